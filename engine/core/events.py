@@ -1,0 +1,153 @@
+"""What a run reports, as one small frozen class per kind; written as one JSON object a line.
+
+Arrays of pixels or weights never travel in an event: a snapshot is a file that an event names.
+"""
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened in a run."""
+
+    kind: ClassVar[str] = ""
+    time_s: float = field(default_factory=time.time)  # seconds since 1970
+
+    def to_json(self) -> str:
+        """The event on one line, without a line break."""
+        return json.dumps({"kind": self.kind, **asdict(self)}, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A worker took the run up; `resumed` when it continues from a checkpoint."""
+
+    kind: ClassVar[str] = "run-started"
+    device: str
+    threads: int
+    versions: dict[str, str]
+    bn_layers: list[str]  # paths, in order of execution
+    blocks: list[dict[str, Any]]  # name, layers, traced
+    layers: list[dict[str, Any]]  # path, kind, shape, parameters, bits, block
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted(Event):
+    """A stage (synthesis, quantization, evaluation) began; `total_steps` over the whole stage."""
+
+    kind: ClassVar[str] = "stage-started"
+    stage: str
+    total_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockStarted(Event):
+    """The reconstruction of one block began."""
+
+    kind: ClassVar[str] = "block-started"
+    block: str
+    index: int
+    total_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped(Event):
+    """One optimisation step, thinned to a few a second; `step` counts from 1 over the whole stage."""
+
+    kind: ClassVar[str] = "stepped"
+    stage: str
+    part: str  # which batch of images, or which block
+    step: int
+    losses: dict[str, float]
+    values: dict[str, float] = field(default_factory=dict)
+    bn_gap: list[float] | None = None  # per BatchNorm layer, in the order of RunStarted.bn_layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotSaved(Event):
+    """A file in the run's `snapshots/` folder: `name` says what it is."""
+
+    kind: ClassVar[str] = "snapshot-saved"
+    stage: str
+    step: int
+    name: str  # "images" (a WebP montage) or "channels" (per-channel statistics, npz)
+    file: str
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerMeasured(Event):
+    """The errors of one quantized layer, after its block is done."""
+
+    kind: ClassVar[str] = "layer-measured"
+    path: str
+    block: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(Event):
+    """From here the run can be resumed."""
+
+    kind: ClassVar[str] = "checkpoint-saved"
+    stage: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFinished(Event):
+    """A stage ended; `seconds` is time at work, pauses left out."""
+
+    kind: ClassVar[str] = "stage-finished"
+    stage: str
+    seconds: float
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(Event):
+    """The run is now queued, running or paused, or ended by being cancelled."""
+
+    kind: ClassVar[str] = "state-changed"
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something the user should know: what was left out, what stays float and why."""
+
+    kind: ClassVar[str] = "noted"
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The run ended well; `result` is what the command line prints."""
+
+    kind: ClassVar[str] = "run-finished"
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Event):
+    """The run broke; `advice` is the way out."""
+
+    kind: ClassVar[str] = "run-failed"
+    message: str
+    advice: str
+
+
+KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in Event.__subclasses__()}
+
+
+def from_json(line: str | bytes) -> Event | None:
+    """The event on a line, or None where the line is torn or its kind is of a newer version."""
+    try:
+        fields = json.loads(line)
+        return KINDS[fields.pop("kind")](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

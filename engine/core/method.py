@@ -1,0 +1,108 @@
+"""The contract of a published method: a card, settings declared once, and a step machine.
+
+Form, command line, recipe and documentation are drawn from the settings, so a new method is one new file.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from types import ModuleType
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor
+
+Losses = dict[str, Tensor]  # weighted terms, each 0-dim; what is minimised is their sum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodCard:
+    """What menus and pages say about a method."""
+
+    name: str  # lower-case, with hyphens
+    title: str
+    summary: str  # one sentence on the idea
+    paper: str
+    url: str = ""
+    needs: tuple[str, ...] = ()  # of: "batchnorm", "real-images"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The knobs of one method; subclasses declare fields with `knob`. Defaults are the paper's."""
+
+
+def knob(
+    default: Any,
+    *,
+    label: str,
+    help: str,  # noqa: A002  (the word that forms and command lines use)
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    quick: Any = None,
+    standard: Any = None,
+) -> Any:
+    """A field of Settings: the paper's value, what it is called, its range, and smaller budgets."""
+    metadata = {"label": label, "help": help, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata | {"quick": quick, "standard": standard})
+
+
+def describe(settings: type[Settings]) -> list[dict[str, Any]]:
+    """The knobs as plain data: name, type, default, label, help, range, choices, presets."""
+    return [_describe_knob(f) for f in fields(settings)]
+
+
+def _describe_knob(knob_field: Any) -> dict[str, Any]:
+    if knob_field.default is MISSING:
+        raise TypeError(f"{knob_field.name} is not declared with knob(...)")
+    details = dict(knob_field.metadata)
+    presets = {"paper": knob_field.default}
+    for preset in ("standard", "quick"):
+        value = details.pop(preset)
+        presets[preset] = presets["paper"] if value is None else value
+    return {
+        "name": knob_field.name,
+        "type": type(knob_field.default).__name__,
+        "default": knob_field.default,
+        **details,
+        "choices": list(details["choices"]),
+        "presets": presets,
+    }
+
+
+@runtime_checkable
+class Machine(Protocol):
+    """Optimisation one step at a time, in the manner of torch.optim: it never loops, prints or saves."""
+
+    total_steps: int
+
+    def step(self) -> Losses: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+T = TypeVar("T")
+
+
+def discover(package: ModuleType, kind: type[T]) -> dict[str, type[T]]:
+    """Every subclass of `kind` in the package's modules, by its card's name, in order of name.
+
+    Raises where two classes claim one name: the later would silently hide the earlier.
+    """
+    found: dict[str, type[T]] = {}
+    for module in _modules(package):
+        for cls in vars(module).values():
+            mine = isinstance(cls, type) and issubclass(cls, kind) and cls.__module__ == module.__name__
+            if not mine or "card" not in vars(cls):
+                continue
+            name = cls.card.name
+            if name in found:
+                raise TypeError(f"two methods are called {name!r}: {found[name]} and {cls}")
+            found[name] = cls
+    return dict(sorted(found.items()))
+
+
+def _modules(package: ModuleType) -> Iterable[ModuleType]:
+    for info in pkgutil.iter_modules(package.__path__):
+        yield importlib.import_module(f"{package.__name__}.{info.name}")

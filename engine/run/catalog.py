@@ -1,0 +1,70 @@
+"""What there is to choose from: networks and methods as plain data, for menus, forms and the command line.
+
+Collecting it imports torch and builds every network; a page therefore asks `load`, which keeps the
+answer beside the runs and asks a subprocess again only when a file of the engine has changed.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from engine.run.folder import write_atomically
+
+_ENGINE = Path(__file__).parents[1]
+
+
+def load(runs: Path) -> dict[str, Any]:
+    """{"models": [...], "synthesis": [...], "quantization": [...]}, without importing torch here."""
+    cache = runs / ".catalog.json"
+    fingerprint = _fingerprint()
+    try:
+        kept: dict[str, Any] = json.loads(cache.read_text())
+        if kept["fingerprint"] == fingerprint:
+            return kept
+    except (OSError, ValueError, KeyError):
+        pass
+    command = [sys.executable, "-m", "engine", "catalog", "--json"]
+    done = subprocess.run(command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the catalog could not be collected:\n{done.stderr[-2000:]}")
+    fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": fingerprint}
+    runs.mkdir(parents=True, exist_ok=True)
+    write_atomically(cache, json.dumps(fresh).encode())
+    return fresh
+
+
+def _fingerprint() -> str:
+    files = sorted(_ENGINE.rglob("*.py"))
+    content = "".join(f"{f.relative_to(_ENGINE)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files)
+    return hashlib.sha256((sys.executable + content).encode()).hexdigest()
+
+
+def collect() -> dict[str, Any]:
+    """The catalog, made afresh: imports torch and every method and builds every network."""
+    from engine.models.card import catalog_entry, discover_cards  # torch: only in this process
+    from engine.quantization import discover_methods as quantizers
+    from engine.synthesis import discover_methods as synthesisers
+
+    return {
+        "models": [catalog_entry(card) for card in discover_cards().values()],
+        "synthesis": [_method_entry(cls) for cls in synthesisers().values()],
+        "quantization": [_method_entry(cls) for cls in quantizers().values()],
+    }
+
+
+def _method_entry(cls: Any) -> dict[str, Any]:
+    from engine.core.method import describe
+
+    card = cls.card
+    return {
+        "name": card.name,
+        "title": card.title,
+        "summary": card.summary,
+        "paper": card.paper,
+        "url": card.url,
+        "needs": list(card.needs),
+        "settings": describe(cls.Settings),
+    }

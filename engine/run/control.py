@@ -1,0 +1,89 @@
+"""How the viewers of a run steer its worker: one small file that they replace and it looks at."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.run.folder import write_atomically
+
+_LOOK_EVERY_S = 0.05
+
+
+class Cancelled(Exception):  # noqa: N818  (not an error: somebody's wish)
+    """The run was asked to stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the viewers want: `state` is run, pause or cancel; `steps` counts single steps allowed."""
+
+    state: str = "run"
+    steps: int = 0
+    slow_s: float = 0.0  # wait after every step
+
+
+def read_wish(folder: Path) -> Wish:
+    """The wish in the folder; without a (readable) file, to run."""
+    try:
+        return Wish(**json.loads((folder / "control.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return Wish()
+
+
+def write_wish(folder: Path, wish: Wish) -> None:
+    write_atomically(folder / "control.json", json.dumps(asdict(wish)).encode())
+
+
+class Control:
+    """The worker's side: `wait()` before every step returns when the step may be taken."""
+
+    def __init__(self, folder: Path, on_change: Callable[[str], None] = lambda state: None) -> None:
+        self._file = folder / "control.json"
+        self._folder = folder
+        self._on_change = on_change
+        self._seen: int | None = None
+        self._wish = Wish()
+        self._steps_taken = read_wish(folder).steps
+        self._paused = False
+        self.waited_s = 0.0  # time spent paused or slowed, to be left out of timings
+
+    def wait(self) -> None:
+        """Return when the next step may be taken; raises Cancelled."""
+        start = time.monotonic()
+        self._look()
+        if self._wish.slow_s and self._wish.state == "run":
+            self._sleep(self._wish.slow_s)
+        while self._wish.state == "pause" and self._steps_taken >= self._wish.steps:
+            self._set_paused(True)
+            time.sleep(_LOOK_EVERY_S)
+            self._look()
+        if self._wish.state == "pause":
+            self._steps_taken += 1
+        else:
+            self._steps_taken = self._wish.steps
+            self._set_paused(False)
+        self.waited_s += time.monotonic() - start
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._wish.slow_s and self._wish.state == "run":
+            time.sleep(min(_LOOK_EVERY_S, seconds))
+            self._look()
+
+    def _look(self) -> None:
+        try:
+            seen = self._file.stat().st_mtime_ns
+        except OSError:
+            return
+        if seen != self._seen:
+            self._seen = seen
+            self._wish = read_wish(self._folder)
+        if self._wish.state == "cancel":
+            raise Cancelled
+
+    def _set_paused(self, paused: bool) -> None:  # noqa: FBT001
+        if paused != self._paused:
+            self._paused = paused
+            self._on_change("paused" if paused else "running")

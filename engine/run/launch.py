@@ -1,0 +1,103 @@
+"""Start, steer and end the worker process of a run. Imports no torch: pages call this."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from engine.core.errors import UserError
+from engine.core.events import StateChanged
+from engine.run.control import Wish, read_wish, write_wish
+from engine.run.folder import ACTIVE, RunFolder
+from engine.run.recipe import Recipe
+
+GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
+
+
+def start(recipe: Recipe, runs: Path) -> RunFolder:
+    """Start the recipe's run, or find it: running, it goes on; finished, nothing is computed again."""
+    folder = RunFolder.create(runs, recipe)
+    if folder.result() is None:
+        _launch(folder)
+    return folder
+
+
+def resume(folder: RunFolder) -> None:
+    """Start a worker on a cancelled, failed or lost run: it continues from its checkpoint."""
+    if folder.result() is not None:
+        raise UserError(f"run {folder.run_id!r} is finished; there is nothing to resume")
+    _launch(folder)
+
+
+def _launch(folder: RunFolder) -> None:
+    with contextlib.suppress(Timeout), FileLock(folder.path / ".launch", timeout=10):
+        if folder.status()["state"] in ACTIVE:
+            return
+        write_wish(folder.path, Wish())
+        with (folder.path / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "engine.run.worker", str(folder.path.resolve())],
+                cwd=Path(__file__).parents[2],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        folder.write_status("starting", pid=process.pid)
+
+
+def pause(folder: RunFolder) -> None:
+    """Stop before the next step."""
+    write_wish(folder.path, replace(read_wish(folder.path), state="pause"))
+
+
+def step(folder: RunFolder, steps: int = 1) -> None:
+    """Take so many steps, then pause."""
+    wish = read_wish(folder.path)
+    write_wish(folder.path, replace(wish, state="pause", steps=wish.steps + steps))
+
+
+def go_on(folder: RunFolder, *, slow_s: float = 0.0) -> None:
+    """Run on; with `slow_s`, wait so long after every step."""
+    write_wish(folder.path, replace(read_wish(folder.path), state="run", slow_s=slow_s))
+
+
+def cancel(folder: RunFolder) -> None:
+    """End the run's worker within a few seconds; what is checkpointed can be resumed."""
+    status = folder.status()
+    if status["state"] not in ACTIVE:
+        return
+    write_wish(folder.path, replace(read_wish(folder.path), state="cancel"))
+    pid = status["pid"]
+    if _wait_for_end(folder, GRACE_S):
+        return
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal_number)
+        if _wait_for_end(folder, 1.0):
+            break
+    if folder.status()["state"] != "cancelled":
+        folder.write_status("cancelled", pid=pid)
+        folder.append(StateChanged(state="cancelled"))
+
+
+def _wait_for_end(folder: RunFolder, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        _collect_children()
+        if folder.status()["state"] not in ACTIVE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _collect_children() -> None:
+    """Take note of ended workers that this process started, so that they do not stay as zombies."""
+    for process in list(getattr(subprocess, "_active", [])):
+        process.poll()

@@ -1,0 +1,162 @@
+"""A recipe: everything a run depends on. Its hash names the run, so the same recipe is the same run."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from engine.core.errors import UserError
+
+PRESETS = ("quick", "standard", "paper")
+EDGE_RULES = {  # which first and last layers stay at 8 bits
+    "brecq": "first weights, the second layer's input, last weights and input at 8 bits",
+    "qdrop": "first weights, last weights and input at 8 bits",
+    "all": "every layer alike",
+}
+BITS = range(2, 9)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What is computed; where and how fast (device, threads, folder) is not part of it."""
+
+    model: str
+    synthesis: str
+    quantization: str
+    weight_bits: int = 4
+    activation_bits: int = 4
+    images: int = 128  # synthetic (or real) images to calibrate with
+    seed: int = 0
+    edge_rule: str = "brecq"
+    preset: str = "standard"  # where the settings below came from; informative
+    model_settings: dict[str, Any] = field(default_factory=dict)
+    synthesis_settings: dict[str, Any] = field(default_factory=dict)
+    quantization_settings: dict[str, Any] = field(default_factory=dict)
+    weights: str = ""  # a checkpoint file of the user's, else the card's own
+    data: str = ""  # a folder of images to judge with, else the card's own
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Recipe":
+        return cls(**json.loads(text))
+
+    @property
+    def run_id(self) -> str:
+        """A name to read and a hash to tell apart; the preset's name does not count, its values do."""
+        content = asdict(self)
+        content.pop("preset")
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        model = "".join(c if c.isalnum() or c == "-" else "-" for c in self.model.lower())[-40:]
+        bits = f"w{self.weight_bits}a{self.activation_bits}"
+        return f"{model}_{self.synthesis}_{self.quantization}_{bits}_{digest[:8]}"
+
+
+def make_recipe(catalog: dict[str, Any], *, preset: str = "standard", **wanted: Any) -> Recipe:
+    """A complete recipe from a catalog (see engine.run.catalog) and what the user asked for.
+
+    `wanted` holds the fields of Recipe; the three settings dictionaries may hold only what differs
+    from the preset. Raises UserError for an unknown name or a value out of range.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
+    model = find(catalog, "models", wanted["model"])
+    budget = model["presets"].get(preset, {})
+    complete = dict(wanted)
+    for kind in ("synthesis", "quantization"):
+        method = find(catalog, kind, wanted[kind])
+        overrides = {
+            name.removeprefix(f"{kind}."): value
+            for name, value in budget.items()
+            if name.startswith(f"{kind}.")
+        }
+        known = {knob["name"] for knob in method["settings"]}
+        overrides = {name: value for name, value in overrides.items() if name in known}
+        given = wanted.get(f"{kind}_settings", {})
+        complete[f"{kind}_settings"] = resolve(method["settings"], preset, overrides | given, kind)
+    complete["model_settings"] = resolve(model["settings"], preset, wanted.get("model_settings", {}), "model")
+    if complete.get("images") is None:
+        defaults = {"quick": 128, "standard": 256, "paper": 1024}
+        complete["images"] = int(budget.get("images", defaults[preset]))
+    _check_numbers(complete)
+    return Recipe(preset=preset, **complete)
+
+
+def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """The catalog's entry of that name; UserError with the names there are."""
+    for entry in catalog[kind]:
+        if entry["name"] == name:
+            return dict(entry)
+    names = ", ".join(entry["name"] for entry in catalog[kind])
+    what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
+    raise UserError(f"{what} {name!r} is not known; choose one of {names}")
+
+
+def resolve(
+    knobs: list[dict[str, Any]], preset: str, given: dict[str, Any], kind: str
+) -> dict[str, Any]:
+    """Every knob's value: the preset's, unless given; checked for type, range and choice."""
+    by_name = {knob["name"]: knob for knob in knobs}
+    for name in given:
+        if name not in by_name:
+            known = ", ".join(sorted(by_name)) or "none at all"
+            raise UserError(f"{kind}.{name} is not a setting here; there are: {known}")
+    return {
+        name: checked(knob, given[name], f"{kind}.{name}") if name in given else knob["presets"][preset]
+        for name, knob in by_name.items()
+    }
+
+
+def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
+    """The value in the knob's type; text as typed on a command line is understood."""
+    parse = {"int": _as_int, "float": _as_float, "bool": _as_bool, "str": str, "list": _as_list, "tuple": _as_list}
+    try:
+        value = parse[knob["type"]](value)
+    except (TypeError, ValueError):
+        raise UserError(f"{label} is {value!r}; it must be of type {knob['type']}") from None
+    low, high, choices = knob.get("low"), knob.get("high"), knob.get("choices")
+    if choices and value not in choices:
+        raise UserError(f"{label} is {value!r}; choose one of {', '.join(map(str, choices))}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        too_low, too_high = low is not None and value < low, high is not None and value > high
+        if too_low or too_high or value != value:
+            raise UserError(f"{label} is {value}; it must lie between {low} and {high}")
+    return value
+
+
+def _as_int(value: Any) -> int:
+    number = float(value)
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+def _as_float(value: Any) -> float:
+    return float(value)
+
+
+def _as_bool(value: Any) -> bool:
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    return known[str(value).lower()] if str(value).lower() in known else _refuse(value)
+
+
+def _refuse(value: Any) -> bool:
+    raise ValueError(value)
+
+
+def _as_list(value: Any) -> list[float]:
+    items = value.split(",") if isinstance(value, str) else list(value)
+    return [float(item) for item in items]
+
+
+def _check_numbers(fields: dict[str, Any]) -> None:
+    for name in ("weight_bits", "activation_bits"):
+        if fields.get(name, 4) not in BITS:
+            raise UserError(f"{name.replace('_', ' ')} is {fields[name]}; choose 2 to 8")
+    if not 1 <= fields["images"] <= 100_000:
+        raise UserError(f"images is {fields['images']}; choose 1 to 100000")
+    if not 0 <= fields.get("seed", 0) < 2**62:
+        raise UserError(f"seed is {fields['seed']}; choose 0 to 2^62")
+    if fields.get("edge_rule", "brecq") not in EDGE_RULES:
+        raise UserError(f"edge rule {fields['edge_rule']!r} is not known; choose one of {', '.join(EDGE_RULES)}")
