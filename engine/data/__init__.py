@@ -1,0 +1,1 @@
+"""Real images: how they are found, read and brought to a network's shape."""

@@ -1,0 +1,1 @@
+"""Numbers about results: tensors and counts in, plain numbers out. Nothing here keeps state."""

@@ -1,0 +1,156 @@
+"""Real images: to judge networks with, and to compare synthetic images with."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.core.device import cores
+from engine.core.errors import UserError
+from engine.data.decode import check, decode
+from engine.data.idx import read_idx
+from engine.data.listing import Entry, list_images
+
+Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
+T = TypeVar("T")
+R = TypeVar("R")
+_BROKEN = (OSError, ValueError, SyntaxError, MemoryError)  # what Pillow raises for a bad file
+
+
+class ImageSet:
+    """Images in a fixed order, decoded when asked for; labels, where there are any, in the same."""
+
+    def __init__(
+        self,
+        name: str,
+        read: Read,
+        count: int,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        labels: Tensor | None = None,
+        skipped: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.labels = labels  # int64, or None
+        self.skipped = list(skipped)  # "file: why" of what could not be read
+        self._read = read
+        self._count = count
+        self._mean = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+        self._std = torch.tensor(std, dtype=torch.float32).view(-1, 1, 1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Normalised float32 [n, channels, height, width], n = `size` but for the last."""
+        for start in range(0, len(self), size):
+            yield self._normalised(start, min(start + size, len(self)))
+
+    def first(self, n: int) -> Tensor:
+        """The first n images (or all, if there are fewer), normalised."""
+        return self._normalised(0, min(n, len(self)))
+
+    def _normalised(self, start: int, stop: int) -> Tensor:
+        pixels = torch.from_numpy(self._read(start, stop))
+        return (pixels.float() / 255 - self._mean) / self._std
+
+
+def open_idx(
+    images_file: Path,
+    labels_file: Path | None,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    name: str,
+) -> ImageSet:
+    """The grey images of an IDX file, with the labels of another."""
+    pixels = read_idx(images_file)[:, None]
+    labels = None
+    if labels_file is not None:
+        labels = torch.from_numpy(read_idx(labels_file).astype(np.int64))
+        if len(labels) != len(pixels):
+            raise UserError(
+                f"{labels_file.name} has {len(labels)} labels, {images_file.name} {len(pixels)} "
+                "images; name two files that belong together"
+            )
+
+    def read(start: int, stop: int) -> NDArray[np.uint8]:
+        return pixels[start:stop].copy()  # the file's own memory is read-only, which torch dislikes
+
+    return ImageSet(name, read, len(pixels), mean=mean, std=std, labels=labels)
+
+
+def open_folder(
+    folder: Path,
+    *,
+    image_shape: tuple[int, int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    resize: int,
+    name: str | None = None,
+) -> ImageSet:
+    """The images of a folder (see `list_images`), brought to the network's shape (see `fit`).
+
+    Every file is looked through once now, so that broken ones are known and labels stay aligned;
+    pixels are read again batch by batch. UserError where no image can be read.
+    """
+    listed = list_images(folder)
+    if not listed:
+        raise UserError(f"{folder} holds no images; put class folders or image files into it")
+    faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])
+    entries = [entry for entry, fault in zip(listed, faults, strict=True) if fault is None]
+    skipped = [
+        f"{entry.path.relative_to(folder)}: {fault}"
+        for entry, fault in zip(listed, faults, strict=True)
+        if fault is not None
+    ]
+    if not entries:
+        raise UserError(f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}")
+    read = partial(_read_files, entries, image_shape, resize)
+    labels = None
+    if all(entry.label is not None for entry in entries):
+        labels = torch.tensor([entry.label for entry in entries], dtype=torch.int64)
+    return ImageSet(
+        name or folder.name,
+        read,
+        len(entries),
+        mean=mean,
+        std=std,
+        labels=labels,
+        skipped=skipped,
+    )
+
+
+def _fault(shape: tuple[int, int, int], resize: int, path: Path) -> str | None:
+    try:
+        check(path, shape, resize)
+    except _BROKEN as error:
+        return str(error) if path.is_file() else "no such file"
+    return None
+
+
+def _read_files(
+    entries: list[Entry], shape: tuple[int, int, int], resize: int, start: int, stop: int
+) -> NDArray[np.uint8]:
+    def read(entry: Entry) -> NDArray[np.uint8]:
+        try:
+            return decode(entry.path, shape, resize)
+        except _BROKEN as error:
+            raise UserError(f"{entry.path} can no longer be read: {error}; start again") from error
+
+    if start == stop:
+        return np.zeros((0, *shape), np.uint8)
+    return np.stack(_in_threads(read, entries[start:stop]))
+
+
+def _in_threads(work: Callable[[T], R], items: list[T]) -> list[R]:
+    """Pillow decodes and resizes outside of Python's lock, so that threads help."""
+    with ThreadPoolExecutor(min(4, cores())) as pool:
+        return list(pool.map(work, items))
