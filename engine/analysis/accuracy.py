@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-import torch.nn.functional as F  # noqa: N812  (everybody's name for it)
+import torch.nn.functional as F
 from torch import Tensor
 
 Z_95 = 1.959964  # the standard normal's 97.5 % point: 95 % lie within ± so many standard deviations
