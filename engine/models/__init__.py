@@ -1,0 +1,1 @@
+"""What networks are: cards, loading, blocks, and the walk through them."""

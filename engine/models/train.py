@@ -79,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("assets/resnet20-fashion"))
+    parser.add_argument("--images", type=Path, default=Path("assets/fashion-mnist"))
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
@@ -89,11 +90,12 @@ def main() -> None:
     train(model, *load(options.data, "train"), epochs=options.epochs, seed=options.seed)
     top1 = accuracy(model, *load(options.data, "t10k"))
     options.out.mkdir(parents=True, exist_ok=True)
+    options.images.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, options.out / "weights.safetensors")
     for part in ("images-idx3", "labels-idx1"):
         values = read_idx(options.data / f"train-{part}-ubyte.gz")[:REAL_IMAGES]
-        write_idx(options.out / f"train1024-{part}-ubyte.gz", values)
+        write_idx(options.images / f"train1024-{part}-ubyte.gz", values)
     sys.stderr.write(f"top-1 on the 10,000 test images: {top1:.4f}\n")
 
 

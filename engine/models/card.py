@@ -1,0 +1,168 @@
+"""A card states all that the engine must know about a network before it is built."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+
+ASSETS = Path(__file__).parents[2] / "assets"
+MAX_CHECKPOINT_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalImages:
+    """Images that come with the project: IDX files below assets/."""
+
+    images: str
+    labels: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """A network by name: how to build it, and the input space that it was trained in."""
+
+    name: str
+    title: str
+    summary: str
+    paper: str
+    licence: str
+    dataset: str
+    image_shape: tuple[int, int, int]  # channels, height, width
+    mean: tuple[float, ...]  # per channel, of pixels in [0, 1]
+    std: tuple[float, ...]
+    resize: int  # short side before the centre crop, see engine.data.images
+    build: Callable[[], nn.Module]  # the architecture alone
+    weights: Callable[[], Path]  # the file; raises UserError where it cannot be had
+    classes: tuple[str, ...] = ()
+    test: LocalImages | None = None
+    calibration: LocalImages | None = None  # real images for the control `real`
+    reported_top1: float | None = None  # in [0, 1], as its makers report
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # budgets that fit its size
+
+    def load(self, weights: Path | None = None) -> nn.Module:
+        """The network with its weights, in eval mode, without gradients."""
+        model = self.build()
+        path = weights or self.weights()
+        _fill(model, read_checkpoint(path), path, self.name)
+        return model.eval().requires_grad_(False)
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors or .pth file; nothing in the file is ever executed."""
+    if not path.is_file():
+        raise UserError(f"weights file {path} is not there; give another with --weights FILE")
+    if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+        raise UserError(f"weights file {path} is larger than 4 GiB; give the weights of the network alone")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"weights file {path} cannot be read as a checkpoint of tensors: {reason}") from error
+    return _unwrap(state, path)
+
+
+def _unwrap(state: Any, path: Path) -> dict[str, Tensor]:
+    """The dictionary of tensors inside the usual wrappings (`state_dict`, `model`, `module.`)."""
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()) or not state:
+        raise UserError(f"weights file {path} holds no dictionary of tensors; save model.state_dict()")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> None:
+    try:
+        missing, unexpected = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()[:160]
+        raise UserError(f"weights file {path} does not fit {name}: {reason}") from error
+    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        example = (missing or unexpected)[0]
+        raise UserError(
+            f"weights file {path} does not fit {name}: {len(missing)} tensors missing, "
+            f"{len(unexpected)} unknown, for example {example!r}; give the checkpoint of this architecture"
+        )
+
+
+def bundled(name: str) -> Path:
+    """A file of assets/; UserError where the checkout lacks it."""
+    path = ASSETS / name
+    if not path.is_file():
+        raise UserError(f"{path} is not there; assets/SOURCES.md says where it comes from")
+    return path
+
+
+def discover_cards() -> dict[str, ModelCard]:
+    """Every bundled network's card by its name: one per file in engine/models/cards."""
+    import importlib
+    import pkgutil
+
+    from engine.models import cards
+
+    modules = (importlib.import_module(f"{cards.__name__}.{m.name}") for m in pkgutil.iter_modules(cards.__path__))
+    return {module.CARD.name: module.CARD for module in modules}
+
+
+def catalog_entry(card: ModelCard) -> dict[str, Any]:
+    """The card as plain data for menus, with what only the built network can tell."""
+    try:
+        card.weights()
+        reason = ""
+    except UserError as error:
+        reason = str(error)
+    model = card.build()
+    return {
+        "name": card.name,
+        "title": card.title,
+        "summary": card.summary,
+        "dataset": card.dataset,
+        "paper": card.paper,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "batchnorm_layers": sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
+        "image_shape": list(card.image_shape),
+        "available": not reason,
+        "reason": reason,
+        "has_test_images": card.test is not None,
+        "presets": {name: dict(values) for name, values in card.presets.items()},
+        "settings": [_card_knob(card, "mean"), _card_knob(card, "std"), _resize_knob(card)],
+    }
+
+
+def _card_knob(card: ModelCard, name: str) -> dict[str, Any]:
+    value = list(getattr(card, name))
+    return {
+        "name": name,
+        "type": "list",
+        "default": value,
+        "label": f"Pixel {name}",
+        "help": f"{name} per colour channel, of pixels in [0, 1], that the network was trained with",
+        "low": None,
+        "high": None,
+        "choices": [],
+        "presets": dict.fromkeys(("paper", "standard", "quick"), value),
+    }
+
+
+def _resize_knob(card: ModelCard) -> dict[str, Any]:
+    return {
+        "name": "resize",
+        "type": "int",
+        "default": card.resize,
+        "label": "Resize to",
+        "help": "larger images are resized so that their short side has so many pixels, then cropped",
+        "low": card.image_shape[1],
+        "high": 4096,
+        "choices": [],
+        "presets": dict.fromkeys(("paper", "standard", "quick"), card.resize),
+    }

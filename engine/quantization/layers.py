@@ -1,0 +1,70 @@
+"""Quantized layers: subclasses put at the same path, so that names, keys and deepcopy keep working.
+
+A layer quantizes its own weight and its own input. Where a block's input feeds several readers (its
+first convolution and its shortcut), the block quantizes it once for all of them, as GENIE does: then
+the residual branch carries few bits too.
+"""
+
+from functools import cache
+from typing import Any
+
+from torch import Tensor, nn
+
+from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
+
+
+class QuantLayer:
+    """Mixed into Conv2d, Linear or a subclass: its forward reads a quantized input and weight."""
+
+    weight_quantizer: WeightQuantizer | None
+    input_quantizer: ActivationQuantizer | None
+    _parameters: dict[str, Any]
+
+    @property
+    def weight(self) -> Tensor:
+        """What the layer computes with: values on the grid, once there is one."""
+        if self.weight_quantizer is None:
+            return self.float_weight
+        values: Tensor = self.weight_quantizer(self.float_weight)
+        return values
+
+    @property
+    def float_weight(self) -> Tensor:
+        weight: Tensor = self._parameters["weight"]
+        return weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.input_quantizer is not None:
+            x = self.input_quantizer(x)
+        out: Tensor = super().forward(x)  # type: ignore[misc]
+        return out
+
+
+class QuantInput:
+    """Mixed into a block whose input has several readers: quantizes it once for all."""
+
+    input_quantizer: ActivationQuantizer
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        out: Tensor = super().forward(self.input_quantizer(x), *args, **kwargs)  # type: ignore[misc]
+        return out
+
+
+@cache
+def _mixed(mixin: type, cls: type[nn.Module]) -> Any:
+    return type(f"Quant{cls.__name__}", (mixin, cls), {"__module__": cls.__module__})
+
+
+def to_quant_layer(layer: nn.Module, weight_bits: int, activation_bits: int | None) -> None:
+    """Make the layer a quantized one, in place; None bits leave its input as it comes."""
+    layer.__class__ = _mixed(QuantLayer, type(layer))
+    quantizer = WeightQuantizer(weight_bits)
+    quantizer.fit(layer._parameters["weight"])  # type: ignore[arg-type]
+    layer.weight_quantizer = quantizer
+    layer.input_quantizer = None if activation_bits is None else ActivationQuantizer(activation_bits)
+
+
+def to_quant_input(block: nn.Module, activation_bits: int) -> None:
+    """Make the block quantize its own input, in place."""
+    block.__class__ = _mixed(QuantInput, type(block))
+    block.input_quantizer = ActivationQuantizer(activation_bits)

@@ -1,0 +1,174 @@
+"""Block reconstruction: learn rounding and step sizes until the block's output meets the teacher's.
+
+Li et al., BRECQ, ICLR 2021 (blocks); Nagel et al., AdaRound, ICML 2020 (rounding); Wei et al., QDrop,
+ICLR 2022 (dropping); Jeon et al., GENIE, CVPR 2023, section 4 (released weight step sizes).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from engine.core.method import Losses
+from engine.quantization.plan import BlockLike
+from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
+from engine.quantization.student import quantizers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructionSettings:
+    """What the papers built on block reconstruction differ in."""
+
+    steps: int
+    batch: int
+    lr_rounding: float
+    lr_weight_step: float  # 0: the weights' step sizes stay as fitted (AdaRound, BRECQ, QDrop)
+    lr_activation_step: float
+    rounding_weight: float
+    warm_up: float  # share of the steps before the rounding regulariser sets in
+    sharpness: tuple[float, float]  # its exponent at first and in the end
+    keep_float: float  # QDrop: probability that an element stays float
+    mix_input: float  # probability that an element of the block's input is the student's
+
+
+class BlockReconstruction:
+    """A step machine: each step draws a mini-batch and takes one optimiser step on the whole block."""
+
+    def __init__(
+        self,
+        student: nn.Module,
+        block: BlockLike,
+        *,
+        x_teacher: Tensor,
+        x_student: Tensor,
+        y_teacher: Tensor,
+        settings: ReconstructionSettings,
+        rng: torch.Generator,
+    ) -> None:
+        self._student, self._block, self._settings, self._rng = student, block, settings, rng
+        self._x_teacher, self._x_student, self._y = x_teacher, x_student, y_teacher
+        self.total_steps = settings.steps
+        self._steps_done = 0
+        self._order = torch.empty(0, dtype=torch.long)
+        found = [q for _, q in quantizers(student, block)]
+        self._weights = [q for q in found if isinstance(q, WeightQuantizer)]
+        self._activations = [q for q in found if isinstance(q, ActivationQuantizer)]
+        self._soften()
+        self._optimisers, self._schedule = self._make_optimisers()
+
+    def _soften(self) -> None:
+        layers = [self._student.get_submodule(path) for path in self._block.layers]
+        for layer in layers:
+            layer.weight_quantizer.soften(layer.float_weight)  # type: ignore[union-attr, operator]
+        for activation in self._activations:
+            activation.learn(self._settings.keep_float, self._rng)
+
+    def _make_optimisers(self) -> tuple[list[torch.optim.Optimizer], CosineAnnealingLR]:
+        chosen = self._settings
+        rounding = torch.optim.Adam([q.rounding for q in self._weights], lr=chosen.lr_rounding)
+        steps = torch.optim.Adam(
+            [
+                {"params": [q.scale for q in self._weights], "lr": chosen.lr_weight_step},
+                {"params": [q.scale for q in self._activations], "lr": chosen.lr_activation_step},
+            ]
+        )
+        return [rounding, steps], CosineAnnealingLR(steps, T_max=max(chosen.steps, 1))
+
+    def step(self) -> Losses:
+        index = self._draw()
+        out = self._block.run(self._student, self._input(index))
+        losses = {"reconstruction": squared_distance(out, self._y[index])}
+        if self._steps_done >= self._settings.warm_up * self._settings.steps:
+            losses["rounding"] = self._settings.rounding_weight * self._rounding_penalty()
+        total = torch.stack(list(losses.values())).sum()
+        for optimiser in self._optimisers:
+            optimiser.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        for optimiser in self._optimisers:
+            optimiser.step()
+        self._schedule.step()
+        self._steps_done += 1
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _draw(self) -> Tensor:
+        """The next mini-batch: permutations of all images, one after another, whatever their number.
+
+        (GENIE's code reshapes a permutation to `batch` rows, which makes the real mini-batch
+        images / batch: right for 1024 images and 32 only.)
+        """
+        size = min(self._settings.batch, len(self._y))
+        if len(self._order) < size:
+            fresh = torch.randperm(len(self._y), generator=self._rng)
+            self._order = torch.cat([self._order, fresh])
+        index, self._order = self._order[:size], self._order[size:]
+        return index
+
+    def _input(self, index: Tensor) -> Tensor:
+        """The teacher's input with elements of the student's mixed in (QDrop, section 4)."""
+        x = self._x_teacher[index]
+        if not self._settings.mix_input:
+            return x
+        mask = drop_mask(x, 1 - self._settings.mix_input, self._rng)
+        return torch.where(mask, self._x_student[index], x)
+
+    def _rounding_penalty(self) -> Tensor:
+        """Σ over weights of 1 − |2h(V) − 1|^β: zero once every weight has decided (AdaRound, eq. 24)."""
+        chosen = self._settings
+        start = chosen.warm_up * chosen.steps
+        progress = (self._steps_done - start) / max(chosen.steps - start, 1)
+        first, last = chosen.sharpness
+        beta = first + (last - first) * progress
+        return torch.stack(
+            [(1 - (2 * q.soft_rounding() - 1).abs().pow(beta)).sum() for q in self._weights]
+        ).sum()
+
+    def flipped(self) -> float:
+        """The share of the block's codes that now differ from nearest rounding, in [0, 1]."""
+        layers = [self._student.get_submodule(path) for path in self._block.layers]
+        sizes = [layer.float_weight.numel() for layer in layers]  # type: ignore[union-attr, operator]
+        shares = [layer.weight_quantizer.flipped(layer.float_weight) for layer in layers]  # type: ignore[union-attr, operator]
+        return sum(n * share for n, share in zip(sizes, shares, strict=True)) / max(sum(sizes), 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "rounding": [q.rounding.detach() for q in self._weights if q.rounding is not None],
+            "weight_scales": [q.scale.detach() for q in self._weights],
+            "activation_scales": [q.scale.detach() for q in self._activations],
+            "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
+            "schedule": self._schedule.state_dict(),
+            "rng": self._rng.get_state(),
+            "order": self._order,
+            "steps_done": self._steps_done,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            for quantizer, saved in zip(self._weights, state["rounding"], strict=True):
+                assert quantizer.rounding is not None
+                quantizer.rounding.copy_(saved)
+            for weight, saved in zip(self._weights, state["weight_scales"], strict=True):
+                weight.scale.copy_(saved)
+            for activation, saved in zip(self._activations, state["activation_scales"], strict=True):
+                activation.scale.copy_(saved)
+        for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self._schedule.load_state_dict(state["schedule"])
+        self._rng.set_state(state["rng"])
+        self._order = state["order"]
+        self._steps_done = state["steps_done"]
+
+
+def settle(student: nn.Module, block: BlockLike) -> None:
+    """End all learning in the block: whole codes, fixed step sizes, nothing dropped."""
+    for _, quantizer in quantizers(student, block):
+        if isinstance(quantizer, WeightQuantizer):
+            quantizer.harden()
+        else:
+            quantizer.settle()
+
+
+def squared_distance(out: Tensor, target: Tensor) -> Tensor:
+    """Σ over channels of (out − target)², averaged over everything else (BRECQ's plain form)."""
+    return (out - target).square().sum(1).mean()

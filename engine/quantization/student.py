@@ -1,0 +1,70 @@
+"""The student: a copy of the teacher whose layers are quantized, as a plan says."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
+from engine.quantization.plan import BlockLike, LayerBits
+from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
+
+
+def make_student(
+    teacher: nn.Module, blocks: Sequence[BlockLike], plan: Mapping[str, LayerBits]
+) -> nn.Module:
+    """A quantized copy: weights at nearest codes, activations yet to be fitted by their first input."""
+    student = copy.deepcopy(teacher)
+    for bits in plan.values():
+        own_input = None if bits.by_block else bits.activation_bits
+        to_quant_layer(student.get_submodule(bits.path), bits.weight_bits, own_input)
+    for block in blocks:
+        shared = [plan[path] for path in block.readers if plan[path].by_block]
+        if block.has_shortcut and len(block.paths) == 1:
+            input_bits = max((bits.activation_bits or 8 for bits in shared), default=8)
+            to_quant_input(student.get_submodule(block.paths[0]), input_bits)
+    return student
+
+
+def quantizers(student: nn.Module, block: BlockLike) -> Iterator[tuple[str, WeightQuantizer | ActivationQuantizer]]:
+    """(path, quantizer) of all that a block quantizes: weights, layer inputs, its own input."""
+    for path in dict.fromkeys((*block.paths, *block.layers)):
+        module = student.get_submodule(path)
+        if isinstance(module, (QuantInput, QuantLayer)) and module.input_quantizer is not None:
+            yield f"{path}.input", module.input_quantizer
+        if isinstance(module, QuantLayer) and module.weight_quantizer is not None:
+            yield f"{path}.weight", module.weight_quantizer
+
+
+def stored_block(student: nn.Module, block: BlockLike) -> dict[str, Tensor]:
+    """All that a finished block has learned, by name."""
+    state = {}
+    for name, quantizer in quantizers(student, block):
+        for key, value in quantizer.stored().items():
+            state[f"{name}.{key}"] = value.detach().clone().contiguous()
+    return state
+
+
+def restore_block(student: nn.Module, block: BlockLike, state: Mapping[str, Tensor]) -> None:
+    """Put a finished block back as it was stored."""
+    for name, quantizer in quantizers(student, block):
+        start = f"{name}."
+        quantizer.restore({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
+
+
+@torch.no_grad()
+def fit_block(student: nn.Module, block: BlockLike, x: Tensor) -> None:
+    """Fit every activation of the block in one pass over the first images, weights still float.
+
+    Layers behind others in the block see inputs that are already quantized, as they will be later.
+    """
+    layers = [student.get_submodule(path) for path in block.layers]
+    kept = [layer.weight_quantizer for layer in layers]
+    for layer in layers:
+        layer.weight_quantizer = None
+    try:
+        block.run(student, x)
+    finally:
+        for layer, quantizer in zip(layers, kept, strict=True):
+            layer.weight_quantizer = quantizer

@@ -1,0 +1,43 @@
+"""Control: Gaussian noise instead of images. What a method gains over it is what synthesis is worth."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.method import MethodCard, Settings
+from engine.synthesis.base import SynthesisMethod
+from engine.synthesis.statistics import StoredStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseSettings(Settings):
+    """Nothing to choose."""
+
+
+class Noise(SynthesisMethod):
+    """Every pixel drawn from N(0, 1), in the teacher's normalised input space."""
+
+    card = MethodCard(
+        name="noise",
+        title="Noise (control)",
+        summary="No synthesis at all: Gaussian noise. The floor that every method must beat.",
+        paper="",
+    )
+    Settings = NoiseSettings
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        stored: StoredStatistics,
+        settings: Any,
+        *,
+        shape: tuple[int, int, int, int],
+        rng: torch.Generator,
+        real: Tensor | None = None,
+    ) -> None:
+        self._images = torch.randn(shape, generator=rng)
+
+    def images(self) -> Tensor:
+        return self._images

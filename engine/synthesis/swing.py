@@ -1,0 +1,45 @@
+"""Swing convolution: a random shift by one pixel before every strided convolution.
+
+Jeon et al., GENIE, CVPR 2023, section 3.2: gradients through a strided convolution leave a checkerboard
+in the image, because some pixels take part in more windows than others; shifting evens this out.
+"""
+
+import copy
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_REACH = 1  # pixels of reflected border; offsets are drawn from 0 .. 2 * _REACH
+
+
+class _Swing:
+    """Mixed into a convolution's class: shifts the input, then convolves as before."""
+
+    swing_rng: torch.Generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        dy, dx = torch.randint(0, 2 * _REACH + 1, (2,), generator=self.swing_rng).tolist()
+        if min(x.shape[-2:]) > _REACH:  # reflection needs a second pixel
+            height, width = x.shape[-2:]
+            padded = functional.pad(x, (_REACH,) * 4, mode="reflect")
+            x = padded[..., dy : dy + height, dx : dx + width]
+        out: Tensor = super().forward(x)  # type: ignore[misc]
+        return out
+
+
+@cache
+def _swing_class(conv: type[nn.Conv2d]) -> Any:
+    return type(f"Swing{conv.__name__}", (_Swing, conv), {})
+
+
+def with_swing(teacher: nn.Module, rng: torch.Generator) -> nn.Module:
+    """A copy of the teacher whose strided convolutions swing; one draw per layer and forward pass."""
+    patched = copy.deepcopy(teacher)
+    for module in patched.modules():
+        if isinstance(module, nn.Conv2d) and tuple(module.stride) != (1, 1):
+            module.__class__ = _swing_class(type(module))
+            module.swing_rng = rng  # type: ignore[assignment]
+    return patched
