@@ -1,0 +1,197 @@
+"""What the command line shows of a run: its progress line by line, and its result as a table."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from engine.core.events import (
+    BlockStarted,
+    Event,
+    Noted,
+    RunFailed,
+    StageFinished,
+    StageStarted,
+    StateChanged,
+    Stepped,
+)
+from engine.run import launch
+from engine.run.folder import ACTIVE, RunFolder
+
+LINE_EVERY_S = 2.0  # where the output is a file or a pipe
+BAR_EVERY_S = 0.1  # where it is a terminal
+LOOK_EVERY_S = 0.1
+LOST_FOR_S = 10.0  # a worker that only was slow to speak may still come back
+BAR_WIDTH = 24
+
+
+@dataclass
+class Progress:
+    """Writes a run's events for a person: a live bar on a terminal, else a line now and then."""
+
+    out: TextIO = field(default_factory=lambda: sys.stderr)
+    failure: RunFailed | None = None
+    _total: int = 0
+    _written_s: float = -LINE_EVERY_S
+    _bar_shown: bool = False
+
+    def show(self, event: Event) -> None:
+        """Take note of an event, and write what a person wants to know of it."""
+        match event:
+            case StageStarted():
+                self._total = event.total_steps
+                self.line(f"{event.stage}: {event.total_steps} steps")
+            case BlockStarted() if not self.out.isatty():
+                self._step(f"block {event.index + 1}: {event.block}")
+            case Stepped():
+                self._stepped(event)
+            case StageFinished():
+                self.line(f"{event.stage}: done in {duration(event.seconds)}")
+            case StateChanged():
+                self.line(event.state)
+            case Noted():
+                self.line(f"note: {event.message}")
+            case RunFailed():
+                self.failure = event
+
+    def line(self, text: str) -> None:
+        """Write a line of its own, above the bar."""
+        self.out.write(f"{self._clear()}{text}\n")
+        self.out.flush()
+
+    def _stepped(self, event: Stepped) -> None:
+        share = min(1.0, event.step / self._total) if self._total else 0.0
+        text = f"{event.step}/{self._total} {event.part}{_numbers(event)}"
+        if self.out.isatty():
+            filled = round(share * BAR_WIDTH)
+            text = f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {text}"
+        self._step(f"{event.stage} {text}")
+
+    def _step(self, text: str) -> None:
+        bar = self.out.isatty()
+        if time.monotonic() - self._written_s < (BAR_EVERY_S if bar else LINE_EVERY_S):
+            return
+        self._written_s = time.monotonic()
+        if bar:
+            self.out.write(f"{self._clear()}{text[:110]}")
+            self.out.flush()
+            self._bar_shown = True
+        else:
+            self.line(text)
+
+    def _clear(self) -> str:
+        """What removes the bar, if there is one, from the terminal's last line."""
+        shown, self._bar_shown = self._bar_shown, False
+        return "\r\033[K" if shown else ""
+
+
+def _numbers(event: Stepped) -> str:
+    shown = [f"{name} {value:.4g}" for name, value in event.losses.items()]
+    shown += [f"{k} {event.values[k]:.4g}" for k in ("top1", "flipped") if k in event.values]
+    if event.values.get("eta_s", 0) >= 1:
+        shown.append(f"{duration(event.values['eta_s'])} left")
+    return "".join(f" | {part}" for part in shown)
+
+
+def follow(folder: RunFolder, progress: Progress, offset: int = 0) -> str:
+    """Show a run's events from the byte `offset` on until it ends; returns its last state."""
+    lost_since: float | None = None
+    while True:
+        # The state first: what the worker wrote before it ended is then surely read below.
+        state = str(folder.status()["state"])
+        for behind, event in folder.events(offset):
+            progress.show(event)
+            offset = behind
+        if state == "lost":
+            lost_since = lost_since or time.monotonic()
+            if time.monotonic() - lost_since > LOST_FOR_S:
+                return state
+        elif state not in ACTIVE:
+            return state
+        else:
+            lost_since = None
+        time.sleep(LOOK_EVERY_S)
+
+
+def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
+    """Follow a run to its end and print its result; Ctrl-C cancels it. Returns the exit status."""
+    progress = Progress()
+    progress.line(f"run {folder.run_id} in {folder.path}")
+    try:
+        state = "done" if folder.result() else follow(folder, progress, offset)
+    except KeyboardInterrupt:
+        progress.line("cancelling ..")
+        launch.cancel(folder)
+        state = "cancelled"
+    result = folder.result()
+    if result is not None:
+        print(json.dumps(result) if as_json else result_table(result))
+        return 0
+    if state == "cancelled":
+        progress.line(f"cancelled; go on with `python -m engine resume {folder.run_id}`")
+        return 130
+    return _report_failure(folder, progress)
+
+
+def _report_failure(folder: RunFolder, progress: Progress) -> int:
+    if progress.failure is not None:
+        advice = f"; {progress.failure.advice}" if progress.failure.advice else ""
+        progress.line(f"failed: {progress.failure.message}{advice}")
+    else:
+        log = folder.path / "worker.log"
+        written = log.read_text(errors="replace").split("\n") if log.exists() else []
+        last = next((line for line in reversed(written) if line.strip()), "nothing")
+        progress.line(f"failed: the worker ended without a word; the last line of {log}: {last}")
+    return 1
+
+
+def duration(seconds: float) -> str:
+    """For example "0.4 s", "12 s", "3 min 5 s", "2 h 10 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def result_table(result: dict[str, Any]) -> str:
+    """A finished run's numbers, one a line, for a person."""
+    size = result["size_bytes"]
+    band = result.get("top1_band") or {}
+    rows = [
+        ("run", result["run"]),
+        ("network", result["model"]),
+        ("synthesis", result["synthesis"]),
+        ("quantization", result["quantization"]),
+        ("bits", f"W{result['weight_bits']}A{result['activation_bits']}, seed {result['seed']}"),
+        ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
+        ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
+        ("agreement", _share(result["agreement"])),
+        ("judged on", f"{result['test_images']} images {result.get('test_set') or ''}".strip()),
+        ("size", f"{size['fp32']:,} -> {size['quantized']:,} bytes"),
+        ("time", ", ".join(f"{k} {duration(s)}" for k, s in result["seconds"].items())),
+        ("folder", result["folder"]),
+    ]
+    return table(rows)
+
+
+def _share(share: float | None, band: Sequence[float] | None = None) -> str:
+    if share is None:
+        return "not known: the images have no labels"
+    between = f" (95 %: {band[0] * 100:.2f} to {band[1] * 100:.2f})" if band else ""
+    return f"{share * 100:.2f} %{between}"
+
+
+def table(rows: Iterable[Sequence[object]]) -> str:
+    """The rows as columns of text, each as wide as its widest cell."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
