@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""The front door: sets up what is missing, then opens the app, or runs the checks.
+
+    python3 quantoscope.py             the app in a browser; further arguments go to Streamlit
+    python3 quantoscope.py test        format, lint, types, imports, tests; further ones go to pytest
+
+Needs Python 3.11 or newer and nothing else. Everything is installed into .venv beside this file,
+and again only when a requirements file changes; deleting .venv starts afresh.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+OLDEST = (3, 11)
+CHECKS = (
+    ("ruff", "format", "--check", "."),
+    ("ruff", "check", "."),
+    ("mypy",),
+    ("lint-imports",),
+)
+
+
+def main(arguments: "list[str]") -> int:
+    """Open the app, or with "test" first run the checks; returns the exit status."""
+    if sys.version_info < OLDEST:
+        here = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(f"This is Python {here} ({sys.executable}); Quantoscope needs 3.11 or newer.")
+    os.chdir(ROOT)
+    if arguments[:1] == ["test"]:
+        install("requirements.txt", "requirements-dev.txt")
+        return test(arguments[1:])
+    install("requirements.txt")
+    return open_app(arguments)
+
+
+def install(*files: str) -> None:
+    """Bring .venv to what the files ask for; does nothing when it is there already."""
+    if not PYTHON.exists():
+        say(f"making {VENV}")
+        create_venv()
+    for name in files:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        wanted = hashlib.sha256(text.encode()).hexdigest()
+        stamp = VENV / f".installed-{name}"
+        if stamp.exists() and stamp.read_text() == wanted:
+            continue
+        say(f"installing {name} (once; torch is large)")
+        # torch first and alone: what is installed after it then finds its torch there, and cannot
+        # bring another build. `pip install torch==<version>` takes the build that pip's index has
+        # for this machine; to have another (say, without CUDA), install it into .venv beforehand:
+        # a torch of the right version is kept.
+        torch = [line for line in text.split("\n") if line.startswith("torch==")]
+        for what in (torch, ["-r", name]):
+            if what:
+                pip_install(*what)
+        stamp.write_text(wanted)
+
+
+def create_venv() -> None:
+    """An empty virtual environment with pip, or a word on what is missing for one."""
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
+    if made.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)  # without pip, it would be taken for a good one
+        sys.exit("The virtual environment could not be made; on Debian: apt install python3-venv")
+
+
+def pip_install(*what: str) -> None:
+    """Install into .venv, or end with a word on why not."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *what]
+    if not sys.stderr.isatty():  # nobody watches: keep the log short
+        command.append("--quiet")
+    if subprocess.run(command, check=False).returncode:
+        sys.exit(f"Installing {' '.join(what)} failed; the lines above say why. Run this again.")
+
+
+def open_app(arguments: "list[str]") -> int:
+    """Run the app until it is ended."""
+    command = [str(PYTHON), "-m", "streamlit", "run", "app/serve.py", *arguments]
+    if not has_display() and not any(a.startswith("--server.headless") for a in arguments):
+        command.append("--server.headless=true")
+    quiet = {
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+        "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false",  # else the first start waits for an answer
+    }
+    return run(command, quiet)
+
+
+def has_display() -> bool:
+    """Whether a browser can be opened on this machine's own screen."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def test(arguments: "list[str]") -> int:
+    """Run the checks, then the tests; all of them, so that one run shows every fault."""
+    failed = []
+    for tool, *rest in CHECKS:
+        say(" ".join((tool, *rest)))
+        program = PYTHON.with_name(tool + (".exe" if os.name == "nt" else ""))
+        if run([str(program), *rest]):
+            failed.append(tool)
+    say(" ".join(("pytest", *arguments)))
+    status = run([str(PYTHON), "-m", "pytest", *arguments])
+    if failed:
+        # On standard error: the last line of standard output stays pytest's.
+        sys.stderr.write(f"failed before the tests: {', '.join(failed)}\n")
+    return status or bool(failed)
+
+
+def run(command: "list[str]", environment: "dict[str, str] | None" = None) -> int:
+    """The exit status of a command that has this terminal; Ctrl-C ends the command."""
+    process = subprocess.Popen(command, cwd=str(ROOT), env={**os.environ, **(environment or {})})
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the command got it too and is closing down
+            continue
+
+
+def say(text: str) -> None:
+    """Tell what goes on, apart from what the commands print."""
+    sys.stderr.write(f"quantoscope: {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
