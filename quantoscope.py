@@ -107,12 +107,10 @@ def test(arguments: "list[str]") -> int:
         program = PYTHON.with_name(tool + (".exe" if os.name == "nt" else ""))
         if run([str(program), *rest]):
             failed.append(tool)
-    say(" ".join(("pytest", *arguments)))
-    status = run([str(PYTHON), "-m", "pytest", *arguments])
     if failed:
-        # On standard error: the last line of standard output stays pytest's.
-        sys.stderr.write(f"failed before the tests: {', '.join(failed)}\n")
-    return status or bool(failed)
+        say(f"failed: {', '.join(failed)} (see above); the tests follow")
+    say(" ".join(("pytest", *arguments)))
+    return run([str(PYTHON), "-m", "pytest", *arguments]) or int(bool(failed))
 
 
 def run(command: "list[str]", environment: "dict[str, str] | None" = None) -> int:

@@ -1,0 +1,160 @@
+"""Every number against a value worked out by hand, or a second, naive computation."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.analysis.accuracy import agreement, logit_kl, top1, wilson
+from engine.analysis.errors import LIMIT_DB, cosine, sqnr_db
+from engine.analysis.images import class_spread, confidence
+from engine.analysis.size import LayerBits, stored_bytes
+
+
+class TestSqnr:
+    def test_a_tenth_of_error_is_20_db(self):
+        reference = torch.tensor([1.0, -2.0, 3.0])
+        assert sqnr_db(reference, reference * 1.1) == pytest.approx(20, abs=1e-4)
+
+    def test_equal_tensors_have_the_limit_and_not_infinity(self):
+        assert sqnr_db(torch.ones(3), torch.ones(3)) == LIMIT_DB
+
+    def test_a_zero_reference_has_no_signal(self):
+        assert sqnr_db(torch.zeros(3), torch.ones(3)) == -LIMIT_DB
+        assert sqnr_db(torch.zeros(3), torch.zeros(3)) == LIMIT_DB
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf])
+    def test_a_broken_tensor_is_all_noise_and_a_finite_number(self, broken):
+        assert sqnr_db(torch.ones(2), torch.tensor([1.0, broken])) == -LIMIT_DB
+
+    def test_small_values_of_many_do_not_vanish_in_the_sum(self):
+        reference = torch.ones(1_000_000)
+        other = reference + 1e-4
+        assert sqnr_db(reference, other) == pytest.approx(80, abs=0.05)
+
+    @given(st.floats(0.1, 10), st.integers(2, 50))
+    def test_does_not_depend_on_the_scale(self, factor, n):
+        reference = torch.linspace(-1, 1, n)
+        other = reference + 0.01
+        assert sqnr_db(reference * factor, other * factor) == pytest.approx(
+            sqnr_db(reference, other), abs=1e-3
+        )
+
+
+class TestCosine:
+    @pytest.mark.parametrize(
+        ("b", "expected"), [([2.0, 0.0], 1), ([0.0, 5.0], 0), ([-1.0, 0.0], -1), ([1, 1], 0.5**0.5)]
+    )
+    def test_of_two_directions(self, b, expected):
+        assert cosine(torch.tensor([1.0, 0.0]), torch.tensor(b)) == pytest.approx(expected)
+
+    def test_of_zeros(self):
+        assert cosine(torch.zeros(2), torch.zeros(2)) == 1
+        assert cosine(torch.zeros(2), torch.ones(2)) == 0
+
+
+class TestWilson:
+    # Expected: roots of (share - p)^2 = z^2 p (1 - p) / n, which is how Wilson defines the band.
+    @pytest.mark.parametrize(("hits", "n"), [(0, 10), (5, 10), (10, 10), (9135, 10000), (1, 650)])
+    def test_solves_its_equation(self, hits, n):
+        share, square = hits / n, 1.959964**2
+        for p in wilson(hits, n):
+            assert (share - p) ** 2 == pytest.approx(square * p * (1 - p) / n, abs=1e-12)
+
+    def test_against_a_published_value(self):
+        # 81 of 263: 0.2553 to 0.3662 (Newcombe 1998, table I, method 3).
+        assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+    def test_nothing_judged_is_nothing_known(self):
+        assert wilson(0, 0) == (0, 1)
+
+    def test_ends_are_exact(self):
+        assert wilson(0, 7).low == 0
+        assert wilson(7, 7).high == 1
+
+    def test_more_hits_than_images_is_refused(self):
+        with pytest.raises(ValueError, match="8 hits in 7"):
+            wilson(8, 7)
+
+    @given(st.integers(0, 500), st.integers(1, 500))
+    def test_holds_the_share(self, hits, n):
+        hits = min(hits, n)
+        low, high = wilson(hits, n)
+        assert 0 <= low <= hits / n <= high <= 1
+
+
+class TestLogits:
+    logits = torch.tensor([[3.0, 1.0], [0.0, 2.0], [5.0, 4.0], [1.0, 0.0]])
+
+    def test_top1(self):
+        assert top1(self.logits, torch.tensor([0, 1, 1, 1])) == 0.5
+
+    def test_agreement(self):
+        other = self.logits.clone()
+        other[0] = torch.tensor([0.0, 9.0])
+        assert agreement(self.logits, other) == 0.75
+
+    def test_kl_against_a_loop(self):
+        teacher, student = torch.randn(6, 5), torch.randn(6, 5)
+        expected = 0.0
+        for t, s in zip(teacher.softmax(1).tolist(), student.softmax(1).tolist(), strict=True):
+            expected += sum(p * math.log(p / q) for p, q in zip(t, s, strict=True)) / 6
+        assert logit_kl(teacher, student) == pytest.approx(expected, rel=1e-5)
+
+    def test_kl_is_of_the_teacher_from_the_student_and_not_the_other_way(self):
+        sure, unsure = torch.tensor([[9.0, 0.0]]), torch.tensor([[0.0, 0.0]])
+        assert logit_kl(sure, unsure) == pytest.approx(math.log(2), abs=0.01)
+        assert logit_kl(unsure, sure) > 3
+
+    def test_kl_of_the_same_is_zero(self):
+        assert logit_kl(self.logits, self.logits) == pytest.approx(0, abs=1e-12)
+        assert logit_kl(self.logits, self.logits) >= 0
+
+    def test_kl_of_huge_logits_is_finite(self):
+        huge = torch.tensor([[1e4, 0.0]])
+        assert math.isfinite(logit_kl(huge, -huge))
+
+
+class TestImages:
+    def test_confidence_of_two_images(self):
+        logits = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
+        assert confidence(logits) == pytest.approx(0.75)
+
+    def test_spread_of_every_class_once_is_the_number_of_classes(self):
+        assert class_spread(torch.eye(5) * 1000) == pytest.approx(5)
+
+    def test_spread_of_one_class_is_one(self):
+        assert class_spread(torch.tensor([[1000.0, 0, 0]] * 4)) == pytest.approx(1)
+
+    def test_spread_counts_the_mean_and_not_each_image(self):
+        # Unsure of two classes for every image, or sure of one for half: the same mean.
+        unsure = class_spread(torch.tensor([[0.0, 0.0, -1000.0]] * 2))
+        sure = class_spread(torch.tensor([[1000.0, 0, 0], [0, 1000.0, 0]]))
+        assert unsure == pytest.approx(2)
+        assert sure == pytest.approx(2)
+
+
+class TestSize:
+    def test_of_two_layers_by_hand(self):
+        layers = [
+            LayerBits(weights=27, channels=3, weight_bits=2, other_parameters=3),
+            LayerBits(weights=10, channels=2, weight_bits=8),
+        ]
+        size = stored_bytes(layers)
+        assert size.fp32 == (27 + 3 + 10) * 4
+        # 54 bits are 7 bytes, 3 channels of 4 + 1; 80 bits are 10 bytes, 2 channels of 4 + 1
+        assert size.quantized == (7 + 15 + 12) + (10 + 10)
+
+    def test_takes_any_iterable_once(self):
+        layers = (LayerBits(weights=8, channels=1, weight_bits=4) for _ in range(2))
+        assert stored_bytes(layers).fp32 == 64
+        assert stored_bytes([]).quantized == 0
+
+    @given(st.integers(2, 7), st.integers(1, 10_000))
+    def test_more_bits_never_take_less(self, bits, weights):
+        def quantized(b):
+            return stored_bytes([LayerBits(weights=weights, channels=1, weight_bits=b)]).quantized
+
+        assert quantized(bits) <= quantized(bits + 1)
