@@ -135,8 +135,21 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "reason": reason,
         "has_test_images": card.test is not None,
         "presets": {name: dict(values) for name, values in card.presets.items()},
-        "settings": [_card_knob(card, "mean"), _card_knob(card, "std"), _resize_knob(card)],
+        "settings": [_card_knob(card, "mean"), _card_knob(card, "std"), _resize_knob(card), _CALIBRATION_KNOB],
     }
+
+
+_CALIBRATION_KNOB = {
+    "name": "calibration",
+    "type": "str",
+    "default": "",
+    "label": "Folder of real images",
+    "help": "what the control `real` calibrates with, where the network brings none",
+    "low": None,
+    "high": None,
+    "choices": [],
+    "presets": dict.fromkeys(("paper", "standard", "quick"), ""),
+}
 
 
 def _card_knob(card: ModelCard, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.data.listing import check_folder
 from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
 
 KINDS = ("model", "synthesis", "quantization")  # what --set reaches
@@ -33,6 +34,8 @@ def recipe_of(options: argparse.Namespace, catalog: dict[str, Any]) -> Recipe:
     """The recipe that the options of `run` ask for; UserError where they make none."""
     settings = _settings(options.settings)
     data, weights = _existing(options.data, "data"), _existing(options.weights, "weights")
+    if data:
+        check_folder(Path(data))  # now, and not after minutes of synthesis
     return make_recipe(
         catalog,
         preset=options.preset,

@@ -29,22 +29,25 @@ class GenieMSettings(Settings):
         1e-3,
         label="Learning rate of the rounding",
         help="Adam, for V; with few steps it must be larger, or no weight has time to change its mind",
-        low=0, high=1, quick=1e-2, standard=5e-3,
+        low=0, high=1, quick=2e-2, standard=5e-3,
     )  # fmt: skip
     lr_weight_step: float = knob(
-        1e-4, label="Learning rate of the weights' step sizes", help="Adam, cosine to 0", low=0, high=1
-    )
+        1e-4,
+        label="Learning rate of the weights' step sizes",
+        help="Adam, cosine to 0",
+        low=0, high=1, quick=1e-3, standard=1e-3,
+    )  # fmt: skip
     lr_activation_step: float = knob(
         4e-5,
         label="Learning rate of the activations' step sizes",
         help="Adam, cosine to 0",
-        low=0, high=1,
+        low=0, high=1, quick=4e-4, standard=4e-4,
     )  # fmt: skip
     rounding_weight: float = knob(
         1.0,
         label="Weight of the rounding regulariser",
         help="how hard each weight is pushed to decide for up or down",
-        low=0, high=100,
+        low=0, high=100, quick=0.1, standard=0.1,
     )  # fmt: skip
     warm_up: float = knob(
         0.2, label="Warm-up", help="share of the steps before the regulariser sets in", low=0, high=1

@@ -1,0 +1,123 @@
+"""What the stages of a run share: teacher, blocks, images to judge with, where to write."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+from engine.data.images import ImageSet, open_folder, open_idx
+from engine.models.blocks import Block, find_blocks
+from engine.models.card import ASSETS, LocalImages, ModelCard, discover_cards
+from engine.quantization.plan import LayerBits, plan_bits
+from engine.run.control import Control
+from engine.run.drive import Checkpoint
+from engine.run.folder import RunFolder
+from engine.run.recipe import Recipe
+from engine.synthesis.statistics import StoredStatistics
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """A recipe made concrete: everything that a stage reads."""
+
+    recipe: Recipe
+    folder: RunFolder
+    control: Control
+    checkpoint: Checkpoint
+    device: torch.device
+    card: ModelCard
+    teacher: nn.Module
+    stored: StoredStatistics
+    blocks: tuple[Block, ...]
+    plan: dict[str, LayerBits]
+    test: ImageSet | None
+    notes: list[str] = field(default_factory=list)
+
+    def for_device(self, images: Tensor) -> Tensor:
+        """On the run's device, channels last: that is how convolutions are fastest."""
+        return images.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def real_images(self, count: int) -> Tensor | None:
+        """So many real calibration images, or None where there are none."""
+        chosen = self.recipe.model_settings.get("calibration", "")
+        if chosen:
+            return _folder(self.card, self.recipe, Path(chosen)).first(count)
+        return _bundled(self.card, self.recipe, self.card.calibration).first(count) if self.card.calibration else None
+
+
+def make_context(recipe: Recipe, folder: RunFolder, control: Control, device: torch.device) -> Context:
+    """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
+    cards = discover_cards()
+    if recipe.model not in cards:
+        raise UserError(f"network {recipe.model!r} is not known; choose one of {', '.join(cards)}")
+    card = cards[recipe.model]
+    teacher = card.load(Path(recipe.weights) if recipe.weights else None)
+    teacher.to(device, memory_format=torch.channels_last)
+    blocks = find_blocks(teacher)
+    test, notes = _test_images(card, recipe)
+    return Context(
+        recipe=recipe, folder=folder, control=control, checkpoint=Checkpoint(folder.path), device=device,
+        card=card, teacher=teacher, stored=StoredStatistics(teacher, card.image_shape), blocks=blocks,
+        plan=plan_bits(
+            blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
+            edge_rule=recipe.edge_rule,
+        ),
+        test=test, notes=notes,
+    )  # fmt: skip
+
+
+def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
+    if recipe.data:
+        images = _folder(card, recipe, Path(recipe.data))
+        skipped = images.skipped
+        notes = [f"{len(skipped)} files of {recipe.data} were skipped: {', '.join(skipped[:5])}"] if skipped else []
+        return images, notes
+    if card.test is not None:
+        return _bundled(card, recipe, card.test), []
+    return None, [
+        "No test images were given (--data FOLDER), so the student is compared with the teacher on the "
+        "calibration images themselves: that flatters it."
+    ]
+
+
+def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
+    mean, std = _normalisation(card, recipe)
+    return open_idx(ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name)
+
+
+def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
+    mean, std = _normalisation(card, recipe)
+    resize = int(recipe.model_settings.get("resize", card.resize))
+    return open_folder(folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize)
+
+
+def _normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    chosen = [tuple(recipe.model_settings.get(name, getattr(card, name))) for name in ("mean", "std")]
+    channels = card.image_shape[0]
+    for name, values in zip(("mean", "std"), chosen, strict=True):
+        if len(values) != channels:
+            raise UserError(f"model.{name} has {len(values)} values; {card.name} has {channels} colour channels")
+    if min(chosen[1]) <= 0:
+        raise UserError(f"model.std is {chosen[1]}; every value must be above 0")
+    return chosen[0], chosen[1]
+
+
+def layer_facts(context: Context) -> Iterator[dict[str, Any]]:
+    """Path, kind, shape, parameters, bits and block of each layer, in order of execution."""
+    for bits in context.plan.values():
+        layer = context.teacher.get_submodule(bits.path)
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        yield {
+            "path": bits.path,
+            "kind": type(layer).__name__,
+            "shape": list(weight.shape),
+            "parameters": weight.numel(),
+            "weight_bits": bits.weight_bits,
+            "activation_bits": bits.activation_bits,
+            "block": bits.block,
+        }

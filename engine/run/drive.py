@@ -1,0 +1,99 @@
+"""The one loop that runs every step machine: so pausing, cancelling and resuming are written once."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.core.errors import UserError
+from engine.core.method import Losses, Machine
+from engine.run.control import Cancelled, Control
+from engine.run.folder import write_atomically
+
+CHECKPOINT_EVERY_S = 10.0
+
+
+class Checkpoint:
+    """The state of the machine at work, on disk: replaced as a whole, read as data only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "checkpoint"
+        self._saved_at = time.monotonic()
+
+    def restore(self, key: str, machine: Machine) -> int:
+        """Put the machine back where it was saved under this key; the steps it had taken, else 0."""
+        if not self._path.exists():
+            return 0
+        try:
+            state = torch.load(self._path, weights_only=True)
+        except Exception as error:
+            raise UserError(f"checkpoint {self._path} cannot be read ({error}); delete it to begin again") from error
+        if state["key"] != key:
+            return 0
+        machine.load_state_dict(state["machine"])
+        return int(state["step"])
+
+    def save(self, key: str, step: int, machine: Machine) -> None:
+        import io
+
+        buffer = io.BytesIO()
+        state: dict[str, Any] = {"key": key, "step": step, "machine": machine.state_dict()}
+        torch.save(state, buffer)
+        write_atomically(self._path, buffer.getvalue())
+        self._saved_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S
+
+    def clear(self) -> None:
+        """Nothing is at work any more."""
+        self._path.unlink(missing_ok=True)
+        self._saved_at = time.monotonic()
+
+
+def drive(
+    machine: Machine, key: str, control: Control, checkpoint: Checkpoint
+) -> Iterator[tuple[int, Losses]]:
+    """Yield (steps taken, losses) after every step, from the checkpoint on if there is one.
+
+    Raises Cancelled between two steps, after saving; UserError where a loss is no longer a number.
+    """
+    done = checkpoint.restore(key, machine)
+    while done < machine.total_steps:
+        try:
+            control.wait()
+        except Cancelled:
+            checkpoint.save(key, done, machine)
+            raise
+        losses = machine.step()
+        done += 1
+        _refuse_nan(losses, key, done)
+        yield done, losses
+        if checkpoint.is_due():
+            checkpoint.save(key, done, machine)
+
+
+def _refuse_nan(losses: Losses, key: str, step: int) -> None:
+    for name, loss in losses.items():
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"the loss {name!r} of {key} is {float(loss)} at step {step}; "
+                "try smaller learning rates, or float32 if it ran in bfloat16"
+            )
+
+
+class Thinned:
+    """Lets at most `per_s` reports a second through: the screen needs no more, the disk neither."""
+
+    def __init__(self, per_s: float = 10.0) -> None:
+        self._gap_s = 1 / per_s
+        self._last = -1e9
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self._gap_s:
+            return False
+        self._last = now
+        return True

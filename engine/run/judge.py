@@ -1,0 +1,68 @@
+"""The last stage: the student beside its teacher, on real test images where there are any."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.analysis.accuracy import agreement, logit_kl, top1, wilson
+from engine.core.events import Event, StageFinished, StageStarted, Stepped
+from engine.run.context import Context
+from engine.run.drive import Thinned
+
+STAGE = "evaluation"
+BATCH = 250
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What judging found; filled while `judge` is iterated."""
+
+    values: dict[str, Any]
+
+
+@torch.no_grad()
+def judge(context: Context, student: nn.Module, calibration: Tensor, verdict: Verdict) -> Iterator[Event]:
+    """Run all test images through teacher and student, and fill the verdict."""
+    labels = context.test.labels if context.test is not None else None
+    count = len(context.test) if context.test is not None else len(calibration)
+    yield StageStarted(stage=STAGE, total_steps=count)
+    start = time.monotonic()
+    teachers: list[Tensor] = []
+    students: list[Tensor] = []
+    thinned, done = Thinned(4), 0
+    size = BATCH if context.card.image_shape[1] < 100 else 25
+    batches = context.test.batches(size) if context.test is not None else iter(calibration.split(size))
+    for batch in batches:
+        context.control.wait()
+        x = context.for_device(batch)
+        teachers.append(context.teacher(x).cpu())
+        students.append(student(x).cpu())
+        done += len(batch)
+        if labels is not None and (thinned.is_due() or done == count):
+            for part, logits in (("teacher", teachers), ("student", students)):
+                running = top1(torch.cat(logits), labels[:done])
+                yield Stepped(stage=STAGE, part=part, step=done, losses={}, values={"top1": running})
+    verdict.values = _verdict(torch.cat(teachers), torch.cat(students), labels)
+    name = context.test.name if context.test is not None else "the calibration images themselves"
+    verdict.values |= {"test_images": count, "test_set": name}
+    yield StageFinished(stage=STAGE, seconds=time.monotonic() - start)
+
+
+def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "fp32_top1": None,
+        "quantized_top1": None,
+        "top1_band": None,
+        "agreement": agreement(teacher, student),
+        "logit_kl": logit_kl(teacher, student),
+    }
+    if labels is not None:
+        tops = {"fp32": top1(teacher, labels), "quantized": top1(student, labels)}
+        bands = {name: wilson(round(top * len(labels)), len(labels)) for name, top in tops.items()}
+        values |= {"fp32_top1": tops["fp32"], "quantized_top1": tops["quantized"]}
+        values["top1_band"] = {name: list(band) for name, band in bands.items()}
+    return values

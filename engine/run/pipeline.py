@@ -1,0 +1,108 @@
+"""A recipe, executed: synthesise, quantize, judge, as one stream of events."""
+
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from engine.analysis.size import LayerBits as StoredLayer
+from engine.analysis.size import stored_bytes
+from engine.core import device as devices
+from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
+from engine.run.context import Context, layer_facts, make_context
+from engine.run.control import Control
+from engine.run.folder import RunFolder
+from engine.run.judge import Verdict, judge
+from engine.run.quantize import load_student, quantize
+from engine.run.recipe import Recipe
+from engine.run.resources import peak_memory_mb
+from engine.run.synthesise import load_images, synthesise
+
+
+def execute(
+    recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
+) -> Iterator[Event]:
+    """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
+    resumed = folder.events_file.exists()
+    context = make_context(recipe, folder, control, device)
+    yield RunStarted(
+        device=devices.describe(device),
+        threads=torch.get_num_threads(),
+        versions={"python": platform.python_version(), "torch": torch.__version__},
+        bn_layers=context.stored.paths,
+        blocks=[{"name": b.name, "layers": list(b.layers)} for b in context.blocks],
+        layers=list(layer_facts(context)),
+        resumed=resumed,
+    )
+    yield from (Noted(message=note) for note in context.notes)
+    yield from synthesise(context)
+    images = load_images(context)
+    yield from quantize(context, images)
+    verdict = Verdict({})
+    yield from judge(context, load_student(context), images, verdict)
+    folder.finish(_result(context, verdict.values))
+
+
+def _result(context: Context, verdict: dict[str, Any]) -> dict[str, Any]:
+    """What the command line prints; layers and seconds are read back from the run's own events."""
+    recipe = context.recipe
+    layers: dict[str, dict[str, Any]] = {}
+    seconds = dict.fromkeys(("synthesis", "quantization", "evaluation"), 0.0)
+    gaps: list[float] = []
+    last_gap = None
+    for _, event in context.folder.events():
+        if isinstance(event, LayerMeasured):
+            bits = context.plan[event.path]
+            layers[event.path] = {
+                "path": event.path,
+                "weight_bits": bits.weight_bits,
+                "activation_bits": bits.activation_bits,
+                "sqnr_local_db": round(event.values["sqnr_local_db"], 3),
+                "sqnr_accumulated_db": round(event.values["sqnr_accumulated_db"], 3),
+            }
+        elif isinstance(event, StageFinished):
+            seconds[event.stage] += round(event.seconds, 2)
+            last_gap = event.values.get("bn_gap", last_gap)
+        elif isinstance(event, Stepped) and event.bn_gap and not gaps:
+            gaps = event.bn_gap
+    return {
+        "run": context.folder.run_id,
+        "folder": str(context.folder.path),
+        "model": recipe.model,
+        "synthesis": recipe.synthesis,
+        "quantization": recipe.quantization,
+        "weight_bits": recipe.weight_bits,
+        "activation_bits": recipe.activation_bits,
+        "seed": recipe.seed,
+        "preset": recipe.preset,
+        "images": recipe.images,
+        "edge_rule": recipe.edge_rule,
+        **verdict,
+        "bn_gap": {"first": sum(gaps) / len(gaps) if gaps else None, "last": last_gap},
+        "layers": [layers[path] for path in context.plan],
+        "size_bytes": _sizes(context),
+        "seconds": seconds,
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "device": devices.describe(context.device),
+    }
+
+
+def _sizes(context: Context) -> dict[str, int]:
+    """Bytes of the weights as float32, and as packed codes with scales, zero points and what stays float."""
+    parameters = sum(p.numel() for p in context.teacher.parameters())
+    parameters += sum(b.numel() for b in context.teacher.buffers() if b.is_floating_point())
+    shapes = {bits.path: context.teacher.get_submodule(bits.path)._parameters["weight"] for bits in context.plan.values()}
+    weights = {path: int(weight.numel()) for path, weight in shapes.items() if weight is not None}
+    other = parameters - sum(weights.values())
+    layers = [
+        StoredLayer(
+            weights=weights[path],
+            channels=int(shapes[path].shape[0]),  # type: ignore[union-attr]
+            weight_bits=context.plan[path].weight_bits,
+            other_parameters=other if k == 0 else 0,  # BatchNorm and biases, counted once
+        )
+        for k, path in enumerate(weights)
+    ]
+    sizes = stored_bytes(layers)
+    return {"fp32": sizes.fp32, "quantized": sizes.quantized}

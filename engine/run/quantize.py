@@ -1,0 +1,106 @@
+"""The second stage: block after block loses its bits, and every layer's error is measured."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from engine.core.events import BlockStarted, Event, LayerMeasured, StageFinished, StageStarted, Stepped
+from engine.core.randomness import stream
+from engine.models.blocks import Block
+from engine.models.walk import Walk, WalkPlan
+from engine.quantization import discover_methods
+from engine.quantization.base import QuantizationMethod
+from engine.quantization.student import fit_block, make_student, restore_block, stored_block
+from engine.run.context import Context
+from engine.run.drive import Thinned, drive
+from engine.run.measure import measure_layers
+from engine.run.resources import memory_mb
+
+STAGE = "quantization"
+CHUNK = 32  # images that walk through a network together
+
+
+def quantize(context: Context, images: Tensor) -> Iterator[Event]:
+    """Quantize every block; afterwards `load_student` has the student. Finished blocks stay finished."""
+    method = _method(context)
+    total = max(len(context.blocks) * method.steps_per_block(), 1)
+    yield StageStarted(stage=STAGE, total_steps=total)
+    start, waited = time.monotonic(), context.control.waited_s
+    student = make_student(context.teacher, context.blocks, context.plan)
+    plan = WalkPlan(context.teacher, context.blocks)
+    images = context.for_device(images)
+    walks = Walk(context.teacher, plan, images, CHUNK), Walk(student, plan, images, CHUNK)
+    (context.folder.path / "blocks").mkdir(exist_ok=True)
+    for index, block in enumerate(context.blocks):
+        file = _block_file(context, index)
+        x_teacher, x_student = walks[0].to(block), walks[1].to(block)
+        y_teacher = walks[0].through(block)
+        if file.exists():
+            restore_block(student, block, load_file(file))
+        else:
+            context.control.wait()
+            yield BlockStarted(block=block.name, index=index, total_steps=method.steps_per_block())
+            cached = {"x_teacher": x_teacher, "x_student": x_student, "y_teacher": y_teacher}
+            yield from _one_block(context, method, student, index, cached, total)
+            for path, values in measure_layers(context, student, block, x_teacher, x_student):
+                yield LayerMeasured(path=path, block=block.name, values=values)
+            save_file(stored_block(student, block), file)
+            context.checkpoint.clear()
+        walks[1].through(block)
+    seconds = time.monotonic() - start - (context.control.waited_s - waited)
+    yield StageFinished(stage=STAGE, seconds=seconds)
+
+
+def load_student(context: Context) -> nn.Module:
+    """The finished student, from its blocks on disk."""
+    student = make_student(context.teacher, context.blocks, context.plan)
+    for index, block in enumerate(context.blocks):
+        restore_block(student, block, load_file(_block_file(context, index)))
+    return student
+
+
+def _block_file(context: Context, index: int) -> Any:
+    return context.folder.path / "blocks" / f"{index:03d}.safetensors"
+
+
+def _method(context: Context) -> QuantizationMethod:
+    method = discover_methods()[context.recipe.quantization]
+    return method(method.Settings(**context.recipe.quantization_settings))
+
+
+def _one_block(
+    context: Context,
+    method: QuantizationMethod,
+    student: nn.Module,
+    index: int,
+    cached: dict[str, Tensor],
+    total: int,
+) -> Iterator[Event]:
+    block = context.blocks[index]
+    fit_block(student, block, cached["x_student"][: 2 * CHUNK])
+    rng = stream(context.recipe.seed, STAGE, block.name)
+    machine = method.reconstruct(student, block, rng=rng, **cached)
+    if machine is not None:
+        yield from _watch(context, machine, block, index, total)
+        method.finish(student, block)
+
+
+def _watch(context: Context, machine: Any, block: Block, index: int, total: int) -> Iterator[Stepped]:
+    thinned, before = Thinned(), index * machine.total_steps
+    clock, first = time.monotonic(), None
+    for step, losses in drive(machine, f"{STAGE}/{block.name}", context.control, context.checkpoint):
+        first = step - 1 if first is None else first
+        if step in (1, machine.total_steps) or thinned.is_due():
+            rate = (step - first) / max(time.monotonic() - clock, 1e-9)
+            values = {
+                "flipped": machine.flipped(),
+                "steps_per_s": rate,
+                "eta_s": (total - before - step) / rate,
+                "memory_mb": memory_mb(),
+            }
+            named = {name: float(loss) for name, loss in losses.items()}
+            yield Stepped(stage=STAGE, part=block.name, step=before + step, losses=named, values=values)
