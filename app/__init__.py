@@ -1,0 +1,1 @@
+"""The pages: they start runs, read what runs wrote, and draw it. No torch, no maths."""

@@ -1,0 +1,1 @@
+"""Arrays in, Plotly figures (plain dictionaries) out; no Streamlit, so that any reader may draw."""

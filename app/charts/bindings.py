@@ -1,0 +1,130 @@
+"""How events extend a figure: the rules a chart declares, applied here and, live, in bindings.js.
+
+A binding is a dictionary. `on` and `where` say which events; `do` says what happens:
+
+* `append`: one point (`x`, `y` are paths into the event) to the trace number `trace`;
+* `append-each`: one point for every entry of `group`, each on a trace of its own named after it;
+* `column`: the list at `z` as one more column of a heat map, as log10, the numbers for the pointer;
+* `put`: the number at `value` to the bar of category `at`, red or amber by `bands`.
+
+An event whose x lies at or before the last one (a resumed run repeats steps) replaces what it
+repeats. Long series are thinned to every second point. Figures are changed in place.
+"""
+
+import copy
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from app.charts.style import Binding, Figure, LiveFigure
+
+MOST_POINTS = 1200
+MOST_COLUMNS = 500
+SMALLEST = 1e-4  # of a gap, before its logarithm
+
+
+def extended(live: LiveFigure, events: Iterable[dict[str, Any]]) -> LiveFigure:
+    """The figure with these events drawn in."""
+    figure = copy.deepcopy(live.figure)
+    for event in events:
+        for binding in live.bindings:
+            if matches(binding, event):
+                _ACTIONS[binding["do"]](figure, binding, event)
+    return LiveFigure(figure=figure, bindings=live.bindings, alt=live.alt)
+
+
+def matches(binding: Binding, event: dict[str, Any]) -> bool:
+    """Whether the binding is for this event."""
+    wanted = binding.get("where", {})
+    return event.get("kind") == binding["on"] and all(event.get(k) == v for k, v in wanted.items())
+
+
+def at(event: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path, or None."""
+    value: Any = event
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def rounded(value: float) -> float:
+    """Four digits: more cannot be seen, and cost to send."""
+    return float(f"{value:.4g}")
+
+
+def _append(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
+    _restart(figure, binding, event)
+    _add_point(figure["data"][binding["trace"]], at(event, binding["x"]), at(event, binding["y"]))
+
+
+def _append_each(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
+    _restart(figure, binding, event)
+    for name, value in (at(event, binding["group"]) or {}).items():
+        trace = next((t for t in figure["data"] if t.get("name") == name), None)
+        if trace is None:
+            colour = binding["colours"][len(figure["data"]) % len(binding["colours"])]
+            trace = {**binding["template"], "name": name, "x": [], "y": [], "line": {"color": colour}}
+            figure["data"].append(trace)
+        _add_point(trace, at(event, binding["x"]), value)
+
+
+def _restart(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
+    """Empty the traces when the part at work changes, and name it above the chart."""
+    if "restart" not in binding:
+        return
+    part = at(event, binding["restart"])
+    title = figure["layout"].setdefault("title", {})
+    if title.get("text") != part:
+        title["text"] = part
+        for trace in figure["data"]:
+            trace["x"], trace["y"] = [], []
+
+
+def _add_point(trace: dict[str, Any], x: float | None, y: float | None) -> None:
+    if x is None or y is None:
+        return
+    while trace["x"] and trace["x"][-1] >= x:
+        trace["x"].pop()
+        trace["y"].pop()
+    trace["x"].append(x)
+    trace["y"].append(rounded(y) if math.isfinite(y) else None)
+    if len(trace["x"]) > MOST_POINTS:
+        trace["x"], trace["y"] = trace["x"][::2], trace["y"][::2]
+
+
+def _column(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
+    trace = figure["data"][binding["trace"]]
+    x, values = at(event, binding["x"]), at(event, binding["z"])
+    if values is None or len(values) != len(trace["z"]):
+        return
+    while trace["x"] and trace["x"][-1] >= x:
+        trace["x"].pop()
+        for row in (*trace["z"], *trace["customdata"]):
+            row.pop()
+    trace["x"].append(x)
+    for row, raw, value in zip(trace["z"], trace["customdata"], values, strict=True):
+        known = value is not None and math.isfinite(value)
+        row.append(rounded(math.log10(max(value, SMALLEST))) if known else None)
+        raw.append(rounded(value) if known else None)
+    if len(trace["x"]) > MOST_COLUMNS:
+        trace["x"] = trace["x"][::2]
+        trace["z"] = [row[::2] for row in trace["z"]]
+        trace["customdata"] = [row[::2] for row in trace["customdata"]]
+
+
+def _put(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
+    trace = figure["data"][binding["trace"]]
+    category, value = at(event, binding["at"]), at(event, binding["value"])
+    if category not in trace["x"] or value is None:
+        return
+    place = trace["x"].index(category)
+    trace["y"][place] = rounded(value)
+    for below, colour in binding.get("bands", []):
+        if value < below:
+            trace["marker"]["color"][place] = colour
+            return
+    if "bands" in binding:
+        trace["marker"]["color"][place] = binding["colour"]
+
+
+_ACTIONS = {"append": _append, "append-each": _append_each, "column": _column, "put": _put}

@@ -1,0 +1,64 @@
+"""Charts of finished runs: accuracies side by side with the bands they are known to."""
+
+from dataclasses import dataclass
+
+from app.charts.style import LiveFigure, axis, layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """A top-1 in [0, 1] with its 95 % band."""
+
+    name: str
+    top1: float
+    low: float
+    high: float
+    colour: str
+
+
+def accuracies(rows: list[Accuracy]) -> LiveFigure:
+    """One dot an accuracy with its band, the first on top; the axis spans what is shown."""
+    names = [row.name for row in rows]
+    trace = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [row.top1 for row in rows],
+        "y": names,
+        "text": [f"{row.top1:.1%}" for row in rows],
+        "textposition": "top center",
+        "cliponaxis": False,
+        "marker": {"color": [row.colour for row in rows], "size": 12},
+        "hovertemplate": "%{y}: %{x:.2%}<extra></extra>",
+    }
+    bands = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [row.low, row.high],
+            "y": [row.name, row.name],
+            "line": {"color": row.colour, "width": 5},
+            "opacity": 0.45,
+            "hoverinfo": "skip",
+        }
+        for row in rows
+    ]
+    low = min((row.low for row in rows), default=0.0)
+    high = max((row.high for row in rows), default=1.0)
+    room = max(0.02, 0.12 * (high - low))
+    x_axis = axis("top-1", tickformat=".0%", range=[max(0.0, low - room), min(1.02, high + room)])
+    y_axis = axis(type="category", showgrid=False, autorange=False)
+    y_axis["range"] = [len(rows) - 0.5, -0.7]
+    y_axis |= {"categoryorder": "array", "categoryarray": names}
+    figure = {
+        "data": [*bands, trace],
+        "layout": layout(80 + 56 * len(rows), xaxis=x_axis, yaxis=y_axis),
+    }
+    alt = "Top-1 accuracies with 95 % bands: " + "; ".join(
+        f"{row.name} {row.top1:.1%} ({row.low:.1%} to {row.high:.1%})" for row in rows
+    )
+    return LiveFigure(figure=figure, alt=alt)
+
+
+def overlap(one: Accuracy, other: Accuracy) -> bool:
+    """Whether the bands overlap, so that the two are not distinguishable by this test."""
+    return one.low <= other.high and other.low <= one.high

@@ -1,0 +1,27 @@
+"""What there is to choose from, kept for half a minute, and the words for it."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.places import runs_folder
+from engine.run import catalog
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _load(runs: str) -> dict[str, Any]:  # noqa: ARG001  (the cache's key)
+    return catalog.load(runs_folder())
+
+
+def load_catalog() -> dict[str, Any]:
+    """The engine's catalog; the first call of a fresh installation takes some seconds."""
+    return _load(str(runs_folder()))
+
+
+def title_of(kind: str, name: str) -> str:
+    """The readable name of a network or method by its catalog name; the name itself if unknown."""
+    try:
+        entries = load_catalog()[kind]
+    except (RuntimeError, OSError, KeyError):
+        return name
+    return next((str(entry["title"]) for entry in entries if entry["name"] == name), name)

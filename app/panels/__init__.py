@@ -1,0 +1,1 @@
+"""One file = one thing on a page."""

@@ -1,0 +1,45 @@
+"""Where runs lie: the user's own and the recorded ones shipped with the project."""
+
+import os
+from pathlib import Path
+
+from engine.core.errors import UserError
+from engine.run.folder import RunFolder, list_runs
+
+ROOT = Path(__file__).parents[1]
+
+
+def runs_folder() -> Path:
+    """The folder of the user's runs: QUANTOSCOPE_RUNS, else `runs/` beside the code."""
+    return Path(os.environ.get("QUANTOSCOPE_RUNS") or ROOT / "runs").resolve()
+
+
+def recorded_folder() -> Path:
+    """The folder of the runs that the project ships."""
+    return Path(os.environ.get("QUANTOSCOPE_RECORDED") or ROOT / "assets" / "recorded").resolve()
+
+
+def open_run(run: str) -> RunFolder:
+    """The run of that id, the user's own before a recorded one; UserError where there is none."""
+    try:
+        return RunFolder.open(runs_folder(), run)
+    except UserError:
+        if (recorded_folder() / run / "recipe.json").is_file():
+            return RunFolder.open(recorded_folder(), run)
+        raise
+
+
+def recorded_run() -> RunFolder | None:
+    """The recorded run that the start page plays, or None where none is shipped."""
+    recorded = sorted(list_runs(recorded_folder()), key=lambda folder: folder.run_id)
+    return recorded[0] if recorded else None
+
+
+def is_recorded(folder: RunFolder) -> bool:
+    """Whether the run is part of the project, so that nobody may resume or delete it."""
+    return folder.path.parent == recorded_folder()
+
+
+def state_of(folder: RunFolder) -> str:
+    """The run's state in one word; a run with a result is done, whatever its status file says."""
+    return "done" if folder.result() is not None else str(folder.status()["state"])

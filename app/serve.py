@@ -1,0 +1,19 @@
+"""The entry: `streamlit run app/serve.py` serves the pages and, beside them, the routes of /api."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # Streamlit puts only this file's own folder there
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from app.server.routes import lifespan, routes  # noqa: E402
+from app.server.watch import Watches  # noqa: E402
+
+_WATCHES = Watches()
+app = st.App(
+    ROOT / "app" / "main.py", routes=routes(_WATCHES), lifespan=partial(lifespan, _WATCHES)
+)

@@ -1,0 +1,1 @@
+"""Routes beside the pages: the event stream, snapshots, static files, health."""

@@ -1,0 +1,105 @@
+"""What a page fetches besides events: snapshots, per-channel statistics, scripts and styles."""
+
+import gzip
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from app.places import open_run
+from engine.core.errors import UserError
+from engine.run.folder import RunFolder, safe_name
+
+FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
+COMPONENTS = Path(__file__).parents[1] / "components"
+TYPES = {".js": "text/javascript", ".css": "text/css"}
+
+
+async def snapshot(request: Request) -> Response:
+    """One file of a run's snapshots, which never changes once it is written."""
+    try:
+        path = open_run(request.path_params["run"]).snapshot(request.path_params["file"])
+    except UserError as error:
+        return Response(str(error), 404, media_type="text/plain")
+    if not path.is_file():
+        return Response(f"{path.name!r} is not there", 404, media_type="text/plain")
+    return FileResponse(path, headers=FOREVER)
+
+
+async def channels(request: Request) -> Response:
+    """Target and sample mean and std of every channel of one BatchNorm layer at one step."""
+    try:
+        folder = open_run(request.path_params["run"])
+        layer = int(request.query_params.get("layer", 0))
+        step = int(request.query_params.get("step", -1))
+        content = channel_statistics(folder, layer, step)
+    except UserError as error:
+        return Response(str(error), 404, media_type="text/plain")
+    except ValueError:
+        return Response("layer and step are whole numbers", 400, media_type="text/plain")
+    return JSONResponse(content)
+
+
+def channel_statistics(folder: RunFolder, layer: int, step: int) -> dict[str, Any]:
+    """{"layer","step","target":{"mean","std"},"sample":{..}}; the last snapshot where step < 0."""
+    target_file = folder.snapshots / "target.npz"
+    taken = {
+        int(found[1]): path
+        for path in folder.snapshots.glob("channels-*.npz")
+        if (found := re.search(r"-(\d+)\.npz$", path.name))
+    }
+    if not target_file.is_file() or not taken:
+        raise UserError("no channel statistics are saved yet; they come with the first frames")
+    wanted = [at for at in taken if step < 0 or at <= step] or [min(taken)]
+    with np.load(target_file) as target, np.load(taken[max(wanted)]) as sample:
+        offsets = target["offsets"]
+        if not 0 <= layer < len(offsets) - 1:
+            raise UserError(f"layer is {layer}; choose 0 to {len(offsets) - 2}")
+        part = slice(int(offsets[layer]), int(offsets[layer + 1]))
+        rows = {
+            name: {key: _plain(arrays[key][part]) for key in ("mean", "std")}
+            for name, arrays in (("target", target), ("sample", sample))
+        }
+    return {"layer": layer, "step": max(wanted), **rows}
+
+
+def _plain(values: "np.ndarray[Any, Any]") -> list[float | None]:
+    return [float(f"{value:.5g}") if np.isfinite(value) else None for value in values]
+
+
+async def static(request: Request) -> Response:
+    """A script or style of app/components, or the Plotly library out of its installed package."""
+    try:
+        name = safe_name(request.path_params["file"])
+        content = _packed(name)
+    except (UserError, OSError, KeyError):
+        return Response("no such file", 404, media_type="text/plain")
+    headers = FOREVER | {"content-encoding": "gzip", "vary": "accept-encoding"}
+    return Response(content, media_type=TYPES[Path(name).suffix], headers=headers)
+
+
+def _packed(name: str) -> bytes:
+    if name == "plotly.min.js":
+        return _plotly()
+    path = COMPONENTS / name
+    if path.suffix not in TYPES:
+        raise KeyError(name)
+    return gzip.compress(path.read_bytes())
+
+
+@cache
+def _plotly() -> bytes:
+    # Packed once: to pack four megabytes for every viewer would cost more than to send them.
+    return gzip.compress(files("plotly").joinpath("package_data", "plotly.min.js").read_bytes())
+
+
+def ui_version() -> str:
+    """A name for the present content of the scripts: a new one makes browsers fetch them anew."""
+    content = b"".join(path.read_bytes() for path in sorted(COMPONENTS.glob("*.[jc]s*")))
+    return hashlib.sha256(content).hexdigest()[:10]
