@@ -15,7 +15,7 @@ from engine.core.device import cores
 from engine.core.errors import UserError
 from engine.data.decode import check, decode
 from engine.data.idx import read_idx
-from engine.data.listing import Entry, list_images
+from engine.data.listing import Entry, check_folder
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 T = TypeVar("T")
@@ -96,14 +96,13 @@ def open_folder(
     resize: int,
     name: str | None = None,
 ) -> ImageSet:
-    """The images of a folder (see `list_images`), brought to the network's shape (see `fit`).
+    """The images of a folder, brought to the network's shape.
 
+    Which images and labels: see `engine.data.listing`; how they are resized: `engine.data.decode`.
     Every file is looked through once now, so that broken ones are known and labels stay aligned;
     pixels are read again batch by batch. UserError where no image can be read.
     """
-    listed = list_images(folder)
-    if not listed:
-        raise UserError(f"{folder} holds no images; put class folders or image files into it")
+    listed = check_folder(folder)
     faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])
     entries = [entry for entry, fault in zip(listed, faults, strict=True) if fault is None]
     skipped = [

@@ -36,6 +36,14 @@ def list_images(folder: Path) -> list[Entry]:
     return [Entry(path, None) for path in sorted(filter(_is_image, folder.iterdir()))]
 
 
+def check_folder(folder: Path) -> list[Entry]:
+    """The images of a folder; UserError where there is none."""
+    listed = list_images(folder)
+    if not listed:
+        raise UserError(f"{folder} holds no images; put class folders or image files into it")
+    return listed
+
+
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
 
