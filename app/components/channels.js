@@ -1,0 +1,65 @@
+// The channels of the layer looked at, at the step looked at: fetched when either changes.
+
+import { bus } from "./bus.js";
+import { Plot, keeper } from "./plot.js";
+
+class Channels {
+  constructor(parent) {
+    this.title = parent.querySelector(".qs-title");
+    this.plot = new Plot(parent);
+  }
+
+  update(data) {
+    const same = this.data && this.data.run === data.run;
+    this.data = data;
+    if (same) return this.plot.redraw();
+    this.leave();
+    this.plot.set(data);
+    this.bus = bus(data.run);
+    this.stops = [this.bus.listen(() => this.soon())];
+    const saved = (event) => {
+      if (event.kind === "snapshot-saved" && event.name === "channels" && this.bus.cursor === null) this.soon();
+    };
+    if (data.live) this.stops.push(this.bus.watch(data.offset, { event: saved }));
+    this.soon();
+  }
+
+  soon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.fetch(), 80);
+  }
+
+  async fetch() {
+    const { layer, cursor, run } = this.bus;
+    const name = this.data.layers[layer] ?? "";
+    const path = `/api/runs/${encodeURIComponent(run)}/channels?layer=${layer}&step=${cursor === null ? -1 : Math.round(cursor)}`;
+    const answer = await fetch(path).catch(() => null);
+    if (this.closed || !answer) return;
+    if (!answer.ok) {
+      this.title.textContent = `${name}: ${await answer.text()}`;
+      return;
+    }
+    const found = await answer.json();
+    this.title.textContent = `${name} · step ${found.step}`;
+    for (const trace of this.plot.figure.data) {
+      const [source, part] = trace.meta.fill.split(".");
+      trace.y = found[source][part];
+      trace.x = trace.y.map((_, channel) => channel);
+    }
+    this.plot.redraw();
+  }
+
+  leave() {
+    for (const stop of this.stops || []) stop();
+    this.stops = [];
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.leave();
+    this.plot.close();
+  }
+}
+
+export const render = keeper((parent) => new Channels(parent));

@@ -1,0 +1,203 @@
+// The wall of images at the step looked at, and the strip to go back through every kept frame.
+
+import { bus } from "./bus.js";
+import { keeper } from "./plot.js";
+
+const WALL_TILE = 112; // pixels an image gets on the wall, at least
+const THUMBNAILS = 12;
+const NEAR = 40; // frames loaded on either side of the shown one
+const FILM_MS = 6000; // the whole film, however many frames it has
+const REST_MS = 2500; // on the last frame, before it begins again
+
+class Film {
+  constructor(parent) {
+    const find = (name) => parent.querySelector(`.${name}`);
+    [this.wall, this.strip, this.range] = [find("wall"), find("strip"), find("range")];
+    [this.playButton, this.liveButton, this.label] = [find("play"), find("live"), find("label")];
+    this.images = new Map();
+    this.frames = [];
+    this.shown = -1;
+    this.range.oninput = () => this.go(Number(this.range.value));
+    this.playButton.onclick = () => this.play(!this.playing);
+    this.liveButton.onclick = () => this.follow();
+    this.wall.onkeydown = (press) => this.key(press);
+  }
+
+  update(data) {
+    const same = this.data && this.data.run === data.run;
+    const before = this.data;
+    this.data = data;
+    if (same && data.offset <= this.offset && data.live === before.live) return;
+    this.leave();
+    this.offset = data.offset;
+    this.frames = data.frames.slice();
+    this.bus = bus(data.run);
+    if (!same) {
+      this.shown = -1;
+      this.images.clear();
+      this.bus.look({ cursor: data.step ?? null, layer: data.layer ?? 0 });
+    }
+    this.stops = [this.bus.listen(() => this.show())];
+    if (data.live) this.stops.push(this.bus.watch(data.offset, { event: (event, at) => this.add(event, at) }));
+    this.drawStrip();
+    this.show();
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (!same && data.autoplay && !still && this.frames.length > 1) this.play(true);
+  }
+
+  add(event, at) {
+    this.offset = at;
+    if (event.kind !== "snapshot-saved" || event.name !== "images") return;
+    while (this.frames.length && this.frames[this.frames.length - 1].step >= event.step) this.frames.pop();
+    this.frames.push({ step: event.step, file: event.file, ...event.values });
+    this.drawStrip();
+    this.show();
+  }
+
+  index() {
+    const cursor = this.bus.cursor;
+    if (cursor === null) return this.frames.length - 1;
+    let index = 0;
+    while (index + 1 < this.frames.length && this.frames[index + 1].step <= cursor) index += 1;
+    return index;
+  }
+
+  go(index) {
+    this.play(false);
+    this.look(index);
+  }
+
+  look(index) {
+    const frame = this.frames[Math.max(0, Math.min(index, this.frames.length - 1))];
+    if (frame) this.bus.look({ cursor: frame.step, url: this.data.url });
+  }
+
+  follow() {
+    this.play(false);
+    this.bus.look({ cursor: null, url: this.data.url });
+  }
+
+  key(press) {
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -10, ArrowUp: 10 };
+    if (press.key === " ") this.play(!this.playing);
+    else if (press.key in moves) this.go(this.index() + moves[press.key]);
+    else if (press.key === "Home") this.go(0);
+    else if (press.key === "End") this.follow();
+    else return;
+    press.preventDefault();
+  }
+
+  play(on) {
+    clearTimeout(this.timer);
+    this.playing = on;
+    this.playButton.textContent = on ? "❚❚ Pause" : "▶ Play";
+    this.playButton.setAttribute("aria-pressed", String(on));
+    if (on) this.tick(this.index() >= this.frames.length - 1 ? 0 : this.index());
+  }
+
+  async tick(index) {
+    if (!this.playing) return;
+    await this.load(this.frames[index]).catch(() => null);
+    if (!this.playing) return;
+    this.look(index);
+    const last = index >= this.frames.length - 1;
+    const wait = Math.max(50, Math.min(250, FILM_MS / this.frames.length));
+    if (last && !this.data.loop) return this.play(false);
+    this.timer = setTimeout(() => this.tick(last ? 0 : index + 1), last ? REST_MS : wait);
+  }
+
+  load(frame) {
+    if (!this.images.has(frame.file)) {
+      const image = new Image();
+      image.src = `/api/runs/${encodeURIComponent(this.data.run)}/snapshots/${encodeURIComponent(frame.file)}`;
+      this.images.set(frame.file, image.decode().then(() => image));
+    }
+    return this.images.get(frame.file);
+  }
+
+  async show() {
+    const index = this.index();
+    const frame = this.frames[index];
+    this.liveButton.hidden = !this.data.live;
+    this.liveButton.setAttribute("aria-pressed", String(this.bus.cursor === null));
+    this.range.max = Math.max(0, this.frames.length - 1);
+    this.range.disabled = this.playButton.disabled = this.frames.length < 2;
+    if (!frame) {
+      this.label.textContent = this.data.waiting;
+      return;
+    }
+    this.range.value = index;
+    this.range.setAttribute("aria-valuetext", `step ${frame.step}`);
+    this.label.textContent = `step ${frame.step} · frame ${index + 1} of ${this.frames.length}`;
+    this.wall.setAttribute("aria-label", `${this.data.alt} Step ${frame.step}.`);
+    for (const thumbnail of this.strip.children) {
+      thumbnail.classList.toggle("past", Number(thumbnail.dataset.index) <= index);
+    }
+    for (const near of this.frames.slice(Math.max(0, index - 2), index + NEAR)) this.load(near).catch(() => null);
+    const wanted = (this.wanted = frame.file);
+    const image = await this.load(frame).catch(() => null);
+    if (image && wanted === this.wanted) this.paint(image, frame);
+  }
+
+  paint(image, frame) {
+    const tile = frame.tile || image.height;
+    const [columns, rows] = [frame.columns || 1, frame.rows || 1];
+    const scale = Math.max(1, Math.round(WALL_TILE / tile));
+    const size = tile * scale;
+    const gap = Math.max(2, Math.round(size / 28));
+    const [width, height] = [columns * (size + gap) - gap, rows * (size + gap) - gap];
+    if (this.wall.width !== width || this.wall.height !== height) {
+      [this.wall.width, this.wall.height] = [width, height];
+    }
+    const pen = this.wall.getContext("2d");
+    pen.imageSmoothingEnabled = false;
+    for (let row = 0; row < rows; row += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        pen.drawImage(image, column * tile, row * tile, tile, tile, column * (size + gap), row * (size + gap), size, size);
+      }
+    }
+    this.shown = frame.step;
+    this.wall.dataset.step = frame.step;
+  }
+
+  drawStrip() {
+    const count = Math.min(THUMBNAILS, this.frames.length);
+    const picks = Array.from({ length: count }, (_, i) => Math.round((i * (this.frames.length - 1)) / Math.max(1, count - 1)));
+    const wanted = picks.map((index) => this.frames[index].file).join();
+    if (wanted === this.strip.dataset.files) return;
+    this.strip.dataset.files = wanted;
+    this.strip.replaceChildren(...picks.map((index) => this.thumbnail(index)));
+  }
+
+  thumbnail(index) {
+    const frame = this.frames[index];
+    const button = document.createElement("button");
+    const canvas = document.createElement("canvas");
+    const tile = frame.tile || 28;
+    [canvas.width, canvas.height] = [tile, tile];
+    button.type = "button";
+    button.dataset.index = index;
+    button.tabIndex = -1; // the range and the wall have the keyboard
+    button.setAttribute("aria-label", `step ${frame.step}`);
+    button.title = `step ${frame.step}`;
+    button.append(canvas);
+    button.onclick = () => this.go(this.frames.indexOf(frame));
+    this.load(frame)
+      .then((image) => canvas.getContext("2d").drawImage(image, 0, 0, tile, tile, 0, 0, tile, tile))
+      .catch(() => null);
+    return button;
+  }
+
+  leave() {
+    for (const stop of this.stops || []) stop();
+    this.stops = [];
+    clearTimeout(this.timer);
+  }
+
+  close() {
+    this.playing = false;
+    this.leave();
+  }
+}
+
+export const render = keeper((parent) => new Film(parent));

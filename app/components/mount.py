@@ -1,0 +1,84 @@
+"""The components as Python functions: each mounts one script of this folder with plain data."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.charts.style import LiveFigure
+from app.server.files import ui_version
+
+_HERE = Path(__file__).parent
+_PLOT = '<div class="qs-title"></div>\n<div class="qs-plot"></div>\n'
+
+
+def _component(name: str, *, html: str, css: str, isolated: bool) -> Any:
+    # The script given to Streamlit only fetches the real module: modules that are fetched by
+    # address are one and the same for all components, so that they share one connection.
+    script = f"""
+const module = import(new URL("/api/ui/{ui_version()}/{name}.js", window.location.origin));
+export default function (component) {{
+  const kept = {{ stop: null, over: false }};
+  module.then((loaded) => {{ if (!kept.over) kept.stop = loaded.render(component); }});
+  return () => {{ kept.over = true; if (kept.stop) kept.stop(); }};
+}}
+"""
+    return st.components.v2.component(
+        f"quantoscope_{name}", html=html, css=css, js=script, isolate_styles=isolated
+    )
+
+
+def _registered() -> dict[str, Any]:
+    plot_css = (_HERE / "plot.css").read_text()
+    mounts = {
+        # Plotly's own styles go to the page's head, so its charts live outside a shadow root.
+        name: _component(name, html=_PLOT, css=plot_css, isolated=False)
+        for name in ("live_plot", "channels")
+    }
+    for name in ("film", "controls"):
+        html, css = ((_HERE / f"{name}.{kind}").read_text() for kind in ("html", "css"))
+        mounts[name] = _component(name, html=html, css=css, isolated=True)
+    mounts["pulse"] = _component("pulse", html="<span></span>\n", css="\n", isolated=True)
+    return mounts
+
+
+_MOUNTS = _registered()
+
+
+def live_plot(live: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> None:
+    """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks)."""
+    data = {
+        "run": run,
+        "name": key,
+        "offset": offset,
+        "figure": live.figure,
+        "bindings": live.bindings,
+        "alt": live.alt,
+        "live": False,
+        "cursor": "",
+        "pick": False,
+    }
+    _MOUNTS["live_plot"](key=key, data=data | more)
+
+
+def channels(live: LiveFigure, *, key: str, **data: Any) -> None:
+    """The channels of the layer and step that the page looks at."""
+    _MOUNTS["channels"](key=key, data={"figure": live.figure, "alt": live.alt} | data)
+
+
+def film(*, key: str, **data: Any) -> None:
+    """The wall of images and the strip to scrub."""
+    _MOUNTS["film"](key=key, data=data)
+
+
+def controls(*, key: str, **data: Any) -> dict[str, Any] | None:
+    """State, progress and buttons; returns the wish of a button just pressed, else None."""
+    result = _MOUNTS["controls"](key=key, data=data, on_wish_change=lambda: None)
+    wish: dict[str, Any] | None = result.wish
+    return wish
+
+
+def pulse(*, key: str, **data: Any) -> bool:
+    """Nothing to see; reruns what it stands in when such events come. True in that rerun."""
+    result = _MOUNTS["pulse"](key=key, data=data, on_beat_change=lambda: None)
+    return result.beat is not None

@@ -1,0 +1,34 @@
+"""Every page begins here: the navigation on top, then the page that the address names."""
+
+import streamlit as st
+
+PAGES = [
+    st.Page(
+        "views/start.py",
+        title="Start",
+        icon=":material/play_circle:",
+        default=True,
+        help="A recorded run plays; start one of your own with a click.",
+    ),
+    st.Page(
+        "views/lab.py",
+        title="Live lab",
+        icon=":material/science:",
+        help="Watch images grow out of BatchNorm statistics.",
+    ),
+    st.Page(
+        "views/quantize.py",
+        title="Quantize live",
+        icon=":material/equalizer:",
+        help="Watch every layer lose its bits, and what it costs.",
+    ),
+    st.Page(
+        "views/runs.py",
+        title="Runs",
+        icon=":material/list:",
+        help="Everything that ran: open, resume, delete.",
+    ),
+]
+
+st.set_page_config(page_title="Quantoscope", page_icon=":material/grain:", layout="wide")
+st.navigation(PAGES, position="top").run()

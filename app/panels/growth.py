@@ -1,0 +1,55 @@
+"""The images beside the map of the BatchNorm gap: the heart of the lab and of the start page."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.charts import synthesis
+from app.charts.bindings import extended
+from app.charts.style import LiveFigure
+from app.components import mount
+from app.history import History
+from app.panels.run_head import is_live
+from engine.run.folder import RunFolder
+
+ALT = "Images made from the network's BatchNorm statistics."
+
+
+def film(folder: RunFolder, history: History, **more: Any) -> None:
+    """The film of the images; more: `step`, `layer`, `url`, `autoplay`, `loop`."""
+    frames = [{"step": e["step"], "file": e["file"], **e["values"]} for e in history.frames()]
+    mount.film(
+        key=f"film-{folder.run_id}",
+        run=folder.run_id,
+        offset=history.offset,
+        frames=frames,
+        live=is_live(folder),
+        alt=ALT,
+        waiting="The first images are on their way…",
+        **more,
+    )
+
+
+def gap_map(folder: RunFolder, history: History, *, height: int = 0, cursor: str = "line") -> None:
+    """The heat map; a click looks at that layer and that step."""
+    total = next((e["total_steps"] for e in history.of("stage-started", stage="synthesis")), 0)
+    layers = history.started["bn_layers"]
+    if not layers:
+        st.info("The map of the layers appears when the worker has loaded the network.")
+        return
+    chart = synthesis.gap_map(layers, total_steps=total, height=height)
+    live_chart(chart, folder, history, key="gap", cursor=cursor, pick=True)
+
+
+def live_chart(
+    chart: LiveFigure, folder: RunFolder, history: History, *, key: str, **more: Any
+) -> None:
+    """The chart with the events so far, which goes on by itself while the run does."""
+    mount.live_plot(
+        extended(chart, history.events),
+        key=f"{key}-{folder.run_id}",
+        run=folder.run_id,
+        offset=history.offset,
+        live=is_live(folder),
+        **more,
+    )

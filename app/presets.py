@@ -1,0 +1,60 @@
+"""The cards of the start page: runs worth a click, each with the question it answers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A run to start by one click; `wanted` is what make_recipe takes."""
+
+    name: str
+    title: str
+    text: str
+    wanted: dict[str, Any] = field(default_factory=dict)
+
+
+def _wanted(model: str, synthesis: str, quantization: str, bits: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "preset": "quick",
+        "model": model,
+        "synthesis": synthesis,
+        "quantization": quantization,
+        "weight_bits": bits[0],
+        "activation_bits": bits[1],
+        "images": None,
+    }
+
+
+CARDS = [
+    Preset(
+        name="resnet20-4",
+        title="ResNet-20 at 4 bits",
+        text="An eighth of the size, no data. How much is lost?",
+        wanted=_wanted("resnet20-fashion", "genie", "genie-m", (4, 4)),
+    ),
+    Preset(
+        name="resnet20-2",
+        title="ResNet-20 at 2 bits",
+        text="Four values a weight. Learned rounding earns its keep.",
+        wanted=_wanted("resnet20-fashion", "genie", "genie-m", (2, 4)),
+    ),
+    Preset(
+        name="nearest-2",
+        title="See it break",
+        text="The same 2 bits, each weight rounded to the nearest.",
+        wanted=_wanted("resnet20-fashion", "genie", "nearest", (2, 4)),
+    ),
+    Preset(
+        name="noise-4",
+        title="Control: noise",
+        text="Calibrated with noise instead of images. Do images matter?",
+        wanted=_wanted("resnet20-fashion", "noise", "genie-m", (4, 4)),
+    ),
+    Preset(
+        name="efficientnet-4",
+        title="EfficientNet-Lite0, W4A8",
+        text="A real ImageNet network with depthwise layers. Takes longer.",
+        wanted=_wanted("efficientnet-lite0", "genie", "genie-m", (4, 8)),
+    ),
+]

@@ -1,0 +1,71 @@
+"""What the address remembers: which run, which step, which layer. Every view is a link."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.places import open_run, recorded_run, runs_folder, state_of
+from engine.core.errors import UserError
+from engine.run.folder import ACTIVE, RunFolder, list_runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What is looked at; a step of None follows the newest."""
+
+    run: str
+    step: int | None
+    layer: int
+
+
+def current_view() -> View:
+    """The view of the address; the run last looked at where the address names none."""
+    run = st.query_params.get("run") or st.session_state.get("run", "")
+    return View(run=run, step=_number("step"), layer=_number("layer") or 0)
+
+
+def look_at(run: str) -> None:
+    """Write the run into the address, and remember it for the other pages."""
+    if st.query_params.get("run") != run:
+        for name in ("step", "layer"):
+            st.query_params.pop(name, None)
+        st.query_params["run"] = run
+    st.session_state["run"] = run
+
+
+def current_run() -> RunFolder | None:
+    """The run of the address, else the one at work, else the newest, else the recorded one.
+
+    Explains itself on the page and returns None where the address names a run that is not there.
+    """
+    run = current_view().run
+    if not run:
+        found = newest_run() or recorded_run()
+        if found is not None:
+            look_at(found.run_id)
+        return found
+    try:
+        folder = open_run(run)
+    except UserError:
+        st.session_state.pop("run", None)
+        st.error(
+            f"There is no run named {run!r} here. It may have been deleted, or made on another "
+            "machine. Choose one on the Runs page, or start one on the Start page."
+        )
+        return None
+    look_at(folder.run_id)
+    return folder
+
+
+def newest_run() -> RunFolder | None:
+    """A run at work before any other, else the newest."""
+    folders = list_runs(runs_folder())
+    at_work = [folder for folder in folders if state_of(folder) in ACTIVE]
+    return next(iter(at_work or folders), None)
+
+
+def _number(name: str) -> int | None:
+    try:
+        return int(float(st.query_params.get(name, "")))
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""What is happening now? Images grow; layer by layer their statistics come to agree."""
+
+import streamlit as st
+
+from app.charts import synthesis
+from app.components import mount
+from app.history import read_history
+from app.panels.growth import film, gap_map, live_chart
+from app.panels.nothing import nothing_yet
+from app.panels.run_head import is_live, run_head
+from app.state import current_run, current_view
+from app.text import explain
+
+folder = current_run()
+if folder is None:
+    nothing_yet()
+    st.stop()
+
+history = read_history(folder)
+view = current_view()
+run_head(folder, history)
+
+left, right = st.columns([5, 6], gap="medium")
+with left:
+    st.subheader("What do the images look like?", help=explain("images"))
+    film(folder, history, step=view.step, layer=view.layer, url=True)
+with right:
+    st.subheader("Which layers agree already?", help=explain("gap"))
+    gap_map(folder, history)
+
+st.subheader("Which channels are off?", help=explain("channels"))
+st.caption("Click on a layer in the map above to look into it.")
+mount.channels(
+    synthesis.channels(),
+    key=f"channels-{folder.run_id}",
+    run=folder.run_id,
+    offset=history.offset,
+    live=is_live(folder),
+    layers=history.started["bn_layers"],
+)
+
+left, right = st.columns(2, gap="medium")
+with left:
+    st.subheader("Which part of the loss dominates?", help=explain("losses"))
+    live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
+with right:
+    st.subheader("What does the teacher see in them?", help=explain("teacher"))
+    live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")

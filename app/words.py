@@ -1,0 +1,52 @@
+"""Readable words for recipes, sizes and times."""
+
+import time
+
+from app.choices import title_of
+from engine.run.recipe import Recipe
+
+STATES = {
+    "new": "not started",
+    "starting": "starting",
+    "queued": "waiting",
+    "running": "running",
+    "paused": "paused",
+    "done": "finished",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "lost": "lost",
+}
+
+
+def bits_of(recipe: Recipe) -> str:
+    return f"W{recipe.weight_bits}A{recipe.activation_bits}"
+
+
+def recipe_words(recipe: Recipe) -> str:
+    """The recipe on one line: network, bits, images, quantizer."""
+    return " · ".join(
+        (
+            title_of("models", recipe.model),
+            bits_of(recipe),
+            f"images: {title_of('synthesis', recipe.synthesis)}",
+            f"quantizer: {title_of('quantization', recipe.quantization)}",
+        )
+    )
+
+
+def size_words(size_bytes: float) -> str:
+    """Bytes in the unit that leaves one to three digits before the point."""
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} GB"
+
+
+def ago(time_s: float) -> str:
+    """How long ago, in the largest unit that fits."""
+    seconds = max(0.0, time.time() - time_s)
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length_s:
+            return f"{seconds // length_s:.0f} {unit} ago"
+    return "just now"
