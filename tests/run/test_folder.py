@@ -1,0 +1,201 @@
+"""A run's folder: whole lines only, whole files only, nothing outside of it."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.core.errors import UserError
+from engine.core.events import Noted, RunFinished
+from engine.run import folder as module
+from engine.run.folder import (
+    LOST_AFTER_S,
+    RunFolder,
+    is_disk_full,
+    list_runs,
+    safe_name,
+    write_atomically,
+)
+from engine.run.recipe import Recipe
+
+RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.create(tmp_path, RECIPE)
+
+
+def messages(folder, offset=0):
+    return [event.message for _, event in folder.events(offset)]
+
+
+class TestEvents:
+    def test_are_read_in_order_and_from_an_offset_on(self, folder):
+        for text in "abc":
+            folder.append(Noted(message=text))
+        offsets = [offset for offset, _ in folder.events()]
+        assert messages(folder) == ["a", "b", "c"]
+        assert messages(folder, offsets[1]) == ["c"]
+        assert offsets[-1] == folder.events_file.stat().st_size
+
+    def test_a_torn_last_line_waits_until_it_is_whole(self, folder):
+        folder.append(Noted(message="a"))
+        line = Noted(message="b").to_json()
+        with folder.events_file.open("a") as file:
+            file.write(line[:20])
+        assert messages(folder) == ["a"]
+        behind = [offset for offset, _ in folder.events()][-1]
+        with folder.events_file.open("a") as file:
+            file.write(line[20:] + "\n")
+        assert messages(folder, behind) == ["b"]
+
+    def test_a_line_torn_by_a_crash_costs_only_itself(self, folder):
+        folder.append(Noted(message="a"))
+        with folder.events_file.open("a") as file:
+            file.write('{"kind":"noted","mess')
+        folder.append(Noted(message="c"))
+        assert messages(folder) == ["a", "c"]
+
+    def test_there_are_none_before_the_first(self, folder):
+        assert messages(folder) == []
+
+    def test_no_line_ends_in_the_middle_of_a_letter(self, folder):
+        folder.append(Noted(message="Größe ‰"))
+        assert messages(folder) == ["Größe ‰"]
+
+
+class TestAtomicWrite:
+    def test_replaces_the_whole_and_leaves_nothing_beside(self, tmp_path):
+        for text in (b"a long first text", b"short"):
+            write_atomically(tmp_path / "x", text)
+        assert (tmp_path / "x").read_bytes() == b"short"
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+    @pytest.mark.parametrize("broken", ["fsync", "replace"])
+    def test_keeps_the_old_file_when_the_disk_is_full(self, tmp_path, monkeypatch, broken):
+        def full(*_args):
+            raise OSError(errno.ENOSPC, "No space left on device", "x")
+
+        write_atomically(tmp_path / "x", b"old")
+        target = {"fsync": (os, "fsync"), "replace": (Path, "replace")}[broken]
+        monkeypatch.setattr(*target, full)
+        with pytest.raises(OSError, match="No space") as raised:
+            write_atomically(tmp_path / "x", b"new")
+        assert is_disk_full(raised.value)
+        assert (tmp_path / "x").read_bytes() == b"old"
+        assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a", "images-000120.webp", "toy_w4a4_0f", "A.b-c_d"])
+    def test_safe(self, name):
+        assert safe_name(name) == name
+
+    @pytest.mark.parametrize(
+        "name",
+        ["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd",
+         ".hidden", "a..b", "a\0", "a\n", "ä", "a b", "C:x"],
+    )  # fmt: skip
+    def test_unsafe(self, name, folder):
+        with pytest.raises(UserError, match="is not the name of a run or file"):
+            safe_name(name)
+        with pytest.raises(UserError):
+            folder.snapshot(name)
+        with pytest.raises(UserError):
+            RunFolder.open(folder.path.parent, name)
+
+    def test_a_run_that_is_not_there(self, tmp_path):
+        with pytest.raises(UserError, match="run 'nothing' is not in"):
+            RunFolder.open(tmp_path, "nothing")
+
+
+class TestCreate:
+    def test_the_same_recipe_finds_the_same_run(self, folder, tmp_path):
+        folder.append(Noted(message="kept"))
+        again = RunFolder.create(tmp_path, RECIPE)
+        assert again.path == folder.path
+        assert messages(again) == ["kept"]
+        assert again.recipe == RECIPE
+
+    def test_runs_are_listed_the_newest_first(self, tmp_path):
+        paths = []
+        for seed in range(3):
+            run = RunFolder.create(tmp_path, Recipe(**NAMES, seed=seed))
+            os.utime(run.path, (seed, seed))
+            paths.append(run.path)
+        (tmp_path / "no-run").mkdir()
+        assert [run.path for run in list_runs(tmp_path)] == paths[::-1]
+        assert list_runs(tmp_path / "nowhere") == []
+
+
+NAMES = {"model": "toy", "synthesis": "dream", "quantization": "nearest"}
+
+
+class TestStatus:
+    def test_new_before_anything_is_written(self, folder):
+        assert folder.status() == {"state": "new"}
+
+    def test_is_what_the_worker_wrote(self, folder):
+        folder.write_status("running", step=3)
+        assert folder.status()["state"] == "running"
+        assert folder.status()["step"] == 3
+
+    def test_lost_when_the_process_is_gone(self, folder):
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        folder.write_status("running", pid=ended.pid)
+        assert folder.status()["state"] == "lost"
+
+    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="zombies are told apart through /proc")
+    def test_lost_when_the_process_is_a_zombie(self, folder):
+        child = subprocess.Popen([sys.executable, "-c", ""])
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        folder.write_status("running", pid=child.pid)
+        assert folder.status()["state"] == "lost"
+        child.wait()
+
+    def test_lost_when_the_heart_has_stopped(self, folder):
+        folder.write_status("paused", time_s=time.time() - LOST_AFTER_S - 1)
+        assert folder.status()["state"] == "lost"
+        folder.write_status("paused", time_s=time.time() - LOST_AFTER_S + 5)
+        assert folder.status()["state"] == "paused"
+
+    @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+    def test_an_ended_run_is_never_lost(self, folder, state):
+        folder.write_status(state, pid=2**22, time_s=0)
+        assert folder.status()["state"] == state
+
+    def test_a_broken_status_is_as_none(self, folder):
+        (folder.path / "status.json").write_text("{")
+        assert folder.status()["state"] == "new"
+
+
+class TestEnd:
+    def test_the_result_is_a_file_and_an_event(self, folder):
+        assert folder.result() is None
+        folder.finish({"top1": 0.5})
+        assert folder.result() == {"top1": 0.5}
+        assert json.loads((folder.path / "result.json").read_text()) == {"top1": 0.5}
+        (_, last) = list(folder.events())[-1]
+        assert isinstance(last, RunFinished)
+
+    def test_the_reserve_takes_space_and_gives_it_back(self, folder):
+        folder.hold_reserve()
+        assert (folder.path / ".reserve").stat().st_size == module.RESERVE_BYTES
+        folder.free_reserve()
+        folder.free_reserve()
+        assert not (folder.path / ".reserve").exists()
+
+    def test_a_run_at_work_is_not_deleted(self, folder):
+        folder.write_status("running")
+        with pytest.raises(UserError, match="at work; cancel it first"):
+            folder.delete()
+        folder.write_status("cancelled")
+        folder.delete()
+        assert not folder.path.exists()

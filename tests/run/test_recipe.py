@@ -1,0 +1,96 @@
+"""A recipe is complete, checked, and named by its content."""
+
+import pytest
+
+from engine.core.errors import UserError
+from engine.run.recipe import Recipe, checked, make_recipe
+from tests.toys import catalog
+
+NAMES = {"model": "toy", "synthesis": "dream", "quantization": "nearest"}
+
+
+def make(**wanted):
+    return make_recipe(catalog(), **NAMES | wanted)
+
+
+class TestRunId:
+    def test_is_the_same_for_the_same_content(self):
+        assert make().run_id == make().run_id
+        assert Recipe.from_json(make(seed=4).to_json()).run_id == make(seed=4).run_id
+
+    def test_does_not_depend_on_the_preset_s_name(self):
+        quick = make(preset="quick")
+        values = {"synthesis_settings": quick.synthesis_settings, "images": quick.images}
+        assert make(preset="standard", **values).run_id == quick.run_id
+        assert make(preset="standard").run_id != quick.run_id
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"seed": 1}, {"weight_bits": 2}, {"activation_bits": 2}, {"images": 5}, {"edge_rule": "all"},
+         {"data": "/x"}, {"weights": "/x"}, {"synthesis_settings": {"steps": 101}},
+         {"model_settings": {"mean": [0.4]}}],
+    )  # fmt: skip
+    def test_depends_on_everything_else(self, change):
+        assert make(**change).run_id != make().run_id
+
+    def test_does_not_depend_on_how_a_number_was_typed(self):
+        typed = make(synthesis_settings={"steps": "100", "rate": "1e-1", "swing": "yes"})
+        assert typed.run_id == make().run_id
+
+    def test_can_be_a_folder_s_name(self):
+        name = Recipe(model="/a/B c.py:f", synthesis="dream", quantization="nearest").run_id
+        assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+class TestPresets:
+    def test_a_model_s_budget_goes_over_a_method_s(self):
+        assert make(preset="quick").synthesis_settings["steps"] == 7
+        assert make(preset="quick").images == 16
+
+    def test_what_the_user_gives_goes_over_both(self):
+        given = make(preset="quick", images=3, synthesis_settings={"steps": "5"})
+        assert (given.images, given.synthesis_settings["steps"]) == (3, 5)
+
+    def test_every_setting_is_in_the_recipe(self):
+        assert set(make().synthesis_settings) == {"steps", "rate", "swing", "start"}
+        assert make().model_settings == {"mean": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"model": "tyo"}, "network 'tyo' is not known; choose one of toy"),
+        ({"synthesis": "x"}, "synthesis method 'x' is not known; choose one of dream"),
+        ({"quantization": "x"}, "quantization method 'x' is not known; choose one of nearest"),
+        ({"preset": "slow"}, "preset 'slow' is not known; choose one of quick, standard, paper"),
+        ({"weight_bits": 9}, "weight bits is 9; choose 2 to 8"),
+        ({"activation_bits": 1}, "activation bits is 1; choose 2 to 8"),
+        ({"images": 0}, "images is 0; choose 1 to"),
+        ({"seed": -1}, "seed is -1; choose 0 to"),
+        ({"edge_rule": "x"}, "edge rule 'x' is not known; choose one of brecq"),
+        ({"synthesis_settings": {"step": 1}}, "synthesis.step is not a setting here; there are: rate"),
+        ({"quantization_settings": {"x": 1}}, "quantization.x is not a setting here; there are: none"),
+        ({"synthesis_settings": {"steps": 0}}, "synthesis.steps is 0; it must lie between 1 and 1000"),
+        ({"synthesis_settings": {"steps": "many"}}, "synthesis.steps is 'many'; it must be of type int"),
+        ({"synthesis_settings": {"steps": "1.5"}}, "synthesis.steps is '1.5'; it must be of type int"),
+        ({"synthesis_settings": {"rate": "nan"}}, "synthesis.rate is nan; it must lie between 0 and 1"),
+        ({"synthesis_settings": {"swing": "maybe"}}, "synthesis.swing is 'maybe'; it must be of type bool"),
+        ({"synthesis_settings": {"start": "x"}}, "synthesis.start is 'x'; choose one of noise, grey"),
+        ({"model_settings": {"mean": "a,b"}}, "model.mean is 'a,b'; it must be of type list"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_value_and_the_way_out(wanted, message):
+    with pytest.raises(UserError) as raised:
+        make(**wanted)
+    assert str(raised.value).startswith(message)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf"])
+def test_an_infinite_whole_number_is_a_mistake_and_not_a_crash(value):
+    with pytest.raises(UserError, match="must be of type int"):
+        checked({"name": "steps", "type": "int"}, value, "synthesis.steps")
+
+
+def test_a_list_is_typed_with_commas():
+    assert make(model_settings={"mean": ".1,.2"}).model_settings == {"mean": [0.1, 0.2]}
