@@ -45,15 +45,15 @@ def _registered() -> dict[str, Any]:
 _MOUNTS = _registered()
 
 
-def live_plot(live: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> None:
+def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> None:
     """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks)."""
     data = {
         "run": run,
         "name": key,
         "offset": offset,
-        "figure": live.figure,
-        "bindings": live.bindings,
-        "alt": live.alt,
+        "figure": chart.figure,
+        "bindings": chart.bindings,
+        "alt": chart.alt,
         "live": False,
         "cursor": "",
         "pick": False,
@@ -61,9 +61,9 @@ def live_plot(live: LiveFigure, *, key: str, run: str, offset: int, **more: Any)
     _MOUNTS["live_plot"](key=key, data=data | more)
 
 
-def channels(live: LiveFigure, *, key: str, **data: Any) -> None:
+def channels(chart: LiveFigure, *, key: str, **data: Any) -> None:
     """The channels of the layer and step that the page looks at."""
-    _MOUNTS["channels"](key=key, data={"figure": live.figure, "alt": live.alt} | data)
+    _MOUNTS["channels"](key=key, data={"figure": chart.figure, "alt": chart.alt} | data)
 
 
 def film(*, key: str, **data: Any) -> None:

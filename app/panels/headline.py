@@ -1,0 +1,40 @@
+"""What a finished run lost and saved, in four numbers."""
+
+import streamlit as st
+
+from app.words import size_words
+from engine.run.folder import RunFolder
+
+
+def headline(folder: RunFolder) -> None:
+    """Float and quantized top-1, agreement, size; nothing where the run has no result."""
+    result = folder.result()
+    if result is None:
+        return
+    first, second, third, fourth = st.columns(4)
+    before, after = result.get("fp32_top1"), result.get("quantized_top1")
+    if before is not None and after is not None:
+        test = f"{result['test_images']:,} test images"
+        first.metric("Float top-1", f"{before:.2%}", help=test, border=True)
+        delta = f"{100 * (after - before):+.2f} points"
+        second.metric("Quantized top-1", f"{after:.2%}", delta, help=test, border=True)
+    else:
+        first.metric("Top-1", "unknown", help="The test images have no labels.", border=True)
+        kl = result.get("logit_kl")
+        second.metric("Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True)
+    third.metric(
+        "Agreement",
+        f"{result['agreement']:.1%}",
+        border=True,
+        help="The share of test images that teacher and student give the same class.",
+    )
+    size = result["size_bytes"]
+    fourth.metric(
+        "Size of the weights",
+        size_words(size["quantized"]),
+        f"{size['fp32'] / size['quantized']:.1f} times smaller",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        help=f"As float: {size_words(size['fp32'])}. Packed codes with their scales.",
+    )

@@ -1,0 +1,111 @@
+"""A form drawn from the catalog: every network, method and knob there is."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.actions import start_run
+from app.panels.knobs import knobs
+from engine.core.errors import UserError
+from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe
+
+BITS = (2, 8)
+EFFORTS = {"quick": "quick: minutes", "standard": "standard", "paper": "as in the paper"}
+
+
+def recipe_form(catalog: dict[str, Any]) -> None:
+    """Choose, and start."""
+    left, middle, right = st.columns(3, gap="medium")
+    with left:
+        model = _choice(catalog, "models", "model", "Network")
+    with middle:
+        synthesis = _choice(catalog, "synthesis", "synthesis", "Images from")
+    with right:
+        quantization = _choice(catalog, "quantization", "quantization", "Quantizer")
+    wanted = {
+        "model": model["name"],
+        "synthesis": synthesis["name"],
+        "quantization": quantization["name"],
+    } | _numbers(model)
+    for kind, method in (("synthesis", synthesis), ("quantization", quantization)):
+        wanted[f"{kind}_settings"] = _method_settings(catalog, wanted, kind, method)
+    if model["settings"]:
+        with st.expander(f"Settings of {model['title']}"):
+            base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
+            wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
+    if st.button("Start this recipe", type="primary", icon=":material/play_arrow:", key="start-own"):
+        start_run(wanted)
+
+
+def _choice(catalog: dict[str, Any], kind: str, key: str, label: str) -> dict[str, Any]:
+    entries = {entry["name"]: entry for entry in catalog[kind] if entry.get("available", True)}
+    name = st.selectbox(
+        label,
+        list(entries),
+        format_func=lambda one: str(entries[one]["title"]),
+        key=f"form-{key}",
+    )
+    entry = entries[name]
+    st.caption(str(entry.get("summary", "")))
+    if entry.get("url"):
+        st.markdown(f"[{entry['paper']}]({entry['url']})")
+    return entry
+
+
+def _numbers(model: dict[str, Any]) -> dict[str, Any]:
+    columns = st.columns(3, gap="medium")
+    with columns[0]:
+        weight_bits = st.slider("Bits a weight", *BITS, 4, key="form-weight-bits")
+        activation_bits = st.slider("Bits an activation", *BITS, 4, key="form-activation-bits")
+    with columns[1]:
+        preset = st.segmented_control(
+            "Effort",
+            list(PRESETS),
+            format_func=lambda one: EFFORTS.get(one, one),
+            default="quick",
+            required=True,
+            key="form-preset",
+        )
+        rule = st.selectbox(
+            "First and last layers at 8 bits",
+            list(EDGE_RULES),
+            format_func=lambda one: f"{one}: {EDGE_RULES[one]}",
+            key="form-edge-rule",
+        )
+    with columns[2]:
+        budget = model["presets"].get(preset, {})
+        images = st.number_input(
+            "Images",
+            1,
+            100_000,
+            value=budget.get("images"),
+            placeholder="as the effort says",
+            key=f"form-images-{model['name']}-{preset}",
+            help="How many images to make and to calibrate with.",
+        )
+        seed = st.number_input("Seed", 0, 2**31, 0, key="form-seed")
+    return {
+        "weight_bits": weight_bits,
+        "activation_bits": activation_bits,
+        "preset": preset,
+        "edge_rule": rule,
+        "images": None if images is None else int(images),
+        "seed": int(seed),
+    }
+
+
+def _method_settings(
+    catalog: dict[str, Any], wanted: dict[str, Any], kind: str, method: dict[str, Any]
+) -> dict[str, Any]:
+    """What the user changed; the values shown at first are those the recipe would take anyway."""
+    settings = find(catalog, kind, method["name"])["settings"]
+    if not settings:
+        return {}
+    plain = {name: wanted[name] for name in ("preset", "model", "synthesis", "quantization")}
+    try:
+        base = getattr(make_recipe(catalog, images=1, **plain), f"{kind}_settings")
+    except UserError as error:
+        st.error(str(error))
+        return {}
+    with st.expander(f"Every knob of {method['title']}"):
+        return knobs(settings, base, key=f"{kind}-{method['name']}-{wanted['preset']}")

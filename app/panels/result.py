@@ -1,0 +1,59 @@
+"""What a finished run came to: the student beside the teacher, with the bands."""
+
+import streamlit as st
+
+from app.charts.results import Accuracy, accuracies, overlap
+from app.charts.style import FLOAT, QUANTIZED
+from app.components import mount
+from app.panels.headline import headline
+from engine.run.folder import RunFolder
+
+
+def result_panel(folder: RunFolder) -> None:
+    """Numbers, the chart with the bands, and a sentence that says no more than they do."""
+    result = folder.result()
+    if result is None:
+        return
+    st.subheader("What is lost, what is saved?")
+    headline(folder)
+    bands = result.get("top1_band") or {}
+    before, after = result.get("fp32_top1"), result.get("quantized_top1")
+    if before is None or after is None or not bands.get("fp32") or not bands.get("quantized"):
+        st.info("The test images have no labels, so there is an agreement, but no accuracy.")
+        return
+    teacher = _accuracy("float", before, bands["fp32"], FLOAT)
+    student = _accuracy("quantized", after, bands["quantized"], QUANTIZED)
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
+    with left:
+        chart = accuracies([teacher, student])
+        mount.live_plot(chart, key=f"result-{folder.run_id}", run=folder.run_id, offset=0)
+    with right:
+        st.markdown(_sentence(teacher, student))
+        st.caption(_fine_print(result))
+
+
+def _accuracy(name: str, top1: float, band: list[float], colour: str) -> Accuracy:
+    return Accuracy(name=name, top1=top1, low=band[0], high=band[1], colour=colour)
+
+
+def _sentence(teacher: Accuracy, student: Accuracy) -> str:
+    points = 100 * (teacher.top1 - student.top1)
+    if overlap(teacher, student):
+        return (
+            f"The student is {abs(points):.2f} points {'below' if points >= 0 else 'above'} its "
+            "teacher: **not distinguishable** by this test set, the 95 % bands overlap."
+        )
+    return f"The student lost **{points:.1f} points** of top-1; the 95 % bands do not overlap."
+
+
+def _fine_print(result: dict[str, object]) -> str:
+    parts = [f"{result['test_images']:,} test images", f"seed {result['seed']}"]
+    if result.get("test_set"):
+        parts.insert(0, str(result["test_set"]))
+    if result.get("images"):
+        parts.append(f"calibrated with {result['images']} images")
+    if result.get("logit_kl") is not None:
+        parts.append(f"logit KL {float(str(result['logit_kl'])):.3g}")
+    if result.get("peak_memory_mb"):
+        parts.append(f"{float(str(result['peak_memory_mb'])):,.0f} MB at most")
+    return " · ".join(parts) + ". Bands: Wilson, 95 %."

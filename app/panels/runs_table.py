@@ -1,0 +1,80 @@
+"""Runs as a table: a picture, what it is, how it ended."""
+
+import base64
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.choices import title_of
+from app.places import state_of
+from app.words import STATES, bits_of
+from engine.run.folder import RunFolder
+
+COLUMNS = {
+    "picture": st.column_config.ImageColumn("Images", width="small"),
+    "network": st.column_config.TextColumn("Network"),
+    "images from": st.column_config.TextColumn("Images from"),
+    "quantizer": st.column_config.TextColumn("Quantizer"),
+    "bits": st.column_config.TextColumn("Bits", width="small"),
+    "state": st.column_config.TextColumn("State", width="small"),
+    "top-1": st.column_config.NumberColumn("Top-1", format="percent", width="small"),
+    "drop": st.column_config.NumberColumn(
+        "Drop", format="percent", width="small", help="Float top-1 less quantized top-1"
+    ),
+    "when": st.column_config.DatetimeColumn("When", format="distance"),
+}
+
+
+def runs_table(folders: list[RunFolder], *, key: str) -> RunFolder | None:
+    """The table; returns the run of the row that is selected."""
+    rows = [row for folder in folders if (row := _row(folder))]
+    if not rows:
+        return None
+    chosen = st.dataframe(
+        pd.DataFrame(rows).drop(columns="folder"),
+        column_config=COLUMNS,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        row_height=44,
+        key=key,
+    )
+    selected = chosen["selection"]["rows"]
+    return rows[selected[0]]["folder"] if selected and selected[0] < len(rows) else None
+
+
+def _row(folder: RunFolder) -> dict[str, Any] | None:
+    try:
+        recipe, state = folder.recipe, state_of(folder)
+        when_s = folder.path.stat().st_mtime
+    except (OSError, TypeError, ValueError):
+        return None  # just being deleted, or written by another version
+    result = folder.result() or {}
+    top1, before = result.get("quantized_top1"), result.get("fp32_top1")
+    return {
+        "folder": folder,
+        "picture": _picture(folder),
+        "network": title_of("models", recipe.model),
+        "images from": title_of("synthesis", recipe.synthesis),
+        "quantizer": title_of("quantization", recipe.quantization),
+        "bits": bits_of(recipe),
+        "state": STATES.get(state, state),
+        "top-1": top1,
+        "drop": None if top1 is None or before is None else before - top1,
+        "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
+    }
+
+
+def _picture(folder: RunFolder) -> str | None:
+    frames = sorted(folder.snapshots.glob("images-*.webp"))
+    if not frames:
+        return None
+    # Named by size too: a run that is resumed may write the same frame again.
+    return _encoded(str(frames[-1]), frames[-1].stat().st_mtime_ns)
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _encoded(path: str, changed: int) -> str:  # noqa: ARG001  (the cache's key)
+    with open(path, "rb") as file:  # noqa: PTH123  (the cache wants plain text as its key)
+        return "data:image/webp;base64," + base64.b64encode(file.read()).decode()

@@ -1,0 +1,64 @@
+"""What does quantization do to each layer? Where does the error enter, and is it repaired?"""
+
+import streamlit as st
+
+from app.charts import quantization
+from app.charts.verdicts import inherited_verdict, layers_verdict
+from app.components import mount
+from app.history import History, read_history
+from app.panels.growth import live_chart
+from app.panels.nothing import nothing_yet
+from app.panels.result import result_panel
+from app.panels.run_head import is_live, run_head
+from app.panels.triad import triad
+from app.state import current_run
+from app.text import explain
+from engine.run.folder import RunFolder
+
+
+@st.fragment
+def verdict(folder: RunFolder, history: History) -> None:
+    """A sentence on the layers; drawn again, alone, when a block is done."""
+    at = {"run": folder.run_id, "offset": history.offset, "live": is_live(folder)}
+    mount.pulse(key="pulse-verdict", kinds=["layer-measured"], states=False, **at)
+    history = read_history(folder)
+    measured = history.layers_measured()
+    total = len(history.started["layers"])
+    st.markdown(f"{layers_verdict(measured, total)} {inherited_verdict(measured)}")
+
+
+folder = current_run()
+if folder is None:
+    nothing_yet()
+    st.stop()
+
+history = read_history(folder)
+run_head(folder, history)
+result_panel(folder)
+layers, blocks = history.started["layers"], history.started["blocks"]
+
+st.subheader("Where does the error enter?", help=explain("sqnr"))
+verdict(folder, history)
+if not layers:
+    st.info("The layers appear when the worker has loaded the network.")
+    st.stop()
+live_chart(quantization.layer_bars(layers), folder, history, key="bars")
+
+left, right = st.columns(2, gap="medium")
+with left:
+    st.subheader("What is the block at work doing?", help=explain("reconstruction"))
+    live_chart(quantization.block_at_work(), folder, history, key="block")
+with right:
+    st.subheader("How far did each block come?", help=explain("reconstruction"))
+    live_chart(quantization.block_multiples(blocks), folder, history, key="multiples")
+
+left, right = st.columns(2, gap="medium")
+with left:
+    st.subheader("How many codes left the nearest?", help=explain("flipped"))
+    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+with right:
+    st.subheader("How right are teacher and student?")
+    live_chart(quantization.judging(), folder, history, key="judging")
+
+if folder.result() is not None:
+    triad(folder)

@@ -1,0 +1,76 @@
+"""What ran, and what became of it? Open, resume, delete."""
+
+import streamlit as st
+
+from app.actions import steer
+from app.history import read_history
+from app.panels.nothing import nothing_yet
+from app.panels.runs_table import runs_table
+from app.places import recorded_run, runs_folder, state_of
+from app.words import STATES, recipe_words
+from engine.core.errors import UserError
+from engine.run.folder import ACTIVE, RunFolder, list_runs
+
+
+@st.dialog("Delete this run?")
+def confirm_deletion(folder: RunFolder) -> None:
+    """Ask, then delete; says so where the run is at work."""
+    st.write(f"{recipe_words(folder.recipe)} ({STATES[state_of(folder)]})")
+    st.write("Its images, its measurements and its checkpoint are removed for good.")
+    if st.button("Delete for good", type="primary", key="delete-confirmed"):
+        try:
+            folder.delete()
+        except UserError as error:
+            st.error(str(error))
+            return
+        if st.session_state.get("run") == folder.run_id:
+            del st.session_state["run"]
+        st.rerun()
+
+
+def details(folder: RunFolder) -> None:
+    """Buttons for the selected run, and what went wrong with it."""
+    state = state_of(folder)
+    st.markdown(f"**{recipe_words(folder.recipe)}** · {STATES.get(state, state)}")
+    where = {"run": folder.run_id}
+    with st.container(horizontal=True):
+        if st.button("Open in the Live lab", type="primary", icon=":material/science:"):
+            st.switch_page("views/lab.py", query_params=where)
+        if st.button("Open in Quantize live", icon=":material/equalizer:"):
+            st.switch_page("views/quantize.py", query_params=where)
+        if state in ("failed", "lost", "cancelled", "new") and st.button(
+            "Resume", icon=":material/resume:"
+        ):
+            steer(folder, "resume")
+            st.switch_page("views/lab.py", query_params=where)
+        if state in ACTIVE and st.button("Cancel", icon=":material/stop:"):
+            steer(folder, "cancel")
+            st.rerun()
+        if state not in ACTIVE and st.button("Delete", icon=":material/delete:"):
+            confirm_deletion(folder)
+    failure = read_history(folder).last("run-failed") if state == "failed" else None
+    if failure:
+        st.error(f"{failure['message']}\n\n{failure['advice']}")
+    elif state == "lost":
+        st.error("Its process is gone without a word. Resume goes on from the last checkpoint.")
+    with st.expander("The recipe, to the last setting"):
+        st.code(folder.recipe.to_json(), language="json")
+
+
+st.title("Everything that ran")
+folders = list_runs(runs_folder())
+recorded = recorded_run()
+if not folders:
+    nothing_yet()
+else:
+    st.caption("Select a row to open, resume or delete it; click on a column's head to sort.")
+    chosen = runs_table(folders, key="runs")
+    if chosen is not None:
+        details(chosen)
+if recorded is not None:
+    st.page_link(
+        "views/lab.py",
+        label="The recorded run that comes with the project",
+        icon=":material/movie:",
+        query_params={"run": recorded.run_id},
+    )

@@ -1,0 +1,62 @@
+"""What is this? A recorded run plays; a click starts one of your own."""
+
+import streamlit as st
+
+from app.choices import load_catalog
+from app.history import read_history
+from app.panels.growth import film, gap_map
+from app.panels.headline import headline
+from app.panels.preset_cards import preset_cards
+from app.panels.recipe_form import recipe_form
+from app.panels.runs_table import runs_table
+from app.places import recorded_run, runs_folder
+from app.words import recipe_words
+from engine.run.folder import list_runs
+
+RECENT = 8
+
+st.title("See what low bits do to a network, without its data")
+recorded = recorded_run()
+if recorded is None:
+    st.write(
+        "Pick a network and a method: images grow out of nothing but the network's own BatchNorm "
+        "statistics, and each layer loses its bits before your eyes."
+    )
+else:
+    history = read_history(recorded)
+    st.markdown(
+        "Left: images that grow out of noise, **from nothing but the statistics stored in the "
+        "network**, no data. Right: how far each of its layers still is from agreeing with them; "
+        "dark means that it agrees."
+    )
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        film(recorded, history, autoplay=True, loop=True)
+    with right:
+        gap_map(recorded, history, height=430, cursor="reveal")
+    headline(recorded)
+    st.caption(f"A recorded run: {recipe_words(recorded.recipe)}.")
+    st.page_link(
+        "views/lab.py",
+        label="Look into this run",
+        icon=":material/science:",
+        query_params={"run": recorded.run_id},
+    )
+
+st.subheader("Try it: one click, then watch")
+try:
+    with st.spinner("Looking what networks and methods there are…", show_time=True):
+        catalog = load_catalog()
+except (RuntimeError, OSError) as error:
+    st.error(f"The engine could not say what it has. {error}")
+    st.stop()
+preset_cards(catalog)
+with st.expander("Your own recipe", icon=":material/tune:"):
+    recipe_form(catalog)
+
+recent = list_runs(runs_folder())[:RECENT]
+if recent:
+    st.subheader("Recent runs")
+    chosen = runs_table(recent, key="recent")
+    if chosen is not None:
+        st.switch_page("views/lab.py", query_params={"run": chosen.run_id})

@@ -1,0 +1,170 @@
+"""A run folder as a worker would leave it, made without torch and within a blink."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.core import events
+from engine.run.folder import RunFolder
+from engine.run.recipe import Recipe
+
+BLOCKS = {"conv1": ["conv1"], "layer1.0": ["layer1.0.conv1", "layer1.0.conv2"], "fc": ["fc"]}
+BN_LAYERS = ["bn1", "layer1.0.bn1", "layer1.0.bn2"]
+CHANNELS = 6
+TILE, COLUMNS, ROWS = 8, 8, 4
+STEPS = 40
+RECIPE = {"model": "resnet20-fashion", "quantization": "genie-m", "images": 32, "preset": "quick"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fabricated:
+    """What is written, and how the run ends: done, failed, cancelled, or running (not at all)."""
+
+    state: str = "done"
+    synthesis: str = "genie"
+    top1: float = 0.88
+    labels: bool = True
+
+
+def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
+    """The whole run at once."""
+    made = made or Fabricated()
+    folder = RunFolder.create(runs, Recipe(synthesis=made.synthesis, **RECIPE))
+    for _ in writing(folder, made):
+        pass
+    if made.state == "done":
+        folder.finish(result(folder, made))
+    elif made.state == "failed":
+        failure = events.RunFailed(message="Memory ran out.", advice="Take fewer images.")
+        folder.append(failure)
+    folder.write_status(made.state)
+    return folder
+
+
+def writing(folder: RunFolder, made: Fabricated) -> Iterator[None]:
+    """The same, event by event, for whoever wants to look on."""
+    folder.write_status("running")
+    for event in (*_beginning(), *_synthesis(folder), *_quantization(), *_evaluation(made)):
+        folder.append(event)
+        yield
+
+
+def _beginning() -> Iterator[events.Event]:
+    layers = [
+        {
+            "path": path,
+            "kind": "Conv2d",
+            "shape": [CHANNELS, CHANNELS, 3, 3],
+            "parameters": 324,
+            "weight_bits": 4,
+            "activation_bits": 4,
+            "block": block,
+        }
+        for block, paths in BLOCKS.items()
+        for path in paths
+    ]
+    blocks = [{"name": name, "layers": paths} for name, paths in BLOCKS.items()]
+    yield events.RunStarted(
+        device="cpu", threads=1, versions={}, bn_layers=BN_LAYERS, blocks=blocks, layers=layers
+    )
+
+
+def _synthesis(folder: RunFolder) -> Iterator[events.Event]:
+    rng = np.random.default_rng(0)
+    stage, count = "synthesis", CHANNELS * len(BN_LAYERS)
+    target = {"mean": rng.normal(size=count), "std": rng.uniform(0.5, 2, count)}
+    offsets = np.arange(0, count + 1, CHANNELS)
+    np.savez(folder.snapshots / "target.npz", **target, offsets=offsets)
+    yield events.SnapshotSaved(stage=stage, step=0, name="target", file="target.npz")
+    yield events.StageStarted(stage=stage, total_steps=STEPS)
+    for step in range(1, STEPS + 1):
+        left = float(np.exp(-step / 10))
+        gap = [left * (layer + 1) for layer in range(len(BN_LAYERS))]
+        yield events.Stepped(
+            stage=stage,
+            part="batch 1",
+            step=step,
+            losses={"batchnorm": sum(gap), "image": left / 10},
+            values={"confidence": 1 - left, "class_spread": 1 + 9 * (1 - left), "steps_per_s": 9.5},
+            bn_gap=gap,
+        )
+        if step % 5 == 1:
+            yield from _snapshots(folder, step, target, left)
+    yield events.StageFinished(stage=stage, seconds=4.0)
+
+
+def _snapshots(
+    folder: RunFolder, step: int, target: dict[str, Any], left: float
+) -> Iterator[events.Event]:
+    rng = np.random.default_rng(step)
+    pixels = rng.integers(0, 255, (ROWS * TILE, COLUMNS * TILE), dtype=np.uint8)
+    images, channels = f"images-{step:06d}.webp", f"channels-{step:06d}.npz"
+    Image.fromarray(pixels).save(folder.snapshots / images, lossless=True)
+    np.savez(
+        folder.snapshots / channels, mean=target["mean"] + left, std=target["std"] * (1 + left)
+    )
+    values = {"columns": COLUMNS, "rows": ROWS, "tile": TILE}
+    stage = "synthesis"
+    yield events.SnapshotSaved(stage=stage, step=step, name="images", file=images, values=values)
+    yield events.SnapshotSaved(stage=stage, step=step, name="channels", file=channels)
+
+
+def _quantization() -> Iterator[events.Event]:
+    stage, step = "quantization", 0
+    yield events.StageStarted(stage=stage, total_steps=10 * len(BLOCKS))
+    for index, (block, paths) in enumerate(BLOCKS.items()):
+        yield events.BlockStarted(block=block, index=index, total_steps=10)
+        for _ in range(10):
+            step += 1
+            losses = {"reconstruction": 1 / step, "rounding": 0.1}
+            yield events.Stepped(stage=stage, part=block, step=step, losses=losses)
+        for path in paths:
+            local = 26.0 - 6 * index
+            values = {
+                "sqnr_local_db": local,
+                "sqnr_accumulated_db": local - 3,
+                "flipped": 0.1,
+                "weight_bits": 4,
+                "activation_bits": 4,
+            }
+            yield events.LayerMeasured(path=path, block=block, values=values)
+    yield events.StageFinished(stage=stage, seconds=3.0)
+
+
+def _evaluation(made: Fabricated) -> Iterator[events.Event]:
+    stage = "evaluation"
+    yield events.StageStarted(stage=stage, total_steps=2000)
+    for part, top1 in (("teacher", 0.92), ("student", made.top1)):
+        for step in (500, 1000):
+            values = {"top1": top1} if made.labels else {}
+            yield events.Stepped(stage=stage, part=part, step=step, losses={}, values=values)
+    yield events.StageFinished(stage=stage, seconds=1.0)
+
+
+def result(folder: RunFolder, made: Fabricated) -> dict[str, Any]:
+    """The numbers of a finished run."""
+    top1 = made.top1 if made.labels else None
+    return {
+        "run": folder.run_id,
+        "folder": str(folder.path),
+        **json.loads(folder.recipe.to_json()),
+        "fp32_top1": 0.92 if made.labels else None,
+        "quantized_top1": top1,
+        "top1_band": {"fp32": [0.91, 0.93], "quantized": [made.top1 - 0.01, made.top1 + 0.01]},
+        "agreement": 0.9,
+        "logit_kl": 0.04,
+        "test_images": 1000,
+        "test_set": "Fashion-MNIST test",
+        "bn_gap": {"first": 2.0, "last": 0.1},
+        "layers": [],
+        "size_bytes": {"fp32": 1_080_000, "quantized": 140_000},
+        "seconds": {"synthesis": 4.0, "quantization": 3.0, "evaluation": 1.0},
+        "peak_memory_mb": 300.0,
+        "finished_s": time.time(),
+    }
