@@ -93,7 +93,11 @@ def discover(package: ModuleType, kind: type[T]) -> dict[str, type[T]]:
     found: dict[str, type[T]] = {}
     for module in _modules(package):
         for cls in vars(module).values():
-            mine = isinstance(cls, type) and issubclass(cls, kind) and cls.__module__ == module.__name__
+            mine = (
+                isinstance(cls, type)
+                and issubclass(cls, kind)
+                and cls.__module__ == module.__name__
+            )
             if not mine or "card" not in vars(cls):
                 continue
             name = cls.card.name

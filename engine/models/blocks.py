@@ -26,7 +26,9 @@ class Block:
     paths: tuple[str, ...]  # called in this order, each on the output of the one before
     layers: tuple[str, ...]  # convolutions and linear layers, in order of execution
     readers: tuple[str, ...]  # those that read the block's input
-    has_shortcut: bool  # something that has no weights reads the block's input too, or several layers do
+    has_shortcut: (
+        bool  # something that has no weights reads the block's input too, or several layers do
+    )
 
     def run(self, model: nn.Module, x: Tensor) -> Tensor:
         """The block's output in this model (the teacher, or a student: they share paths)."""
@@ -67,7 +69,11 @@ def find_blocks(model: nn.Module) -> tuple[Block, ...]:
     classes: frozenset[type[nn.Module]] = frozenset()
     while True:  # a class once found to be a block may stand elsewhere as a plain chain
         roots = list(finder.roots("", classes))
-        found = {type(model.get_submodule(root)) for root in roots if not is_layer(model.get_submodule(root))}
+        found = {
+            type(model.get_submodule(root))
+            for root in roots
+            if not is_layer(model.get_submodule(root))
+        }
         found = {cls for cls in found if not issubclass(cls, _CONTAINERS)} - {type(model)}
         if found <= classes:
             break
@@ -82,7 +88,9 @@ def _check_cover(model: nn.Module, blocks: tuple[Block, ...]) -> None:
     used = sorted(path for path, module in model.named_modules() if is_layer(module))
     if covered != used:
         odd = sorted(set(covered) ^ set(used)) or [p for p in covered if covered.count(p) > 1]
-        raise UserError(f"the blocks found do not hold every layer exactly once: {', '.join(odd[:5])}")
+        raise UserError(
+            f"the blocks found do not hold every layer exactly once: {', '.join(odd[:5])}"
+        )
 
 
 class _Finder:
@@ -144,21 +152,35 @@ class _Finder:
                 if origin is not part:
                     before.setdefault(part, set()).add(origin)
                     after.setdefault(origin, set()).add(part)
-        return all(len(s) == 1 for s in before.values()) and all(len(s) == 1 for s in after.values())
+        return all(len(s) == 1 for s in before.values()) and all(
+            len(s) == 1 for s in after.values()
+        )
 
     def block(self, path: str) -> Block:
         module = self.model.get_submodule(path)
         if is_layer(module):
             return Block(
-                name=path, paths=self._with_followers(path), layers=(path,), readers=(path,), has_shortcut=False
+                name=path,
+                paths=self._with_followers(path),
+                layers=(path,),
+                readers=(path,),
+                has_shortcut=False,
             )
         inside = self.inside(path)
         layers = tuple(dict.fromkeys(str(n.target) for n in inside if self._is_layer_node(n)))
-        sources = {s for n in inside for s in n.all_input_nodes if s not in inside and not _is_size(s)}
-        readers = [n for n in inside if any(s in sources for s in n.all_input_nodes) and not _is_size(n)]
+        sources = {
+            s for n in inside for s in n.all_input_nodes if s not in inside and not _is_size(s)
+        }
+        readers = [
+            n for n in inside if any(s in sources for s in n.all_input_nodes) and not _is_size(n)
+        ]
         reading_layers = tuple(str(n.target) for n in readers if self._is_layer_node(n))
         return Block(
-            name=path, paths=(path,), layers=layers, readers=reading_layers, has_shortcut=len(readers) > 1
+            name=path,
+            paths=(path,),
+            layers=layers,
+            readers=reading_layers,
+            has_shortcut=len(readers) > 1,
         )
 
     def _is_layer_node(self, node: torch.fx.Node) -> bool:

@@ -44,7 +44,9 @@ class ModelCard:
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
     reported_top1: float | None = None  # in [0, 1], as its makers report
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # budgets that fit its size
+    presets: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # budgets that fit its size
 
     def load(self, weights: Path | None = None) -> nn.Module:
         """The network with its weights, in eval mode, without gradients."""
@@ -59,14 +61,18 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"weights file {path} is not there; give another with --weights FILE")
     if path.stat().st_size > MAX_CHECKPOINT_BYTES:
-        raise UserError(f"weights file {path} is larger than 4 GiB; give the weights of the network alone")
+        raise UserError(
+            f"weights file {path} is larger than 4 GiB; give the weights of the network alone"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         reason = str(error).splitlines()[0][:120]
-        raise UserError(f"weights file {path} cannot be read as a checkpoint of tensors: {reason}") from error
+        raise UserError(
+            f"weights file {path} cannot be read as a checkpoint of tensors: {reason}"
+        ) from error
     return _unwrap(state, path)
 
 
@@ -75,8 +81,14 @@ def _unwrap(state: Any, path: Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()) or not state:
-        raise UserError(f"weights file {path} holds no dictionary of tensors; save model.state_dict()")
+    if (
+        not isinstance(state, dict)
+        or not all(isinstance(v, Tensor) for v in state.values())
+        or not state
+    ):
+        raise UserError(
+            f"weights file {path} holds no dictionary of tensors; save model.state_dict()"
+        )
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
@@ -110,7 +122,10 @@ def discover_cards() -> dict[str, ModelCard]:
 
     from engine.models import cards
 
-    modules = (importlib.import_module(f"{cards.__name__}.{m.name}") for m in pkgutil.iter_modules(cards.__path__))
+    modules = (
+        importlib.import_module(f"{cards.__name__}.{m.name}")
+        for m in pkgutil.iter_modules(cards.__path__)
+    )
     return {module.CARD.name: module.CARD for module in modules}
 
 
@@ -135,11 +150,16 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "reason": reason,
         "has_test_images": card.test is not None,
         "presets": {name: dict(values) for name, values in card.presets.items()},
-        "settings": [_card_knob(card, "mean"), _card_knob(card, "std"), _resize_knob(card), _CALIBRATION_KNOB],
+        "settings": [
+            _card_knob(card, "mean"),
+            _card_knob(card, "std"),
+            _resize_knob(card),
+            _CALIBRATION_KNOB,
+        ],
     }
 
 
-_CALIBRATION_KNOB = {
+_CALIBRATION_KNOB: dict[str, Any] = {
     "name": "calibration",
     "type": "str",
     "default": "",

@@ -53,7 +53,9 @@ class SmallResNet(nn.Module):
     @staticmethod
     def _stage(in_channels: int, out_channels: int, n: int, stride: int) -> nn.Sequential:
         first = BasicBlock(in_channels, out_channels, stride)
-        return nn.Sequential(first, *(BasicBlock(out_channels, out_channels, 1) for _ in range(n - 1)))
+        return nn.Sequential(
+            first, *(BasicBlock(out_channels, out_channels, 1) for _ in range(n - 1))
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(x)))

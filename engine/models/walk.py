@@ -22,7 +22,9 @@ class Walk:
         self._plan = plan
         self._at = 0
         first = plan.nodes[0]
-        self._values: list[dict[torch.fx.Node, Any]] = [{first: part} for part in images.split(chunk)]
+        self._values: list[dict[torch.fx.Node, Any]] = [
+            {first: part} for part in images.split(chunk)
+        ]
 
     @torch.no_grad()
     def to(self, block: Block) -> Tensor:
@@ -30,7 +32,8 @@ class Walk:
         start = self._plan.starts[block.name]
         self._run_until(start)
         node = self._plan.nodes[start]
-        return torch.cat([values[node.args[0]] for values in self._values])
+        source = node.all_input_nodes[0]
+        return torch.cat([values[source] for values in self._values])
 
     @torch.no_grad()
     def through(self, block: Block) -> Tensor:
@@ -71,10 +74,15 @@ class WalkPlan:
         graph = trace(model, leaves)
         self.nodes: list[torch.fx.Node] = list(graph.nodes)
         self._graph = graph  # keeps the nodes alive
-        position = {str(n.target): i for i, n in reversed(list(enumerate(self.nodes))) if n.op == "call_module"}
+        position = {
+            str(n.target): i
+            for i, n in reversed(list(enumerate(self.nodes)))
+            if n.op == "call_module"
+        }
         self.starts = {block.name: position[block.paths[0]] for block in blocks}
         self.ends = {
-            block.name: self._position_after(position[block.paths[0]], block.paths[-1]) for block in blocks
+            block.name: self._position_after(position[block.paths[0]], block.paths[-1])
+            for block in blocks
         }
         self.last_readers = self._last_readers()
 

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CLIP_RATIOS = tuple(i / 100 for i in range(100, 0, -1))  # 1.00 first, so that ties keep the full range
+CLIP_RATIOS = tuple(
+    i / 100 for i in range(100, 0, -1)
+)  # 1.00 first, so that ties keep the full range
 ERROR_NORM = 2.4
-_MAX_SEARCHED = 2**18  # values that an activation search looks at; the range is taken from all of them
+_MAX_SEARCHED = (
+    2**18
+)  # values that an activation search looks at; the range is taken from all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,10 @@ def search_weight_grid(weight: Tensor, bits: int) -> Grid:
     channel have one sign; such a grid cannot be exported.)
     """
     flat = weight.detach().flatten(1)
-    lowest, highest = flat.amin(1, keepdim=True).clamp_max(0), flat.amax(1, keepdim=True).clamp_min(0)
+    lowest, highest = (
+        flat.amin(1, keepdim=True).clamp_max(0),
+        flat.amax(1, keepdim=True).clamp_min(0),
+    )
     best_error = torch.full_like(lowest, torch.inf)
     best_scale, best_zero = torch.ones_like(lowest), torch.zeros_like(lowest)
     for ratio in CLIP_RATIOS:

@@ -57,14 +57,15 @@ def _mixed(mixin: type, cls: type[nn.Module]) -> Any:
 
 def to_quant_layer(layer: nn.Module, weight_bits: int, activation_bits: int | None) -> None:
     """Make the layer a quantized one, in place; None bits leave its input as it comes."""
-    layer.__class__ = _mixed(QuantLayer, type(layer))
+    layer.__class__ = _mixed(QuantLayer, type(layer))  # type: ignore[arg-type]
     quantizer = WeightQuantizer(weight_bits)
     quantizer.fit(layer._parameters["weight"])  # type: ignore[arg-type]
     layer.weight_quantizer = quantizer
-    layer.input_quantizer = None if activation_bits is None else ActivationQuantizer(activation_bits)
+    own = None if activation_bits is None else ActivationQuantizer(activation_bits)
+    layer.register_module("input_quantizer", own)
 
 
 def to_quant_input(block: nn.Module, activation_bits: int) -> None:
     """Make the block quantize its own input, in place."""
-    block.__class__ = _mixed(QuantInput, type(block))
+    block.__class__ = _mixed(QuantInput, type(block))  # type: ignore[arg-type]
     block.input_quantizer = ActivationQuantizer(activation_bits)

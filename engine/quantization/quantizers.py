@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 from engine.quantization.grid import Grid, search_activation_step, search_weight_grid
 
-GAMMA, ZETA = -0.1, 1.1  # stretch of the sigmoid, so that it reaches 0 and 1 (AdaRound, section 3.2)
+GAMMA, ZETA = (
+    -0.1,
+    1.1,
+)  # stretch of the sigmoid, so that it reaches 0 and 1 (AdaRound, section 3.2)
 FIT_IMAGES = 32  # images that an activation's step size is searched on
 
 
@@ -124,7 +127,7 @@ class ActivationQuantizer(nn.Module):
 
     def settle(self) -> None:
         self.keep_float, self.rng = 0.0, None
-        self.scale.requires_grad_(requires_grad=False)
+        self.scale.requires_grad = False
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.fitted:
@@ -160,7 +163,9 @@ class _LearnedStep(torch.autograd.Function):
     """s · clip(round(x / s)) with straight-through gradients for x and s, in few passes over memory."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: Tensor, low: int, high: int, mask: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, low: int, high: int, mask: Tensor | None
+    ) -> Tensor:
         ratio = x / scale
         codes = ratio.round().clamp_(low, high)
         ctx.save_for_backward(ratio, codes, mask if mask is not None else torch.empty(0))

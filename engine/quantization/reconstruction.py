@@ -67,7 +67,7 @@ class BlockReconstruction:
 
     def _make_optimisers(self) -> tuple[list[torch.optim.Optimizer], CosineAnnealingLR]:
         chosen = self._settings
-        rounding = torch.optim.Adam([q.rounding for q in self._weights], lr=chosen.lr_rounding)
+        rounding = torch.optim.Adam(roundings, lr=chosen.lr_rounding)
         steps = torch.optim.Adam(
             [
                 {"params": [q.scale for q in self._weights], "lr": chosen.lr_weight_step},
@@ -85,7 +85,7 @@ class BlockReconstruction:
         total = torch.stack(list(losses.values())).sum()
         for optimiser in self._optimisers:
             optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         for optimiser in self._optimisers:
             optimiser.step()
         self._schedule.step()
@@ -126,10 +126,10 @@ class BlockReconstruction:
 
     def flipped(self) -> float:
         """The share of the block's codes that now differ from nearest rounding, in [0, 1]."""
-        layers = [self._student.get_submodule(path) for path in self._block.layers]
-        sizes = [layer.float_weight.numel() for layer in layers]  # type: ignore[union-attr, operator]
-        shares = [layer.weight_quantizer.flipped(layer.float_weight) for layer in layers]  # type: ignore[union-attr, operator]
-        return sum(n * share for n, share in zip(sizes, shares, strict=True)) / max(sum(sizes), 1)
+        layers: list[Any] = [self._student.get_submodule(path) for path in self._block.layers]
+        sizes = [layer.float_weight.numel() for layer in layers]
+        shares = [layer.weight_quantizer.flipped(layer.float_weight) for layer in layers]
+        return float(sum(n * share for n, share in zip(sizes, shares, strict=True)) / sum(sizes))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -150,7 +150,9 @@ class BlockReconstruction:
                 quantizer.rounding.copy_(saved)
             for weight, saved in zip(self._weights, state["weight_scales"], strict=True):
                 weight.scale.copy_(saved)
-            for activation, saved in zip(self._activations, state["activation_scales"], strict=True):
+            for activation, saved in zip(
+                self._activations, state["activation_scales"], strict=True
+            ):
                 activation.scale.copy_(saved)
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)

@@ -27,7 +27,9 @@ def make_student(
     return student
 
 
-def quantizers(student: nn.Module, block: BlockLike) -> Iterator[tuple[str, WeightQuantizer | ActivationQuantizer]]:
+def quantizers(
+    student: nn.Module, block: BlockLike
+) -> Iterator[tuple[str, WeightQuantizer | ActivationQuantizer]]:
     """(path, quantizer) of all that a block quantizes: weights, layer inputs, its own input."""
     for path in dict.fromkeys((*block.paths, *block.layers)):
         module = student.get_submodule(path)
@@ -50,7 +52,9 @@ def restore_block(student: nn.Module, block: BlockLike, state: Mapping[str, Tens
     """Put a finished block back as it was stored."""
     for name, quantizer in quantizers(student, block):
         start = f"{name}."
-        quantizer.restore({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
+        quantizer.restore(
+            {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+        )
 
 
 @torch.no_grad()
@@ -62,7 +66,7 @@ def fit_block(student: nn.Module, block: BlockLike, x: Tensor) -> None:
     layers = [student.get_submodule(path) for path in block.layers]
     kept = [layer.weight_quantizer for layer in layers]
     for layer in layers:
-        layer.weight_quantizer = None
+        layer.register_module("weight_quantizer", None)
     try:
         block.run(student, x)
     finally:

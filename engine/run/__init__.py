@@ -1,1 +1,41 @@
-"""Runs: the only package that knows all the others, and the only one that the app may call."""
+"""Runs: the only package that knows all the others, and the only one that the app may call.
+
+    from engine import run
+
+    recipe = run.recipe(model="resnet20-fashion", synthesis="genie", quantization="genie-m", weight_bits=2)
+    folder = run.start(recipe, run.RUNS)
+    for event in run.follow(folder):
+        print(event)
+    print(folder.result()["quantized_top1"])
+
+Importing this imports no torch: the work is done in a process of its own.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from engine.run.catalog import load as load_catalog
+from engine.run.folder import RunFolder, list_runs
+from engine.run.follow import follow
+from engine.run.launch import cancel, resume, start
+from engine.run.recipe import Recipe, make_recipe
+
+RUNS = Path("runs")
+
+__all__ = [
+    "RUNS",
+    "Recipe",
+    "RunFolder",
+    "cancel",
+    "follow",
+    "list_runs",
+    "load_catalog",
+    "recipe",
+    "resume",
+    "start",
+]
+
+
+def recipe(*, preset: str = "standard", runs: Path = RUNS, **wanted: Any) -> Recipe:
+    """A complete recipe by the names of its network and methods; UserError says what is wrong with it."""
+    return make_recipe(load_catalog(runs), preset=preset, **wanted)

@@ -38,7 +38,9 @@ def load(runs: Path) -> dict[str, Any]:
 
 def _fingerprint() -> str:
     files = sorted(_ENGINE.rglob("*.py"))
-    content = "".join(f"{f.relative_to(_ENGINE)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files)
+    content = "".join(
+        f"{f.relative_to(_ENGINE)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files
+    )
     return hashlib.sha256((sys.executable + content).encode()).hexdigest()
 
 

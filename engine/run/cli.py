@@ -120,7 +120,7 @@ def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
     progress = Progress()
     progress.line(f"run {folder.run_id} in {folder.path}")
     try:
-        state = "done" if folder.result() else follow(folder, progress, offset)
+        state = follow(folder, progress, offset)
     except KeyboardInterrupt:
         progress.line("cancelling ..")
         launch.cancel(folder)

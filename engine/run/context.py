@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks
@@ -46,17 +47,24 @@ class Context:
         chosen = self.recipe.model_settings.get("calibration", "")
         if chosen:
             return _folder(self.card, self.recipe, Path(chosen)).first(count)
-        return _bundled(self.card, self.recipe, self.card.calibration).first(count) if self.card.calibration else None
+        return (
+            _bundled(self.card, self.recipe, self.card.calibration).first(count)
+            if self.card.calibration
+            else None
+        )
 
 
-def make_context(recipe: Recipe, folder: RunFolder, control: Control, device: torch.device) -> Context:
+def make_context(
+    recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
+) -> Context:
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
     cards = discover_cards()
     if recipe.model not in cards:
         raise UserError(f"network {recipe.model!r} is not known; choose one of {', '.join(cards)}")
     card = cards[recipe.model]
     teacher = card.load(Path(recipe.weights) if recipe.weights else None)
-    teacher.to(device, memory_format=torch.channels_last)
+    teacher.to(device)
+    channels_last(teacher)
     blocks = find_blocks(teacher)
     test, notes = _test_images(card, recipe)
     return Context(
@@ -74,7 +82,11 @@ def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list
     if recipe.data:
         images = _folder(card, recipe, Path(recipe.data))
         skipped = images.skipped
-        notes = [f"{len(skipped)} files of {recipe.data} were skipped: {', '.join(skipped[:5])}"] if skipped else []
+        notes = (
+            [f"{len(skipped)} files of {recipe.data} were skipped: {', '.join(skipped[:5])}"]
+            if skipped
+            else []
+        )
         return images, notes
     if card.test is not None:
         return _bundled(card, recipe, card.test), []
@@ -86,7 +98,9 @@ def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list
 
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     mean, std = _normalisation(card, recipe)
-    return open_idx(ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name)
+    return open_idx(
+        ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name
+    )
 
 
 def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
@@ -96,11 +110,15 @@ def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
 
 
 def _normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    chosen = [tuple(recipe.model_settings.get(name, getattr(card, name))) for name in ("mean", "std")]
+    chosen = [
+        tuple(recipe.model_settings.get(name, getattr(card, name))) for name in ("mean", "std")
+    ]
     channels = card.image_shape[0]
     for name, values in zip(("mean", "std"), chosen, strict=True):
         if len(values) != channels:
-            raise UserError(f"model.{name} has {len(values)} values; {card.name} has {channels} colour channels")
+            raise UserError(
+                f"model.{name} has {len(values)} values; {card.name} has {channels} colour channels"
+            )
     if min(chosen[1]) <= 0:
         raise UserError(f"model.std is {chosen[1]}; every value must be above 0")
     return chosen[0], chosen[1]

@@ -29,7 +29,9 @@ class Checkpoint:
         try:
             state = torch.load(self._path, weights_only=True)
         except Exception as error:
-            raise UserError(f"checkpoint {self._path} cannot be read ({error}); delete it to begin again") from error
+            raise UserError(
+                f"checkpoint {self._path} cannot be read ({error}); delete it to begin again"
+            ) from error
         if state["key"] != key:
             return 0
         machine.load_state_dict(state["machine"])

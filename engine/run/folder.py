@@ -27,7 +27,9 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def safe_name(name: str) -> str:
     """The name, if it can only mean something directly inside a folder; else UserError."""
     if not _SAFE_NAME.fullmatch(name) or ".." in name:
-        raise UserError(f"{name!r} is not the name of a run or file; names hold letters, digits, '.', '_' and '-'")
+        raise UserError(
+            f"{name!r} is not the name of a run or file; names hold letters, digits, '.', '_' and '-'"
+        )
     return name
 
 
@@ -53,7 +55,9 @@ class RunFolder:
         """The folder of a run by its id; UserError where there is none."""
         folder = cls(runs / safe_name(run))
         if not (folder.path / "recipe.json").is_file():
-            raise UserError(f"run {run!r} is not in {runs}; `python -m engine runs` lists what is there")
+            raise UserError(
+                f"run {run!r} is not in {runs}; `python -m engine runs` lists what is there"
+            )
         return folder
 
     @property

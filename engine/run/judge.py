@@ -25,7 +25,9 @@ class Verdict:
 
 
 @torch.no_grad()
-def judge(context: Context, student: nn.Module, calibration: Tensor, verdict: Verdict) -> Iterator[Event]:
+def judge(
+    context: Context, student: nn.Module, calibration: Tensor, verdict: Verdict
+) -> Iterator[Event]:
     """Run all test images through teacher and student, and fill the verdict."""
     labels = context.test.labels if context.test is not None else None
     count = len(context.test) if context.test is not None else len(calibration)
@@ -35,7 +37,9 @@ def judge(context: Context, student: nn.Module, calibration: Tensor, verdict: Ve
     students: list[Tensor] = []
     thinned, done = Thinned(4), 0
     size = BATCH if context.card.image_shape[1] < 100 else 25
-    batches = context.test.batches(size) if context.test is not None else iter(calibration.split(size))
+    batches = (
+        context.test.batches(size) if context.test is not None else iter(calibration.split(size))
+    )
     for batch in batches:
         context.control.wait()
         x = context.for_device(batch)
@@ -45,7 +49,9 @@ def judge(context: Context, student: nn.Module, calibration: Tensor, verdict: Ve
         if labels is not None and (thinned.is_due() or done == count):
             for part, logits in (("teacher", teachers), ("student", students)):
                 running = top1(torch.cat(logits), labels[:done])
-                yield Stepped(stage=STAGE, part=part, step=done, losses={}, values={"top1": running})
+                yield Stepped(
+                    stage=STAGE, part=part, step=done, losses={}, values={"top1": running}
+                )
     verdict.values = _verdict(torch.cat(teachers), torch.cat(students), labels)
     name = context.test.name if context.test is not None else "the calibration images themselves"
     verdict.values |= {"test_images": count, "test_set": name}

@@ -37,7 +37,7 @@ def measure_layers(
         bits = context.plan[path]
         x = inputs[path]
         if bits.by_block:
-            x = student.get_submodule(block.paths[0]).input_quantizer(x)  # type: ignore[operator, union-attr]
+            x = student.get_submodule(block.paths[0]).input_quantizer(x)  # type: ignore[operator]
         layer = student.get_submodule(path)
         local = layer(x)
         values = {

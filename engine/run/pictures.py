@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,14 @@ from engine.synthesis.statistics import Moments, Observation, StoredStatistics
 
 MOST_SHOWN = 32
 COLUMNS = 8
-LARGEST_TILE = 112  # pixels; larger images are shrunk, so that a film of a hundred frames stays light
+LARGEST_TILE = (
+    112  # pixels; larger images are shrunk, so that a film of a hundred frames stays light
+)
 
 
-def montage(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> tuple[bytes, dict[str, float]]:
+def montage(
+    images: Tensor, mean: Sequence[float], std: Sequence[float]
+) -> tuple[bytes, dict[str, float]]:
     """The first images side by side as WebP (lossless where they are small), and their layout.
 
     Images live in the network's normalised space, where they may leave the range of pixels. They are
@@ -50,11 +55,11 @@ def target_file(stored: StoredStatistics) -> bytes:
     return _npz(stored.moments, offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]))
 
 
-def _npz(moments: Sequence[Moments], **more: np.ndarray) -> bytes:
+def _npz(moments: Sequence[Moments], **more: Any) -> bytes:
     buffer = io.BytesIO()
-    arrays = {
-        name: np.concatenate([getattr(m, name).detach().float().cpu().numpy() for m in moments] or [np.zeros(0)])
-        for name in ("mean", "std")
-    }
-    np.savez_compressed(buffer, **{k: v.astype(np.float32) for k, v in arrays.items()}, **more)
+    arrays: dict[str, Any] = dict(more)
+    for name in ("mean", "std"):
+        parts = [getattr(m, name).detach().float().cpu().numpy() for m in moments]
+        arrays[name] = np.concatenate(parts or [np.zeros(0)]).astype(np.float32)
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -92,7 +92,10 @@ def _sizes(context: Context) -> dict[str, int]:
     """Bytes of the weights as float32, and as packed codes with scales, zero points and what stays float."""
     parameters = sum(p.numel() for p in context.teacher.parameters())
     parameters += sum(b.numel() for b in context.teacher.buffers() if b.is_floating_point())
-    shapes = {bits.path: context.teacher.get_submodule(bits.path)._parameters["weight"] for bits in context.plan.values()}
+    shapes = {
+        bits.path: context.teacher.get_submodule(bits.path)._parameters["weight"]
+        for bits in context.plan.values()
+    }
     weights = {path: int(weight.numel()) for path, weight in shapes.items() if weight is not None}
     other = parameters - sum(weights.values())
     layers = [

@@ -4,11 +4,17 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.core.events import BlockStarted, Event, LayerMeasured, StageFinished, StageStarted, Stepped
+from engine.core.events import (
+    BlockStarted,
+    Event,
+    LayerMeasured,
+    StageFinished,
+    StageStarted,
+    Stepped,
+)
 from engine.core.randomness import stream
 from engine.models.blocks import Block
 from engine.models.walk import Walk, WalkPlan
@@ -89,10 +95,14 @@ def _one_block(
         method.finish(student, block)
 
 
-def _watch(context: Context, machine: Any, block: Block, index: int, total: int) -> Iterator[Stepped]:
+def _watch(
+    context: Context, machine: Any, block: Block, index: int, total: int
+) -> Iterator[Stepped]:
     thinned, before = Thinned(), index * machine.total_steps
     clock, first = time.monotonic(), None
-    for step, losses in drive(machine, f"{STAGE}/{block.name}", context.control, context.checkpoint):
+    for step, losses in drive(
+        machine, f"{STAGE}/{block.name}", context.control, context.checkpoint
+    ):
         first = step - 1 if first is None else first
         if step in (1, machine.total_steps) or thinned.is_due():
             rate = (step - first) / max(time.monotonic() - clock, 1e-9)
@@ -103,4 +113,6 @@ def _watch(context: Context, machine: Any, block: Block, index: int, total: int)
                 "memory_mb": memory_mb(),
             }
             named = {name: float(loss) for name, loss in losses.items()}
-            yield Stepped(stage=STAGE, part=block.name, step=before + step, losses=named, values=values)
+            yield Stepped(
+                stage=STAGE, part=block.name, step=before + step, losses=named, values=values
+            )

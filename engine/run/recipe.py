@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -75,7 +76,9 @@ def make_recipe(catalog: dict[str, Any], *, preset: str = "standard", **wanted: 
         overrides = {name: value for name, value in overrides.items() if name in known}
         given = wanted.get(f"{kind}_settings", {})
         complete[f"{kind}_settings"] = resolve(method["settings"], preset, overrides | given, kind)
-    complete["model_settings"] = resolve(model["settings"], preset, wanted.get("model_settings", {}), "model")
+    complete["model_settings"] = resolve(
+        model["settings"], preset, wanted.get("model_settings", {}), "model"
+    )
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
@@ -103,14 +106,23 @@ def resolve(
             known = ", ".join(sorted(by_name)) or "none at all"
             raise UserError(f"{kind}.{name} is not a setting here; there are: {known}")
     return {
-        name: checked(knob, given[name], f"{kind}.{name}") if name in given else knob["presets"][preset]
+        name: checked(knob, given[name], f"{kind}.{name}")
+        if name in given
+        else knob["presets"][preset]
         for name, knob in by_name.items()
     }
 
 
 def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
     """The value in the knob's type; text as typed on a command line is understood."""
-    parse = {"int": _as_int, "float": _as_float, "bool": _as_bool, "str": str, "list": _as_list, "tuple": _as_list}
+    parse: dict[str, Callable[[Any], Any]] = {
+        "int": _as_int,
+        "float": _as_float,
+        "bool": _as_bool,
+        "str": str,
+        "list": _as_list,
+        "tuple": _as_list,
+    }
     try:
         value = parse[knob["type"]](value)
     except (TypeError, ValueError):
@@ -137,7 +149,16 @@ def _as_float(value: Any) -> float:
 
 
 def _as_bool(value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    known = {
+        "true": True,
+        "1": True,
+        "yes": True,
+        "on": True,
+        "false": False,
+        "0": False,
+        "no": False,
+        "off": False,
+    }
     return known[str(value).lower()] if str(value).lower() in known else _refuse(value)
 
 
@@ -159,4 +180,6 @@ def _check_numbers(fields: dict[str, Any]) -> None:
     if not 0 <= fields.get("seed", 0) < 2**62:
         raise UserError(f"seed is {fields['seed']}; choose 0 to 2^62")
     if fields.get("edge_rule", "brecq") not in EDGE_RULES:
-        raise UserError(f"edge rule {fields['edge_rule']!r} is not known; choose one of {', '.join(EDGE_RULES)}")
+        raise UserError(
+            f"edge rule {fields['edge_rule']!r} is not known; choose one of {', '.join(EDGE_RULES)}"
+        )

@@ -15,7 +15,7 @@ from engine.core.randomness import stream
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
-from engine.run.pictures import montage, moments_file, target_file
+from engine.run.pictures import moments_file, montage, target_file
 from engine.run.resources import memory_mb
 from engine.synthesis import discover_methods
 from engine.synthesis.base import SynthesisMethod
@@ -79,7 +79,11 @@ def _batch_file(context: Context, number: int) -> Any:
 
 def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator[Event]:
     start_image = sum(_batches(context)[:number])
-    real = context.real_images(context.recipe.images) if "real-images" in _method(context).card.needs else None
+    real = (
+        context.real_images(context.recipe.images)
+        if "real-images" in _method(context).card.needs
+        else None
+    )
     machine = _method(context)(
         context.teacher,
         context.stored,
@@ -130,7 +134,14 @@ def _report(
     logits = seen.logits.detach()
     values = {"confidence": confidence(logits), "class_spread": class_spread(logits), **speed}
     gaps = [float(f"{gap:.4g}") for gap in bn_gap(seen, context.stored)]
-    return Stepped(stage=STAGE, part=f"batch {number + 1}", step=step, losses=losses, values=values, bn_gap=gaps)
+    return Stepped(
+        stage=STAGE,
+        part=f"batch {number + 1}",
+        step=step,
+        losses=losses,
+        values=values,
+        bn_gap=gaps,
+    )
 
 
 def _snapshots(context: Context, machine: SynthesisMethod, step: int) -> Iterator[SnapshotSaved]:

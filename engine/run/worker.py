@@ -17,7 +17,14 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from engine.core import device as devices
 from engine.core.errors import UserError
-from engine.core.events import CheckpointSaved, Event, RunFailed, StageStarted, StateChanged, Stepped
+from engine.core.events import (
+    CheckpointSaved,
+    Event,
+    RunFailed,
+    StageStarted,
+    StateChanged,
+    Stepped,
+)
 from engine.run.control import Cancelled, Control, read_wish
 from engine.run.folder import HEARTBEAT_S, RunFolder, is_disk_full
 from engine.run.pipeline import execute
@@ -88,7 +95,7 @@ def run(folder: RunFolder) -> int:
     except Cancelled:
         folder.append(CheckpointSaved(stage="", step=0))
         state = "cancelled"
-    except Exception as error:  # the one place where everything ends as a message
+    except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
         _report(folder, error)
     finally:
         pulse.stop()
@@ -138,7 +145,9 @@ def _advice(error: Exception) -> str:
         return "Change the recipe as the message says; what is finished stays."
     if isinstance(error, OSError) and is_disk_full(error):
         return "Free some space (delete old runs), then resume: nothing finished is lost."
-    out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in str(error).lower()
+    out_of_memory = (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in str(error).lower()
+    )
     if out_of_memory:
         return "Use fewer images or a smaller batch; what is finished stays."
     return "Resume to try again; the full report is in the run's worker.log."

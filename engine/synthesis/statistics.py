@@ -37,12 +37,16 @@ class StoredStatistics:
     """The statistics that a teacher's BatchNorm layers keep, in order of execution."""
 
     def __init__(self, teacher: nn.Module, image_shape: Sequence[int]) -> None:
-        names = [path for path, module in teacher.named_modules() if isinstance(module, nn.BatchNorm2d)]
+        names = [
+            path for path, module in teacher.named_modules() if isinstance(module, nn.BatchNorm2d)
+        ]
         self.paths = _in_order_of_execution(teacher, names, image_shape)
         layers = [teacher.get_submodule(path) for path in self.paths]
         for path, layer in zip(self.paths, layers, strict=True):
             if layer.running_mean is None or layer.running_var is None:
-                raise UserError(f"BatchNorm layer {path!r} keeps no running statistics; retrain with them")
+                raise UserError(
+                    f"BatchNorm layer {path!r} keeps no running statistics; retrain with them"
+                )
         self.moments = [
             Moments(layer.running_mean.clone(), (layer.running_var + EPS).sqrt())  # type: ignore[operator, union-attr]
             for layer in layers

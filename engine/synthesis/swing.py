@@ -40,6 +40,6 @@ def with_swing(teacher: nn.Module, rng: torch.Generator) -> nn.Module:
     patched = copy.deepcopy(teacher)
     for module in patched.modules():
         if isinstance(module, nn.Conv2d) and tuple(module.stride) != (1, 1):
-            module.__class__ = _swing_class(type(module))
+            module.__class__ = _swing_class(type(module))  # type: ignore[arg-type]
             module.swing_rng = rng  # type: ignore[assignment]
     return patched

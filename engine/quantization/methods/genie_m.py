@@ -50,10 +50,18 @@ class GenieMSettings(Settings):
         low=0, high=100, quick=0.1, standard=0.1,
     )  # fmt: skip
     warm_up: float = knob(
-        0.2, label="Warm-up", help="share of the steps before the regulariser sets in", low=0, high=1
+        0.2,
+        label="Warm-up",
+        help="share of the steps before the regulariser sets in",
+        low=0,
+        high=1,
     )
-    sharpness_first: float = knob(20.0, label="Exponent at first", help="β of the regulariser", low=1, high=100)
-    sharpness_last: float = knob(2.0, label="Exponent in the end", help="β of the regulariser", low=1, high=100)
+    sharpness_first: float = knob(
+        20.0, label="Exponent at first", help="β of the regulariser", low=1, high=100
+    )
+    sharpness_last: float = knob(
+        2.0, label="Exponent in the end", help="β of the regulariser", low=1, high=100
+    )
     keep_float: float = knob(
         0.5,
         label="Dropping (QDrop)",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 
+from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.core.method import Losses, MethodCard, Settings, knob
 from engine.core.randomness import seeded_init
@@ -39,7 +40,9 @@ class GenieSettings(Settings):
         0.01, label="Learning rate of the generator", help="Adam's learning rate", low=1e-6, high=10
     )
     swing: bool = knob(
-        True, label="Swing convolution", help="shift by a random pixel before every strided convolution"
+        True,
+        label="Swing convolution",
+        help="shift by a random pixel before every strided convolution",
     )
     image_weight: float = knob(
         1.0,
@@ -65,7 +68,7 @@ class Genie(SynthesisMethod):
     card = MethodCard(
         name="genie",
         title="GENIE-D",
-        summary="A fresh little generator and its latents learn images whose statistics the network remembers.",
+        summary="A small generator and its latents learn images with the statistics that the network keeps.",
         paper="Jeon et al., GENIE: Show Me the Data for Quantization, CVPR 2023",
         url="https://arxiv.org/abs/2212.04780",
         needs=("batchnorm",),
@@ -83,18 +86,26 @@ class Genie(SynthesisMethod):
         real: Tensor | None = None,
     ) -> None:
         if not stored.paths:
-            raise UserError("synthesis 'genie' needs BatchNorm statistics, and this network has none")
+            raise UserError(
+                "synthesis 'genie' needs BatchNorm statistics, and this network has none"
+            )
         self._stored, self._settings, self._rng = stored, settings, rng
         self._device = next(teacher.parameters()).device
         count, channels, height, width = shape
         with seeded_init(rng):
             self._generator = Generator(channels, height, width)
-        self._generator.to(self._device, memory_format=torch.channels_last)
+        self._generator.to(self._device)
+        channels_last(self._generator)
         self._z = torch.randn(count, LATENT, generator=rng).to(self._device).requires_grad_()
         self._teacher = with_swing(teacher, rng) if settings.swing else teacher
         self._optimise_z = torch.optim.Adam([self._z], lr=settings.lr_latent)
-        self._optimise_g = torch.optim.Adam(self._generator.parameters(), lr=settings.lr_generator)
-        self._schedule_z = ReduceLROnPlateau(self._optimise_z, factor=0.1, patience=100, min_lr=1e-4)
+        # fused: at 224 pixels the generator has a hundred million parameters, most of a step's memory traffic
+        self._optimise_g = torch.optim.Adam(
+            self._generator.parameters(), lr=settings.lr_generator, fused=True
+        )
+        self._schedule_z = ReduceLROnPlateau(
+            self._optimise_z, factor=0.1, patience=100, min_lr=1e-4
+        )
         self._schedule_g = ExponentialLR(self._optimise_g, gamma=0.95)
         self._images = torch.zeros(shape)
         self._steps_done = 0

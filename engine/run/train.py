@@ -1,4 +1,4 @@
-"""Train the bundled networks: `python -m engine.models.train --data FOLDER [--out FILE]`.
+"""Train the bundled networks: `python -m engine.run.train --data FOLDER [--out FILE]`.
 
 FOLDER holds Fashion-MNIST as Zalando publishes it (four .gz files; Debian: dataset-fashion-mnist).
 The same seed on the same machine and thread count gives the same file.
@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.core.device import channels_last
 from engine.data.idx import read_idx, write_idx
-from engine.models.resnet import SmallResNet
+from engine.models.cards.resnet20_fashion import CARD
 
-MEAN, STD = 0.2860, 0.3530  # of the 60,000 training images, pixels in [0, 1]
+MEAN, STD = CARD.mean[0], CARD.std[0]
 REAL_IMAGES = 1024  # training images shipped beside the network, for the control `real`
 
 
@@ -44,15 +45,22 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """Top-1 in [0, 1]."""
     model.eval()
     with torch.no_grad():
-        hits = sum(int((model(a).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500), strict=True))
+        hits = sum(
+            int((model(a).argmax(1) == b).sum())
+            for a, b in zip(x.split(500), y.split(500), strict=True)
+        )
     return hits / len(y)
 
 
-def train(model: nn.Module, x: Tensor, y: Tensor, *, epochs: int, seed: int, batch: int = 128) -> None:
+def train(
+    model: nn.Module, x: Tensor, y: Tensor, *, epochs: int, seed: int, batch: int = 128
+) -> None:
     """SGD with Nesterov momentum and one cycle of the learning rate; bfloat16 where it is safe."""
     rng = torch.Generator().manual_seed(seed)
-    model.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    channels_last(model)
+    optimiser = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
     steps = len(x) // batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=0.2, total_steps=epochs * steps, pct_start=0.2
@@ -72,7 +80,9 @@ def train(model: nn.Module, x: Tensor, y: Tensor, *, epochs: int, seed: int, bat
             optimiser.step()
             schedule.step()
             total += loss.item()
-        sys.stderr.write(f"epoch {epoch + 1}/{epochs} loss {total / steps:.4f} {time.time() - start:.0f} s\n")
+        sys.stderr.write(
+            f"epoch {epoch + 1}/{epochs} loss {total / steps:.4f} {time.time() - start:.0f} s\n"
+        )
 
 
 def main() -> None:
@@ -86,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    model = SmallResNet(depth=20, in_channels=1, classes=10)
+    model = CARD.build()
     train(model, *load(options.data, "train"), epochs=options.epochs, seed=options.seed)
     top1 = accuracy(model, *load(options.data, "t10k"))
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,130 @@
+"""Benchmarks: figures that are measured when asked for, never in tests. `python -m engine bench NAME`."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.core.device import channels_last
+from engine.core.randomness import stream
+from engine.models.card import ModelCard, discover_cards
+from engine.run.resources import peak_memory_mb
+from engine.synthesis.methods.genie import Genie, GenieSettings
+from engine.synthesis.statistics import StoredStatistics, bn_gap
+
+REPEATS = 5
+
+
+def names() -> list[str]:
+    """The benchmarks there are."""
+    return sorted(_BENCHMARKS)
+
+
+def run(name: str) -> dict[str, Any]:
+    """Measure, and return plain data."""
+    return _BENCHMARKS[name]()
+
+
+def _speed() -> dict[str, Any]:
+    """Seconds of one synthesis step beside the bare teacher's forward and backward pass: its floor."""
+    return {
+        "threads": torch.get_num_threads(),
+        "resnet20-fashion, 128 images": _step_times(discover_cards()["resnet20-fashion"], 128),
+        "efficientnet-lite0, 16 images": _step_times(discover_cards()["efficientnet-lite0"], 16),
+    }
+
+
+def _step_times(card: ModelCard, images: int) -> dict[str, float]:
+    teacher = card.load()
+    channels_last(teacher)
+    stored = StoredStatistics(teacher, card.image_shape)
+    x = torch.randn(images, *card.image_shape, generator=stream(0, "bench"))
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    times = {"teacher_s": _median_s(lambda: teacher(x).sum().backward())}
+    for precision in ("float32", "bfloat16"):
+        settings = GenieSettings(precision=precision)
+        shape = (images, *card.image_shape)
+        machine = Genie(teacher, stored, settings, shape=shape, rng=stream(0, "bench"))
+        times[f"genie_step_{precision}_s"] = _median_s(machine.step)
+    return times | {"peak_memory_mb": peak_memory_mb()}
+
+
+def _median_s(work: Callable[[], Any]) -> float:
+    work()
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times), 4)
+
+
+def _swing() -> dict[str, Any]:
+    """What swing convolution changes: BatchNorm gap, and how far the images differ, from one seed."""
+    card = discover_cards()["resnet20-fashion"]
+    teacher = card.load()
+    channels_last(teacher)
+    stored = StoredStatistics(teacher, card.image_shape)
+    made = {}
+    for swing in (True, False):
+        settings = GenieSettings(steps=160, swing=swing)
+        machine = Genie(
+            teacher, stored, settings, shape=(128, *card.image_shape), rng=stream(0, "bench")
+        )
+        for _ in range(settings.steps):
+            machine.step()
+        made[swing] = machine.images()
+    noise = torch.randn(made[True].shape, generator=stream(0, "noise"))
+    look = copy.deepcopy(teacher)
+    gaps = {
+        name: statistics.mean(bn_gap(stored.observe(look, images), stored))
+        for name, images in (("noise", noise), ("swing", made[True]), ("no swing", made[False]))
+    }
+    difference = float((made[True] - made[False]).square().mean().sqrt())
+    checkerboard = {f"checkerboard, swing={k}": _checkerboard(v) for k, v in made.items()}
+    return {"bn_gap": gaps, "rms_difference": difference, **checkerboard}
+
+
+def _checkerboard(images: torch.Tensor) -> float:
+    """The share of the images' energy at the highest spatial frequencies (the outer half of the spectrum)."""
+    power = torch.fft.fft2(images - images.mean((2, 3), keepdim=True)).abs().square()
+    rows = torch.fft.fftfreq(images.shape[2]).abs()[:, None]
+    cols = torch.fft.fftfreq(images.shape[3]).abs()[None, :]
+    outer = (rows > 0.25) & (cols > 0.25)
+    return float(power[..., outer].sum() / power.sum())
+
+
+def _first_light() -> dict[str, Any]:
+    """Three seeds of the triad noise / genie / real, and the control `nearest`, at W4A4 and W2A4."""
+    from engine.run import RUNS, recipe
+    from engine.run.follow import follow
+    from engine.run.launch import start
+
+    results: dict[str, Any] = {}
+    choices = [(s, "genie-m") for s in ("noise", "genie", "real")] + [("genie", "nearest")]
+    for bits in (4, 2):
+        for synthesis, quantization in choices:
+            tops = []
+            for seed in range(3):
+                chosen = recipe(
+                    preset="quick", model="resnet20-fashion", synthesis=synthesis,
+                    quantization=quantization, weight_bits=bits, activation_bits=4, seed=seed,
+                )  # fmt: skip
+                folder = start(chosen, Path(RUNS))
+                for _ in follow(folder):
+                    pass
+                result = folder.result()
+                tops.append(result["quantized_top1"] if result else None)
+            results[f"W{bits}A4 {synthesis} {quantization}"] = tops
+    return results
+
+
+_BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "first-light": _first_light,
+    "speed": _speed,
+    "swing": _swing,
+}
