@@ -2,7 +2,7 @@
 
     from engine import run
 
-    recipe = run.recipe(model="resnet20-fashion", synthesis="genie", quantization="genie-m", weight_bits=2)
+    recipe = run.new_recipe(model="resnet20-fashion", synthesis="genie", quantization="genie-m", weight_bits=2)
     folder = run.start(recipe, run.RUNS)
     for event in run.follow(folder):
         print(event)
@@ -16,9 +16,9 @@ from typing import Any
 
 from engine.run.catalog import load as load_catalog
 from engine.run.folder import RunFolder, list_runs
-from engine.run.follow import follow
 from engine.run.launch import cancel, resume, start
 from engine.run.recipe import Recipe, make_recipe
+from engine.run.tail import follow
 
 RUNS = Path("runs")
 
@@ -36,6 +36,6 @@ __all__ = [
 ]
 
 
-def recipe(*, preset: str = "standard", runs: Path = RUNS, **wanted: Any) -> Recipe:
+def new_recipe(*, preset: str = "standard", runs: Path = RUNS, **wanted: Any) -> Recipe:
     """A complete recipe by the names of its network and methods; UserError says what is wrong with it."""
     return make_recipe(load_catalog(runs), preset=preset, **wanted)

@@ -100,9 +100,9 @@ def _checkerboard(images: torch.Tensor) -> float:
 
 def _first_light() -> dict[str, Any]:
     """Three seeds of the triad noise / genie / real, and the control `nearest`, at W4A4 and W2A4."""
-    from engine.run import RUNS, recipe
-    from engine.run.follow import follow
+    from engine.run import RUNS, new_recipe
     from engine.run.launch import start
+    from engine.run.tail import follow
 
     results: dict[str, Any] = {}
     choices = [(s, "genie-m") for s in ("noise", "genie", "real")] + [("genie", "nearest")]
@@ -110,7 +110,7 @@ def _first_light() -> dict[str, Any]:
         for synthesis, quantization in choices:
             tops = []
             for seed in range(3):
-                chosen = recipe(
+                chosen = new_recipe(
                     preset="quick", model="resnet20-fashion", synthesis=synthesis,
                     quantization=quantization, weight_bits=bits, activation_bits=4, seed=seed,
                 )  # fmt: skip

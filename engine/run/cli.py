@@ -100,7 +100,7 @@ def follow(folder: RunFolder, progress: Progress, offset: int = 0) -> str:
     lost_since: float | None = None
     while True:
         # The state first: what the worker wrote before it ended is then surely read below.
-        state = str(folder.status()["state"])
+        state = "done" if folder.result() else str(folder.status()["state"])
         for behind, event in folder.events(offset):
             progress.show(event)
             offset = behind
