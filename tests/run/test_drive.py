@@ -1,0 +1,96 @@
+"""The one loop: what is cancelled and resumed gives the numbers of what ran straight through."""
+
+import pytest
+import torch
+
+from engine.core.errors import UserError
+from engine.core.randomness import stream
+from engine.run.control import Cancelled, Control, Wish, write_wish
+from engine.run.drive import Checkpoint, Thinned, drive
+
+
+class Descent:
+    """Momentum descent on noisy gradients: wrong at once if any part of its state is not saved."""
+
+    def __init__(self, total_steps=20):
+        self.total_steps = total_steps
+        self._x = torch.full((3,), 5.0)
+        self._speed = torch.zeros(3)
+        self._rng = stream(0, "descent")
+
+    def step(self):
+        gradient = self._x + torch.randn(3, generator=self._rng)
+        self._speed = 0.9 * self._speed - 0.1 * gradient
+        self._x = self._x + self._speed
+        return {"distance": self._x.square().sum()}
+
+    def state_dict(self):
+        return {"x": self._x, "speed": self._speed, "rng": self._rng.get_state()}
+
+    def load_state_dict(self, state):
+        self._x, self._speed = state["x"], state["speed"]
+        self._rng.set_state(state["rng"])
+
+
+def losses(folder, until=None, key="descent"):
+    found = []
+    write_wish(folder, Wish())
+    try:
+        for done, parts in drive(Descent(), key, Control(folder), Checkpoint(folder)):
+            found.append((done, parts["distance"].item()))
+            if done == until:
+                write_wish(folder, Wish(state="cancel"))
+    except Cancelled:
+        assert until is not None
+    return found
+
+
+def test_resuming_changes_nothing(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    straight = losses(tmp_path / "a")
+    assert [done for done, _ in straight] == list(range(1, 21))
+    first = losses(tmp_path / "b", until=7)
+    assert first == straight[:7]
+    assert first + losses(tmp_path / "b") == straight
+
+
+def test_a_checkpoint_of_something_else_is_not_taken(tmp_path):
+    losses(tmp_path, until=7, key="batch 1")
+    assert losses(tmp_path, key="batch 2")[0][0] == 1
+
+
+def test_a_cleared_checkpoint_begins_again(tmp_path):
+    losses(tmp_path, until=7)
+    Checkpoint(tmp_path).clear()
+    assert losses(tmp_path)[0][0] == 1
+
+
+def test_a_broken_checkpoint_is_named_with_the_way_out(tmp_path):
+    (tmp_path / "checkpoint").write_bytes(b"no checkpoint")
+    with pytest.raises(UserError, match="delete it to begin again"):
+        losses(tmp_path)
+
+
+def test_a_checkpoint_never_runs_what_it_holds(tmp_path):
+    torch.save({"key": "descent", "step": 1, "machine": Descent()}, tmp_path / "checkpoint")
+    with pytest.raises(UserError, match="cannot be read"):
+        losses(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_run_with_the_way_out(tmp_path, bad):
+    machine = Descent()
+    machine.step = lambda: {"image": torch.tensor(bad)}
+    with pytest.raises(UserError, match=r"the loss 'image' of x is (nan|inf) at step 1"):
+        list(drive(machine, "x", Control(tmp_path), Checkpoint(tmp_path)))
+
+
+def test_reports_are_thinned(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("engine.run.drive.time.monotonic", lambda: now[0])
+    thinned, let_through = Thinned(per_s=10), 0
+    for _ in range(200):
+        let_through += thinned.is_due()
+        now[0] += 0.01
+    assert let_through == pytest.approx(20, abs=2)
