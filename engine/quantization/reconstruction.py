@@ -67,6 +67,7 @@ class BlockReconstruction:
 
     def _make_optimisers(self) -> tuple[list[torch.optim.Optimizer], CosineAnnealingLR]:
         chosen = self._settings
+        roundings = [q.rounding for q in self._weights if q.rounding is not None]
         rounding = torch.optim.Adam(roundings, lr=chosen.lr_rounding)
         steps = torch.optim.Adam(
             [

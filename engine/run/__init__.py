@@ -2,7 +2,9 @@
 
     from engine import run
 
-    recipe = run.new_recipe(model="resnet20-fashion", synthesis="genie", quantization="genie-m", weight_bits=2)
+    recipe = run.new_recipe(
+        model="resnet20-fashion", synthesis="genie", quantization="genie-m", weight_bits=2, preset="quick"
+    )
     folder = run.start(recipe, run.RUNS)
     for event in run.follow(folder):
         print(event)
@@ -30,7 +32,7 @@ __all__ = [
     "follow",
     "list_runs",
     "load_catalog",
-    "recipe",
+    "new_recipe",
     "resume",
     "start",
 ]
