@@ -8,7 +8,7 @@ from app.places import runs_folder
 from engine.run import catalog
 
 
-@st.cache_data(ttl=30, show_spinner=False)
+@st.cache_data(ttl=30, refresh_mode="background", show_spinner=False)
 def _load(runs: str) -> dict[str, Any]:  # noqa: ARG001  (the cache's key)
     return catalog.load(runs_folder())
 

@@ -1,5 +1,7 @@
 """Every page begins here: the navigation on top, then the page that the address names."""
 
+from pathlib import Path
+
 import streamlit as st
 
 PAGES = [
@@ -30,5 +32,5 @@ PAGES = [
     ),
 ]
 
-st.set_page_config(page_title="Quantoscope", page_icon=":material/grain:", layout="wide")
+st.set_page_config(page_title="Quantoscope", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
 st.navigation(PAGES, position="top").run()

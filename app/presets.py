@@ -30,7 +30,7 @@ CARDS = [
     Preset(
         name="resnet20-4",
         title="ResNet-20 at 4 bits",
-        text="An eighth of the size, no data. How much is lost?",
+        text="A seventh of the size, no data. How much is lost?",
         wanted=_wanted("resnet20-fashion", "genie", "genie-m", (4, 4)),
     ),
     Preset(

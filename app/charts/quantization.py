@@ -47,8 +47,9 @@ def layer_bars(layers: list[dict[str, Any]]) -> LiveFigure:
             xaxis=_layer_axis(paths),
             yaxis=axis("SQNR (dB)", rangemode="tozero"),
             shapes=[_threshold(GOOD_DB, WATCH), _threshold(BAD_DB, OVER)],
-            annotations=[_label(GOOD_DB, "good from here", WATCH), _label(BAD_DB, "bad", OVER)],
+            annotations=[_label(GOOD_DB, "good", WATCH), _label(BAD_DB, "bad", OVER)],
             showlegend=True,
+            margin={"l": 56, "r": 58, "t": 14, "b": 38},
         ),
     }
     common = {"on": "layer-measured", "do": "put", "at": "path"}
@@ -92,12 +93,12 @@ def _threshold(level: float, colour: str) -> dict[str, Any]:
 
 def _label(level: float, text: str, colour: str) -> dict[str, Any]:
     return {
-        "text": f"{text} · {level:g} dB",
+        "text": f"▲ {text}" if level == GOOD_DB else f"▼ {text}",
         "xref": "paper",
         "x": 1,
-        "xanchor": "right",
+        "xanchor": "left",
         "y": level,
-        "yanchor": "bottom",
+        "yanchor": "middle",
         "showarrow": False,
         "font": {"size": 10, "color": colour},
     }

@@ -12,7 +12,7 @@ const STAGES = { synthesis: "making images", quantization: "reconstructing", eva
 class Controls {
   constructor(parent) {
     const find = (name) => parent.querySelector(`.${name}`);
-    [this.pill, this.doing] = [find("pill"), find("doing")];
+    [this.box, this.pill, this.doing] = [find("controls"), find("pill"), find("doing")];
     this.facts = { speed: find("speed"), memory: find("memory"), togo: find("togo"), time: find("time") };
     this.buttons = Object.fromEntries([...parent.querySelectorAll("button")].map((b) => [b.dataset.do, b]));
     this.bars = Object.fromEntries([...parent.querySelectorAll(".stage")].map((s) => [s.dataset.stage, s.querySelector("i")]));
@@ -32,6 +32,8 @@ class Controls {
       const viewer = { event: (event) => this.event(event), status: (status) => this.setState(status.state) };
       if (data.live) this.stop = bus(data.run).watch(data.offset, viewer);
     }
+    // A run that was resumed tells its news again: without waiting for the next look.
+    if (data.live && !ENDED.includes(data.state)) bus(data.run).open();
     this.setState(data.state);
   }
 
@@ -66,6 +68,7 @@ class Controls {
     const active = !ENDED.includes(this.state) && this.state !== "new";
     this.pill.textContent = WORDS[this.state] || this.state;
     this.pill.className = `pill ${this.state === "done" ? "done" : active ? "active" : "bad"}`;
+    this.box.classList.toggle("ended", !active);
     const paused = this.state === "paused";
     this.buttons.pause.textContent = paused ? "Continue" : "Pause";
     this.buttons.slow.setAttribute("aria-pressed", String(Boolean(this.slow)));

@@ -45,14 +45,13 @@ class LivePlot {
     const wanted = this.data.cursor && cursor !== null && axes && axes.xaxis && axes.xaxis._length;
     this.line.hidden = !wanted;
     if (!wanted) return;
-    const { xaxis, yaxis } = axes;
+    const { xaxis } = axes;
     const x = Math.min(Math.max(xaxis.l2p(cursor), 0), xaxis._length);
     const cover = this.data.cursor === "reveal";
     this.line.classList.toggle("qs-cover", cover);
-    const top = axes.margin.t;
     Object.assign(this.line.style, {
       left: `${xaxis._offset + x}px`,
-      top: `${yaxis._offset < top ? yaxis._offset : top}px`,
+      top: `${axes._size.t}px`,
       height: `${axes.height - axes._size.t - axes._size.b}px`,
       width: cover ? `${xaxis._length - x + 1}px` : "0px",
     });

@@ -9,7 +9,8 @@ from app.charts.style import LiveFigure
 from app.server.files import ui_version
 
 _HERE = Path(__file__).parent
-_PLOT = '<div class="qs-title"></div>\n<div class="qs-plot"></div>\n'
+_PLOT = '<div class="qs-plot">\n</div>\n'
+_TITLED_PLOT = '<div class="qs-title">\n</div>\n' + _PLOT
 
 
 def _component(name: str, *, html: str, css: str, isolated: bool) -> Any:
@@ -32,8 +33,8 @@ def _registered() -> dict[str, Any]:
     plot_css = (_HERE / "plot.css").read_text()
     mounts = {
         # Plotly's own styles go to the page's head, so its charts live outside a shadow root.
-        name: _component(name, html=_PLOT, css=plot_css, isolated=False)
-        for name in ("live_plot", "channels")
+        name: _component(name, html=html, css=plot_css, isolated=False)
+        for name, html in (("live_plot", _PLOT), ("channels", _TITLED_PLOT))
     }
     for name in ("film", "controls"):
         html, css = ((_HERE / f"{name}.{kind}").read_text() for kind in ("html", "css"))

@@ -15,17 +15,24 @@ def headline(folder: RunFolder) -> None:
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is not None and after is not None:
         test = f"{result['test_images']:,} test images"
-        first.metric("Float top-1", f"{before:.2%}", help=test, border=True)
-        delta = f"{100 * (after - before):+.2f} points"
-        second.metric("Quantized top-1", f"{after:.2%}", delta, help=test, border=True)
+        first.metric("Float top-1", f"{before:.2%}", help=test, border=True, height="stretch")
+        second.metric(
+            "Quantized top-1",
+            f"{after:.2%}",
+            f"{100 * (after - before):+.2f} points",
+            delta_color="off" if _overlap(result.get("top1_band") or {}) else "normal",
+            help=test,
+            border=True,
+            height="stretch",
+        )
     else:
-        first.metric("Top-1", "unknown", help="The test images have no labels.", border=True)
+        first.metric("Top-1", "unknown", help="The test images have no labels.", border=True, height="stretch")
         kl = result.get("logit_kl")
-        second.metric("Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True)
+        second.metric("Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True, height="stretch")
     third.metric(
         "Agreement",
         f"{result['agreement']:.1%}",
-        border=True,
+        border=True, height="stretch",
         help="The share of test images that teacher and student give the same class.",
     )
     size = result["size_bytes"]
@@ -35,6 +42,12 @@ def headline(folder: RunFolder) -> None:
         f"{size['fp32'] / size['quantized']:.1f} times smaller",
         delta_color="off",
         delta_arrow="off",
-        border=True,
+        border=True, height="stretch",
         help=f"As float: {size_words(size['fp32'])}. Packed codes with their scales.",
     )
+
+
+def _overlap(bands: dict[str, list[float]]) -> bool:
+    """Whether the loss is within what the test set can tell; then it is not shown in red."""
+    one, other = bands.get("fp32"), bands.get("quantized")
+    return bool(one and other and one[0] <= other[1] and other[0] <= one[1])

@@ -16,13 +16,16 @@ def preset_cards(catalog: dict[str, Any]) -> None:
     for at in range(0, len(cards), A_ROW):
         row = cards[at : at + A_ROW]
         for column, card in zip(st.columns(len(row)), row, strict=True):
-            with column.container(border=True, height="stretch"):
+            with column.container(
+                border=True, height="stretch", vertical_alignment="distribute"
+            ):
                 _card(catalog, card)
 
 
 def _card(catalog: dict[str, Any], card: Preset) -> None:
-    st.markdown(f"**{card.title}**")
-    st.caption(card.text)
+    with st.container():
+        st.markdown(f"**{card.title}**")
+        st.caption(card.text)
     model = _entry(catalog, "models", card.wanted["model"])
     unavailable = "" if model["available"] else str(model["reason"])
     if st.button(

@@ -18,9 +18,9 @@ COLUMNS = {
     "quantizer": st.column_config.TextColumn("Quantizer"),
     "bits": st.column_config.TextColumn("Bits", width="small"),
     "state": st.column_config.TextColumn("State", width="small"),
-    "top-1": st.column_config.NumberColumn("Top-1", format="percent", width="small"),
+    "top-1": st.column_config.NumberColumn("Top-1", format="%.2f %%", width="small"),
     "drop": st.column_config.NumberColumn(
-        "Drop", format="percent", width="small", help="Float top-1 less quantized top-1"
+        "Drop", format="%.2f", width="small", help="Float top-1 less quantized, in points"
     ),
     "when": st.column_config.DatetimeColumn("When", format="distance"),
 }
@@ -38,6 +38,7 @@ def runs_table(folders: list[RunFolder], *, key: str) -> RunFolder | None:
         on_select="rerun",
         selection_mode="single-row",
         row_height=44,
+        placeholder="–",
         key=key,
     )
     selected = chosen["selection"]["rows"]
@@ -60,8 +61,8 @@ def _row(folder: RunFolder) -> dict[str, Any] | None:
         "quantizer": title_of("quantization", recipe.quantization),
         "bits": bits_of(recipe),
         "state": STATES.get(state, state),
-        "top-1": top1,
-        "drop": None if top1 is None or before is None else before - top1,
+        "top-1": None if top1 is None else 100 * top1,
+        "drop": None if top1 is None or before is None else 100 * (before - top1),
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }
 
