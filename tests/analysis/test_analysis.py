@@ -29,6 +29,10 @@ class TestSqnr:
     def test_a_broken_tensor_is_all_noise_and_a_finite_number(self, broken):
         assert sqnr_db(torch.ones(2), torch.tensor([1.0, broken])) == -LIMIT_DB
 
+    def test_a_difference_beyond_half_precision_is_still_a_number(self):
+        reference = torch.tensor([60_000.0], dtype=torch.float16)
+        assert sqnr_db(reference, -reference) == pytest.approx(-20 * math.log10(2))
+
     def test_small_values_of_many_do_not_vanish_in_the_sum(self):
         reference = torch.ones(1_000_000)
         other = reference + 1e-4

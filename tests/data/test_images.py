@@ -140,12 +140,13 @@ class TestListing:
         ]
 
     def test_class_folders_are_numbered_by_name_and_taken_in_turn(self, tmp_path):
-        for name in ("dog/1.png", "dog/2.JPG", "cat/9.png", "ant/deep/5.webp"):
+        for name in ("dog/1.png", "dog/2.JPG", "cat/9.png", "ant/deep/5.webp", "ant/z.gif"):
             save(tmp_path / name)
         (tmp_path / ".hidden").mkdir()
         (tmp_path / "__MACOSX").mkdir()
         assert self.names(tmp_path) == [
-            ("ant/deep/5.webp", 0), ("cat/9.png", 1), ("dog/1.png", 2), ("dog/2.JPG", 2),
+            ("ant/deep/5.webp", 0), ("cat/9.png", 1), ("dog/1.png", 2),
+            ("ant/z.gif", 0), ("dog/2.JPG", 2),
         ]  # fmt: skip
 
     def test_class_folders_called_by_numbers_are_in_the_order_of_numbers(self, tmp_path):
@@ -216,6 +217,8 @@ class TestOpenFolder:
     def test_broken_files_are_skipped_and_the_labels_stay_with_their_images(self, tmp_path):
         for label in range(5):
             save(tmp_path / f"{label}/x.jpg", size=(64, 64), colour=(label * 50,) * 3)
+        noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "1/x.jpg")
         whole = (tmp_path / "1/x.jpg").read_bytes()
         (tmp_path / "1/x.jpg").write_bytes(whole[: len(whole) // 2])
         (tmp_path / "3/x.jpg").write_bytes(b"<html>404</html>")

@@ -176,7 +176,7 @@ class TestRun:
         assert (status, out, len(cancelled)) == (130, "", 1)
 
     def test_events_of_an_earlier_try_are_not_shown_again(self, command, worker):
-        worker += [RunFailed(message="first", advice=""), ends("failed")]
+        worker += [Noted(message="first"), ends("failed")]
         command("run", *NAMES)
         worker[:] = [Noted(message="second"), finishes]
         status, _, err = command("run", *NAMES)

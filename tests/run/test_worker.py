@@ -39,9 +39,18 @@ def test_a_run_that_ends_well(folder, monkeypatch):
 
 
 def test_a_full_disk_is_told_clearly_and_the_reserve_freed_first(folder, monkeypatch):
+    append, reserves = RunFolder.append, []
+
+    def watched(self, event):
+        if isinstance(event, RunFailed):
+            reserves.append((self.path / ".reserve").exists())
+        append(self, event)
+
+    monkeypatch.setattr(RunFolder, "append", watched)
     error = OSError(errno.ENOSPC, "No space left on device", "/runs/r/images.webp")
     assert run(folder, monkeypatch, error) == 1
     assert failure(folder).message == ("the disk is full: /runs/r/images.webp could not be written")
+    assert reserves == [False]
     assert "Free some space" in failure(folder).advice
     assert folder.status()["state"] == "failed"
     assert not (folder.path / ".reserve").exists()
