@@ -32,5 +32,7 @@ PAGES = [
     ),
 ]
 
-st.set_page_config(page_title="Quantoscope", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
+st.set_page_config(
+    page_title="Quantoscope", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide"
+)
 st.navigation(PAGES, position="top").run()

@@ -63,7 +63,13 @@ def _append_each(figure: Figure, binding: Binding, event: dict[str, Any]) -> Non
         trace = next((t for t in figure["data"] if t.get("name") == name), None)
         if trace is None:
             colour = binding["colours"][len(figure["data"]) % len(binding["colours"])]
-            trace = {**binding["template"], "name": name, "x": [], "y": [], "line": {"color": colour}}
+            trace = {
+                **binding["template"],
+                "name": name,
+                "x": [],
+                "y": [],
+                "line": {"color": colour},
+            }
             figure["data"].append(trace)
         _add_point(trace, at(event, binding["x"]), value)
 

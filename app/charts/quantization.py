@@ -54,8 +54,7 @@ def layer_bars(layers: list[dict[str, Any]]) -> LiveFigure:
     }
     common = {"on": "layer-measured", "do": "put", "at": "path"}
     bindings = [
-        common
-        | {"trace": 0, "value": "values.sqnr_local_db", "bands": BANDS, "colour": QUANTIZED},
+        common | {"trace": 0, "value": "values.sqnr_local_db", "bands": BANDS, "colour": QUANTIZED},
         common | {"trace": 1, "value": "values.sqnr_accumulated_db"},
     ]
     alt = (
@@ -124,7 +123,9 @@ def flipped_bars(layers: list[dict[str, Any]]) -> LiveFigure:
         "trace": 0,
         "value": "values.flipped",
     }
-    alt = "Bars: the share of weight codes of each layer that learned rounding moved off the nearest."
+    alt = (
+        "Bars: the share of weight codes of each layer that learned rounding moved off the nearest."
+    )
     return LiveFigure(figure=figure, bindings=[binding], alt=alt)
 
 

@@ -89,7 +89,9 @@ def losses() -> LiveFigure:
         "template": {"type": "scatter", "mode": "lines"},
         "colours": SERIES,
     }
-    return LiveFigure(figure=figure, bindings=[binding], alt="Each part of the loss over the steps.")
+    return LiveFigure(
+        figure=figure, bindings=[binding], alt="Each part of the loss over the steps."
+    )
 
 
 def teacher_view() -> LiveFigure:
@@ -131,7 +133,7 @@ def channels() -> LiveFigure:
 
     Empty: the page fills it from `/api/runs/{run}/channels` with the paths in `fill`.
     """
-    traces = []
+    traces: list[dict[str, Any]] = []
     for row, part in enumerate(("mean", "std")):
         axis_number = "" if row == 0 else "2"
         for source, colour, symbol in (

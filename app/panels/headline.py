@@ -26,13 +26,22 @@ def headline(folder: RunFolder) -> None:
             height="stretch",
         )
     else:
-        first.metric("Top-1", "unknown", help="The test images have no labels.", border=True, height="stretch")
+        first.metric(
+            "Top-1",
+            "unknown",
+            help="The test images have no labels.",
+            border=True,
+            height="stretch",
+        )
         kl = result.get("logit_kl")
-        second.metric("Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True, height="stretch")
+        second.metric(
+            "Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True, height="stretch"
+        )
     third.metric(
         "Agreement",
         f"{result['agreement']:.1%}",
-        border=True, height="stretch",
+        border=True,
+        height="stretch",
         help="The share of test images that teacher and student give the same class.",
     )
     size = result["size_bytes"]
@@ -42,7 +51,8 @@ def headline(folder: RunFolder) -> None:
         f"{size['fp32'] / size['quantized']:.1f} times smaller",
         delta_color="off",
         delta_arrow="off",
-        border=True, height="stretch",
+        border=True,
+        height="stretch",
         help=f"As float: {size_words(size['fp32'])}. Packed codes with their scales.",
     )
 

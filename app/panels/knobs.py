@@ -20,7 +20,8 @@ def knobs(settings: list[dict[str, Any]], base: dict[str, Any], *, key: str) -> 
 
 
 def _widget(knob: dict[str, Any], value: Any, key: str) -> Any:
-    label, more = knob["label"], {"help": knob["help"] or None, "key": key}
+    label: str = knob["label"]
+    more: dict[str, Any] = {"help": knob["help"] or None, "key": key}
     if knob["type"] == "bool":
         return st.toggle(label, value, **more)
     if knob["choices"]:

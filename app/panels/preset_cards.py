@@ -16,9 +16,7 @@ def preset_cards(catalog: dict[str, Any]) -> None:
     for at in range(0, len(cards), A_ROW):
         row = cards[at : at + A_ROW]
         for column, card in zip(st.columns(len(row)), row, strict=True):
-            with column.container(
-                border=True, height="stretch", vertical_alignment="distribute"
-            ):
+            with column.container(border=True, height="stretch", vertical_alignment="distribute"):
                 _card(catalog, card)
 
 

@@ -33,7 +33,9 @@ def recipe_form(catalog: dict[str, Any]) -> None:
         with st.expander(f"Settings of {model['title']}"):
             base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
             wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
-    if st.button("Start this recipe", type="primary", icon=":material/play_arrow:", key="start-own"):
+    if st.button(
+        "Start this recipe", type="primary", icon=":material/play_arrow:", key="start-own"
+    ):
         start_run(wanted)
 
 
@@ -45,7 +47,7 @@ def _choice(catalog: dict[str, Any], kind: str, key: str, label: str) -> dict[st
         format_func=lambda one: str(entries[one]["title"]),
         key=f"form-{key}",
     )
-    entry = entries[name]
+    entry: dict[str, Any] = entries[name]
     st.caption(str(entry.get("summary", "")))
     if entry.get("url"):
         st.markdown(f"[{entry['paper']}]({entry['url']})")

@@ -19,7 +19,8 @@ def run_head(folder: RunFolder, history: History) -> None:
     """Picker, controls, outcome; and the page is drawn again when the run ends or goes on."""
     _picker(folder)
     _controls(folder, history)
-    _outcome(folder, history)
+    with st.container():  # always there, so that what follows keeps its place on the page
+        _outcome(folder, history)
     live = is_live(folder)
     kinds = ["run-started", "run-finished", "run-failed"]
     at = {"run": folder.run_id, "offset": history.offset, "live": live}

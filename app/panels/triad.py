@@ -1,6 +1,7 @@
 """Noise, synthetic, real: what images are worth, and what having none of one's own costs."""
 
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import streamlit as st
@@ -28,7 +29,9 @@ def triad(folder: RunFolder) -> None:
     rows = [row for name, run in members.items() if (row := _accuracy(name, run))]
     if len(rows) > 1:
         chart = accuracies(rows)
-        mount.live_plot(chart, key=f"triad-{folder.run_id}-{len(rows)}", run=folder.run_id, offset=0)
+        mount.live_plot(
+            chart, key=f"triad-{folder.run_id}-{len(rows)}", run=folder.run_id, offset=0
+        )
         for line in _comparisons(rows):
             st.markdown(f"- {line}")
     wanted = [name for name in CONTROLS if name not in members]
@@ -79,7 +82,7 @@ def _accuracy(name: str, run: RunFolder) -> Accuracy | None:
 
 def _comparisons(rows: list[Accuracy]) -> list[str]:
     lines = []
-    for one, other in zip(rows, rows[1:], strict=False):
+    for one, other in pairwise(rows):
         if overlap(one, other):
             lines.append(f"{one.name} and {other.name}: **not distinguishable** by this test set.")
         else:

@@ -1,0 +1,80 @@
+"""Runs folders of the tests' own: empty, or with fabricated runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.app.fabricate import Fabricated, fabricate
+
+CATALOG = {
+    "models": [
+        {
+            "name": "resnet20-fashion",
+            "title": "ResNet-20",
+            "dataset": "Fashion-MNIST",
+            "available": True,
+            "reason": "",
+            "summary": "Small.",
+            "presets": {"quick": {"synthesis.steps": 7, "images": 16}},
+            "settings": [],
+        }
+    ],
+    "synthesis": [
+        {
+            "name": name,
+            "title": name.title(),
+            "summary": "",
+            "paper": "",
+            "url": "",
+            "settings": settings,
+        }
+        for name, settings in (
+            (
+                "genie",
+                [
+                    {
+                        "name": "steps",
+                        "type": "int",
+                        "default": 9,
+                        "label": "Steps",
+                        "help": "steps",
+                        "low": 1,
+                        "high": 100,
+                        "choices": [],
+                        "presets": {"paper": 9, "standard": 8, "quick": 6},
+                    }
+                ],
+            ),
+            ("noise", []),
+            ("real", []),
+        )
+    ],
+    "quantization": [
+        {
+            "name": name,
+            "title": name.upper(),
+            "summary": "",
+            "paper": "",
+            "url": "",
+            "settings": [],
+        }
+        for name in ("genie-m", "nearest")
+    ],
+}
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty runs folder, an empty folder of recorded runs, a catalog that costs nothing."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setenv("QUANTOSCOPE_RUNS", str(folder))
+    monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(tmp_path / "recorded"))
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG)
+    return folder
+
+
+@pytest.fixture
+def finished(runs: Path) -> str:
+    """The id of a finished run in the runs folder."""
+    return fabricate(runs, Fabricated()).run_id

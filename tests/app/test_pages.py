@@ -1,0 +1,142 @@
+"""Every page opens, with nothing to show and with every kind of run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.core.errors import UserError
+from tests.app.fabricate import Fabricated, fabricate
+
+MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
+PAGES = ("start", "lab", "quantize", "runs")
+
+
+def opened(page: str, **params: str) -> AppTest:
+    at = AppTest.from_file(MAIN, default_timeout=30)
+    at.run()
+    for name, value in params.items():
+        at.query_params[name] = value
+    at.switch_page(f"views/{page}.py").run()
+    assert not at.exception, at.exception[0].stack_trace
+    return at
+
+
+def texts(at: AppTest) -> str:
+    kinds = (at.markdown, at.caption, at.subheader, at.title, at.info, at.warning, at.error)
+    return "\n".join(str(one.value) for kind in kinds for one in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_without_any_run(page: str, runs: Path) -> None:
+    at = opened(page)
+    if page in ("lab", "quantize"):
+        assert "No run to look at" in texts(at)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
+    at = opened(page)
+    count = {"start": 0, "lab": 7, "quantize": 9, "runs": 0}[page]
+    assert len(at.get("bidi_component")) == count
+
+
+@pytest.mark.parametrize("page", ["start", "lab", "quantize"])
+def test_recorded_run_is_played_and_may_not_be_steered(
+    page: str, runs: Path, tmp_path: Path
+) -> None:
+    fabricate(tmp_path / "recorded", Fabricated())
+    at = opened(page)
+    assert len(at.get("bidi_component")) >= 2
+    assert all(button.label != "Resume this run" for button in at.button)
+
+
+def test_unknown_run_is_explained(runs: Path) -> None:
+    at = opened("lab", run="nobody")
+    assert "There is no run named 'nobody'" in at.error[0].value
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "%2e%2e"])
+def test_wicked_run_name_is_explained(name: str, runs: Path) -> None:
+    assert "There is no run named" in opened("lab", run=name).error[0].value
+
+
+def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fabricate(runs, Fabricated(state="failed"))
+    resumed: list[str] = []
+    monkeypatch.setattr("engine.run.launch.resume", lambda f: resumed.append(f.run_id))
+    at = opened("lab", run=folder.run_id)
+    assert at.error[0].value == "Memory ran out.\n\nTake fewer images."
+    at.button(key="resume").click().run()
+    assert resumed == [folder.run_id]
+
+
+def test_lost_run_is_told_from_a_running_one(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(state="running"))
+    folder.write_status("running", pid=2**22 + 1)
+    assert "gone without a word" in opened("lab", run=folder.run_id).error[0].value
+
+
+def test_result_without_labels_claims_no_accuracy(runs: Path) -> None:
+    fabricate(runs, Fabricated(labels=False))
+    at = opened("quantize")
+    assert "no labels" in texts(at)
+    assert all(metric.label != "Quantized top-1" for metric in at.metric)
+
+
+def test_loss_within_the_bands_is_called_not_distinguishable(runs: Path) -> None:
+    fabricate(runs, Fabricated(top1=0.915))
+    assert "not distinguishable" in texts(opened("quantize"))
+
+
+def test_triad_compares_finished_runs_of_one_recipe(runs: Path) -> None:
+    for synthesis, top1 in (("noise", 0.6), ("genie", 0.905), ("real", 0.91)):
+        folder = fabricate(runs, Fabricated(synthesis=synthesis, top1=top1))
+    at = opened("quantize", run=folder.run_id)
+    text = texts(at)
+    assert "30.5 points better" in text
+    assert "Genie and Real: **not distinguishable**" in text
+
+
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    recipes: list[Any] = []
+
+    def start(recipe: Any, runs: Path) -> None:
+        recipes.append(recipe)
+        raise UserError("not today")
+
+    monkeypatch.setattr("engine.run.launch.start", start)
+    return recipes
+
+
+def test_card_starts_its_recipe_and_a_refusal_is_shown(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    at = opened("start")
+    at.button(key="card-nearest-2").click().run()
+    assert (recipes[0].quantization, recipes[0].weight_bits) == ("nearest", 2)
+    assert (recipes[0].images, recipes[0].synthesis_settings) == (16, {"steps": 7})
+    assert at.error[0].value == "not today"
+
+
+def test_form_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = started(monkeypatch)
+    at = opened("start")
+    at.slider(key="form-weight-bits").set_value(3).run()
+    at.number_input(key="knob-synthesis-genie-quick-steps").set_value(11).run()
+    at.button(key="start-own").click().run()
+    assert recipes[0].weight_bits == 3
+    assert recipes[0].synthesis_settings == {"steps": 11}
+
+
+def test_missing_member_of_the_triad_is_one_click_away(
+    finished: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    at = opened("quantize", run=finished)
+    at.button(key="triad-noise").click().run()
+    assert (recipes[0].synthesis, recipes[0].quantization) == ("noise", "genie-m")
