@@ -17,6 +17,7 @@ from engine.run.judge import Verdict, judge
 from engine.run.quantize import load_student, quantize
 from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
+from engine.run.reuse import find_images, take_over
 from engine.run.synthesise import load_images, synthesise
 
 
@@ -36,7 +37,8 @@ def execute(
         resumed=resumed,
     )
     yield from (Noted(message=note) for note in context.notes)
-    yield from synthesise(context)
+    source = find_images(recipe, folder)
+    yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)
     yield from quantize(context, images)
     verdict = Verdict({})

@@ -1,0 +1,61 @@
+"""Images that another run has already made: the same synthesis is not computed twice.
+
+Two recipes that differ only in bits or quantizer make the same images. The second run takes over the
+first one's images, film and synthesis events, and says so.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
+from engine.run.folder import RunFolder, list_runs
+from engine.run.recipe import Recipe
+
+STAGE = "synthesis"
+_QUANTIZATION_ONLY = (
+    "quantization", "weight_bits", "activation_bits", "edge_rule", "preset", "quantization_settings", "data",
+)  # fmt: skip
+
+
+def synthesis_key(recipe: Recipe) -> str:
+    """What a recipe's images depend on, as text: equal keys, equal images."""
+    content = {k: v for k, v in asdict(recipe).items() if k not in _QUANTIZATION_ONLY}
+    return json.dumps(content, sort_keys=True)
+
+
+def find_images(recipe: Recipe, folder: RunFolder) -> RunFolder | None:
+    """A neighbouring run that has finished this recipe's synthesis, or None."""
+    if any(folder.path.glob("images-*.safetensors")):
+        return None  # this run has begun its own
+    wanted = synthesis_key(recipe)
+    for other in list_runs(folder.path.parent):
+        if other.path == folder.path or not _has_key(other, wanted):
+            continue
+        if any(isinstance(e, StageFinished) and e.stage == STAGE for _, e in other.events()):
+            return other
+    return None
+
+
+def _has_key(run: RunFolder, wanted: str) -> bool:
+    try:
+        return synthesis_key(run.recipe) == wanted
+    except (OSError, ValueError, TypeError):  # a recipe that is torn, or of another version
+        return False
+
+
+def take_over(source: RunFolder, folder: RunFolder) -> Iterator[Event]:
+    """Copy the source's synthesis into the folder, and yield its events again."""
+    yield Noted(
+        message=f"The images are those of run {source.run_id}: the same recipe up to the quantizer."
+    )
+    for _, event in source.events():
+        if isinstance(event, SnapshotSaved):
+            shutil.copyfile(source.snapshot(event.file), folder.snapshot(event.file))
+        kinds = (StageStarted, Stepped, SnapshotSaved, StageFinished)
+        if isinstance(event, kinds) and event.stage == STAGE:
+            yield event
+    # The images last: they are the sign that all of it is there.
+    for file in sorted(source.path.glob("images-*.safetensors")):
+        shutil.copyfile(file, folder.path / file.name)
