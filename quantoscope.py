@@ -11,6 +11,7 @@ and again only when a requirements file changes; deleting .venv starts afresh.
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -114,8 +115,9 @@ def test(arguments: "list[str]") -> int:
 
 
 def run(command: "list[str]", environment: "dict[str, str] | None" = None) -> int:
-    """The exit status of a command that has this terminal; Ctrl-C ends the command."""
+    """The exit status of a command that has this terminal; being ended ends the command too."""
     process = subprocess.Popen(command, cwd=str(ROOT), env={**os.environ, **(environment or {})})
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: process.terminate())
     while True:
         try:
             return process.wait()

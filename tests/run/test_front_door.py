@@ -1,0 +1,137 @@
+"""The front door installs once, torch first, and says in words what is missing."""
+
+import ast
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def door(tmp_path, monkeypatch):
+    """quantoscope.py as a module whose .venv is a test's, with `calls` to pip instead of pip."""
+    spec = importlib.util.spec_from_file_location("quantoscope", ROOT / "quantoscope.py")
+    door = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(door)
+    venv = tmp_path / ".venv"
+    door.calls = []
+    monkeypatch.setattr(door, "ROOT", tmp_path)
+    monkeypatch.setattr(door, "VENV", venv)
+    monkeypatch.setattr(door, "PYTHON", venv / "bin" / "python")
+    monkeypatch.setattr(door, "create_venv", lambda: venv.mkdir(exist_ok=True))
+    monkeypatch.setattr(door, "pip_install", lambda *what: door.calls.append(what))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "requirements.txt").write_text("torch==2\nnumpy==1\n")
+    (tmp_path / "requirements-dev.txt").write_text("ruff==1\n")
+    return door
+
+
+def test_installs_torch_first_and_alone_and_only_once(door):
+    door.install("requirements.txt", "requirements-dev.txt")
+    assert door.calls == [("torch==2",), ("-r", "requirements.txt"), ("-r", "requirements-dev.txt")]
+    door.install("requirements.txt", "requirements-dev.txt")
+    assert len(door.calls) == 3
+
+
+def test_installs_again_what_has_changed(door, tmp_path):
+    door.install("requirements.txt", "requirements-dev.txt")
+    door.calls.clear()
+    (tmp_path / "requirements-dev.txt").write_text("ruff==2\n")
+    door.install("requirements.txt", "requirements-dev.txt")
+    assert door.calls == [("-r", "requirements-dev.txt")]
+
+
+def test_an_install_that_failed_is_tried_again(door, monkeypatch):
+    def fail(*what):
+        raise SystemExit("no network")
+
+    good = door.pip_install
+    monkeypatch.setattr(door, "pip_install", fail)
+    with pytest.raises(SystemExit):
+        door.install("requirements.txt")
+    monkeypatch.setattr(door, "pip_install", good)
+    door.install("requirements.txt")
+    assert len(door.calls) == 2
+
+
+def test_an_old_python_is_told_so(door, monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2))
+    with pytest.raises(SystemExit, match=r"This is Python 3\.9 .* needs 3\.11 or newer"):
+        door.main([])
+
+
+def test_an_old_python_can_read_the_file_at_all():
+    ast.parse((ROOT / "quantoscope.py").read_text(), feature_version=(3, 7))
+
+
+def test_needs_the_standard_library_only():
+    tree = ast.parse((ROOT / "quantoscope.py").read_text())
+    names = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    assert names <= sys.stdlib_module_names | {"Path"}
+
+
+def test_every_check_runs_although_one_fails_and_the_status_says_so(door, monkeypatch):
+    ran = []
+
+    def run(command, environment=None):
+        ran.append(" ".join([Path(command[0]).stem, *command[1:]]))
+        return int("mypy" in command[0])
+
+    monkeypatch.setattr(door, "run", run)
+    assert door.main(["test", "-k", "x"]) == 1
+    checks = ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
+    assert ran == [*checks, "python -m pytest -k x"]
+    monkeypatch.setattr(door, "run", lambda *_: 0)
+    assert door.main(["test"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("display", "given", "headless"),
+    [("", [], ["--server.headless=true"]), (":0", [], []), ("", ["--server.headless=false"], [])],
+)
+def test_opens_the_app_with_further_arguments(door, monkeypatch, display, given, headless):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    seen = []
+    monkeypatch.setattr(door, "run", lambda command, environment: seen.append(command) or 0)
+    assert door.main(["--server.port=9", *given]) == 0
+    assert seen[0][1:] == [
+        "-m", "streamlit", "run", "app/serve.py", "--server.port=9", *given, *headless,
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_being_ended_ends_the_command(tmp_path):
+    child = "import time, os; print(os.getpid(), flush=True); time.sleep(60)"
+    parent = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import quantoscope; "
+        f"sys.exit(quantoscope.run([sys.executable, '-c', {child!r}]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    with process:
+        pid = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) != 0
+    time.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_every_requirement_is_pinned_exactly():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            assert line.startswith("#") or re.fullmatch(r"[a-z0-9-]+==[0-9.]+", line), line
