@@ -125,7 +125,7 @@ def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
     }
     try:
         value = parse[knob["type"]](value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{label} is {value!r}; it must be of type {knob['type']}") from None
     low, high, choices = knob.get("low"), knob.get("high"), knob.get("choices")
     if choices and value not in choices:
