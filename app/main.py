@@ -32,7 +32,7 @@ PAGES = [
     ),
 ]
 
-st.set_page_config(
-    page_title="Quantoscope", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide"
-)
+HERE = Path(__file__).parent
+st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
+st.logo(str(HERE / "logo.svg"), icon_image=str(HERE / "icon.png"), size="large")
 st.navigation(PAGES, position="top").run()

@@ -41,9 +41,12 @@ def recipe_form(catalog: dict[str, Any]) -> None:
 
 def _choice(catalog: dict[str, Any], kind: str, key: str, label: str) -> dict[str, Any]:
     entries = {entry["name"]: entry for entry in catalog[kind] if entry.get("available", True)}
+    names = sorted(
+        entries, key=lambda one: entries[one].get("parameters", 0)
+    )  # the quick one first
     name = st.selectbox(
         label,
-        list(entries),
+        names,
         format_func=lambda one: str(entries[one]["title"]),
         key=f"form-{key}",
     )

@@ -44,18 +44,21 @@ if not layers:
     st.stop()
 live_chart(quantization.layer_bars(layers), folder, history, key="bars")
 
-left, right = st.columns(2, gap="medium")
-with left:
-    st.subheader("What is the block at work doing?", help=explain("reconstruction"))
-    live_chart(quantization.block_at_work(), folder, history, key="block")
-with right:
-    st.subheader("How far did each block come?", help=explain("reconstruction"))
-    live_chart(quantization.block_multiples(blocks), folder, history, key="multiples")
-
-left, right = st.columns(2, gap="medium")
-with left:
-    st.subheader("How many codes left the nearest?", help=explain("flipped"))
-    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+if folder.recipe.quantization_settings.get("steps"):
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("What is the block at work doing?", help=explain("reconstruction"))
+        live_chart(quantization.block_at_work(), folder, history, key="block")
+    with right:
+        st.subheader("How far did each block come?", help=explain("reconstruction"))
+        live_chart(quantization.block_multiples(blocks), folder, history, key="multiples")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("How many codes left the nearest?", help=explain("flipped"))
+        live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+else:
+    st.caption("This quantizer learns nothing: there is no block to reconstruct, no code to move.")
+    right = st.container()
 with right:
     st.subheader("How right are teacher and student?")
     live_chart(quantization.judging(), folder, history, key="judging")

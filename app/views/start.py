@@ -25,9 +25,8 @@ if recorded is None:
 else:
     history = read_history(recorded)
     st.markdown(
-        "Left: images that grow out of noise, **from nothing but the statistics stored in the "
-        "network**, no data. Right: how far each of its layers still is from agreeing with them; "
-        "dark means that it agrees."
+        "These images grow out of noise, **from nothing but the statistics stored in the network**: "
+        "no data. The map grows with them: a row is a layer, and dark means that it agrees."
     )
     left, right = st.columns([5, 6], gap="medium")
     with left:

@@ -6,6 +6,19 @@ import pytest
 
 from tests.app.fabricate import Fabricated, fabricate
 
+STEPS = [
+    {
+        "name": "steps",
+        "type": "int",
+        "default": 9,
+        "label": "Steps",
+        "help": "steps",
+        "low": 1,
+        "high": 100,
+        "choices": [],
+        "presets": {"paper": 9, "standard": 8, "quick": 6},
+    }
+]
 CATALOG = {
     "models": [
         {
@@ -29,22 +42,7 @@ CATALOG = {
             "settings": settings,
         }
         for name, settings in (
-            (
-                "genie",
-                [
-                    {
-                        "name": "steps",
-                        "type": "int",
-                        "default": 9,
-                        "label": "Steps",
-                        "help": "steps",
-                        "low": 1,
-                        "high": 100,
-                        "choices": [],
-                        "presets": {"paper": 9, "standard": 8, "quick": 6},
-                    }
-                ],
-            ),
+            ("genie", STEPS),
             ("noise", []),
             ("real", []),
         )
@@ -56,9 +54,9 @@ CATALOG = {
             "summary": "",
             "paper": "",
             "url": "",
-            "settings": [],
+            "settings": settings,
         }
-        for name in ("genie-m", "nearest")
+        for name, settings in (("genie-m", STEPS), ("nearest", []))
     ],
 }
 

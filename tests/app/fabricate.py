@@ -19,6 +19,7 @@ BN_LAYERS = ["bn1", "layer1.0.bn1", "layer1.0.bn2"]
 CHANNELS = 6
 TILE, COLUMNS, ROWS = 8, 8, 4
 STEPS = 40
+SETTINGS = {"quantization_settings": {"steps": 10}}
 RECIPE = {"model": "resnet20-fashion", "quantization": "genie-m", "images": 32, "preset": "quick"}
 
 
@@ -35,7 +36,7 @@ class Fabricated:
 def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
     """The whole run at once."""
     made = made or Fabricated()
-    folder = RunFolder.create(runs, Recipe(synthesis=made.synthesis, **RECIPE))
+    folder = RunFolder.create(runs, Recipe(synthesis=made.synthesis, **RECIPE, **SETTINGS))
     for _ in writing(folder, made):
         pass
     if made.state == "done":

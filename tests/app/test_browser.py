@@ -1,0 +1,179 @@
+"""The app in a real browser, with a real run: live without a remount, safe to reload, steerable."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.run import launch
+from engine.run.folder import list_runs
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ROOT = Path(__file__).parents[2]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no chromium here"),
+]
+
+# Components live in shadow roots; what the tests want of them is found by these.
+WALL_STEP = """() => [...document.querySelectorAll("*")].map(e => e.shadowRoot)
+  .filter(Boolean).map(s => s.querySelector("canvas.wall")).find(Boolean)?.dataset.step ?? null"""
+COLUMNS = """() => document.querySelector(".js-plotly-plot")?.data?.[0]?.x?.length ?? 0"""
+MARK = (
+    """() => { for (const e of document.querySelectorAll(".js-plotly-plot")) e.marked = true; }"""
+)
+ALL_MARKED = """() => { const found = [...document.querySelectorAll(".js-plotly-plot")];
+  return found.length >= 4 && found.every(e => e.marked); }"""
+ZOOM = """() => Plotly.relayout(document.querySelector(".js-plotly-plot"),
+  {"yaxis.range": [5.5, 1.5]})"""
+ZOOMED = """() => document.querySelector(".js-plotly-plot").layout.yaxis.range"""
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """The app on a free port, with runs of its own; its workers end with it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/serve.py", "--server.headless=true"]
+    command += [f"--server.port={port}", "--server.address=127.0.0.1"]
+    environment = os.environ | {"QUANTOSCOPE_RUNS": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+    try:
+        _until(lambda: _healthy(port), 30)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        for folder in list_runs(tmp_path):
+            launch.cancel(folder)
+        server.terminate()
+        server.wait(timeout=10)
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser.new_page(viewport={"width": 1400, "height": 1600})
+        browser.close()
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _until(holds: Any, seconds: float) -> float:
+    """Seconds until it held."""
+    start = time.monotonic()
+    while not holds():
+        assert time.monotonic() - start < seconds, f"not within {seconds} s"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, address: str) -> None:
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    page.goto(address)
+    page.locator(".st-key-card-nearest-2 button").click(timeout=30_000)
+    page.wait_for_url("**/lab?run=*", timeout=15_000)
+    _until(lambda: page.evaluate(COLUMNS) >= 2 and page.evaluate(WALL_STEP), 60)
+
+    page.evaluate(MARK)
+    page.evaluate(ZOOM)
+    columns, step = page.evaluate(COLUMNS), page.evaluate(WALL_STEP)
+    _until(lambda: page.evaluate(COLUMNS) > columns and page.evaluate(WALL_STEP) != step, 30)
+    assert page.evaluate(ALL_MARKED), "a chart was mounted anew"
+    assert page.evaluate(ZOOMED) == [5.5, 1.5]
+
+    pill = page.locator(".pill")
+    page.locator("button[data-do=pause]").click()
+    playwright.expect(pill).to_have_text("paused", timeout=10_000)
+    page.wait_for_timeout(500)
+    columns = page.evaluate(COLUMNS)
+    page.locator("button[data-do=step]").click()
+    _until(lambda: page.evaluate(COLUMNS) == columns + 1, 15)
+    page.locator("button[data-do=pause]").click()
+    playwright.expect(pill).to_have_text("running", timeout=10_000)
+
+    where = page.url
+    page.reload()
+    assert _until(lambda: page.evaluate(COLUMNS) >= columns and page.evaluate(WALL_STEP), 15) < 5
+    assert page.url == where
+    page.evaluate(MARK)
+
+    page.locator("button[data-do=cancel]").click()
+    playwright.expect(pill).to_have_text("cancelled", timeout=10_000)
+    playwright.expect(page.get_by_text("This run was cancelled")).to_be_visible(timeout=10_000)
+    columns = page.evaluate(COLUMNS)
+    page.get_by_role("button", name="Resume this run").click()
+    playwright.expect(pill).to_have_text("running", timeout=20_000)
+    _until(lambda: page.evaluate(COLUMNS) > columns, 30)
+    assert page.evaluate(ALL_MARKED), "a chart was mounted anew"
+    # A stream that the reload cuts off is a request that failed, and the only one that may.
+    assert [one for one in failed if "/events" not in one] == []
+
+
+def test_scrubbing_happens_in_the_browser_and_lands_in_the_address(
+    page: Any, address: str, tmp_path: Path
+) -> None:
+    from tests.app.fabricate import Fabricated, fabricate
+
+    run = fabricate(tmp_path, Fabricated()).run_id
+    page.goto(f"{address}/lab?run={run}&step=11&layer=1")
+    _until(lambda: page.evaluate(WALL_STEP) == "11", 15)
+    playwright.expect(page.locator(".qs-title")).to_have_text("layer1.0.bn1 · step 11")
+    page.locator("canvas.wall").press("ArrowRight")
+    _until(lambda: page.evaluate(WALL_STEP) == "16", 2)
+    playwright.expect(page.locator(".qs-title")).to_have_text("layer1.0.bn1 · step 16")
+    page.wait_for_url("**step=16**", timeout=2000)
+    page.reload()
+    _until(lambda: page.evaluate(WALL_STEP) == "16", 15)
+
+
+def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: Path) -> None:
+    """The rules in bindings.js against those in bindings.py, on every event of a whole run."""
+    from app.charts import quantization, synthesis
+    from app.charts.bindings import extended
+    from app.history import read_history
+    from tests.app.fabricate import Fabricated, fabricate
+
+    events = read_history(fabricate(tmp_path, Fabricated())).events
+    events += [event | {"step": 30} for event in events if event.get("step") == 35]
+    started = next(event for event in events if event["kind"] == "run-started")
+    charts = [
+        synthesis.gap_map(started["bn_layers"]),
+        synthesis.losses(),
+        synthesis.teacher_view(),
+        quantization.layer_bars(started["layers"]),
+        quantization.flipped_bars(started["layers"]),
+        quantization.block_at_work(),
+        quantization.block_multiples(started["blocks"]),
+        quantization.judging(),
+    ]
+    page.goto(f"{address}/api/health")
+    script = """async ([chart, events]) => {
+      const { extend } = await import("/api/ui/test/bindings.js");
+      for (const event of events) extend(chart.figure, chart.bindings, event);
+      return chart.figure;
+    }"""
+    for chart in charts:
+        plain = {"figure": chart.figure, "bindings": chart.bindings}
+        drawn = page.evaluate(script, [plain, events])
+        assert drawn == extended(chart, events).figure
