@@ -34,5 +34,5 @@ PAGES = [
 
 HERE = Path(__file__).parent
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
-st.logo(str(HERE / "logo.svg"), icon_image=str(HERE / "icon.png"), size="large")
+st.logo(str(HERE / "logo.svg"), size="large")
 st.navigation(PAGES, position="top").run()

@@ -19,9 +19,29 @@ LABEL_LETTERS = 18
 
 def gap_map(bn_layers: list[str], *, total_steps: int = 0, height: int = 0) -> LiveFigure:
     """BatchNorm layers by steps, the colour is the gap: how the layers come to agree."""
-    every = max(1, -(-len(bn_layers) // MOST_LABELS))
-    shown = bn_layers[::every]
-    trace = {
+    x_axis = axis("step", showgrid=False)
+    if total_steps:
+        x_axis["range"] = [0.5, total_steps + 0.5]
+    height = height or max(300, min(620, 90 + 15 * len(bn_layers)))
+    shown = layout(height, xaxis=x_axis, yaxis=_layer_axis(bn_layers))
+    binding = {
+        "on": "stepped",
+        "where": SYNTHESIS,
+        "do": "column",
+        "trace": 0,
+        "x": "step",
+        "z": "bn_gap",
+    }
+    alt = (
+        "Heat map of the BatchNorm gap: one row a layer, one column a step; "
+        "dark means that the images' statistics agree with the teacher's."
+    )
+    figure = {"data": [_heat(bn_layers)], "layout": shown}
+    return LiveFigure(figure=figure, bindings=[binding], alt=alt)
+
+
+def _heat(bn_layers: list[str]) -> dict[str, Any]:
+    return {
         "type": "heatmap",
         "x": [],
         "y": bn_layers,
@@ -39,10 +59,11 @@ def gap_map(bn_layers: list[str], *, total_steps: int = 0, height: int = 0) -> L
         },
         "hovertemplate": "%{y}<br>step %{x}: gap %{customdata:.3g}<extra></extra>",
     }
-    x_axis = axis("step", showgrid=False)
-    if total_steps:
-        x_axis["range"] = [0, total_steps]
-    y_axis = axis(
+
+
+def _layer_axis(bn_layers: list[str]) -> dict[str, Any]:
+    shown = bn_layers[:: max(1, -(-len(bn_layers) // MOST_LABELS))]
+    return axis(
         type="category",
         autorange="reversed",
         showgrid=False,
@@ -50,21 +71,6 @@ def gap_map(bn_layers: list[str], *, total_steps: int = 0, height: int = 0) -> L
         ticktext=[short(name) for name in shown],
         tickfont={"size": 10},
     )
-    height = height or max(300, min(620, 90 + 15 * len(bn_layers)))
-    figure = {"data": [trace], "layout": layout(height, xaxis=x_axis, yaxis=y_axis)}
-    binding = {
-        "on": "stepped",
-        "where": SYNTHESIS,
-        "do": "column",
-        "trace": 0,
-        "x": "step",
-        "z": "bn_gap",
-    }
-    alt = (
-        "Heat map of the BatchNorm gap: one row a layer, one column a step; "
-        "dark means that the images' statistics agree with the teacher's."
-    )
-    return LiveFigure(figure=figure, bindings=[binding], alt=alt)
 
 
 def short(path: str) -> str:
@@ -133,31 +139,7 @@ def channels() -> LiveFigure:
 
     Empty: the page fills it from `/api/runs/{run}/channels` with the paths in `fill`.
     """
-    traces: list[dict[str, Any]] = []
-    for row, part in enumerate(("mean", "std")):
-        axis_number = "" if row == 0 else "2"
-        for source, colour, symbol in (
-            ("target", FLOAT, "line-ew-open"),
-            ("sample", QUANTIZED, "circle"),
-        ):
-            traces.append(
-                {
-                    "type": "scatter",
-                    "mode": "markers",
-                    "name": "the teacher's statistics" if source == "target" else "the images'",
-                    "showlegend": row == 0,
-                    "legendgroup": source,
-                    "x": [],
-                    "y": [],
-                    "xaxis": "x",
-                    "yaxis": f"y{axis_number}",
-                    "marker": {"color": colour, "symbol": symbol, "size": 8, "line": {"width": 2}}
-                    if source == "target"
-                    else {"color": colour, "size": 6},
-                    "hovertemplate": f"channel %{{x}}: {part} %{{y:.3g}}<extra>{source}</extra>",
-                    "meta": {"fill": f"{source}.{part}"},
-                }
-            )
+    traces = [_dots(source, part) for part in ("mean", "std") for source in ("target", "sample")]
     figure = {
         "data": traces,
         "layout": layout(
@@ -170,3 +152,22 @@ def channels() -> LiveFigure:
     }
     alt = "Mean and standard deviation of every channel: the teacher's and the images'."
     return LiveFigure(figure=figure, alt=alt)
+
+
+def _dots(source: str, part: str) -> dict[str, Any]:
+    dash = {"color": FLOAT, "symbol": "line-ew-open", "size": 8, "line": {"width": 2}}
+    dot = {"color": QUANTIZED, "size": 6}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "the teacher's statistics" if source == "target" else "the images'",
+        "showlegend": part == "mean",
+        "legendgroup": source,
+        "x": [],
+        "y": [],
+        "xaxis": "x",
+        "yaxis": "y" if part == "mean" else "y2",
+        "marker": dash if source == "target" else dot,
+        "hovertemplate": f"channel %{{x}}: {part} %{{y:.3g}}<extra>{source}</extra>",
+        "meta": {"fill": f"{source}.{part}"},
+    }

@@ -19,6 +19,13 @@ if folder is None:
 history = read_history(folder)
 view = current_view()
 run_head(folder, history)
+if history.last("stage-started", stage="quantization"):
+    st.page_link(
+        "views/quantize.py",
+        label="The images are made. See what fewer bits do to each layer",
+        icon=":material/equalizer:",
+        query_params={"run": folder.run_id},
+    )
 
 left, right = st.columns([5, 6], gap="medium")
 with left:
@@ -39,6 +46,9 @@ mount.channels(
     layers=history.started["bn_layers"],
 )
 
+if not folder.recipe.synthesis_settings.get("steps"):
+    st.caption("These images are taken as they are: there is no loss to watch.")
+    st.stop()
 left, right = st.columns(2, gap="medium")
 with left:
     st.subheader("Which part of the loss dominates?", help=explain("losses"))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.charts import quantization
+from app.charts import quantization, reconstruction
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.components import mount
 from app.history import History, read_history
@@ -44,24 +44,24 @@ if not layers:
     st.stop()
 live_chart(quantization.layer_bars(layers), folder, history, key="bars")
 
-if folder.recipe.quantization_settings.get("steps"):
+stages = {event["stage"] for event in history.of("stage-started")}
+if "quantization" in stages and folder.recipe.quantization_settings.get("steps"):
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("What is the block at work doing?", help=explain("reconstruction"))
-        live_chart(quantization.block_at_work(), folder, history, key="block")
+        live_chart(reconstruction.block_at_work(), folder, history, key="block")
     with right:
         st.subheader("How far did each block come?", help=explain("reconstruction"))
-        live_chart(quantization.block_multiples(blocks), folder, history, key="multiples")
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("How many codes left the nearest?", help=explain("flipped"))
-        live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
-else:
+        live_chart(reconstruction.block_multiples(blocks), folder, history, key="multiples")
+    st.subheader("How many codes left the nearest?", help=explain("flipped"))
+    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+elif "quantization" in stages:
     st.caption("This quantizer learns nothing: there is no block to reconstruct, no code to move.")
-    right = st.container()
-with right:
-    st.subheader("How right are teacher and student?")
-    live_chart(quantization.judging(), folder, history, key="judging")
+else:
+    st.caption("The blocks are reconstructed when the images are done: watch them in the Live lab.")
+if "evaluation" in stages:
+    st.subheader("How right are teacher and student?", help=explain("judging"))
+    live_chart(reconstruction.judging(), folder, history, key="judging")
 
 if folder.result() is not None:
     triad(folder)

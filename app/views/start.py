@@ -56,6 +56,9 @@ with st.expander("Your own recipe", icon=":material/tune:"):
 recent = list_runs(runs_folder())[:RECENT]
 if recent:
     st.subheader("Recent runs")
-    chosen = runs_table(recent, key="recent")
+    # A new table after each opening: else the row that is still selected would open once more.
+    opened = st.session_state.setdefault("opened", 0)
+    chosen = runs_table(recent, key=f"recent-{opened}")
     if chosen is not None:
+        st.session_state["opened"] = opened + 1
         st.switch_page("views/lab.py", query_params={"run": chosen.run_id})

@@ -19,7 +19,7 @@ BN_LAYERS = ["bn1", "layer1.0.bn1", "layer1.0.bn2"]
 CHANNELS = 6
 TILE, COLUMNS, ROWS = 8, 8, 4
 STEPS = 40
-SETTINGS = {"quantization_settings": {"steps": 10}}
+SETTINGS = {"quantization_settings": {"steps": 10}, "synthesis_settings": {"steps": 40}}
 RECIPE = {"model": "resnet20-fashion", "quantization": "genie-m", "images": 32, "preset": "quick"}
 
 

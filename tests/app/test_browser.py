@@ -149,7 +149,7 @@ def test_scrubbing_happens_in_the_browser_and_lands_in_the_address(
 
 def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: Path) -> None:
     """The rules in bindings.js against those in bindings.py, on every event of a whole run."""
-    from app.charts import quantization, synthesis
+    from app.charts import quantization, reconstruction, synthesis
     from app.charts.bindings import extended
     from app.history import read_history
     from tests.app.fabricate import Fabricated, fabricate
@@ -163,9 +163,9 @@ def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: 
         synthesis.teacher_view(),
         quantization.layer_bars(started["layers"]),
         quantization.flipped_bars(started["layers"]),
-        quantization.block_at_work(),
-        quantization.block_multiples(started["blocks"]),
-        quantization.judging(),
+        reconstruction.block_at_work(),
+        reconstruction.block_multiples(started["blocks"]),
+        reconstruction.judging(),
     ]
     page.goto(f"{address}/api/health")
     script = """async ([chart, events]) => {

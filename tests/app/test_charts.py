@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.charts import quantization, synthesis
+from app.charts import quantization, reconstruction, synthesis
 from app.charts.bindings import MOST_COLUMNS, MOST_POINTS, extended
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import OVER, QUANTIZED, WATCH
@@ -87,7 +87,7 @@ def test_block_at_work_empties_with_the_next_block() -> None:
         {"kind": "stepped", "stage": "quantization", "part": part, "step": n, "losses": {"r": 1.0}}
         for n, part in enumerate(("one", "one", "two"), 1)
     ]
-    figure = extended(quantization.block_at_work(), events).figure
+    figure = extended(reconstruction.block_at_work(), events).figure
     assert figure["layout"]["title"]["text"] == "two"
     assert figure["data"][0]["x"] == [3]
 
@@ -96,7 +96,7 @@ def test_every_block_has_its_own_small_chart() -> None:
     blocks = [{"name": f"block {n}"} for n in range(9)]
     event = {"kind": "stepped", "stage": "quantization", "part": "block 8", "step": 5}
     figure = extended(
-        quantization.block_multiples(blocks), [event | {"losses": {"reconstruction": 0.5}}]
+        reconstruction.block_multiples(blocks), [event | {"losses": {"reconstruction": 0.5}}]
     ).figure
     assert [len(trace["x"]) for trace in figure["data"]] == [0] * 8 + [1]
     assert figure["layout"]["xaxis9"]["domain"][1] <= 1
