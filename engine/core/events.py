@@ -90,15 +90,6 @@ class LayerMeasured(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointSaved(Event):
-    """From here the run can be resumed."""
-
-    kind: ClassVar[str] = "checkpoint-saved"
-    stage: str
-    step: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished(Event):
     """A stage ended; `seconds` is time at work, pauses left out."""
 
@@ -139,6 +130,7 @@ class RunFailed(Event):
     kind: ClassVar[str] = "run-failed"
     message: str
     advice: str
+    mistake: bool = False  # the user's: another recipe would have worked
 
 
 KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in Event.__subclasses__()}

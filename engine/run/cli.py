@@ -18,12 +18,11 @@ from engine.core.events import (
     Stepped,
 )
 from engine.run import launch
-from engine.run.folder import ACTIVE, RunFolder
+from engine.run.folder import RunFolder
+from engine.run.tail import follow
 
 LINE_EVERY_S = 2.0  # where the output is a file or a pipe
 BAR_EVERY_S = 0.1  # where it is a terminal
-LOOK_EVERY_S = 0.1
-LOST_FOR_S = 10.0  # a worker that only was slow to speak may still come back
 BAR_WIDTH = 24
 
 
@@ -95,24 +94,11 @@ def _numbers(event: Stepped) -> str:
     return "".join(f" | {part}" for part in shown)
 
 
-def follow(folder: RunFolder, progress: Progress, offset: int = 0) -> str:
+def show_all(folder: RunFolder, progress: Progress, offset: int = 0) -> str:
     """Show a run's events from the byte `offset` on until it ends; returns its last state."""
-    lost_since: float | None = None
-    while True:
-        # The state first: what the worker wrote before it ended is then surely read below.
-        state = "done" if folder.result() else str(folder.status()["state"])
-        for behind, event in folder.events(offset):
-            progress.show(event)
-            offset = behind
-        if state == "lost":
-            lost_since = lost_since or time.monotonic()
-            if time.monotonic() - lost_since > LOST_FOR_S:
-                return state
-        elif state not in ACTIVE:
-            return state
-        else:
-            lost_since = None
-        time.sleep(LOOK_EVERY_S)
+    for event in follow(folder, offset):
+        progress.show(event)
+    return str(folder.status()["state"])
 
 
 def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
@@ -120,7 +106,7 @@ def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
     progress = Progress()
     progress.line(f"run {folder.run_id} in {folder.path}")
     try:
-        state = follow(folder, progress, offset)
+        state = show_all(folder, progress, offset)
     except KeyboardInterrupt:
         progress.line("cancelling ..")
         launch.cancel(folder)
@@ -139,11 +125,11 @@ def _report_failure(folder: RunFolder, progress: Progress) -> int:
     if progress.failure is not None:
         advice = f"; {progress.failure.advice}" if progress.failure.advice else ""
         progress.line(f"failed: {progress.failure.message}{advice}")
-    else:
-        log = folder.path / "worker.log"
-        written = log.read_text(errors="replace").split("\n") if log.exists() else []
-        last = next((line for line in reversed(written) if line.strip()), "nothing")
-        progress.line(f"failed: the worker ended without a word; the last line of {log}: {last}")
+        return 2 if progress.failure.mistake else 1
+    log = folder.path / "worker.log"
+    written = log.read_text(errors="replace").split("\n") if log.exists() else []
+    last = next((line for line in reversed(written) if line.strip()), "nothing")
+    progress.line(f"failed: the worker ended without a word; the last line of {log}: {last}")
     return 1
 
 

@@ -18,7 +18,6 @@ from filelock import BaseFileLock, FileLock, Timeout
 from engine.core import device as devices
 from engine.core.errors import UserError
 from engine.core.events import (
-    CheckpointSaved,
     Event,
     RunFailed,
     StageStarted,
@@ -93,7 +92,6 @@ def run(folder: RunFolder) -> int:
             slot.release()
         state = "done"
     except Cancelled:
-        folder.append(CheckpointSaved(stage="", step=0))
         state = "cancelled"
     except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
         _report(folder, error)
@@ -131,7 +129,8 @@ def _end(folder: RunFolder, pulse: Pulse, state: str) -> None:
 def _report(folder: RunFolder, error: Exception) -> None:
     traceback.print_exception(error, file=sys.stderr)
     folder.free_reserve()
-    folder.append(RunFailed(message=_message(error), advice=_advice(error)))
+    mistake = isinstance(error, UserError)
+    folder.append(RunFailed(message=_message(error), advice=_advice(error), mistake=mistake))
 
 
 def _message(error: Exception) -> str:

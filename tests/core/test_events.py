@@ -7,7 +7,6 @@ import pytest
 from engine.core.events import (
     KINDS,
     BlockStarted,
-    CheckpointSaved,
     LayerMeasured,
     Noted,
     RunFailed,
@@ -30,7 +29,6 @@ ONE_OF_EACH = [
     Stepped(stage="synthesis", part="batch 1", step=1, losses={"image": 0.25}, bn_gap=[1.0, 2.0]),
     SnapshotSaved(stage="synthesis", step=1, name="images", file="images-000001.webp"),
     LayerMeasured(path="fc", block="fc", values={"sqnr_local_db": 30.5}),
-    CheckpointSaved(stage="synthesis", step=1),
     StageFinished(stage="synthesis", seconds=1.5),
     StateChanged(state="paused"),
     Noted(message="line\nbreak, ü and \u2028"),

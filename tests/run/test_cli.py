@@ -15,7 +15,7 @@ from engine.core.events import (
     Stepped,
 )
 from engine.run import catalog as catalog_module
-from engine.run import cli, launch
+from engine.run import cli, launch, tail
 from engine.run.folder import RunFolder
 from tests.toys import catalog
 
@@ -34,7 +34,7 @@ RESULT = {
 def command(tmp_path, monkeypatch, capsys):
     """A function that runs a command line against the toys' catalog: (status, stdout, stderr)."""
     monkeypatch.setattr(catalog_module, "load", lambda runs: catalog())
-    monkeypatch.setattr(cli, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(tail, "LOOK_EVERY_S", 0.001)
 
     def run(*arguments):
         status = main([*arguments, "--runs", str(tmp_path / "runs")])
@@ -152,7 +152,7 @@ class TestRun:
         assert err.splitlines()[-1] == "failed: it broke; mend it"
 
     def test_a_worker_that_ended_without_a_word(self, command, worker, monkeypatch):
-        monkeypatch.setattr(cli, "LOST_FOR_S", 0.01)
+        monkeypatch.setattr(tail, "LOST_FOR_S", 0.01)
         worker += [
             lambda folder: (folder.path / "worker.log").write_text("Traceback\nboom\n\n"),
             lambda folder: folder.write_status("running", time_s=0),
@@ -171,7 +171,7 @@ class TestRun:
         cancelled = []
         worker.append(ends("running"))
         monkeypatch.setattr(launch, "cancel", lambda folder: cancelled.append(folder.run_id))
-        monkeypatch.setattr(cli, "follow", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(cli, "show_all", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         status, out, _ = command("run", *NAMES, "--json")
         assert (status, out, len(cancelled)) == (130, "", 1)
 
