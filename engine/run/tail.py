@@ -15,7 +15,7 @@ def follow(folder: RunFolder, offset: int = 0) -> Iterator[Event]:
     lost_since: float | None = None
     while True:
         # The state first: what the worker wrote before it ended is then surely read below.
-        state = folder.status()["state"]
+        state = "done" if folder.result() else folder.status()["state"]
         for behind, event in folder.events(offset):
             offset = behind
             yield event
