@@ -58,7 +58,7 @@ def _layer_axis(paths: list[str]) -> dict[str, Any]:
         type="category",
         showgrid=False,
         tickvals=paths,
-        ticktext=[short(path) for path in paths],
+        ticktext=[short(path, 26) for path in paths],
         tickangle=-60,
         tickfont={"size": 10},
         range=[-0.6, len(paths) - 0.4],

@@ -73,9 +73,9 @@ def _layer_axis(bn_layers: list[str]) -> dict[str, Any]:
     )
 
 
-def short(path: str) -> str:
+def short(path: str, letters: int = LABEL_LETTERS) -> str:
     """The end of a long layer path, where the difference lies."""
-    return path if len(path) <= LABEL_LETTERS else "…" + path[-LABEL_LETTERS + 1 :]
+    return path if len(path) <= letters else "…" + path[1 - letters :]
 
 
 def losses() -> LiveFigure:

@@ -33,6 +33,7 @@ def recipe_form(catalog: dict[str, Any]) -> None:
         with st.expander(f"Settings of {model['title']}"):
             base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
             wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
+    wanted |= _files()
     if st.button(
         "Start this recipe", type="primary", icon=":material/play_arrow:", key="start-own"
     ):
@@ -97,6 +98,24 @@ def _numbers(model: dict[str, Any]) -> dict[str, Any]:
         "images": None if images is None else int(images),
         "seed": int(seed),
     }
+
+
+def _files() -> dict[str, Any]:
+    with st.expander("Own weights, own test images (paths on the machine that runs this)"):
+        left, right = st.columns(2, gap="medium")
+        weights = left.text_input(
+            "Checkpoint file",
+            key="form-weights",
+            placeholder="the network's own weights",
+            help="Weights of this network in a file, instead of those it comes with.",
+        )
+        data = right.text_input(
+            "Folder of test images",
+            key="form-data",
+            placeholder="the network's own test images, where it has some",
+            help="A folder of class folders, or of images with a labels.csv. Only to judge with.",
+        )
+    return {"weights": weights.strip(), "data": data.strip()}
 
 
 def _method_settings(
