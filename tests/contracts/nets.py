@@ -1,0 +1,132 @@
+"""Small networks with every feature that a method must cope with, and a walk of a method through them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.method import Machine, Settings, describe
+from engine.core.randomness import stream
+from engine.models.blocks import Block, find_blocks
+from engine.models.resnet import BasicBlock
+from engine.models.walk import Walk, WalkPlan
+from engine.quantization.base import QuantizationMethod
+from engine.quantization.plan import LayerBits, plan_bits
+from engine.quantization.student import fit_block, make_student
+
+
+class TinyResNet(nn.Module):
+    """A stem, a block with a strided projection, a block with an identity, a classifier of 3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU()
+        )
+        self.down = BasicBlock(4, 6, 2)
+        self.same = BasicBlock(6, 6, 1)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.same(self.down(self.stem(x))))
+
+
+class Breaking(TinyResNet):
+    """Breaks in the middle of its forward pass, in every copy of it, while `broken`."""
+
+    broken = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(self.stem(x))
+        if Breaking.broken:
+            raise RuntimeError("broken in the middle")
+        return self.head(self.same(x))
+
+
+def ready(model: nn.Module, seed: int = 0) -> nn.Module:
+    """The model as a trained one would be: random weights and statistics, eval, no gradients."""
+    rng = torch.Generator().manual_seed(seed)
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.normal_(module.weight, std=0.3, generator=rng)
+            if module.bias is not None:
+                nn.init.normal_(module.bias, std=0.3, generator=rng)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.3, generator=rng)
+            nn.init.uniform_(module.running_var, 0.5, 2.0, generator=rng)
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=rng)
+            nn.init.normal_(module.bias, std=0.3, generator=rng)
+    return model.eval().requires_grad_(False)
+
+
+def images(count: int = 8, side: int = 8, seed: int = 1) -> Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def budget(settings: type[Settings], **changes: object) -> Settings:
+    """The method's own quick settings, with those changes that it knows."""
+    quick = {knob["name"]: knob["presets"]["quick"] for knob in describe(settings)}
+    return settings(**quick | {name: v for name, v in changes.items() if name in quick})
+
+
+def total(losses: dict[str, Tensor]) -> float:
+    return sum(float(loss) for loss in losses.values())
+
+
+@dataclass
+class Quantizing:
+    """A teacher on its way to a student, block after block."""
+
+    teacher: nn.Module
+    student: nn.Module
+    blocks: tuple[Block, ...]
+    plan: dict[str, LayerBits]
+    images: Tensor
+
+    def machines(self, method: QuantizationMethod, seed: int = 0) -> Iterator["Opened"]:
+        """Each block, fitted and begun; its steps are yours, it is finished when you come back."""
+        plan = WalkPlan(self.teacher, self.blocks)
+        walks = [Walk(m, plan, self.images, 4) for m in (self.teacher, self.student)]
+        for block in self.blocks:
+            x_teacher, x_student = walks[0].to(block), walks[1].to(block)
+            y = walks[0].through(block)
+            fit_block(self.student, block, x_student)
+            machine = method.reconstruct(
+                self.student, block, x_teacher=x_teacher, x_student=x_student, y_teacher=y,
+                rng=stream(seed, block.name),
+            )  # fmt: skip
+            yield Opened(block, machine, x_student, y)
+            if machine is not None:
+                method.finish(self.student, block)
+            walks[1].through(block)
+
+
+@dataclass
+class Opened:
+    block: Block
+    machine: Machine | None
+    x: Tensor
+    y: Tensor
+
+
+def quantizing(weight_bits: int = 2, activation_bits: int = 4, rule: str = "brecq") -> Quantizing:
+    """TinyResNet, about to be quantized."""
+    teacher = ready(TinyResNet())
+    blocks = find_blocks(teacher)
+    plan = plan_bits(
+        blocks, weight_bits=weight_bits, activation_bits=activation_bits, edge_rule=rule
+    )
+    return Quantizing(teacher, make_student(teacher, blocks, plan), blocks, plan, images())
+
+
+def quantized(
+    cls: type[QuantizationMethod], *, steps: int = 6, seed: int = 0, **bits: int
+) -> Quantizing:
+    """TinyResNet, quantized by the method from its first block to its last."""
+    work = quantizing(**bits)
+    for opened in work.machines(cls(budget(cls.Settings, steps=steps, batch=4)), seed):
+        if opened.machine is not None:
+            for _ in range(opened.machine.total_steps):
+                opened.machine.step()
+    return work

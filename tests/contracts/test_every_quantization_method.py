@@ -1,0 +1,153 @@
+"""What every quantization method owes its callers; a new method is tested by being there."""
+
+import copy
+import io
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from engine.core.trace import count_hooks
+from engine.quantization import discover_methods
+from engine.quantization.quantizers import ActivationQuantizer
+from engine.quantization.student import make_student, quantizers, restore_block, stored_block
+from tests.contracts.nets import budget, images, quantized, quantizing
+
+METHODS = discover_methods()
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+@every_method
+@pytest.mark.parametrize("bits", [2, 3, 8])
+def test_weights_are_whole_codes_on_a_grid_of_their_channel(name, bits):
+    work = quantized(METHODS[name], weight_bits=bits)
+    for path, planned in work.plan.items():
+        layer = work.student.get_submodule(path)
+        stored = layer.weight_quantizer.stored()
+        codes, zero_point = stored["codes"].long(), stored["zero_point"]
+        levels = 2**planned.weight_bits
+        assert stored["codes"].dtype == torch.uint8
+        assert int(codes.max()) < levels
+        assert torch.equal(zero_point, zero_point.round())
+        assert ((zero_point >= 0) & (zero_point < levels)).all()
+        assert torch.equal(layer.weight, stored["scale"] * (codes - zero_point))
+        assert all(len(channel.unique()) <= levels for channel in layer.weight)
+        assert len(stored["scale"].flatten()) == layer.float_weight.shape[0]
+
+
+@every_method
+def test_a_finished_student_is_deterministic_and_learns_no_more(name):
+    work = quantized(METHODS[name])
+    x = images(5, seed=9)
+    assert torch.equal(work.student(x), work.student(x))
+    assert not work.student(x).requires_grad
+    assert not any(p.requires_grad for p in work.student.parameters())
+    for block in work.blocks:
+        for _, quantizer in quantizers(work.student, block):
+            if isinstance(quantizer, ActivationQuantizer):
+                assert quantizer.fitted
+                assert quantizer(x).unique().numel() <= 2**quantizer.bits
+
+
+@every_method
+def test_blocks_stored_and_restored_give_the_same_student(name):
+    work = quantized(METHODS[name])
+    files = [save(stored_block(work.student, block)) for block in work.blocks]
+    fresh = make_student(work.teacher, work.blocks, work.plan)
+    for block, file in zip(work.blocks, files, strict=True):
+        restore_block(fresh, block, load(file))
+    x = images(5, seed=9)
+    assert torch.equal(fresh(x), work.student(x))
+    flips = [
+        [student.get_submodule(p).weight_quantizer.flipped(work.teacher.get_submodule(p).weight)
+         for p in work.plan]
+        for student in (fresh, work.student)
+    ]  # fmt: skip
+    assert flips[0] == flips[1]
+
+
+@every_method
+def test_the_teacher_is_left_as_it_was(name):
+    work = quantizing()
+    teacher = work.teacher
+    before = copy.deepcopy(teacher.state_dict())
+    method = METHODS[name](budget(METHODS[name].Settings, steps=3, batch=4))
+    for opened in work.machines(method):
+        if opened.machine is not None:
+            opened.machine.step()
+    after = teacher.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert count_hooks(teacher) == count_hooks(work.student) == 0
+
+
+def block_errors(name, steps):
+    """Each block's squared distance to its teacher's, once it is settled, before the next begins."""
+    method = METHODS[name](budget(METHODS[name].Settings, steps=steps, batch=8))
+    work, errors = quantizing(), []
+    todo = work.machines(method)
+    previous = None
+    for opened in todo:
+        if previous is not None:
+            errors.append(distance(work, previous))
+        if opened.machine is not None:
+            for _ in range(opened.machine.total_steps):
+                opened.machine.step()
+        previous = opened
+    return [*errors, distance(work, previous)]
+
+
+def distance(work, opened):
+    with torch.no_grad():
+        return float((opened.block.run(work.student, opened.x) - opened.y).square().mean())
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, cls in METHODS.items() if cls(budget(cls.Settings)).steps_per_block()]
+)
+def test_what_is_learned_is_nearer_to_the_teacher_than_nearest_rounding(name):
+    """On the first block of few bits, whose input is the same for both; later inputs differ."""
+    learned, nearest = block_errors(name, 150), block_errors("nearest", 0)
+    assert learned[1] < nearest[1]
+
+
+@every_method
+def test_steps_are_as_many_as_announced(name):
+    method = METHODS[name](budget(METHODS[name].Settings, steps=3))
+    for opened in quantizing().machines(method):
+        taken = 0 if opened.machine is None else opened.machine.total_steps
+        assert taken == method.steps_per_block()
+
+
+@every_method
+@pytest.mark.parametrize("stop_at", [1, 7])
+def test_a_saved_machine_goes_on_to_the_same_codes(name, stop_at):
+    straight = quantized(METHODS[name], steps=12)
+    if all(opened.machine is None for opened in quantizing().machines(of(name))):
+        pytest.skip("takes no steps")
+    broken_off, resumed = quantizing(), quantizing()
+    pairs = zip(broken_off.machines(of(name)), resumed.machines(of(name), seed=0), strict=True)
+    for first, second in pairs:
+        for _ in range(stop_at):
+            first.machine.step()
+        second.machine.step()  # what the state forgets comes out different
+        second.machine.load_state_dict(through_a_file(first.machine.state_dict()))
+        for _ in range(12 - stop_at):
+            first.machine.step()
+            second.machine.step()
+    for block in straight.blocks:
+        wanted = stored_block(straight.student, block)
+        for work in (broken_off, resumed):
+            got = stored_block(work.student, block)
+            assert all(torch.equal(wanted[key], got[key]) for key in wanted)
+
+
+def of(name):
+    return METHODS[name](budget(METHODS[name].Settings, steps=12, batch=4))
+
+
+def through_a_file(state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)

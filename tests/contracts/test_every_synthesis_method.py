@@ -1,0 +1,165 @@
+"""What every synthesis method owes its callers; a new method is tested by being there."""
+
+import io
+
+import pytest
+import torch
+from torch import nn
+
+from engine.core.errors import UserError
+from engine.core.randomness import stream
+from engine.core.trace import count_hooks
+from engine.synthesis import discover_methods
+from engine.synthesis.statistics import StoredStatistics
+from tests.contracts.nets import Breaking, TinyResNet, budget, images, ready, total
+from tests.toys import ConvWithoutBn
+
+METHODS = discover_methods()
+SHAPE = (8, 3, 8, 8)
+STEPS = 14
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def make(name, teacher=None, seed=0, steps=STEPS):
+    cls = METHODS[name]
+    teacher = ready(TinyResNet()) if teacher is None else teacher
+    return cls(
+        teacher,
+        StoredStatistics(teacher, SHAPE[1:]),
+        budget(cls.Settings, steps=steps, batch=SHAPE[0]),
+        shape=SHAPE,
+        rng=stream(seed, "contract"),
+        real=images(SHAPE[0]),
+    )
+
+
+def run(machine, steps=None):
+    return [total(machine.step()) for _ in range(machine.total_steps if steps is None else steps)]
+
+
+def through_a_file(state):
+    """The state as a checkpoint brings it back: read as data only."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+@every_method
+def test_images_have_the_shape_asked_for_and_no_gradient(name):
+    machine = make(name)
+    run(machine)
+    made = machine.images()
+    assert made.shape == SHAPE
+    assert made.dtype == torch.float32
+    assert torch.isfinite(made).all()
+    assert not made.requires_grad
+
+
+@every_method
+def test_the_teacher_is_left_as_it_was(name):
+    teacher = ready(TinyResNet())
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
+    classes = [type(module) for module in teacher.modules()]
+    run(make(name, teacher))
+    after = teacher.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert classes == [type(module) for module in teacher.modules()]
+    assert not any(module.training for module in teacher.modules())
+    assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
+
+
+def hooks(machine, teacher):
+    held = [module for module in vars(machine).values() if isinstance(module, nn.Module)]
+    return sum(count_hooks(model) for model in [teacher, *held])
+
+
+@every_method
+def test_no_hook_stays(name):
+    teacher = ready(TinyResNet())
+    machine = make(name, teacher)
+    run(machine)
+    assert hooks(machine, teacher) == 0
+
+
+@every_method
+def test_no_hook_stays_when_the_teacher_breaks(name, monkeypatch):
+    teacher = ready(Breaking())
+    machine = make(name, teacher)
+    if not machine.total_steps:
+        pytest.skip("takes no steps")
+    run(machine, 2)
+    monkeypatch.setattr(Breaking, "broken", True)
+    with pytest.raises(RuntimeError, match="broken in the middle"):
+        machine.step()
+    assert hooks(machine, teacher) == 0
+
+
+@every_method
+def test_what_is_minimised_falls(name):
+    machine = make(name, steps=30)
+    losses = run(machine)
+    assert all(loss < losses[0] for loss in losses[-5:])
+
+
+@every_method
+def test_after_a_step_the_method_can_say_what_the_teacher_saw(name):
+    machine = make(name)
+    if not machine.total_steps:
+        pytest.skip("takes no steps")
+    losses = machine.step()
+    assert all(loss.dim() == 0 and not loss.requires_grad for loss in losses.values())
+    seen = machine.latest
+    assert len(seen.moments) == 6  # stem, two in each block, one in the projection
+    assert seen.logits.shape == (SHAPE[0], 3)
+
+
+@every_method
+def test_the_seed_decides_the_images(name):
+    made = []
+    for seed in (0, 0, 1):
+        machine = make(name, seed=seed)
+        torch.manual_seed(len(made))  # the global generator must not matter
+        run(machine)
+        made.append(machine.images())
+    assert torch.equal(made[0], made[1])
+    if "real-images" in METHODS[name].card.needs:
+        assert torch.equal(made[0], images(SHAPE[0]))
+    else:
+        assert not torch.equal(made[0], made[2])
+
+
+@every_method
+@pytest.mark.parametrize("stop_at", [1, STEPS // 2])
+def test_a_saved_method_goes_on_to_the_same_images(name, stop_at):
+    straight = make(name)
+    wanted = run(straight)
+    first = make(name)
+    begun = run(first, min(stop_at, first.total_steps))
+    state = through_a_file(first.state_dict())
+    # Built from another seed: whatever the state forgets comes out different.
+    second = make(name, seed=0 if not first.total_steps else 7)
+    second.load_state_dict(state)
+    gone_on = run(second, second.total_steps - len(begun))
+    assert begun + gone_on == wanted
+    assert torch.equal(second.images(), straight.images())
+
+
+@every_method
+def test_what_a_method_needs_is_asked_for_by_name(name):
+    cls, card = METHODS[name], METHODS[name].card
+    bare = ConvWithoutBn().eval().requires_grad_(False)
+    lacking = {"batchnorm": bare, "real-images": ready(TinyResNet())}
+    for need in card.needs:
+        teacher = lacking[need]
+        channels = 1 if need == "batchnorm" else 3
+        with pytest.raises(UserError, match=name):
+            cls(
+                teacher,
+                StoredStatistics(teacher, (channels, 8, 8)),
+                budget(cls.Settings),
+                shape=(8, channels, 8, 8),
+                rng=stream(0, "needs"),
+                real=None,
+            )
