@@ -36,7 +36,7 @@ class Channels {
     const answer = await fetch(path).catch(() => null);
     if (this.closed || !answer) return;
     if (!answer.ok) {
-      this.title.textContent = `${name}: ${await answer.text()}`;
+      this.title.textContent = await answer.text();
       return;
     }
     const found = await answer.json();

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import streamlit as st
-
 from app.charts import synthesis
 from app.charts.bindings import extended
 from app.charts.style import LiveFigure
@@ -34,9 +32,6 @@ def gap_map(folder: RunFolder, history: History, *, height: int = 0, cursor: str
     """The heat map; a click looks at that layer and that step."""
     total = next((e["total_steps"] for e in history.of("stage-started", stage="synthesis")), 0)
     layers = history.started["bn_layers"]
-    if not layers:
-        st.info("The map of the layers appears when the worker has loaded the network.")
-        return
     chart = synthesis.gap_map(layers, total_steps=total, height=height)
     live_chart(chart, folder, history, key="gap", cursor=cursor, pick=True)
 

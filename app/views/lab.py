@@ -8,8 +8,10 @@ from app.history import read_history
 from app.panels.growth import film, gap_map, live_chart
 from app.panels.nothing import nothing_yet
 from app.panels.run_head import is_live, run_head
+from app.places import state_of
 from app.state import current_run, current_view
 from app.text import explain
+from engine.run.folder import ACTIVE
 
 folder = current_run()
 if folder is None:
@@ -26,6 +28,13 @@ if history.last("stage-started", stage="quantization"):
         icon=":material/equalizer:",
         query_params={"run": folder.run_id},
     )
+
+if not history.started["bn_layers"]:
+    if state_of(folder) in ACTIVE:
+        st.info("The worker loads the network; the first images come within seconds.")
+    else:
+        st.caption("This run ended before there was anything to see.")
+    st.stop()
 
 left, right = st.columns([5, 6], gap="medium")
 with left:

@@ -140,3 +140,12 @@ def test_missing_member_of_the_triad_is_one_click_away(
     at = opened("quantize", run=finished)
     at.button(key="triad-noise").click().run()
     assert (recipes[0].synthesis, recipes[0].quantization) == ("noise", "genie-m")
+
+
+def test_run_that_broke_before_it_began_shows_why_and_no_empty_charts(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(state="failed"))
+    last = folder.events_file.read_text().splitlines()[-1]
+    folder.events_file.write_text(last + "\n")
+    at = opened("lab", run=folder.run_id)
+    assert at.error[0].value.startswith("Memory ran out.")
+    assert not at.subheader
