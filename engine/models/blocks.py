@@ -78,6 +78,11 @@ def find_blocks(model: nn.Module) -> tuple[Block, ...]:
         if found <= classes:
             break
         classes |= found
+    if roots == [""]:
+        raise UserError(
+            f"{type(model).__name__} has one data flow that nowhere narrows to a chain of modules, so no "
+            "blocks can be told apart; wrap what belongs together into modules"
+        )
     blocks = tuple(finder.block(root) for root in roots)
     _check_cover(model, blocks)
     return blocks
@@ -99,6 +104,7 @@ class _Finder:
         self.graph = trace(model)
         self.nodes = [node for node in self.graph.nodes if node.op not in ("placeholder", "output")]
         self.owners = {node: self._owners(node) for node in self.nodes}
+        self.sizes = _size_nodes(self.graph)
 
     @staticmethod
     def _owners(node: torch.fx.Node) -> tuple[str, ...]:
@@ -146,7 +152,7 @@ class _Finder:
         after: dict[object, set[object]] = {}
         for node, part in parts.items():
             for source in node.all_input_nodes:
-                if _is_size(source) or _is_size(node):
+                if source in self.sizes or node in self.sizes:
                     continue
                 origin = parts.get(source, "input")
                 if origin is not part:
@@ -169,10 +175,12 @@ class _Finder:
         inside = self.inside(path)
         layers = tuple(dict.fromkeys(str(n.target) for n in inside if self._is_layer_node(n)))
         sources = {
-            s for n in inside for s in n.all_input_nodes if s not in inside and not _is_size(s)
+            s for n in inside for s in n.all_input_nodes if s not in inside and s not in self.sizes
         }
         readers = [
-            n for n in inside if any(s in sources for s in n.all_input_nodes) and not _is_size(n)
+            n
+            for n in inside
+            if any(s in sources for s in n.all_input_nodes) and n not in self.sizes
         ]
         reading_layers = tuple(str(n.target) for n in readers if self._is_layer_node(n))
         return Block(
@@ -200,6 +208,13 @@ class _Finder:
         return tuple(paths)
 
 
-def _is_size(node: torch.fx.Node) -> bool:
-    """Reads a shape, not data."""
-    return node.op == "call_method" and node.target in ("size", "dim")
+def _size_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
+    """Nodes that carry shapes, not data: a reader of a shape, and all that is computed from shapes alone."""
+    sizes: set[torch.fx.Node] = set()
+    for node in graph.nodes:
+        reads = node.op == "call_method" and node.target in ("size", "dim")
+        reads = reads or (node.target is getattr and len(node.args) > 1 and node.args[1] == "shape")
+        sources = node.all_input_nodes
+        if reads or (sources and all(source in sizes for source in sources)):
+            sizes.add(node)
+    return sizes

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.models.knobs import card_knobs
 
 ASSETS = Path(__file__).parents[2] / "assets"
 MAX_CHECKPOINT_BYTES = 4 * 2**30
@@ -39,7 +40,7 @@ class ModelCard:
     std: tuple[float, ...]
     resize: int  # short side before the centre crop, see engine.data.images
     build: Callable[[], nn.Module]  # the architecture alone
-    weights: Callable[[], Path]  # the file; raises UserError where it cannot be had
+    weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
@@ -52,7 +53,8 @@ class ModelCard:
         """The network with its weights, in eval mode, without gradients."""
         model = self.build()
         path = weights or self.weights()
-        _fill(model, read_checkpoint(path), path, self.name)
+        if path is not None:
+            _fill(model, read_checkpoint(path), path, self.name)
         return model.eval().requires_grad_(False)
 
 
@@ -150,52 +152,7 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "reason": reason,
         "has_test_images": card.test is not None,
         "presets": {name: dict(values) for name, values in card.presets.items()},
-        "settings": [
-            _card_knob(card, "mean"),
-            _card_knob(card, "std"),
-            _resize_knob(card),
-            _CALIBRATION_KNOB,
-        ],
-    }
-
-
-_CALIBRATION_KNOB: dict[str, Any] = {
-    "name": "calibration",
-    "type": "str",
-    "default": "",
-    "label": "Folder of real images",
-    "help": "what the control `real` calibrates with, where the network brings none",
-    "low": None,
-    "high": None,
-    "choices": [],
-    "presets": dict.fromkeys(("paper", "standard", "quick"), ""),
-}
-
-
-def _card_knob(card: ModelCard, name: str) -> dict[str, Any]:
-    value = list(getattr(card, name))
-    return {
-        "name": name,
-        "type": "list",
-        "default": value,
-        "label": f"Pixel {name}",
-        "help": f"{name} per colour channel, of pixels in [0, 1], that the network was trained with",
-        "low": None,
-        "high": None,
-        "choices": [],
-        "presets": dict.fromkeys(("paper", "standard", "quick"), value),
-    }
-
-
-def _resize_knob(card: ModelCard) -> dict[str, Any]:
-    return {
-        "name": "resize",
-        "type": "int",
-        "default": card.resize,
-        "label": "Resize to",
-        "help": "larger images are resized so that their short side has so many pixels, then cropped",
-        "low": card.image_shape[1],
-        "high": 4096,
-        "choices": [],
-        "presets": dict.fromkeys(("paper", "standard", "quick"), card.resize),
+        "settings": card_knobs(
+            mean=card.mean, std=card.std, resize=card.resize, low=card.image_shape[1]
+        ),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.data.listing import check_folder
+from engine.models.knobs import own_knobs
 from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
 
 KINDS = ("model", "synthesis", "quantization")  # what --set reaches
@@ -33,13 +34,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def recipe_of(options: argparse.Namespace, catalog: dict[str, Any]) -> Recipe:
     """The recipe that the options of `run` ask for; UserError where they make none."""
     settings = _settings(options.settings)
+    model = _model(options.model)
     data, weights = _existing(options.data, "data"), _existing(options.weights, "weights")
     if data:
         check_folder(Path(data))  # now, and not after minutes of synthesis
     return make_recipe(
         catalog,
         preset=options.preset,
-        model=_model(options.model),
+        model=model,
+        own=_own(model),
         synthesis=options.synthesis,
         quantization=options.quantization,
         weight_bits=options.weight_bits,
@@ -59,6 +62,14 @@ def _model(name: str) -> str:
     if not colon or not file.endswith(".py"):
         return name
     return f"{_existing(file, 'model')}:{factory}"
+
+
+def _own(model: str) -> dict[str, Any] | None:
+    """What the catalog would say of a FILE.py:FACTORY; None for a network of the catalog."""
+    file, colon, _ = model.rpartition(":")
+    if not colon or not file.endswith(".py"):
+        return None
+    return {"file": file, "presets": {}, "settings": own_knobs()}
 
 
 def _existing(path: str | None, option: str) -> str:

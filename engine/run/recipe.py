@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
@@ -35,6 +36,9 @@ class Recipe:
     quantization_settings: dict[str, Any] = field(default_factory=dict)
     weights: str = ""  # a checkpoint file of the user's, else the card's own
     data: str = ""  # a folder of images to judge with, else the card's own
+    contents: dict[str, str] = field(
+        default_factory=dict
+    )  # sha256 of the user's own files, by what they are
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True)
@@ -54,15 +58,22 @@ class Recipe:
         return f"{model}_{self.synthesis}_{self.quantization}_{bits}_{digest[:8]}"
 
 
-def make_recipe(catalog: dict[str, Any], *, preset: str = "standard", **wanted: Any) -> Recipe:
+def make_recipe(
+    catalog: dict[str, Any],
+    *,
+    preset: str = "standard",
+    own: dict[str, Any] | None = None,
+    **wanted: Any,
+) -> Recipe:
     """A complete recipe from a catalog (see engine.run.catalog) and what the user asked for.
 
     `wanted` holds the fields of Recipe; the three settings dictionaries may hold only what differs
-    from the preset. Raises UserError for an unknown name or a value out of range.
+    from the preset. `own` stands for the catalog's entry where the network is a file of the user's.
+    Raises UserError for an unknown name or a value out of range.
     """
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
-    model = find(catalog, "models", wanted["model"])
+    model = own if own is not None else find(catalog, "models", wanted["model"])
     budget = model["presets"].get(preset, {})
     complete = dict(wanted)
     for kind in ("synthesis", "quantization"):
@@ -83,7 +94,18 @@ def make_recipe(catalog: dict[str, Any], *, preset: str = "standard", **wanted: 
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
     _check_numbers(complete)
+    # Another content of the same file is another recipe, and so another run.
+    files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
+    complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
     return Recipe(preset=preset, **complete)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"file {path} cannot be read: {error.strerror}") from error
 
 
 def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:

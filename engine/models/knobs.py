@@ -1,0 +1,52 @@
+"""The settings of a network's card as plain data, for forms and `--set model.…`. Imports no torch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+_PRESETS = ("paper", "standard", "quick")
+
+
+def card_knobs(
+    *, mean: Sequence[float], std: Sequence[float], resize: int, low: int
+) -> list[dict[str, Any]]:
+    """What can be set of every network; `low` is the least that images may be resized to."""
+    per_channel = "per colour channel, of pixels in [0, 1], that the network was trained with"
+    return [
+        _knob("mean", "list", list(mean), "Pixel mean", f"mean {per_channel}"),
+        _knob("std", "list", list(std), "Pixel standard deviation", f"std {per_channel}"),
+        _knob(
+            "resize", "int", resize, "Resize to",
+            "larger images are resized so that their short side has so many pixels, then cropped",
+            low=low, high=4096,
+        ),
+        _knob(
+            "calibration", "str", "", "Folder of real images",
+            "what the control `real` calibrates with, where the network brings none",
+        ),
+    ]  # fmt: skip
+
+
+def own_knobs() -> list[dict[str, Any]]:
+    """What can be set of a network from the user's own file: also the shape of its images."""
+    shape = _knob(
+        "image_shape", "list", [], "Shape of an image",
+        "channels, height, width; guessed as 224 pixels square where it is not given",
+    )  # fmt: skip
+    return [shape, *card_knobs(mean=[], std=[], resize=0, low=0)]
+
+
+def _knob(
+    name: str, kind: str, default: Any, label: str, help_text: str,
+    low: int | None = None, high: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "name": name,
+        "type": kind,
+        "default": default,
+        "label": label,
+        "help": help_text,
+        "low": low,
+        "high": high,
+        "choices": [],
+        "presets": dict.fromkeys(_PRESETS, default),
+    }
