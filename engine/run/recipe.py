@@ -53,7 +53,9 @@ class Recipe:
         content = asdict(self)
         content.pop("preset")
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        model = "".join(c if c.isalnum() or c == "-" else "-" for c in self.model.lower())[-40:]
+        name = Path(self.model).name if ".py:" in self.model else self.model
+        model = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
+        model = model[-40:].strip("-") or "network"
         bits = f"w{self.weight_bits}a{self.activation_bits}"
         return f"{model}_{self.synthesis}_{self.quantization}_{bits}_{digest[:8]}"
 
