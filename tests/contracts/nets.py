@@ -64,6 +64,13 @@ def images(count: int = 8, side: int = 8, seed: int = 1) -> Tensor:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
+def smooth_images(count: int = 32, side: int = 8, seed: int = 1) -> Tensor:
+    """Images whose neighbouring pixels are alike: only there do roundings depend on each other."""
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(count, 3, 3, 3, generator=rng) + torch.randn(count, 1, 1, 1, generator=rng)
+    return nn.functional.interpolate(coarse, size=side, mode="bilinear")
+
+
 def budget(settings: type[Settings], **changes: object) -> Settings:
     """The method's own quick settings, with those changes that it knows."""
     quick = {knob["name"]: knob["presets"]["quick"] for knob in describe(settings)}
