@@ -16,6 +16,8 @@ from engine.quantization.plan import BlockLike
 from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.student import quantizers
 
+_LEAST_RATIO = 0.05  # of its fitted size: a step size never comes near zero, let alone below
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconstructionSettings:
@@ -26,6 +28,9 @@ class ReconstructionSettings:
     lr_rounding: float
     lr_weight_step: float  # 0: the weights' step sizes stay as fitted (AdaRound, BRECQ, QDrop)
     lr_activation_step: float
+    relative_steps: (
+        bool  # step sizes move in proportion to their fitted size, not by absolute amounts
+    )
     rounding_weight: float
     warm_up: float  # share of the steps before the rounding regulariser sets in
     sharpness: tuple[float, float]  # its exponent at first and in the end
@@ -55,6 +60,11 @@ class BlockReconstruction:
         found = [q for _, q in quantizers(student, block)]
         self._weights = [q for q in found if isinstance(q, WeightQuantizer)]
         self._activations = [q for q in found if isinstance(q, ActivationQuantizer)]
+        self._learners: list[WeightQuantizer | ActivationQuantizer] = [
+            *self._weights,
+            *self._activations,
+        ]
+        self._units = [q.scale.detach().clone() for q in self._learners]
         self._soften()
         self._optimisers, self._schedule = self._make_optimisers()
 
@@ -87,11 +97,26 @@ class BlockReconstruction:
         for optimiser in self._optimisers:
             optimiser.zero_grad()
         total.backward()
+        self._update()
+        self._steps_done += 1
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _update(self) -> None:
+        """One step of both optimisers; relative step sizes move by Adam's step times their fitted size.
+
+        That is Adam on the ratio s / s₀, since Adam does not care how gradients are scaled. Adam's
+        absolute steps of 1e-4 are as large as whole step sizes at 8 bits, and negligible at 2.
+        """
+        before = [q.scale.detach().clone() for q in self._learners]
         for optimiser in self._optimisers:
             optimiser.step()
         self._schedule.step()
-        self._steps_done += 1
-        return {name: loss.detach() for name, loss in losses.items()}
+        if not self._settings.relative_steps:
+            return
+        with torch.no_grad():
+            for quantizer, old, unit in zip(self._learners, before, self._units, strict=True):
+                moved = old + (quantizer.scale - old) * unit
+                quantizer.scale.copy_(moved.clamp_min(_LEAST_RATIO * unit))
 
     def _draw(self) -> Tensor:
         """The next mini-batch: permutations of all images, one after another, whatever their number.

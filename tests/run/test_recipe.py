@@ -27,7 +27,7 @@ class TestRunId:
     @pytest.mark.parametrize(
         "change",
         [{"seed": 1}, {"weight_bits": 2}, {"activation_bits": 2}, {"images": 5}, {"edge_rule": "all"},
-         {"data": "/x"}, {"weights": "/x"}, {"synthesis_settings": {"steps": 101}},
+         {"data": "/x"}, {"weights": __file__}, {"synthesis_settings": {"steps": 101}},
          {"model_settings": {"mean": [0.4]}}],
     )  # fmt: skip
     def test_depends_on_everything_else(self, change):

@@ -42,17 +42,17 @@ CARD = ModelCard(
     build=_build,
     weights=_weights,
     reported_top1=0.751,
-    presets={  # 64 times the pixels of a small image: fewer images, so that a laptop is done in minutes
+    presets={  # 64 times the pixels of a small image: fewer images at a time, for a laptop's memory and patience
         "quick": {
             "images": 32,
-            "synthesis.batch": 32,
-            "synthesis.steps": 80,
+            "synthesis.batch": 16,
+            "synthesis.steps": 60,
             "quantization.steps": 100,
             "quantization.batch": 8,
         },
         "standard": {
             "images": 64,
-            "synthesis.batch": 32,
+            "synthesis.batch": 16,
             "synthesis.steps": 300,
             "quantization.steps": 400,
             "quantization.batch": 16,

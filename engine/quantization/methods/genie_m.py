@@ -35,13 +35,19 @@ class GenieMSettings(Settings):
         1e-4,
         label="Learning rate of the weights' step sizes",
         help="Adam, cosine to 0",
-        low=0, high=1, quick=1e-3, standard=1e-3,
+        low=0, high=1, quick=5e-3, standard=5e-3,
     )  # fmt: skip
     lr_activation_step: float = knob(
         4e-5,
         label="Learning rate of the activations' step sizes",
         help="Adam, cosine to 0",
-        low=0, high=1, quick=4e-4, standard=4e-4,
+        low=0, high=1, quick=2e-3, standard=2e-3,
+    )  # fmt: skip
+    step_rates: str = knob(
+        "absolute",
+        label="Step sizes move",
+        help="by absolute amounts, as released, or in proportion to their size, which suits every bit width",
+        choices=("absolute", "relative"), quick="relative", standard="relative",
     )  # fmt: skip
     rounding_weight: float = knob(
         1.0,
@@ -110,6 +116,7 @@ class GenieM(QuantizationMethod):
             lr_rounding=chosen.lr_rounding,
             lr_weight_step=chosen.lr_weight_step,
             lr_activation_step=chosen.lr_activation_step,
+            relative_steps=chosen.step_rates == "relative",
             rounding_weight=chosen.rounding_weight,
             warm_up=chosen.warm_up,
             sharpness=(chosen.sharpness_first, chosen.sharpness_last),
