@@ -1,5 +1,7 @@
 """What a finished run came to: the student beside the teacher, with the bands."""
 
+from typing import Any
+
 import streamlit as st
 
 from app.charts.results import Accuracy, accuracies, overlap
@@ -28,12 +30,27 @@ def result_panel(folder: RunFolder) -> None:
         chart = accuracies([teacher, student])
         mount.live_plot(chart, key=f"result-{folder.run_id}", run=folder.run_id, offset=0)
     with right:
-        st.markdown(_sentence(teacher, student))
+        drop = result.get("top1_drop")
+        st.markdown(drop_sentence(drop) if drop else _sentence(teacher, student))
         st.caption(_fine_print(result))
 
 
 def _accuracy(name: str, top1: float, band: list[float], colour: str) -> Accuracy:
     return Accuracy(name=name, top1=top1, low=band[0], high=band[1], colour=colour)
+
+
+def drop_sentence(drop: dict[str, Any]) -> str:
+    """What the same images say of both networks: which answers changed, and whether it is chance."""
+    low, high = (100 * end for end in drop["band"])
+    changed = (
+        f"On the same images the student misses **{drop['lost']:,}** that its teacher has right, "
+        f"and has **{drop['won']:,}** right that its teacher misses"
+    )
+    if low > 0:
+        return f"{changed}: a loss of {low:.2f} to {high:.2f} points, more than chance."
+    if high < 0:
+        return f"{changed}: a gain of {-high:.2f} to {-low:.2f} points, more than chance."
+    return f"{changed}: **not distinguishable** ({-high:+.2f} to {-low:+.2f} points)."
 
 
 def _sentence(teacher: Accuracy, student: Accuracy) -> str:
@@ -56,4 +73,4 @@ def _fine_print(result: dict[str, object]) -> str:
         parts.append(f"logit KL {float(str(result['logit_kl'])):.3g}")
     if result.get("peak_memory_mb"):
         parts.append(f"{float(str(result['peak_memory_mb'])):,.0f} MB at most")
-    return " · ".join(parts) + ". Bands: Wilson, 95 %."
+    return " · ".join(parts) + ". Bands: 95 %, Wilson; the difference: paired."

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.accuracy import agreement, logit_kl, top1, wilson
+from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1, wilson
 from engine.core.events import Event, StageFinished, StageStarted, Stepped
 from engine.run.context import Context
 from engine.run.drive import Thinned
@@ -63,6 +63,7 @@ def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[st
         "fp32_top1": None,
         "quantized_top1": None,
         "top1_band": None,
+        "top1_drop": None,
         "agreement": agreement(teacher, student),
         "logit_kl": logit_kl(teacher, student),
     }
@@ -70,5 +71,7 @@ def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[st
         tops = {"fp32": top1(teacher, labels), "quantized": top1(student, labels)}
         bands = {name: wilson(round(top * len(labels)), len(labels)) for name, top in tops.items()}
         values |= {"fp32_top1": tops["fp32"], "quantized_top1": tops["quantized"]}
+        drop = paired_drop(teacher, student, labels)
+        values["top1_drop"] = drop._asdict() | {"band": list(drop.band)}
         values["top1_band"] = {name: list(band) for name, band in bands.items()}
     return values

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis.accuracy import agreement, logit_kl, top1, wilson
+from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1, wilson
 from engine.analysis.errors import LIMIT_DB, cosine, sqnr_db
 from engine.analysis.images import class_spread, confidence
 from engine.analysis.size import LayerBits, stored_bytes
@@ -162,3 +162,36 @@ class TestSize:
             return stored_bytes([LayerBits(weights=weights, channels=1, weight_bits=b)]).quantized
 
         assert quantized(bits) <= quantized(bits + 1)
+
+
+class TestPairedDrop:
+    def logits(self, *classes):
+        return torch.nn.functional.one_hot(torch.tensor(classes), 3).float()
+
+    def test_counts_the_answers_that_changed(self):
+        labels = torch.tensor([0, 1, 2, 0])
+        drop = paired_drop(self.logits(0, 1, 2, 1), self.logits(0, 0, 0, 0), labels)
+        assert (drop.lost, drop.won, drop.share) == (2, 1, 0.25)
+
+    def test_equal_networks_have_no_drop_but_no_certainty_either(self):
+        answers = self.logits(*[0] * 50)
+        drop = paired_drop(answers, answers, torch.zeros(50, dtype=torch.long))
+        assert (drop.lost, drop.won, drop.share) == (0, 0, 0.0)
+        assert drop.band.low < 0 < drop.band.high
+
+    def test_the_band_by_hand(self):
+        labels = torch.zeros(100, dtype=torch.long)
+        first = self.logits(*[0] * 100)
+        second = self.logits(*[1] * 10, *[0] * 90)
+        drop = paired_drop(first, second, labels)
+        # b = 10.5, c = 0.5, m = 102: centre 10 / 102, variance (11 - 100 / 102) / 102^2
+        half = 1.959964 * (11 - 100 / 102) ** 0.5 / 102
+        assert drop.band.low == pytest.approx(10 / 102 - half)
+        assert drop.band.high == pytest.approx(10 / 102 + half)
+
+    def test_it_tells_apart_what_overlapping_bands_do_not(self):
+        labels = torch.zeros(10_000, dtype=torch.long)
+        first, second = self.logits(*[0] * 9400, *[1] * 600), self.logits(*[0] * 9340, *[1] * 660)
+        drop = paired_drop(first, second, labels)
+        assert wilson(9340, 10_000).high > wilson(9400, 10_000).low
+        assert drop.band.low > 0

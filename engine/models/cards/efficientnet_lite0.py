@@ -42,7 +42,7 @@ CARD = ModelCard(
     build=_build,
     weights=_weights,
     reported_top1=0.751,
-    presets={  # 64 times the pixels of a small image: fewer images at a time, for a laptop's memory and patience
+    presets={  # many pixels: fewer images at a time, for a laptop's memory and patience
         "quick": {
             "images": 32,
             "synthesis.batch": 16,
