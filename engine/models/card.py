@@ -71,7 +71,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise UserError(
             f"weights file {path} cannot be read as a checkpoint of tensors: {reason}"
         ) from error

@@ -94,21 +94,18 @@ def test_a_walk_sees_what_the_network_itself_computes(name, loaded):
     """Block by block beside hooks on one ordinary forward pass; then the logits."""
     model, x = network(name, loaded)
     blocks = find_blocks(model)
-    ins, outs = {}, {}
-    hooks = [
-        handle
-        for block in blocks
-        for handle in (
-            model.get_submodule(block.paths[0]).register_forward_pre_hook(
-                lambda m, args, b=block: ins.setdefault(b.name, args[0].clone())
-            ),
-            model.get_submodule(block.paths[-1]).register_forward_hook(
-                lambda m, args, out, b=block: (
-                    outs.setdefault(b.name, out.clone()) if b.name in ins else None
-                )
-            ),
-        )
-    ]
+    ins, outs, hooks = {}, {}, []
+    for block in blocks:
+
+        def arrives(module, args, name=block.name):
+            ins.setdefault(name, args[0].clone())
+
+        def leaves(module, args, output, name=block.name):
+            if name in ins:  # a module shared by blocks is called for others before
+                outs.setdefault(name, output.clone())
+
+        first, last = (model.get_submodule(block.paths[k]) for k in (0, -1))
+        hooks += [first.register_forward_pre_hook(arrives), last.register_forward_hook(leaves)]
     with torch.no_grad():
         logits = model(x)
     for handle in hooks:

@@ -1,0 +1,228 @@
+"""GENIE-D's parts against the paper: generator, swing convolution, image prior, learning rates."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from engine.core.randomness import stream
+from engine.synthesis.generator import LATENT, Generator
+from engine.synthesis.methods import genie
+from engine.synthesis.methods.genie import Genie, GenieSettings, image_prior
+from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.swing import with_swing
+from tests.contracts.nets import TinyResNet, ready
+
+
+def make(**settings):
+    teacher = ready(TinyResNet())
+    chosen = GenieSettings(**{"steps": 1000, "batch": 4} | settings)
+    stored = StoredStatistics(teacher, (3, 8, 8))
+    return Genie(teacher, stored, chosen, shape=(4, 3, 8, 8), rng=stream(0, "genie"))
+
+
+# --- generator ----------------------------------------------------------------------------------
+
+
+def generated(height, width, channels=3, count=16):
+    torch.manual_seed(0)
+    return Generator(channels, height, width)(torch.randn(count, LATENT))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (12, 20)])
+def test_generated_batches_have_mean_0_and_std_1_per_channel(height, width):
+    made = generated(height, width)
+    assert made.shape == (16, 3, height, width)
+    std, mean = torch.std_mean(made, dim=(0, 2, 3), correction=0)
+    assert torch.allclose(mean, torch.zeros(3), atol=1e-5)
+    assert torch.allclose(std, torch.ones(3), atol=1e-3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(30, 30), (7, 9), (2, 2)])
+def test_sides_need_not_be_multiples_of_4(height, width):
+    made = generated(height, width, channels=1)
+    assert made.shape == (16, 1, height, width)
+    assert torch.isfinite(made).all()
+
+
+def test_the_generator_has_the_papers_parameters():
+    """At 32x32, 3 colours: 256 -> 128·8² linear, two convolutions, two affine BatchNorms."""
+    linear = 256 * 128 * 64 + 128 * 64
+    convolutions = (128 * 64 * 9 + 64) + (64 * 3 * 9 + 3)
+    assert sum(p.numel() for p in Generator(3, 32, 32).parameters()) == (
+        linear + convolutions + 2 * (128 + 64)
+    )
+
+
+def test_doubling_is_nearest_upsampling():
+    x = torch.randn(2, 3, 4, 5)
+    doubled = genie.Generator(1, 8, 8).grow[1](x)
+    assert torch.equal(doubled, nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+# --- swing convolution --------------------------------------------------------------------------
+
+
+def strided(kernel=1, padding=0, channels=1):
+    return nn.Sequential(nn.Conv2d(channels, 2, kernel, 2, padding), nn.ReLU()).eval()
+
+
+def nine_shifts(conv, x):
+    """What the plain convolution makes of each of the nine shifted inputs, by their offsets."""
+    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
+    height, width = x.shape[-2:]
+    return {
+        (dy, dx): conv(torch.from_numpy(padded[..., dy : dy + height, dx : dx + width].copy()))
+        for dy in range(3)
+        for dx in range(3)
+    }
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(1, 0), (3, 1), (5, 2)])
+@torch.no_grad()
+def test_a_strided_convolution_sees_one_of_nine_shifts(kernel, padding):
+    net, x = strided(kernel, padding), torch.randn(2, 1, 8, 8)
+    swinging = with_swing(net, stream(0, "swing"))
+    wanted = nine_shifts(net, x)
+    assert torch.equal(wanted[1, 1], net(x)), "the offset (1, 1) is no shift at all"
+    drawn = Counter()
+    for _ in range(270):
+        made = swinging(x)
+        (offset,) = (key for key, value in wanted.items() if torch.equal(made, value))
+        drawn[offset] += 1
+    assert len(drawn) == 9
+    assert all(10 <= count <= 55 for count in drawn.values()), drawn  # 30 each on average
+
+
+@torch.no_grad()
+def test_layers_swing_independently_of_each_other():
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(1, 1, 1, 2), nn.Conv2d(1, 1, 1, 2)
+            self.b.load_state_dict(self.a.state_dict())
+
+        def forward(self, x):
+            return torch.equal(self.a(x), self.b(x))
+
+    swinging, x = with_swing(Two(), stream(0, "swing")), torch.randn(1, 1, 8, 8)
+    together = sum(swinging(x) for _ in range(180))
+    assert 5 <= together <= 45  # one in nine: 20 on average
+
+
+@torch.no_grad()
+def test_only_strided_convolutions_swing():
+    teacher = ready(TinyResNet())
+    swinging = with_swing(teacher, stream(0, "swing"))
+    changed = [
+        path
+        for (path, now), before in zip(swinging.named_modules(), teacher.modules(), strict=True)
+        if type(now) is not type(before)
+    ]
+    assert changed == ["down.conv1", "down.shortcut.0"]
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(swinging.stem(x), teacher.stem(x))
+
+
+@torch.no_grad()
+def test_the_teacher_does_not_swing():
+    teacher, x = ready(TinyResNet()), torch.randn(2, 3, 8, 8)
+    before = teacher(x)
+    swinging = with_swing(teacher, stream(0, "swing"))
+    swinging(x)
+    assert torch.equal(teacher(x), before)
+    assert teacher.state_dict().keys() == swinging.state_dict().keys()
+
+
+@torch.no_grad()
+def test_a_single_pixel_cannot_be_reflected_and_stays():
+    net, x = strided(), torch.randn(2, 1, 1, 1)
+    assert torch.equal(with_swing(net, stream(0, "swing"))(x), net(x))
+
+
+# --- losses and learning rates ------------------------------------------------------------------
+
+
+def test_the_image_prior_by_hand():
+    """Means 1 and 0; unbiased variances 4/3 and 0: each image by itself, then their average."""
+    x = torch.tensor([[0.0, 2.0, 0.0, 2.0], [0.0, 0.0, 0.0, 0.0]]).view(2, 1, 2, 2)
+    one = 1 + ((4 / 3) ** 0.5 - 1) ** 2
+    other = 0 + (0 - 1) ** 2
+    assert image_prior(x).item() == pytest.approx((one + other) / 2, rel=1e-5)
+    assert image_prior(x.expand(2, 3, 2, 2)).item() == pytest.approx(3 * (one + other) / 2)
+
+
+def test_the_weights_of_the_losses():
+    losses = make().step()
+    doubled = make(image_weight=2.0).step()
+    assert doubled["batchnorm"].item() == losses["batchnorm"].item()
+    assert doubled["image"].item() == pytest.approx(2 * losses["image"].item())
+    assert set(make(image_weight=0.0).step()) == {"batchnorm"}
+
+
+def largest_change(before, after):
+    return max(float((after[key] - before[key]).abs().max()) for key in before)
+
+
+def test_the_first_step_is_as_long_as_the_effective_learning_rates():
+    """Adam's first step is the learning rate wherever there is a gradient: z 0.1, generator 0.01."""
+    machine = make()
+    machine_parameters = {"project.weight", "grow.2.weight", "grow.6.weight"}
+
+    def parts():
+        state = machine.state_dict()
+        chosen = {k: v.clone() for k, v in state["generator"].items() if k in machine_parameters}
+        return {"z": state["z"].clone()}, chosen
+
+    (z, weights) = parts()
+    machine.step()
+    (new_z, new_weights) = parts()
+    assert largest_change(z, new_z) == pytest.approx(0.1, rel=1e-3)
+    assert largest_change(weights, new_weights) == pytest.approx(0.01, rel=1e-3)
+
+
+def rate(machine, name):
+    return machine.state_dict()[f"optimise_{name}"]["param_groups"][0]["lr"]
+
+
+def test_the_generators_learning_rate_falls_by_5_percent_every_100_steps():
+    machine, seen = make(swing=False), {}
+    for step in range(1, 202):
+        machine.step()
+        seen[step] = rate(machine, "g")
+    assert seen[99] == 0.01
+    assert seen[100] == seen[199] == pytest.approx(0.01 * 0.95)
+    assert seen[200] == pytest.approx(0.01 * 0.95**2)
+
+
+def test_the_latents_learning_rate_falls_tenfold_after_100_steps_without_progress(monkeypatch):
+    monkeypatch.setattr(genie, "bn_loss", lambda seen, stored: seen.logits.sum() * 0 + 1)
+    machine, seen = make(swing=False, image_weight=0.0), {}
+    for step in range(1, 420):
+        machine.step()
+        seen[step] = rate(machine, "z")
+    assert seen[101] == 0.1  # the first step was progress, a hundred were not
+    assert seen[102] == pytest.approx(0.01)
+    assert min(seen.values()) == pytest.approx(1e-4)
+    assert seen[419] == pytest.approx(1e-4)
+
+
+def test_the_images_are_those_that_the_losses_were_measured_on():
+    """An independent evaluation of them must give the reported losses."""
+    machine = make(swing=False)
+    for _ in range(3):
+        losses = machine.step()
+    teacher = ready(TinyResNet())
+    stored = StoredStatistics(teacher, (3, 8, 8))
+    again = genie.bn_loss(stored.observe(teacher, machine.images()), stored)
+    assert again.item() == pytest.approx(losses["batchnorm"].item(), rel=1e-4)
+    assert image_prior(machine.images()).item() == pytest.approx(losses["image"].item(), rel=1e-4)
+
+
+def test_bfloat16_is_near_float32():
+    exact, fast = make(swing=False).step(), make(swing=False, precision="bfloat16").step()
+    for name, loss in exact.items():
+        assert fast[name].item() == pytest.approx(loss.item(), rel=0.05)
+        assert fast[name].dtype == torch.float32
