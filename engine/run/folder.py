@@ -122,12 +122,12 @@ class RunFolder:
         return status
 
     def result(self) -> dict[str, Any] | None:
-        """The finished run's numbers, or None."""
+        """The finished run's numbers, and the folder where it lies now; None before it is finished."""
         try:
             result: dict[str, Any] = json.loads((self.path / "result.json").read_text())
         except (OSError, ValueError):
             return None
-        return result
+        return {"run": self.run_id, "folder": str(self.path)} | result
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result for good."""

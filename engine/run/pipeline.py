@@ -70,7 +70,6 @@ def _result(context: Context, verdict: dict[str, Any]) -> dict[str, Any]:
             gaps = event.bn_gap
     return {
         "run": context.folder.run_id,
-        "folder": str(context.folder.path),
         "model": recipe.model,
         "synthesis": recipe.synthesis,
         "quantization": recipe.quantization,
