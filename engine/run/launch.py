@@ -108,14 +108,7 @@ def cancel(folder: RunFolder) -> None:
 def _wait_for_end(folder: RunFolder, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        _collect_children()
         if folder.status()["state"] not in ACTIVE:
             return True
         time.sleep(0.05)
     return False
-
-
-def _collect_children() -> None:
-    """Take note of ended workers that this process started, so that they do not stay as zombies."""
-    for process in list(getattr(subprocess, "_active", [])):
-        process.poll()

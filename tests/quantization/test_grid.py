@@ -1,5 +1,7 @@
 """Grids: what holds for every tensor, and the search beside a plain loop."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -82,7 +84,7 @@ def test_the_search_is_never_worse_than_half_a_step_of_the_full_range(array, bit
 def test_more_bits_are_better_for_gaussian_channels():
     weight = torch.randn(8, 256)
     errors = [error(weight, search_weight_grid(weight, b).quantize(weight)) for b in BITS]
-    for coarse, fine in zip(errors, errors[1:], strict=False):
+    for coarse, fine in itertools.pairwise(errors):
         assert (fine < coarse).all()
 
 

@@ -63,10 +63,11 @@ def test_rounding_is_hard_where_v_is_not_negative():
 
 
 def test_hardening_at_once_gives_nearest_rounding_back():
-    quantizer, weight = softened()
+    """None of these weights lies exactly between two codes, where one rounds to even, one up."""
+    quantizer, _ = softened()
     nearest = quantizer.codes.clone()
     quantizer.harden()
-    assert torch.equal(quantizer.codes, nearest)  # no weight of these lies exactly between two codes
+    assert torch.equal(quantizer.codes, nearest)
 
 
 def test_soft_rounding_reaches_both_ends():

@@ -73,7 +73,9 @@ def test_the_gap_is_0_where_statistics_agree_and_in_units_of_the_stored_variance
     stored = StoredStatistics.__new__(StoredStatistics)
     stored.moments = [Moments(torch.zeros(2), torch.tensor([1.0, 3.0]))]
     assert bn_gap(Observation(stored.moments, torch.empty(0)), stored) == [0.0]
-    seen = Observation([Moments(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 3.0]))], torch.empty(0))
+    seen = Observation(
+        [Moments(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 3.0]))], torch.empty(0)
+    )
     # ((1 + 9) / 2) / ((1 + 9) / 2): one standard deviation off in each channel
     assert bn_gap(seen, stored) == [1.0]
 
