@@ -136,7 +136,7 @@ def undecided(rounding_weight):
     for _ in range(200):
         bench.machine.step()
     soft = torch.cat([quantizer.soft_rounding().flatten() for quantizer in bench.weights()])
-    return float((1 - (2 * soft - 1).abs()).mean())
+    return float((1 - (2 * soft - 1).abs()).mean().detach())
 
 
 def test_the_penalty_makes_weights_decide():
