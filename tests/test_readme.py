@@ -1,0 +1,41 @@
+"""The front door says what is true: its Python runs, its picture and its folders are there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_five_lines_of_python_run_as_they_stand(tmp_path):
+    """As they stand, but for a smaller budget."""
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    small = 'images=8, synthesis_settings={"steps": 3}, quantization_settings={"steps": 2}, preset="quick"'
+    assert 'preset="quick"' in code
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace('preset="quick"', small)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "QUANTOSCOPE_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "RunFinished" in done.stdout
+    assert 0 <= float(done.stdout.splitlines()[-1]) <= 1
+
+
+def test_every_picture_and_room_it_names_is_there():
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).is_file(), picture
+    rooms = re.findall(r"^ {4}(?: {2})?(\w+)/ ", README, re.MULTILINE)
+    assert {"app", "engine", "assets", "tests"} <= set(rooms)
+    for room in rooms:
+        assert any((ROOT / top / room).is_dir() for top in ("", "app", "engine")), room
