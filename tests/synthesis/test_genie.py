@@ -209,6 +209,22 @@ def test_the_latents_learning_rate_falls_tenfold_after_100_steps_without_progres
     assert seen[419] == pytest.approx(1e-4)
 
 
+def test_a_resumed_method_does_not_count_its_steps_anew(monkeypatch):
+    """Saved at 60: both learning rates fall a little later, where they would have without a break."""
+    monkeypatch.setattr(genie, "bn_loss", lambda seen, stored: seen.logits.sum() * 0 + 1)
+    first, second = (make(swing=False, image_weight=0.0) for _ in range(2))
+    for _ in range(60):
+        first.step()
+    second.load_state_dict(first.state_dict())
+    seen = {}
+    for step in range(61, 104):
+        second.step()
+        seen[step] = (rate(second, "z"), rate(second, "g"))
+    assert seen[99] == (0.1, 0.01)
+    assert seen[101] == pytest.approx((0.1, 0.0095))
+    assert seen[102] == pytest.approx((0.01, 0.0095))
+
+
 def test_the_images_are_those_that_the_losses_were_measured_on():
     """An independent evaluation of them must give the reported losses."""
     machine = make(swing=False)

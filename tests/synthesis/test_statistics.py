@@ -126,18 +126,18 @@ def test_gradients_reach_the_images():
 
 
 class Backwards(nn.Module):
-    """Registered in the other order than it runs; a third BatchNorm never runs."""
+    """Registered, and named, in the other order than it runs; a third BatchNorm never runs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.late, self.unused, self.early = (nn.BatchNorm2d(2) for _ in range(3))
+        self.a_last, self.unused, self.z_first = (nn.BatchNorm2d(2) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.late(self.early(x)).mean((2, 3))
+        return self.a_last(self.z_first(x)).mean((2, 3))
 
 
 def test_layers_stand_in_order_of_execution_and_unused_ones_are_left_out():
-    assert StoredStatistics(Backwards().eval(), (2, 4, 4)).paths == ["early", "late"]
+    assert StoredStatistics(Backwards().eval(), (2, 4, 4)).paths == ["z_first", "a_last"]
 
 
 def test_a_network_without_batchnorm_has_none():
