@@ -25,7 +25,7 @@ def execute(
     recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
 ) -> Iterator[Event]:
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
-    resumed = folder.events_file.exists()
+    resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
     yield RunStarted(
         device=devices.describe(device),

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from engine.core.events import (
@@ -23,6 +23,7 @@ from engine.quantization.base import QuantizationMethod
 from engine.quantization.student import fit_block, make_student, restore_block, stored_block
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
+from engine.run.folder import write_atomically
 from engine.run.measure import measure_layers
 from engine.run.resources import memory_mb
 
@@ -54,7 +55,7 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
             yield from _one_block(context, method, student, index, cached, total)
             for path, values in measure_layers(context, student, block, x_teacher, x_student):
                 yield LayerMeasured(path=path, block=block.name, values=values)
-            save_file(stored_block(student, block), file)
+            write_atomically(file, save(stored_block(student, block)))
             context.checkpoint.clear()
         walks[1].through(block)
     seconds = time.monotonic() - start - (context.control.waited_s - waited)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folder import RunFolder, list_runs, write_atomically
 from engine.run.recipe import Recipe
 
 STAGE = "synthesis"
@@ -58,4 +58,4 @@ def take_over(source: RunFolder, folder: RunFolder) -> Iterator[Event]:
             yield event
     # The images last: they are the sign that all of it is there.
     for file in sorted(source.path.glob("images-*.safetensors")):
-        shutil.copyfile(file, folder.path / file.name)
+        write_atomically(folder.path / file.name, file.read_bytes())

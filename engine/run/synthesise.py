@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from engine.analysis.images import class_spread, confidence
@@ -99,7 +99,9 @@ def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator
         machine.latest = _observe(context, machine.images())
         yield _report(context, machine, number, before + 1, {}, {})
         yield from _snapshots(context, machine, before + 1)
-    save_file({"images": machine.images().cpu().contiguous()}, _batch_file(context, number))
+    write_atomically(
+        _batch_file(context, number), save({"images": machine.images().cpu().contiguous()})
+    )
     context.checkpoint.clear()
 
 

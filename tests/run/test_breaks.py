@@ -112,7 +112,6 @@ def test_a_disk_that_is_full_for_events_is_told_by_the_reserve(straight, tmp_pat
     assert_same(straight, folder)
 
 
-@pytest.mark.xfail(reason="images and blocks are written in place: a kill leaves them torn")
 def test_files_that_mean_finished_are_put_in_place_as_a_whole(tmp_path, monkeypatch):
     """A process killed in the midst of writing must not leave a torn file by a finished one's name."""
     placed, replace_path = set(), Path.replace

@@ -101,7 +101,6 @@ def test_without_test_images_the_verdict_says_what_it_was_measured_on(straight):
     assert any("flatters" in note.message for note in of(straight, Noted))
 
 
-@pytest.mark.xfail(reason="the worker has written an event before the run looks for one")
 def test_only_a_run_that_was_broken_off_says_it_is_resumed(straight, tmp_path):
     assert [event.resumed for event in of(straight, RunStarted)] == [False]
 
