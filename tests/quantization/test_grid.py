@@ -205,3 +205,15 @@ def test_the_range_is_that_of_all_values_even_where_few_are_scored():
     x = torch.rand(2**20)
     x[1] = -1e-3  # one negative value, between those that are scored
     assert search_activation_step(x, 4)[1:] == (-8, 7)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_range_that_is_shrunk_begins_at_the_largest_value(signed):
+    """The scale itself, not only its error: each of the 100 ratios of the right range was tried."""
+    for _ in range(10):
+        x = torch.randn(200) if signed else torch.rand(200)
+        found, low, high = search_activation_step(x, 3)
+        span = float(x.abs().max()) * (2 if signed else 1)
+        scales = [percent / 100 * span / 7 for percent in range(1, 101)]
+        best = min(scales, key=lambda scale: step_error(x.tolist(), scale, low, high))
+        assert found == pytest.approx(best, rel=1e-5)
