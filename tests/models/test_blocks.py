@@ -81,19 +81,19 @@ def test_a_layer_takes_nothing_else_along(behind, count):
     assert find_blocks(model)[0].paths == tuple(str(i) for i in range(count))
 
 
-def test_a_followers_output_that_is_read_elsewhere_stays_outside():
+def test_where_what_is_behind_a_layer_is_read_twice_all_of_it_is_one_block():
     class Tapped(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.conv, self.bn, self.act = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU()
-            self.end = nn.Conv2d(3, 3, 1)
 
         def forward(self, x: Tensor) -> Tensor:
             y = self.bn(self.conv(x))
-            return self.end(self.act(y) * y)
+            return self.act(y) * y
 
-    # The product reads both; the activation must then not swallow what is also needed before it.
-    assert all("act" not in block.paths for block in find_blocks(nn.Sequential(Tapped())))
+    blocks = find_blocks(nn.Sequential(Tapped(), nn.Conv2d(3, 2, 1)))
+    assert [block.paths for block in blocks] == [("0",), ("1",)]
+    assert not blocks[0].has_shortcut  # only the convolution reads its input
 
 
 def test_a_residual_with_identity_reads_its_input_twice():

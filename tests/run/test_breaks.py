@@ -70,6 +70,7 @@ def test_a_cancelled_run_goes_on_to_the_same_bits(straight, tmp_path, monkeypatc
     assert folder.status()["state"] == "cancelled"
     assert work(folder)["run"] == folder.run_id
     assert folder.status()["state"] == "done"
+    assert not (folder.path / "checkpoint").exists()
     assert_same(straight, folder)
 
 

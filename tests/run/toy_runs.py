@@ -12,7 +12,7 @@ from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
 from tests.contracts.nets import TinyResNet, ready
 
-IMAGES, STEPS, QUANT_STEPS, BLOCKS = 6, 5, 4, 4
+IMAGES, STEPS, QUANT_STEPS, BLOCKS = 8, 5, 4, 4
 RECIPE = Recipe(
     model="toy", synthesis="genie", quantization="genie-m", weight_bits=3, activation_bits=4,
     images=IMAGES, synthesis_settings={"steps": STEPS, "batch": 4},
