@@ -111,12 +111,11 @@ class BlockReconstruction:
         for optimiser in self._optimisers:
             optimiser.step()
         self._schedule.step()
-        if not self._settings.relative_steps:
-            return
         with torch.no_grad():
             for quantizer, old, unit in zip(self._learners, before, self._units, strict=True):
-                moved = old + (quantizer.scale - old) * unit
-                quantizer.scale.copy_(moved.clamp_min(_LEAST_RATIO * unit))
+                relative = self._settings.relative_steps
+                moved = old + (quantizer.scale - old) * unit if relative else quantizer.scale
+                quantizer.scale.copy_(torch.maximum(moved, _LEAST_RATIO * unit))
 
     def _draw(self) -> Tensor:
         """The next mini-batch: permutations of all images, one after another, whatever their number.

@@ -21,7 +21,8 @@ def make_student(
         to_quant_layer(student.get_submodule(bits.path), bits.weight_bits, own_input)
     for block in blocks:
         shared = [plan[path] for path in block.readers if plan[path].by_block]
-        if block.has_shortcut and len(block.paths) == 1:
+        image = bool(shared) and all(bits.activation_bits is None for bits in shared)
+        if block.has_shortcut and len(block.paths) == 1 and not image:
             input_bits = max((bits.activation_bits or 8 for bits in shared), default=8)
             to_quant_input(student.get_submodule(block.paths[0]), input_bits)
     return student

@@ -32,7 +32,7 @@ def judge(
     labels = context.test.labels if context.test is not None else None
     count = len(context.test) if context.test is not None else len(calibration)
     yield StageStarted(stage=STAGE, total_steps=count)
-    start = time.monotonic()
+    start, waited = time.monotonic(), context.control.waited_s
     teachers: list[Tensor] = []
     students: list[Tensor] = []
     thinned, done = Thinned(4), 0
@@ -55,7 +55,8 @@ def judge(
     verdict.values = _verdict(torch.cat(teachers), torch.cat(students), labels)
     name = context.test.name if context.test is not None else "the calibration images themselves"
     verdict.values |= {"test_images": count, "test_set": name}
-    yield StageFinished(stage=STAGE, seconds=time.monotonic() - start)
+    seconds = time.monotonic() - start - (context.control.waited_s - waited)
+    yield StageFinished(stage=STAGE, seconds=seconds)
 
 
 def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ It takes the one slot there is (so that runs queue instead of fighting for the p
 heart, and writes every event. Whatever breaks ends as an event that names the way out.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -72,7 +73,8 @@ class Pulse:
 def run(folder: RunFolder) -> int:
     """Execute the folder's recipe; 0 when it finished or was cancelled, 1 when it failed."""
     pulse = Pulse(folder)
-    folder.hold_reserve()
+    with contextlib.suppress(OSError):  # a full disk: the run itself will say so
+        folder.hold_reserve()
     pulse.start()
 
     def changed(state: str) -> None:

@@ -39,11 +39,11 @@ class Generator(nn.Module):
             Double(),
             nn.Conv2d(64, channels, 3, padding=1),
             nn.Tanh(),
-            nn.BatchNorm2d(channels, affine=False),
         )
+        self.norm = nn.BatchNorm2d(channels, affine=False)
 
     def forward(self, z: Tensor) -> Tensor:
         seed = self.project(z).view(len(z), 128, *self._seed_size)
         height, width = self._size
-        images: Tensor = self.grow(seed)[..., :height, :width]
+        images: Tensor = self.norm(self.grow(seed)[..., :height, :width])
         return images

@@ -31,7 +31,7 @@ def generated(height, width, channels=3, count=16):
     return Generator(channels, height, width)(torch.randn(count, LATENT))
 
 
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (12, 20)])
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (12, 20), (30, 30), (7, 7)])
 def test_generated_batches_have_mean_0_and_std_1_per_channel(height, width):
     made = generated(height, width)
     assert made.shape == (16, 3, height, width)
