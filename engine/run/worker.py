@@ -43,7 +43,8 @@ class Pulse:
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def start(self) -> None:
-        self.set(state="queued")
+        with contextlib.suppress(OSError):  # as in every beat
+            self.set(state="queued")
         self._thread.start()
 
     def set(self, **fields: Any) -> None:
