@@ -47,23 +47,10 @@ class Walk:
             done = self._plan.last_readers[node]
             for values in self._values:
                 if node.op != "placeholder":
-                    values[node] = self._call(node, values)
+                    values[node] = call_node(self._model, node, values)
                 for used_up in done:
                     values.pop(used_up, None)
         self._at = max(self._at, index)
-
-    def _call(self, node: torch.fx.Node, values: dict[torch.fx.Node, Any]) -> Any:
-        args = torch.fx.node.map_arg(node.args, values.__getitem__)
-        kwargs = torch.fx.node.map_arg(node.kwargs, values.__getitem__)
-        if node.op == "call_module":
-            return self._model.get_submodule(str(node.target))(*args, **kwargs)
-        if node.op == "call_function":
-            return node.target(*args, **kwargs)  # type: ignore[operator]
-        if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        if node.op == "get_attr":
-            return _attribute(self._model, str(node.target))
-        return None
 
 
 class WalkPlan:
@@ -102,6 +89,21 @@ class WalkPlan:
         for source, reader in last.items():
             done[reader].append(source)
         return done
+
+
+def call_node(model: nn.Module, node: torch.fx.Node, values: dict[torch.fx.Node, Any]) -> Any:
+    """What a node computes in this model from the values of the nodes before it; None for in- and output."""
+    args = torch.fx.node.map_arg(node.args, values.__getitem__)
+    kwargs = torch.fx.node.map_arg(node.kwargs, values.__getitem__)
+    if node.op == "call_module":
+        return model.get_submodule(str(node.target))(*args, **kwargs)
+    if node.op == "call_function":
+        return node.target(*args, **kwargs)  # type: ignore[operator]
+    if node.op == "call_method":
+        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+    if node.op == "get_attr":
+        return _attribute(model, str(node.target))
+    return None
 
 
 def _attribute(model: nn.Module, path: str) -> Any:

@@ -1,13 +1,23 @@
 """What a quantization method is: a way to choose the codes of one block after another."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, Settings
 from engine.quantization.plan import BlockLike
+
+
+class RestLike(Protocol):
+    """The teacher behind a block (engine.models.rest.Rest is one)."""
+
+    teacher: nn.Module
+
+    def __call__(self, y: Tensor, index: Tensor) -> Tensor:
+        """Logits from outputs y of the block, for the images of that index; gradients pass."""
+        ...
 
 
 class QuantizationMethod(ABC):
@@ -20,6 +30,7 @@ class QuantizationMethod(ABC):
 
     card: ClassVar[MethodCard]
     Settings: ClassVar[type[Settings]]
+    looks_ahead: ClassVar[bool] = False  # `reconstruct` takes `rest`, the teacher behind the block
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
@@ -27,6 +38,14 @@ class QuantizationMethod(ABC):
     def steps_per_block(self) -> int:
         """How many steps each block's machine will take; 0 where there is none."""
         return 0
+
+    def steps_of(self, block: BlockLike) -> int:
+        """How many steps this block's machine will take."""
+        return self.steps_per_block()
+
+    def calibration(self, images: Tensor) -> Tensor:
+        """The images that the blocks are calibrated with, from those that were made."""
+        return images
 
     @abstractmethod
     def reconstruct(

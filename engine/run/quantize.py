@@ -17,6 +17,7 @@ from engine.core.events import (
 )
 from engine.core.randomness import stream
 from engine.models.blocks import Block
+from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
@@ -34,12 +35,12 @@ CHUNK = 32  # images that walk through a network together
 def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     """Quantize every block; afterwards `load_student` has the student. Finished blocks stay finished."""
     method = _method(context)
-    total = max(len(context.blocks) * method.steps_per_block(), 1)
+    total = max(sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
     start, waited = time.monotonic(), context.control.waited_s
     student = make_student(context.teacher, context.blocks, context.plan)
     plan = WalkPlan(context.teacher, context.blocks)
-    images = context.for_device(images)
+    images = context.for_device(method.calibration(images))
     walks = Walk(context.teacher, plan, images, CHUNK), Walk(student, plan, images, CHUNK)
     (context.folder.path / "blocks").mkdir(exist_ok=True)
     for index, block in enumerate(context.blocks):
@@ -50,8 +51,14 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
             restore_block(student, block, load_file(file))
         else:
             context.control.wait()
-            yield BlockStarted(block=block.name, index=index, total_steps=method.steps_per_block())
-            cached = {"x_teacher": x_teacher, "x_student": x_student, "y_teacher": y_teacher}
+            yield BlockStarted(block=block.name, index=index, total_steps=method.steps_of(block))
+            cached: dict[str, Any] = {
+                "x_teacher": x_teacher,
+                "x_student": x_student,
+                "y_teacher": y_teacher,
+            }
+            if method.looks_ahead:
+                cached["rest"] = Rest(context.teacher, plan, block, images)
             yield from _one_block(context, method, student, index, cached, total)
             for path, values in measure_layers(context, student, block, x_teacher, x_student):
                 yield LayerMeasured(path=path, block=block.name, values=values)
@@ -84,7 +91,7 @@ def _one_block(
     method: QuantizationMethod,
     student: nn.Module,
     index: int,
-    cached: dict[str, Tensor],
+    cached: dict[str, Any],
     total: int,
 ) -> Iterator[Event]:
     block = context.blocks[index]
@@ -92,14 +99,15 @@ def _one_block(
     rng = stream(context.recipe.seed, STAGE, block.name)
     machine = method.reconstruct(student, block, rng=rng, **cached)
     if machine is not None:
-        yield from _watch(context, machine, block, index, total)
+        before = sum(method.steps_of(earlier) for earlier in context.blocks[:index])
+        yield from _watch(context, machine, block, before, total)
         method.finish(student, block)
 
 
 def _watch(
-    context: Context, machine: Any, block: Block, index: int, total: int
+    context: Context, machine: Any, block: Block, before: int, total: int
 ) -> Iterator[Stepped]:
-    thinned, before = Thinned(), index * machine.total_steps
+    thinned = Thinned()
     clock, first = time.monotonic(), None
     for step, losses in drive(
         machine, f"{STAGE}/{block.name}", context.control, context.checkpoint

@@ -10,6 +10,7 @@ from engine.core.method import Machine, Settings, describe
 from engine.core.randomness import stream
 from engine.models.blocks import Block, find_blocks
 from engine.models.resnet import BasicBlock
+from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.plan import LayerBits, plan_bits
@@ -99,9 +100,10 @@ class Quantizing:
             x_teacher, x_student = walks[0].to(block), walks[1].to(block)
             y = walks[0].through(block)
             fit_block(self.student, block, x_student)
+            rest = Rest(self.teacher, plan, block, self.images)
             machine = method.reconstruct(
                 self.student, block, x_teacher=x_teacher, x_student=x_student, y_teacher=y,
-                rng=stream(seed, block.name),
+                rng=stream(seed, block.name), **({"rest": rest} if method.looks_ahead else {}),
             )  # fmt: skip
             yield Opened(block, machine, x_student, y)
             if machine is not None:

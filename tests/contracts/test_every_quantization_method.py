@@ -108,7 +108,7 @@ def test_steps_are_as_many_as_announced(name):
     method = METHODS[name](budget(METHODS[name].Settings, steps=3))
     for opened in quantizing().machines(method):
         taken = 0 if opened.machine is None else opened.machine.total_steps
-        assert taken == method.steps_per_block()
+        assert taken == method.steps_of(opened.block)
 
 
 @learned_method
