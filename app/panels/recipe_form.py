@@ -7,9 +7,10 @@ import streamlit as st
 from app.actions import start_run
 from app.panels.knobs import knobs
 from engine.core.errors import UserError
-from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe
+from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe, refusal
 
 BITS = (2, 8)
+METHODS = ("synthesis", "quantization")
 EFFORTS = {"quick": "quick: minutes", "standard": "standard", "paper": "as in the paper"}
 
 
@@ -19,43 +20,62 @@ def recipe_form(catalog: dict[str, Any]) -> None:
     with left:
         model = _choice(catalog, "models", "model", "Network")
     with middle:
-        synthesis = _choice(catalog, "synthesis", "synthesis", "Images from")
+        synthesis = _choice(catalog, "synthesis", "synthesis", "Images from", model)
     with right:
-        quantization = _choice(catalog, "quantization", "quantization", "Quantizer")
+        quantization = _choice(catalog, "quantization", "quantization", "Quantizer", model)
     wanted = {
         "model": model["name"],
         "synthesis": synthesis["name"],
         "quantization": quantization["name"],
     } | _numbers(model)
-    for kind, method in (("synthesis", synthesis), ("quantization", quantization)):
+    for kind, method in zip(METHODS, (synthesis, quantization), strict=True):
         wanted[f"{kind}_settings"] = _method_settings(catalog, wanted, kind, method)
     if model["settings"]:
         with st.expander(f"Settings of {model['title']}"):
             base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
             wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
     wanted |= _files()
+    refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
     if st.button(
-        "Start this recipe", type="primary", icon=":material/play_arrow:", key="start-own"
+        "Start this recipe",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="start-own",
+        disabled=any(refusals),
     ):
         start_run(wanted)
 
 
-def _choice(catalog: dict[str, Any], kind: str, key: str, label: str) -> dict[str, Any]:
+def _choice(
+    catalog: dict[str, Any], kind: str, key: str, label: str, model: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A menu of the catalog's entries; what cannot work on the network stands last, and says so."""
     entries = {entry["name"]: entry for entry in catalog[kind] if entry.get("available", True)}
-    names = sorted(
-        entries, key=lambda one: entries[one].get("parameters", 0)
-    )  # the quick one first
+    refusals = {one: model and _refusal(catalog, kind, one, model) for one in entries}
+    names = sorted(  # the quick one first
+        entries, key=lambda one: (bool(refusals[one]), entries[one].get("parameters", 0))
+    )
     name = st.selectbox(
         label,
         names,
-        format_func=lambda one: str(entries[one]["title"]),
+        format_func=lambda one: (
+            entries[one]["title"] + (" (not for this network)" if refusals[one] else "")
+        ),
         key=f"form-{key}",
     )
     entry: dict[str, Any] = entries[name]
+    if refusals[name]:
+        st.warning(f"{entry['title']} cannot work here: {refusals[name]}.")
     st.caption(str(entry.get("summary", "")))
     if entry.get("url"):
         st.markdown(f"[{entry['paper']}]({entry['url']})")
     return entry
+
+
+def _refusal(catalog: dict[str, Any], kind: str, method: str, model: dict[str, Any]) -> str | None:
+    """Why the method cannot work on the network, with the folder of real images typed below."""
+    folder = st.session_state.get(f"knob-model-{model['name']}-calibration", "")
+    return refusal(catalog, kind, method, model, {"calibration": folder})
 
 
 def _numbers(model: dict[str, Any]) -> dict[str, Any]:

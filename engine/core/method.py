@@ -24,7 +24,7 @@ class MethodCard:
     summary: str  # one sentence on the idea
     paper: str
     url: str = ""
-    needs: tuple[str, ...] = ()  # of: "batchnorm", "real-images"
+    needs: tuple[str, ...] = ()  # see engine.core.needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

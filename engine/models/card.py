@@ -42,6 +42,7 @@ class ModelCard:
     build: Callable[[], nn.Module]  # the architecture alone
     weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()
+    classifier: bool = True  # its output is a score for each class
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
     reported_top1: float | None = None  # in [0, 1], as its makers report
@@ -147,6 +148,9 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "paper": card.paper,
         "parameters": sum(p.numel() for p in model.parameters()),
         "batchnorm_layers": sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
+        "classes": (len(card.classes) or _outputs(model)) if card.classifier else 0,
+        "calibration_images": card.calibration is not None,
+        "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),
         "available": not reason,
         "reason": reason,
@@ -156,3 +160,9 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
             mean=card.mean, std=card.std, resize=card.resize, low=card.image_shape[1]
         ),
     }
+
+
+def _outputs(model: nn.Module) -> int:
+    """How many numbers the last layer with weights gives, read from its weights' shape."""
+    last = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1:]
+    return int(last[0].weight.shape[0]) if last else 0

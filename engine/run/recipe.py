@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.needs import why_not
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -96,10 +97,29 @@ def make_recipe(
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
     _check_numbers(complete)
+    for kind in ("synthesis", "quantization"):
+        reason = refusal(catalog, kind, wanted[kind], model, complete["model_settings"])
+        if reason:
+            raise UserError(f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}")
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
     complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
     return Recipe(preset=preset, **complete)
+
+
+def refusal(
+    catalog: dict[str, Any],
+    kind: str,
+    method: str,
+    model: dict[str, Any],
+    model_settings: dict[str, Any],
+) -> str | None:
+    """Why this method cannot work on the catalog's network under these settings; None where it can."""
+    network = dict(model)
+    if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
+        network.pop("calibration_images", None)
+        network.pop("calibration_labels", None)
+    return why_not(find(catalog, kind, method).get("needs", ()), network)
 
 
 def _sha256(path: Path) -> str:

@@ -39,6 +39,7 @@ CATALOG = {
             "summary": "",
             "paper": "",
             "url": "",
+            "needs": ["real-images"] if name == "real" else [],
             "settings": settings,
         }
         for name, settings in (

@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.core.errors import UserError
+from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
@@ -131,6 +132,20 @@ def test_form_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) 
     at.button(key="start-own").click().run()
     assert recipes[0].weight_bits == 3
     assert recipes[0].synthesis_settings == {"steps": 11}
+
+
+def test_form_tells_why_a_method_cannot_work_and_does_not_start_it(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CATALOG["models"][0] | {"calibration_images": False}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG | {"models": [model]})
+    at = opened("start")
+    menu = at.selectbox(key="form-synthesis")
+    assert menu.options == ["Genie", "Noise", "Real (not for this network)"]
+    assert not at.button(key="start-own").disabled
+    menu.set_value("real").run()
+    assert "it needs real images" in at.warning[0].value
+    assert at.button(key="start-own").disabled
 
 
 def test_missing_member_of_the_triad_is_one_click_away(
