@@ -49,8 +49,15 @@ def knob(
 
 
 def describe(settings: type[Settings]) -> list[dict[str, Any]]:
-    """The knobs as plain data: name, type, default, label, help, range, choices, presets."""
-    return [_describe_knob(f) for f in fields(settings)]
+    """The knobs as plain data: name, type, default, label, help, range, choices, presets.
+
+    The method's own come first, behind them those that it shares with others.
+    """
+    ages = [cls.__annotations__.keys() for cls in settings.__mro__ if issubclass(cls, Settings)]
+    own_first = sorted(
+        fields(settings), key=lambda f: [f.name in names for names in ages].index(True)
+    )
+    return [_describe_knob(f) for f in own_first]
 
 
 def _describe_knob(knob_field: Any) -> dict[str, Any]:

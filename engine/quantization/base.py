@@ -1,13 +1,60 @@
 """What a quantization method is: a way to choose the codes of one block after another."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, Settings
+from engine.core.method import Machine, MethodCard, Settings, knob
 from engine.quantization.plan import BlockLike
+from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
+from engine.quantization.ranges import RULES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizerSettings(Settings):
+    """What every quantizer can be combined with: how ranges are chosen, and what is corrected after."""
+
+    weight_range: str = knob(
+        "mse",
+        label="Range of the weights",
+        help="mse: the clip ratio with the smallest error, per channel; min-max: nothing is clipped; "
+        "percentile: the rarest are clipped; kl: the histogram stays most alike, one ratio a layer",
+        choices=RULES,
+    )
+    activation_range: str = knob(
+        "mse",
+        label="Range of the activations",
+        help="the same rules, for each tensor as a whole",
+        choices=RULES,
+    )
+    percentile: float = knob(
+        99.9,
+        label="Percentile",
+        help="per cent of the values that the percentile rule keeps within the range",
+        low=50, high=100,
+    )  # fmt: skip
+    equalise: bool = knob(
+        False,
+        label="Equalise across layers",
+        help="scale channels so that the weights of neighbouring layers spread alike; the float "
+        "network computes the same (cross-layer equalisation)",
+    )
+    bias_correction: bool = knob(
+        False,
+        label="Correct the bias",
+        help="give each output channel back the mean that it has in the teacher",
+    )
+    batchnorm: str = knob(
+        "none",
+        label="Correct BatchNorm",
+        help="delta: move the statistics by what quantization shifted; replace: take those of the "
+        "images (harmful where images are not like data); momentum: a running mean of the two",
+        choices=("none", "replace", "momentum", "delta"),
+    )
 
 
 class RestLike(Protocol):
@@ -29,11 +76,23 @@ class QuantizationMethod(ABC):
     """
 
     card: ClassVar[MethodCard]
-    Settings: ClassVar[type[Settings]]
+    Settings: ClassVar[type[QuantizerSettings]]
     looks_ahead: ClassVar[bool] = False  # `reconstruct` takes `rest`, the teacher behind the block
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
+
+    def makers(self) -> Makers:
+        """How the student's quantizers are made; here uniform grids, with ranges by the chosen rules."""
+        chosen: QuantizerSettings = self.settings
+        return Makers(
+            weights=partial(
+                WeightQuantizer, rule=chosen.weight_range, percentile=chosen.percentile
+            ),
+            activations=partial(
+                ActivationQuantizer, rule=chosen.activation_range, percentile=chosen.percentile
+            ),
+        )
 
     def steps_per_block(self) -> int:
         """How many steps each block's machine will take; 0 where there is none."""

@@ -52,7 +52,7 @@ def search_weight_grid(weight: Tensor, bits: int) -> Grid:
     best_error = torch.full_like(lowest, torch.inf)
     best_scale, best_zero = torch.ones_like(lowest), torch.zeros_like(lowest)
     for ratio in CLIP_RATIOS:
-        grid = _asymmetric(ratio * lowest, ratio * highest, bits)
+        grid = asymmetric(ratio * lowest, ratio * highest, bits)
         error = (flat - grid.quantize(flat)).abs().pow(ERROR_NORM).mean(1, keepdim=True)
         better = error < best_error
         best_error = torch.where(better, error, best_error)
@@ -62,7 +62,7 @@ def search_weight_grid(weight: Tensor, bits: int) -> Grid:
     return Grid(best_scale.view(shape), best_zero.view(shape), 0, 2**bits - 1)
 
 
-def _asymmetric(lowest: Tensor, highest: Tensor, bits: int) -> Grid:
+def asymmetric(lowest: Tensor, highest: Tensor, bits: int) -> Grid:
     levels = 2**bits - 1
     scale = ((highest - lowest) / levels).clamp_min(1e-12)
     return Grid(scale, torch.round(-lowest / scale).clamp(0, levels), 0, levels)

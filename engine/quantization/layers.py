@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 
 
 class QuantLayer:
@@ -55,17 +55,19 @@ def _mixed(mixin: type, cls: type[nn.Module]) -> Any:
     return type(f"Quant{cls.__name__}", (mixin, cls), {"__module__": cls.__module__})
 
 
-def to_quant_layer(layer: nn.Module, weight_bits: int, activation_bits: int | None) -> None:
+def to_quant_layer(
+    layer: nn.Module, weight_bits: int, activation_bits: int | None, makers: Makers
+) -> None:
     """Make the layer a quantized one, in place; None bits leave its input as it comes."""
     layer.__class__ = _mixed(QuantLayer, type(layer))  # type: ignore[arg-type]
-    quantizer = WeightQuantizer(weight_bits)
-    quantizer.fit(layer._parameters["weight"])  # type: ignore[arg-type]
+    quantizer = makers.weights(weight_bits)
+    quantizer.fit(layer._parameters["weight"])
     layer.weight_quantizer = quantizer
-    own = None if activation_bits is None else ActivationQuantizer(activation_bits)
+    own = None if activation_bits is None else makers.activations(activation_bits)
     layer.register_module("input_quantizer", own)
 
 
-def to_quant_input(block: nn.Module, activation_bits: int) -> None:
+def to_quant_input(block: nn.Module, activation_bits: int, makers: Makers) -> None:
     """Make the block quantize its own input, in place."""
     block.__class__ = _mixed(QuantInput, type(block))  # type: ignore[arg-type]
-    block.input_quantizer = ActivationQuantizer(activation_bits)
+    block.input_quantizer = makers.activations(activation_bits)

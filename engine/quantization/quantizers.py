@@ -1,11 +1,14 @@
 """Quantizers: small modules that a quantized layer holds, one for its weight and one for its input."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.quantization.grid import Grid, search_activation_step, search_weight_grid
+from engine.quantization.grid import Grid
+from engine.quantization.ranges import activation_step, weight_grid
 
 GAMMA, ZETA = (
     -0.1,
@@ -26,15 +29,16 @@ class WeightQuantizer(nn.Module):
     codes: Tensor  # uint8, as stored
     fitted_scale: Tensor  # the step size before learning, to which nearest rounding refers
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, *, rule: str = "mse", percentile: float = 99.9) -> None:
         super().__init__()
         self.bits = bits
+        self.rule, self.percentile = rule, percentile
         self.rounding: nn.Parameter | None = None  # V of AdaRound; None where rounding is settled
         self._base: Tensor | None = None
 
     def fit(self, weight: Tensor) -> None:
-        """Search each channel's step size, and round to nearest."""
-        grid = search_weight_grid(weight, self.bits)
+        """Choose each channel's step size, and round to nearest."""
+        grid = weight_grid(weight, self.bits, rule=self.rule, percentile=self.percentile)
         self.scale = nn.Parameter(grid.scale, requires_grad=False)
         self.register_buffer("zero_point", grid.zero_point)
         self.register_buffer("fitted_scale", grid.scale.clone())
@@ -107,9 +111,10 @@ class ActivationQuantizer(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, *, rule: str = "mse", percentile: float = 99.9) -> None:
         super().__init__()
         self.bits = bits
+        self.rule, self.percentile = rule, percentile
         self.low, self.high = 0, 2**bits - 1
         self.fitted = False
         self.scale = nn.Parameter(torch.ones(()), requires_grad=False)
@@ -117,7 +122,9 @@ class ActivationQuantizer(nn.Module):
         self.rng: torch.Generator | None = None
 
     def fit(self, x: Tensor) -> None:
-        scale, self.low, self.high = search_activation_step(x[:FIT_IMAGES], self.bits)
+        scale, self.low, self.high = activation_step(
+            x[:FIT_IMAGES], self.bits, rule=self.rule, percentile=self.percentile
+        )
         self.scale = nn.Parameter(torch.tensor(scale, device=x.device), requires_grad=False)
         self.fitted = True
 
@@ -149,6 +156,14 @@ class ActivationQuantizer(nn.Module):
         self.scale = nn.Parameter(state["scale"], requires_grad=False)
         self.low, self.high = (int(v) for v in state["bounds"])
         self.fitted = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Makers:
+    """How a student's quantizers are made from their bits."""
+
+    weights: Callable[[int], Any] = WeightQuantizer
+    activations: Callable[[int], Any] = ActivationQuantizer
 
 
 def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:

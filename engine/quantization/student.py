@@ -8,23 +8,26 @@ from torch import Tensor, nn
 
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 
 
 def make_student(
-    teacher: nn.Module, blocks: Sequence[BlockLike], plan: Mapping[str, LayerBits]
+    teacher: nn.Module,
+    blocks: Sequence[BlockLike],
+    plan: Mapping[str, LayerBits],
+    makers: Makers = Makers(),  # noqa: B008  (frozen)
 ) -> nn.Module:
     """A quantized copy: weights at nearest codes, activations yet to be fitted by their first input."""
     student = copy.deepcopy(teacher)
     for bits in plan.values():
         own_input = None if bits.by_block else bits.activation_bits
-        to_quant_layer(student.get_submodule(bits.path), bits.weight_bits, own_input)
+        to_quant_layer(student.get_submodule(bits.path), bits.weight_bits, own_input, makers)
     for block in blocks:
         shared = [plan[path] for path in block.readers if plan[path].by_block]
         image = bool(shared) and all(bits.activation_bits is None for bits in shared)
         if block.has_shortcut and len(block.paths) == 1 and not image:
             input_bits = max((bits.activation_bits or 8 for bits in shared), default=8)
-            to_quant_input(student.get_submodule(block.paths[0]), input_bits)
+            to_quant_input(student.get_submodule(block.paths[0]), input_bits, makers)
     return student
 
 

@@ -38,7 +38,7 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     total = max(sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
     start, waited = time.monotonic(), context.control.waited_s
-    student = make_student(context.teacher, context.blocks, context.plan)
+    student = make_student(context.teacher, context.blocks, context.plan, method.makers())
     plan = WalkPlan(context.teacher, context.blocks)
     images = context.for_device(method.calibration(images))
     walks = Walk(context.teacher, plan, images, CHUNK), Walk(student, plan, images, CHUNK)
@@ -71,7 +71,8 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
 
 def load_student(context: Context) -> nn.Module:
     """The finished student, from its blocks on disk."""
-    student = make_student(context.teacher, context.blocks, context.plan)
+    makers = _method(context).makers()
+    student = make_student(context.teacher, context.blocks, context.plan, makers)
     for index, block in enumerate(context.blocks):
         restore_block(student, block, load_file(_block_file(context, index)))
     return student

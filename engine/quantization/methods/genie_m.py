@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, Settings, knob
-from engine.quantization.base import QuantizationMethod
+from engine.core.method import Machine, MethodCard, knob
+from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction import BlockReconstruction, ReconstructionSettings, settle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GenieMSettings(Settings):
+class GenieMSettings(QuantizerSettings):
     """GENIE-M's settings; the defaults are the released ones."""
 
     steps: int = knob(

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from engine.core.method import MethodCard, Settings
-from engine.quantization.base import QuantizationMethod
+from engine.core.method import MethodCard
+from engine.quantization.base import QuantizationMethod, QuantizerSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NearestSettings(Settings):
-    """Nothing to choose."""
+class NearestSettings(QuantizerSettings):
+    """Nothing to choose but what every quantizer shares."""
 
 
 class Nearest(QuantizationMethod):

@@ -1,0 +1,80 @@
+"""The rules that say where a grid ends."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.quantization.ranges import RULES, activation_step, kl_ratio, weight_grid
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(seed=st.integers(0, 2**16), bits=st.integers(2, 8), scale=st.floats(1e-3, 1e3))
+@settings(max_examples=8, deadline=None)
+def test_any_rule_makes_a_grid_of_its_bits_with_errors_of_half_a_step(rule, seed, bits, scale):
+    weight = scale * normal(3, 5, 3, 3, seed=seed)
+    grid = weight_grid(weight, bits, rule=rule, percentile=99.0)
+    codes = grid.codes(weight)
+    assert 0 <= int(codes.min()) <= int(codes.max()) < 2**bits
+    assert torch.equal(grid.zero_point, grid.zero_point.round())
+    values = grid.values(codes)
+    assert torch.equal(grid.codes(values), codes)
+    inside = (codes > 0) & (codes < 2**bits - 1)
+    error = (weight - values).abs() / grid.scale
+    assert float(error[inside].max() if inside.any() else 0) <= 0.5 + 1e-3
+
+
+def test_min_max_clips_no_weight():
+    weight = normal(4, 50)
+    grid = weight_grid(weight, 4, rule="min-max", percentile=99.0)
+    assert float(((weight - grid.quantize(weight)).abs() / grid.scale).max()) <= 1.0 + 1e-3
+    reach = grid.scale * 15
+    spread = weight.amax(1, keepdim=True) - weight.amin(1, keepdim=True)
+    assert torch.allclose(reach, spread)
+
+
+def test_min_max_takes_the_largest_activation_into_its_range():
+    x = normal(1000)
+    scale, low, high = activation_step(x, 4, rule="min-max", percentile=99.0)
+    assert (low, high) == (-8, 7)
+    assert scale * 15 == pytest.approx(2 * float(x.abs().max()))
+    scale, low, high = activation_step(x.abs(), 4, rule="min-max", percentile=99.0)
+    assert (low, high) == (0, 15)
+    assert scale * 15 == pytest.approx(float(x.abs().max()))
+
+
+def test_a_percentile_leaves_out_the_share_that_it_names():
+    x = torch.arange(1, 1001).float()
+    scale, _, high = activation_step(x, 8, rule="percentile", percentile=90.0)
+    assert scale * high == pytest.approx(900)
+    weight = torch.arange(-500, 501).float().view(1, -1)
+    grid = weight_grid(weight, 8, rule="percentile", percentile=80.0)
+    assert float(grid.scale * 255) == pytest.approx(800, rel=1e-3)
+
+
+def test_a_percentile_of_nearly_all_zeros_still_has_a_range():
+    x = torch.zeros(1000)
+    x[0] = 3.0
+    assert activation_step(x, 4, rule="percentile", percentile=99.0)[0] == pytest.approx(3 / 15)
+
+
+def test_one_far_outlier_is_clipped_by_kl_and_not_by_min_max():
+    x = torch.cat([normal(100_000).abs().clamp_max(3), torch.tensor([100.0])])
+    wide = activation_step(x, 4, rule="min-max", percentile=99.0)[0]
+    narrow = activation_step(x, 4, rule="kl", percentile=99.0)[0]
+    assert narrow * 15 < 10 < wide * 15
+
+
+def test_kl_keeps_the_whole_of_an_even_spread():
+    assert kl_ratio(torch.linspace(0.001, 1, 20_000), 15) > 0.9
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_zeros_alone_are_no_trouble(rule):
+    assert activation_step(torch.zeros(9), 4, rule=rule, percentile=99.0) == (1.0, 0, 15)
+    grid = weight_grid(torch.zeros(2, 9), 4, rule=rule, percentile=99.0)
+    assert torch.equal(grid.quantize(torch.zeros(2, 9)), torch.zeros(2, 9))
