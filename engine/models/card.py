@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from engine.core.errors import UserError
+from engine.models.checkpoint import read_checkpoint
+from engine.models.fit import fill
 from engine.models.knobs import card_knobs
 
 ASSETS = Path(__file__).parents[2] / "assets"
-MAX_CHECKPOINT_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,62 +51,14 @@ class ModelCard:
 
     def load(self, weights: Path | None = None) -> nn.Module:
         """The network with its weights, in eval mode, without gradients."""
+        return self.load_noted(weights)[0]
+
+    def load_noted(self, weights: Path | None = None) -> tuple[nn.Module, tuple[str, ...]]:
+        """As `load`, and what had to be undone to get at the weights, in words."""
         model = self.build()
         path = weights or self.weights()
-        if path is not None:
-            _fill(model, read_checkpoint(path), path, self.name)
-        return model.eval().requires_grad_(False)
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors or .pth file; nothing in the file is ever executed."""
-    if not path.is_file():
-        raise UserError(f"weights file {path} is not there; give another with --weights FILE")
-    if path.stat().st_size > MAX_CHECKPOINT_BYTES:
-        raise UserError(
-            f"weights file {path} is larger than 4 GiB; give the weights of the network alone"
-        )
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise UserError(
-            f"weights file {path} cannot be read as a checkpoint of tensors: {reason}"
-        ) from error
-    return _unwrap(state, path)
-
-
-def _unwrap(state: Any, path: Path) -> dict[str, Tensor]:
-    """The dictionary of tensors inside the usual wrappings (`state_dict`, `model`, `module.`)."""
-    for key in ("state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if (
-        not isinstance(state, dict)
-        or not all(isinstance(v, Tensor) for v in state.values())
-        or not state
-    ):
-        raise UserError(
-            f"weights file {path} holds no dictionary of tensors; save model.state_dict()"
-        )
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
-
-
-def _fill(model: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> None:
-    try:
-        missing, unexpected = model.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()[:160]
-        raise UserError(f"weights file {path} does not fit {name}: {reason}") from error
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        example = (missing or unexpected)[0]
-        raise UserError(
-            f"weights file {path} does not fit {name}: {len(missing)} tensors missing, "
-            f"{len(unexpected)} unknown, for example {example!r}; give the checkpoint of this architecture"
-        )
+        notes = () if path is None else fill(model, read_checkpoint(path), self.name)
+        return model.eval().requires_grad_(False), notes
 
 
 def bundled(name: str) -> Path:

@@ -60,11 +60,13 @@ def make_context(
 ) -> Context:
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
     card = _card(recipe)
-    teacher = card.load(Path(recipe.weights) if recipe.weights else None)
+    teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
     teacher.to(device)
     channels_last(teacher)
     blocks = find_blocks(teacher)
     test, notes = _test_images(card, recipe)
+    if recipe.weights and undone:
+        notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=Checkpoint(folder.path), device=device,
         card=card, teacher=teacher, stored=StoredStatistics(teacher, card.image_shape), blocks=blocks,
