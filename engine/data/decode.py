@@ -9,10 +9,13 @@ from PIL import Image, ImageOps
 
 MAX_PIXELS = 64_000_000  # a larger picture is a mistake or an attack; 64 million take 200 MB
 _SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
 
 
-def decode(path: Path, shape: tuple[int, int, int], resize: int) -> NDArray[np.uint8]:
+def decode(
+    path: Path, shape: tuple[int, int, int], resize: int, interpolation: str = "bicubic"
+) -> NDArray[np.uint8]:
     """The image as [channels, height, width], resized and centre-cropped as `fit` says.
 
     Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image.
@@ -20,7 +23,8 @@ def decode(path: Path, shape: tuple[int, int, int], resize: int) -> NDArray[np.u
     channels, height, width = shape
     with Image.open(path) as file:
         _check_pixels(*file.size)
-        image = fit(to_mode(ImageOps.exif_transpose(file), channels), height, width, resize)
+        upright = to_mode(ImageOps.exif_transpose(file), channels)
+        image = fit(upright, height, width, resize, interpolation)
     pixels = np.asarray(image, np.uint8)
     return pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0)
 
@@ -52,15 +56,17 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def fit(image: Image.Image, height: int, width: int, resize: int) -> Image.Image:
+def fit(
+    image: Image.Image, height: int, width: int, resize: int, interpolation: str = "bicubic"
+) -> Image.Image:
     """The centre of the image, height x width.
 
     A short side longer than `resize` is first brought to `resize`, an image smaller than the crop
-    enlarged to just cover it, both bicubic; anything between stays as it is.
+    enlarged to just cover it; anything between stays as it is.
     """
     size = _fitted_size(image.size, height, width, resize)
     if size != image.size:
-        image = image.resize(size, Image.Resampling.BICUBIC)
+        image = image.resize(size, _RESAMPLING[interpolation])
     left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     return image.crop((left, top, left + width, top + height))
 

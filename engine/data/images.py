@@ -94,6 +94,7 @@ def open_folder(
     mean: Sequence[float],
     std: Sequence[float],
     resize: int,
+    interpolation: str = "bicubic",
     name: str | None = None,
 ) -> ImageSet:
     """The images of a folder, brought to the network's shape.
@@ -112,7 +113,7 @@ def open_folder(
     ]
     if not entries:
         raise UserError(f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}")
-    read = partial(_read_files, entries, image_shape, resize)
+    read = partial(_read_files, entries, image_shape, resize, interpolation)
     labels = None
     if all(entry.label is not None for entry in entries):
         labels = torch.tensor([entry.label for entry in entries], dtype=torch.int64)
@@ -136,11 +137,16 @@ def _fault(shape: tuple[int, int, int], resize: int, path: Path) -> str | None:
 
 
 def _read_files(
-    entries: list[Entry], shape: tuple[int, int, int], resize: int, start: int, stop: int
+    entries: list[Entry],
+    shape: tuple[int, int, int],
+    resize: int,
+    interpolation: str,
+    start: int,
+    stop: int,
 ) -> NDArray[np.uint8]:
     def read(entry: Entry) -> NDArray[np.uint8]:
         try:
-            return decode(entry.path, shape, resize)
+            return decode(entry.path, shape, resize, interpolation)
         except _BROKEN as error:
             raise UserError(f"{entry.path} can no longer be read: {error}; start again") from error
 

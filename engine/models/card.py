@@ -1,18 +1,35 @@
 """A card states all that the engine must know about a network before it is built."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.models.checkpoint import read_checkpoint
 from engine.models.fit import fill
 from engine.models.knobs import card_knobs
+from engine.models.outline import count
 
 ASSETS = Path(__file__).parents[2] / "assets"
+LARGE_IMAGES = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience
+    "quick": {
+        "images": 32,
+        "synthesis.batch": 16,
+        "synthesis.steps": 60,
+        "quantization.steps": 100,
+        "quantization.batch": 8,
+    },
+    "standard": {
+        "images": 64,
+        "synthesis.batch": 16,
+        "synthesis.steps": 300,
+        "quantization.steps": 400,
+        "quantization.batch": 16,
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +55,7 @@ class ModelCard:
     mean: tuple[float, ...]  # per channel, of pixels in [0, 1]
     std: tuple[float, ...]
     resize: int  # short side before the centre crop, see engine.data.images
+    interpolation: str = "bicubic"  # of that resize, see engine.data.decode
     build: Callable[[], nn.Module]  # the architecture alone
     weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()
@@ -48,6 +66,10 @@ class ModelCard:
     presets: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
     )  # budgets that fit its size
+    adapt: Callable[[dict[str, Tensor]], dict[str, Tensor]] = (
+        dict  # a file's tensors as this network names them
+    )
+    knobs: tuple[dict[str, Any], ...] = ()  # settings that only this network has
 
     def load(self, weights: Path | None = None) -> nn.Module:
         """The network with its weights, in eval mode, without gradients."""
@@ -57,7 +79,11 @@ class ModelCard:
         """As `load`, and what had to be undone to get at the weights, in words."""
         model = self.build()
         path = weights or self.weights()
-        notes = () if path is None else fill(model, read_checkpoint(path), self.name)
+        if path is None:
+            return model.eval().requires_grad_(False), ()
+        checkpoint = read_checkpoint(path)
+        checkpoint = replace(checkpoint, tensors=self.adapt(checkpoint.tensors))
+        notes = fill(model, checkpoint, self.name)
         return model.eval().requires_grad_(False), notes
 
 
@@ -90,16 +116,16 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         reason = ""
     except UserError as error:
         reason = str(error)
-    model = card.build()
+    facts = count(card.build)
     return {
         "name": card.name,
         "title": card.title,
         "summary": card.summary,
         "dataset": card.dataset,
         "paper": card.paper,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "batchnorm_layers": sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
-        "classes": (len(card.classes) or _outputs(model)) if card.classifier else 0,
+        "parameters": facts.parameters,
+        "batchnorm_layers": facts.batchnorm_layers,
+        "classes": (len(card.classes) or facts.outputs) if card.classifier else 0,
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),
@@ -107,13 +133,8 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "reason": reason,
         "has_test_images": card.test is not None,
         "presets": {name: dict(values) for name, values in card.presets.items()},
-        "settings": card_knobs(
-            mean=card.mean, std=card.std, resize=card.resize, low=card.image_shape[1]
-        ),
+        "settings": [
+            *card_knobs(mean=card.mean, std=card.std, resize=card.resize, low=card.image_shape[1]),
+            *card.knobs,
+        ],
     }
-
-
-def _outputs(model: nn.Module) -> int:
-    """How many numbers the last layer with weights gives, read from its weights' shape."""
-    last = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1:]
-    return int(last[0].weight.shape[0]) if last else 0

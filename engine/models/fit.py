@@ -1,5 +1,6 @@
 """Bring a checkpoint's tensors to a network's names, and say what does not fit."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,9 +92,10 @@ def fill(model: nn.Module, checkpoint: Checkpoint, name: str) -> tuple[str, ...]
                 f"weights file {checkpoint.path} holds values in {old!r} that are no numbers (NaN or "
                 "infinite); give a checkpoint from before the training broke"
             )
-    model.load_state_dict(
-        {new: checkpoint.tensors[old] for new, old in fit.names.items()}, strict=False
-    )
+    filled = OrderedDict((new, checkpoint.tensors[old]) for new, old in fit.names.items())
+    # Some networks (torchvision's MNASNet) refuse a state that does not say its version.
+    filled._metadata = state._metadata  # type: ignore[attr-defined]
+    model.load_state_dict(filled, strict=False)
     return (*checkpoint.undone, *fit.notes, *_half(checkpoint))
 
 

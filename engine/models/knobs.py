@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+INTERPOLATIONS = ("bicubic", "bilinear")
 _PRESETS = ("paper", "standard", "quick")
 
 
@@ -32,12 +33,24 @@ def own_knobs() -> list[dict[str, Any]]:
         "image_shape", "list", [], "Shape of an image",
         "channels, height, width; guessed as 224 pixels square where it is not given",
     )  # fmt: skip
-    return [shape, *card_knobs(mean=[], std=[], resize=0, low=0)]
+    resample = _knob(
+        "interpolation", "str", "bicubic", "Resize by", "how larger images are resized",
+        choices=INTERPOLATIONS,
+    )  # fmt: skip
+    return [shape, *card_knobs(mean=[], std=[], resize=0, low=0), resample]
+
+
+def download_knob() -> dict[str, Any]:
+    """Whether weights may be fetched, for networks whose files lie on their makers' server."""
+    return _knob(
+        "download", "bool", False, "Download the weights",
+        "fetch the weights from their makers where they are not on this machine",
+    )  # fmt: skip
 
 
 def _knob(
     name: str, kind: str, default: Any, label: str, help_text: str,
-    low: int | None = None, high: int | None = None,
+    low: int | None = None, high: int | None = None, choices: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "name": name,
@@ -47,6 +60,6 @@ def _knob(
         "help": help_text,
         "low": low,
         "high": high,
-        "choices": [],
+        "choices": list(choices),
         "presets": dict.fromkeys(_PRESETS, default),
     }

@@ -42,7 +42,9 @@ def own_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
     return ModelCard(
         name=name, title=factory_name, summary=f"A network of your own, from {Path(file).name}.",
         paper="", licence="yours", dataset="", image_shape=shape, mean=tuple(mean), std=tuple(std),
-        resize=int(settings.get("resize") or shape[1]), build=build, weights=lambda: None,
+        resize=int(settings.get("resize") or shape[1]),
+        interpolation=settings.get("interpolation") or "bicubic",
+        build=build, weights=lambda: None,
     )  # fmt: skip
 
 

@@ -46,12 +46,13 @@ def _fingerprint() -> str:
 
 def collect() -> dict[str, Any]:
     """The catalog, made afresh: imports torch and every method and builds every network."""
-    from engine.models.card import catalog_entry, discover_cards  # torch: only in this process
+    from engine.models.card import catalog_entry  # torch: only in this process
+    from engine.models.zoo import all_cards
     from engine.quantization import discover_methods as quantizers
     from engine.synthesis import discover_methods as synthesisers
 
     return {
-        "models": [catalog_entry(card) for card in discover_cards().values()],
+        "models": [catalog_entry(card) for card in all_cards().values()],
         "synthesis": [_method_entry(cls) for cls in synthesisers().values()],
         "quantization": [_method_entry(cls) for cls in quantizers().values()],
     }

@@ -12,8 +12,8 @@ from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks
-from engine.models.card import ASSETS, LocalImages, ModelCard, discover_cards
-from engine.models.own import is_own, own_card
+from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.zoo import find_card
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
@@ -59,7 +59,7 @@ def make_context(
     recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
 ) -> Context:
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
-    card = _card(recipe)
+    card = find_card(recipe.model, recipe.model_settings)
     teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
     teacher.to(device)
     channels_last(teacher)
@@ -76,15 +76,6 @@ def make_context(
         ),
         test=test, notes=notes,
     )  # fmt: skip
-
-
-def _card(recipe: Recipe) -> ModelCard:
-    if is_own(recipe.model):
-        return own_card(recipe.model, recipe.model_settings)
-    cards = discover_cards()
-    if recipe.model not in cards:
-        raise UserError(f"network {recipe.model!r} is not known; choose one of {', '.join(cards)}")
-    return cards[recipe.model]
 
 
 def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
@@ -115,7 +106,10 @@ def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
 def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
     mean, std = _normalisation(card, recipe)
     resize = int(recipe.model_settings.get("resize") or card.resize)
-    return open_folder(folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize)
+    return open_folder(
+        folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize,
+        interpolation=card.interpolation,
+    )  # fmt: skip
 
 
 def _normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -135,7 +135,9 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     for entry in catalog[kind]:
         if entry["name"] == name:
             return dict(entry)
-    names = ", ".join(entry["name"] for entry in catalog[kind])
+    every = [entry["name"] for entry in catalog[kind]]
+    groups = dict.fromkeys(f"{name.partition('/')[0]}/NAME" for name in every if "/" in name)
+    names = ", ".join([*(name for name in every if "/" not in name), *groups])
     what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
     raise UserError(f"{what} {name!r} is not known; choose one of {names}")
 

@@ -319,3 +319,17 @@ class TestIdx:
         (tmp_path / "x.gz").write_bytes(gzip.compress(raw))
         with pytest.raises(ValueError, match=r"x\.gz"):
             read_idx(tmp_path / "x.gz")
+
+
+def test_a_card_chooses_how_images_are_resized(tmp_path):
+    """Against Pillow's own two filters on a picture that is twice too large."""
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    for name, filter_ in (("bicubic", Image.BICUBIC), ("bilinear", Image.BILINEAR)):
+        images = open_folder(
+            tmp_path, image_shape=(3, 8, 8), mean=(0,) * 3, std=(1,) * 3, resize=8,
+            interpolation=name,
+        )  # fmt: skip
+        wanted = np.asarray(Image.fromarray(pixels).resize((8, 8), filter_))
+        got = (images.first(1)[0] * 255).round().numpy().astype(np.uint8)
+        assert np.array_equal(np.moveaxis(got, 0, -1), wanted)

