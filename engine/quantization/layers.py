@@ -18,6 +18,7 @@ class QuantLayer:
 
     weight_quantizer: WeightQuantizer | None
     input_quantizer: ActivationQuantizer | None
+    bias: nn.Parameter | None
     _parameters: dict[str, Any]
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from engine.quantization.corrections import restore_corrections, stored_corrections
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
@@ -45,7 +46,7 @@ def quantizers(
 
 def stored_block(student: nn.Module, block: BlockLike) -> dict[str, Tensor]:
     """All that a finished block has learned, by name."""
-    state = {}
+    state = {k: v.detach().clone() for k, v in stored_corrections(student, block).items()}
     for name, quantizer in quantizers(student, block):
         for key, value in quantizer.stored().items():
             state[f"{name}.{key}"] = value.detach().clone().contiguous()
@@ -59,6 +60,7 @@ def restore_block(student: nn.Module, block: BlockLike, state: Mapping[str, Tens
         quantizer.restore(
             {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
         )
+    restore_corrections(student, block, state)
 
 
 @torch.no_grad()

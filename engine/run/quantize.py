@@ -21,8 +21,10 @@ from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
+from engine.quantization.corrections import BatchNormShift
 from engine.quantization.student import fit_block, make_student, restore_block, stored_block
 from engine.run.context import Context
+from engine.run.correct import announce, correct, warn, with_equal_ranges
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.measure import measure_layers
@@ -37,6 +39,9 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     method = _method(context)
     total = max(sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
+    yield from announce(context, method.settings)
+    context = with_equal_ranges(context, method.settings)
+    shifts: list[BatchNormShift] = []
     start, waited = time.monotonic(), context.control.waited_s
     student = make_student(context.teacher, context.blocks, context.plan, method.makers())
     plan = WalkPlan(context.teacher, context.blocks)
@@ -60,19 +65,22 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
             if method.looks_ahead:
                 cached["rest"] = Rest(context.teacher, plan, block, images)
             yield from _one_block(context, method, student, index, cached, total)
+            shifts += correct(context, method.settings, student, block, cached)
             for path, values in measure_layers(context, student, block, x_teacher, x_student):
                 yield LayerMeasured(path=path, block=block.name, values=values)
             write_atomically(file, save(stored_block(student, block)))
             context.checkpoint.clear()
         walks[1].through(block)
+    yield from warn(shifts, method.settings)
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
     yield StageFinished(stage=STAGE, seconds=seconds)
 
 
 def load_student(context: Context) -> nn.Module:
     """The finished student, from its blocks on disk."""
-    makers = _method(context).makers()
-    student = make_student(context.teacher, context.blocks, context.plan, makers)
+    method = _method(context)
+    context = with_equal_ranges(context, method.settings)
+    student = make_student(context.teacher, context.blocks, context.plan, method.makers())
     for index, block in enumerate(context.blocks):
         restore_block(student, block, load_file(_block_file(context, index)))
     return student

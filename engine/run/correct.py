@@ -1,0 +1,72 @@
+"""Corrections around quantizing: before it across layers, behind it block by block."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from engine.core.events import Event, Noted
+from engine.models.blocks import Block
+from engine.quantization.base import QuantizerSettings
+from engine.quantization.corrections import BatchNormShift, correct_block
+from engine.quantization.equalise import equalised
+from engine.run.context import Context
+
+
+def with_equal_ranges(context: Context, settings: QuantizerSettings) -> Context:
+    """The context with a teacher of equalised channels, where that is chosen; it computes the same."""
+    if not settings.equalise:
+        return context
+    teacher, _ = equalised(context.teacher)
+    return replace(context, teacher=teacher)
+
+
+def announce(context: Context, settings: QuantizerSettings) -> Iterator[Event]:
+    """Say where a correction that was asked for has nothing to work on."""
+    modules = list(context.teacher.modules())
+    if settings.equalise and not equalised(context.teacher)[1]:
+        yield Noted(
+            message="Nothing was equalised: no two layers of this network stand in a chain of their own "
+            "with only a BatchNorm, ReLU or pooling between them."
+        )
+    if settings.batchnorm != "none" and not any(isinstance(m, nn.BatchNorm2d) for m in modules):
+        yield Noted(
+            message="This network has no BatchNorm to correct; quantization.bias_correction does the like."
+        )
+
+
+def correct(
+    context: Context,
+    settings: QuantizerSettings,
+    student: nn.Module,
+    block: Block,
+    cached: dict[str, Any],
+) -> list[BatchNormShift]:
+    """Correct a finished block as the settings say; what was found at each BatchNorm."""
+    if not settings.bias_correction and settings.batchnorm == "none":
+        return []
+    x_teacher: Tensor = cached["x_teacher"]
+    return correct_block(
+        student,
+        context.teacher,
+        block,
+        x_teacher=x_teacher,
+        x_student=cached["x_student"],
+        bias=settings.bias_correction,
+        batchnorm=settings.batchnorm,
+    )
+
+
+def warn(shifts: Sequence[BatchNormShift], settings: QuantizerSettings) -> Iterator[Event]:
+    """Say so where images are too unlike data for their statistics to be taken over."""
+    worse = [shift for shift in shifts if shift.of_images > shift.of_bits]
+    if settings.batchnorm in ("replace", "momentum") and worse:
+        images = sum(shift.of_images for shift in worse) / len(worse)
+        bits = sum(shift.of_bits for shift in worse) / len(worse)
+        yield Noted(
+            message=f"Taking BatchNorm statistics from these images does harm in {len(worse)} of "
+            f"{len(shifts)} layers: there they are further from the stored ones ({images:.2f} standard "
+            f"deviations on average) than quantization shifts them ({bits:.2f}). "
+            "quantization.batchnorm=delta leaves the images' own bias out."
+        )

@@ -1,0 +1,49 @@
+"""Corrections as settings of a whole tiny run: kept, loaded again, and warned about."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engine.core.events import Noted
+from engine.run.context import make_context
+from engine.run.control import Control
+from engine.run.quantize import load_student
+from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path)
+
+
+def run(place, **settings):
+    settings = {"bias_correction": True, "batchnorm": "delta", **settings}
+    recipe = replace(RECIPE, quantization="nearest", quantization_settings=settings)
+    folder = begun(place, recipe)
+    result = work(folder)
+    control = Control(folder.path, lambda state: None)
+    return result, make_context(recipe, folder, control, torch.device("cpu")), folder
+
+
+def test_the_student_that_is_loaded_has_its_corrections_and_its_equal_ranges(tmp_path):
+    result, context, folder = run(tmp_path / "runs", equalise=True)
+    assert result["agreement"] is not None
+    student = load_student(context)
+    norms = {name: m for name, m in student.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
+    state = {}
+    for file in folder.path.glob("blocks/*.safetensors"):
+        state |= load_file(file)
+    for name, norm in norms.items():
+        assert torch.equal(norm.running_mean, state[f"{name}.running_mean"])
+        assert not torch.equal(norm.running_mean, context.teacher.get_submodule(name).running_mean)
+    float_weight = student.down.conv2.float_weight
+    assert not torch.equal(float_weight, context.teacher.down.conv2.weight)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("replace", True), ("delta", False)])
+def test_images_unlike_data_are_a_warning_where_their_statistics_are_taken(tmp_path, mode, warned):
+    folder = run(tmp_path / "runs", batchnorm=mode)[2]
+    notes = [event.message for event in of(folder, Noted)]
+    assert any("Taking BatchNorm statistics" in note for note in notes) is warned
