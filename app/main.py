@@ -25,6 +25,12 @@ PAGES = [
         help="Watch every layer lose its bits, and what it costs.",
     ),
     st.Page(
+        "views/compare.py",
+        title="Compare images",
+        icon=":material/compare:",
+        help="Two runs or more: films, maps and numbers side by side.",
+    ),
+    st.Page(
         "views/runs.py",
         title="Runs",
         icon=":material/list:",

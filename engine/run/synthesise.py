@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.analysis.images import class_spread, confidence
 from engine.core.events import Event, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
+from engine.run import portray
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
@@ -38,6 +39,8 @@ def synthesise(context: Context) -> Iterator[Event]:
         if not _batch_file(context, number).exists():
             yield from _one_batch(context, number, size, total)
     images = load_images(context)
+    write_atomically(context.folder.snapshot(portray.FILE), portray.portrait_file(context, images))
+    yield SnapshotSaved(stage=STAGE, step=total, name="portrait", file=portray.FILE)
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
     gaps = bn_gap(_observe(context, images), context.stored)
     values = {"bn_gap": sum(gaps) / len(gaps)} if gaps else {}

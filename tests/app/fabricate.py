@@ -31,14 +31,20 @@ class Fabricated:
     synthesis: str = "genie"
     top1: float = 0.88
     labels: bool = True
+    seed: int = 0
+    portrait: bool = False  # as runs of an older version have none
 
 
 def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
     """The whole run at once."""
     made = made or Fabricated()
-    folder = RunFolder.create(runs, Recipe(synthesis=made.synthesis, **RECIPE, **SETTINGS))
+    folder = RunFolder.create(
+        runs, Recipe(synthesis=made.synthesis, seed=made.seed, **RECIPE, **SETTINGS)
+    )
     for _ in writing(folder, made):
         pass
+    if made.portrait:
+        np.savez(folder.snapshots / "portrait.npz", **_portrait(made.seed))
     if made.state == "done":
         folder.finish(result(folder, made))
     elif made.state == "failed":
@@ -114,6 +120,25 @@ def _snapshots(
     stage = "synthesis"
     yield events.SnapshotSaved(stage=stage, step=step, name="images", file=images, values=values)
     yield events.SnapshotSaved(stage=stage, step=step, name="channels", file=channels)
+
+
+def _portrait(seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    return {
+        "features": rng.normal(size=(12, 5)).astype(np.float16),
+        "classes": np.arange(12, dtype=np.int32) % 3,
+        "class_probability": np.full(3, 1 / 3),
+        "margin": rng.uniform(size=12),
+        "pixel_cosines": rng.uniform(-1, 1, 66).astype(np.float16),
+        "feature_cosines": rng.uniform(-1, 1, 66).astype(np.float16),
+        "frequencies": np.array([0.125, 0.25, 0.375, 0.5]),
+        "power": np.array([0.4, 0.3, 0.2, 0.1]),
+        "spread": np.array([0.2, 0.4]),
+        "bn_distance": np.array([0.1, 0.3]),
+        "confidence": np.array(0.8),
+        "classes_seen": np.array(2.5),
+        "total_variation": np.array(0.7),
+    }
 
 
 def _quantization() -> Iterator[events.Event]:

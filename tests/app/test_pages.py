@@ -11,7 +11,7 @@ from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
-PAGES = ("start", "lab", "quantize", "runs")
+PAGES = ("start", "lab", "quantize", "compare", "runs")
 
 
 def opened(page: str, **params: str) -> AppTest:
@@ -32,14 +32,14 @@ def texts(at: AppTest) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_without_any_run(page: str, runs: Path) -> None:
     at = opened(page)
-    if page in ("lab", "quantize"):
+    if page in ("lab", "quantize", "compare"):
         assert "No run to look at" in texts(at)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"start": 0, "lab": 7, "quantize": 9, "runs": 0}[page]
+    count = {"start": 0, "lab": 7, "quantize": 9, "compare": 0, "runs": 0}[page]
     assert len(at.get("bidi_component")) == count
 
 
@@ -164,3 +164,28 @@ def test_run_that_broke_before_it_began_shows_why_and_no_empty_charts(runs: Path
     at = opened("lab", run=folder.run_id)
     assert at.error[0].value.startswith("Memory ran out.")
     assert not at.subheader
+
+
+def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
+    ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1)]
+    at = opened("compare", runs=",".join(ids))
+    assert "Which layers agree, and when?" in texts(at)
+    assert len(at.get("bidi_component")) == 2  # the maps, and their ratio
+    rows = at.dataframe[0].value
+    assert list(rows.index) == ["seed"]
+    assert list(rows.loc["seed"]) == ["0", "1"]
+
+
+def test_comparison_forgets_runs_that_are_gone(runs: Path, finished: str) -> None:
+    at = opened("compare", runs=f"nobody,{finished}")
+    assert at.multiselect[0].value == [finished]
+    assert "Choose two runs or more" in at.info[0].value
+
+
+def test_portraits_are_drawn_and_told_in_numbers(runs: Path) -> None:
+    made = [fabricate(runs, Fabricated(seed=seed, portrait=True)) for seed in (0, 1)]
+    at = opened("compare", runs=",".join(folder.run_id for folder in made))
+    assert len(at.get("bidi_component")) == 7
+    numbers = at.dataframe[1].value.set_index("what")
+    assert numbers.loc["Spread of per-image statistics", "A"] == pytest.approx(0.3)
+    assert numbers.loc["Power in fine detail", "B"] == pytest.approx(0.3)

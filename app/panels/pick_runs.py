@@ -1,0 +1,57 @@
+"""Choosing runs to compare; the choice lives in the address (`?runs=..,..`)."""
+
+import streamlit as st
+
+from app.places import recorded_folder, runs_folder
+from app.words import ago, bits_of, recipe_words
+from engine.run.folder import RunFolder, list_runs
+from engine.run.reuse import synthesis_key
+
+
+def pick_runs(*, most: int) -> list[RunFolder] | None:
+    """The chosen runs in the order chosen, two different image sets at first; None where there are none."""
+    folders = [folder for folder in _all_runs() if _readable(folder)]
+    if not folders:
+        return None
+    by_id = {folder.run_id: folder for folder in folders}
+    asked = [name for name in st.query_params.get("runs", "").split(",") if name in by_id]
+    chosen = st.multiselect(
+        "Runs to compare",
+        list(by_id),
+        default=(asked or _first_choice(folders))[:most],
+        max_selections=most,
+        format_func=lambda run: _words(by_id[run]),
+        key="compare-runs",
+        help="Any that have begun: their images need not be finished.",
+    )
+    if chosen:
+        st.query_params["runs"] = ",".join(chosen)
+    return [by_id[run] for run in chosen]
+
+
+def _all_runs() -> list[RunFolder]:
+    return [*list_runs(runs_folder()), *list_runs(recorded_folder())]
+
+
+def _readable(folder: RunFolder) -> bool:
+    try:
+        return bool(folder.recipe.model) and folder.events_file.exists()
+    except (OSError, TypeError, ValueError):
+        return False
+
+
+def _first_choice(folders: list[RunFolder]) -> list[str]:
+    """The newest run, and the newest of the same network whose images are others."""
+    first = folders[0]
+    key = synthesis_key(first.recipe)
+    for other in folders[1:]:
+        if other.recipe.model == first.recipe.model and synthesis_key(other.recipe) != key:
+            return [first.run_id, other.run_id]
+    return [first.run_id]
+
+
+def _words(folder: RunFolder) -> str:
+    recipe = folder.recipe
+    when = ago(folder.path.stat().st_mtime)
+    plain = recipe_words(recipe).replace(f" · {bits_of(recipe)}", "")
+    return f"{plain} · {bits_of(recipe)} · {recipe.images} images · seed {recipe.seed} · {when}"

@@ -1,0 +1,49 @@
+"""How do two sets of images differ? The same films, maps and numbers, side by side."""
+
+import streamlit as st
+
+from app.choices import title_of
+from app.panels.nothing import nothing_yet
+from app.panels.pick_runs import pick_runs
+from app.panels.side_by_side import (
+    classes_and_features,
+    distributions,
+    films,
+    gap_maps,
+    measures,
+    what_differs,
+)
+from app.text import explain
+from engine.run.compare import open_side
+
+st.title("Which images are better, and in what?")
+runs = pick_runs(most=4)
+if runs is None:
+    nothing_yet()
+    st.stop()
+if len(runs) < 2:
+    st.info(
+        "Choose two runs or more: what they share in their recipes is then told from what differs."
+    )
+    st.stop()
+
+sides = [open_side(run) for run in runs]
+networks = {side.run.recipe.model for side in sides}
+if len(networks) > 1:
+    st.warning(
+        "These runs are of different networks ("
+        + ", ".join(title_of("models", name) for name in sorted(networks))
+        + "): films and numbers stand beside each other, maps of layers and features do not."
+    )
+what_differs(sides)
+st.subheader("How did the images grow?", help=explain("images"))
+films(sides)
+st.subheader("Which layers agree, and when?", help=explain("gap"))
+gap_maps(sides)
+st.subheader("What do the numbers say?", help=explain("measures"))
+measures(sides)
+if any(side.portrait for side in sides):
+    st.subheader("What does the teacher see?", help=explain("features"))
+    classes_and_features(sides)
+    st.subheader("How alike are the images?", help=explain("alike"))
+    distributions(sides)
