@@ -177,7 +177,7 @@ def _class_names(sides: Sequence[Side]) -> list[str]:
     except (RuntimeError, OSError, KeyError):
         return []
     wanted = sides[0].run.recipe.model
-    return next((list(m.get("classes", [])) for m in models if m["name"] == wanted), [])
+    return next((list(m.get("class_names", [])) for m in models if m["name"] == wanted), [])
 
 
 def _logs(grid: Any) -> list[list[float | None]]:

@@ -129,7 +129,7 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),
-        "classes": list(card.classes),
+        "class_names": list(card.classes),
         "available": not reason,
         "reason": reason,
         "has_test_images": card.test is not None,
