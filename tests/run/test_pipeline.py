@@ -83,7 +83,8 @@ def test_every_event_is_as_the_start_announced(straight):
     assert [layer["path"] for layer in straight.result()["layers"]] == announced
     for event in of(straight, SnapshotSaved):
         assert straight.snapshot(event.file).stat().st_size > 0
-    assert {event.name for event in of(straight, SnapshotSaved)} == {"images", "channels", "target"}
+    names = {"images", "channels", "target", "portrait"}
+    assert {event.name for event in of(straight, SnapshotSaved)} == names
 
 
 def test_layers_have_the_bits_of_the_plan_and_errors_that_8_bits_make_smaller(straight):
