@@ -103,16 +103,8 @@ class _Finder:
         self.model = model
         self.graph = trace(model)
         self.nodes = [node for node in self.graph.nodes if node.op not in ("placeholder", "output")]
-        self.owners = {node: self._owners(node) for node in self.nodes}
-        self.sizes = _size_nodes(self.graph)
-
-    @staticmethod
-    def _owners(node: torch.fx.Node) -> tuple[str, ...]:
-        """The paths of the modules that the node runs in, outermost first."""
-        stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-        if node.op == "call_module" and str(node.target) not in stack:
-            stack.append(str(node.target))
-        return tuple(path for path in stack if path)
+        self.owners = {node: node_owners(node) for node in self.nodes}
+        self.sizes = size_nodes(self.graph)
 
     def inside(self, path: str) -> list[torch.fx.Node]:
         return [node for node in self.nodes if not path or path in self.owners[node]]
@@ -208,7 +200,15 @@ class _Finder:
         return tuple(paths)
 
 
-def _size_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
+def node_owners(node: torch.fx.Node) -> tuple[str, ...]:
+    """The paths of the modules that the node runs in, outermost first."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+    if node.op == "call_module" and str(node.target) not in stack:
+        stack.append(str(node.target))
+    return tuple(path for path in stack if path)
+
+
+def size_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
     """Nodes that carry shapes, not data: a reader of a shape, and all that is computed from shapes alone."""
     sizes: set[torch.fx.Node] = set()
     for node in graph.nodes:
