@@ -73,9 +73,12 @@ def _choice(
 
 
 def _refusal(catalog: dict[str, Any], kind: str, method: str, model: dict[str, Any]) -> str | None:
-    """Why the method cannot work on the network, with the folder of real images typed below."""
-    folder = st.session_state.get(f"knob-model-{model['name']}-calibration", "")
-    return refusal(catalog, kind, method, model, {"calibration": folder})
+    """Why the method cannot work on the network, with the form and the folder chosen below."""
+    chosen = {
+        name: st.session_state.get(f"knob-model-{model['name']}-{name}", "")
+        for name in ("calibration", "form")
+    }
+    return refusal(catalog, kind, method, model, chosen)
 
 
 def _numbers(model: dict[str, Any]) -> dict[str, Any]:

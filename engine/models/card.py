@@ -1,7 +1,7 @@
 """A card states all that the engine must know about a network before it is built."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.models.checkpoint import read_checkpoint
 from engine.models.fit import fill
-from engine.models.knobs import card_knobs
-from engine.models.outline import count
+from engine.models.knobs import card_knobs, form_knob
+from engine.models.outline import count, count_of
 
 ASSETS = Path(__file__).parents[2] / "assets"
 LARGE_IMAGES = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience
@@ -39,6 +39,13 @@ class LocalImages:
     images: str
     labels: str
     name: str
+
+
+Form = Callable[[nn.Module], nn.Module]
+
+
+def _as_built(model: nn.Module) -> nn.Module:
+    return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,10 @@ class ModelCard:
         dict  # a file's tensors as this network names them
     )
     knobs: tuple[dict[str, Any], ...] = ()  # settings that only this network has
+    forms: Mapping[str, Form] = field(
+        default_factory=dict
+    )  # other networks that compute the same, by name; the first is what is loaded unasked
+    form: Form = _as_built  # made of the network once its weights are in
 
     def load(self, weights: Path | None = None) -> nn.Module:
         """The network with its weights, in eval mode, without gradients."""
@@ -78,13 +89,22 @@ class ModelCard:
     def load_noted(self, weights: Path | None = None) -> tuple[nn.Module, tuple[str, ...]]:
         """As `load`, and what had to be undone to get at the weights, in words."""
         model = self.build()
+        notes: tuple[str, ...] = ()
         path = weights or self.weights()
-        if path is None:
-            return model.eval().requires_grad_(False), ()
-        checkpoint = read_checkpoint(path)
-        checkpoint = replace(checkpoint, tensors=self.adapt(checkpoint.tensors))
-        notes = fill(model, checkpoint, self.name)
-        return model.eval().requires_grad_(False), notes
+        if path is not None:
+            checkpoint = read_checkpoint(path)
+            checkpoint = replace(checkpoint, tensors=self.adapt(checkpoint.tensors))
+            notes = fill(model, checkpoint, self.name)
+        return self.form(model.eval()).requires_grad_(False), notes
+
+    def in_form(self, name: str) -> "ModelCard":
+        """The card of the same network in one of its forms; this card where `name` is empty."""
+        if not name:
+            return self
+        if name not in self.forms:
+            known = ", ".join(self.forms) or "none at all"
+            raise UserError(f"model.form of {self.name} is {name!r}; there are: {known}")
+        return replace(self, form=self.forms[name])
 
 
 def bundled(name: str) -> Path:
@@ -134,8 +154,10 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "reason": reason,
         "has_test_images": card.test is not None,
         "presets": {name: dict(values) for name, values in card.presets.items()},
+        "forms": {name: asdict(count_of(form(card.build()))) for name, form in card.forms.items()},
         "settings": [
             *card_knobs(mean=card.mean, std=card.std, resize=card.resize, low=card.image_shape[1]),
+            *([form_knob(tuple(card.forms))] if card.forms else []),
             *card.knobs,
         ],
     }

@@ -48,6 +48,15 @@ def download_knob() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def form_knob(forms: Sequence[str]) -> dict[str, Any]:
+    """Which of a network's forms is quantized, where it has several that compute the same."""
+    return _knob(
+        "form", "str", forms[0], "Form of the network",
+        "the same function, written with other layers: they lose their bits differently",
+        choices=forms,
+    )  # fmt: skip
+
+
 def _knob(
     name: str, kind: str, default: Any, label: str, help_text: str,
     low: int | None = None, high: int | None = None, choices: Sequence[str] = (),

@@ -44,7 +44,11 @@ class Count:
 @cache
 def count(build: Callable[[], nn.Module]) -> Count:
     """Counts what `build` makes; once only for equal builders."""
-    model = outline(build)
+    return count_of(outline(build))
+
+
+def count_of(model: nn.Module) -> Count:
+    """Counts a built network."""
     last = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))][-1:]
     return Count(
         parameters=sum(p.numel() for p in model.parameters()),

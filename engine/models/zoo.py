@@ -27,7 +27,7 @@ def find_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
     """The card of a bundled network, of `PREFIX/NAME` or of FILE.py:FACTORY; UserError if there is none.
 
     `settings` are the recipe's for the model: some sources need them to make a card (an own network's
-    shape), others heed what the user allows (to download weights).
+    shape), others heed what the user allows (to download weights) or chooses (a form).
     """
     if is_own(name):
         return own_card(name, settings)
@@ -41,7 +41,7 @@ def find_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
             f"network {name!r} is not known; choose one of {', '.join(cards)}, {others}, "
             "or FILE.py:FACTORY"
         )
-    return cards[name]
+    return cards[name].in_form(str(settings.get("form", "")))
 
 
 def all_cards() -> dict[str, ModelCard]:

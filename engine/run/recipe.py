@@ -115,7 +115,7 @@ def refusal(
     model_settings: dict[str, Any],
 ) -> str | None:
     """Why this method cannot work on the catalog's network under these settings; None where it can."""
-    network = dict(model)
+    network = model | model.get("forms", {}).get(model_settings.get("form"), {})
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)

@@ -1,0 +1,12 @@
+"""A small VGG without BatchNorm on Fashion-MNIST."""
+
+from engine.models.fashion import SIDE, fashion_card
+from engine.models.vgg import SmallVGG
+
+CARD = fashion_card(
+    name="vgg-fashion",
+    title="VGG, small, without BatchNorm",
+    summary="A plain chain of convolutions with bias: no BatchNorm, so no statistics to make images from.",
+    paper="Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
+    build=lambda: SmallVGG(in_channels=1, classes=10, side=SIDE),
+)
