@@ -43,16 +43,19 @@ class Context:
         """On the run's device, channels last: that is how convolutions are fastest."""
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def real_images(self, count: int) -> Tensor | None:
-        """So many real calibration images, or None where there are none."""
+    def real_images(self) -> ImageSet | None:
+        """Real images to calibrate with: the user's, else the card's, else None."""
         chosen = self.recipe.model_settings.get("calibration", "")
         if chosen:
-            return _folder(self.card, self.recipe, Path(chosen)).first(count)
-        return (
-            _bundled(self.card, self.recipe, self.card.calibration).first(count)
-            if self.card.calibration
-            else None
-        )
+            return _folder(self.card, self.recipe, Path(chosen))
+        if self.card.calibration is None:
+            return None
+        return _bundled(self.card, self.recipe, self.card.calibration)
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std per colour that the images are normalised with: the user's, else the card's."""
+        return _normalisation(self.card, self.recipe)
 
 
 def make_context(
