@@ -192,7 +192,7 @@ def settle(student: nn.Module, block: BlockLike) -> None:
     for _, quantizer in quantizers(student, block):
         if isinstance(quantizer, WeightQuantizer):
             quantizer.harden()
-        else:
+        elif isinstance(quantizer, ActivationQuantizer):
             quantizer.settle()
 
 

@@ -21,20 +21,33 @@ learned_method = pytest.mark.parametrize("name", LEARNED)
 
 @every_method
 @pytest.mark.parametrize("bits", [2, 3, 8])
-def test_weights_are_whole_codes_on_a_grid_of_their_channel(name, bits):
+def test_weights_are_whole_codes_of_the_levels_of_their_channel(name, bits):
     work = quantized(METHODS[name], weight_bits=bits)
     for path, planned in work.plan.items():
         layer = work.student.get_submodule(path)
-        stored = layer.weight_quantizer.stored()
-        codes, zero_point = stored["codes"].long(), stored["zero_point"]
-        levels = 2**planned.weight_bits
-        assert stored["codes"].dtype == torch.uint8
-        assert int(codes.max()) < levels
-        assert torch.equal(zero_point, zero_point.round())
-        assert ((zero_point >= 0) & (zero_point < levels)).all()
-        assert torch.equal(layer.weight, stored["scale"] * (codes - zero_point))
-        assert all(len(channel.unique()) <= levels for channel in layer.weight)
-        assert len(stored["scale"].flatten()) == layer.float_weight.shape[0]
+        quantizer = layer.weight_quantizer
+        codes, levels = quantizer.stored()["codes"], quantizer.levels()
+        assert codes.dtype == torch.uint8
+        assert codes.shape == layer.float_weight.shape
+        assert len(levels) == len(codes)
+        assert levels.shape[1] <= 2**planned.weight_bits
+        assert int(codes.max()) < levels.shape[1]
+        assert (levels.diff() >= 0).all()
+        values = levels.gather(1, codes.flatten(1).long()).view(codes.shape)
+        assert torch.allclose(layer.weight, values, rtol=1e-5)
+        assert all(len(channel.unique()) <= 2**planned.weight_bits for channel in layer.weight)
+        assert quantizer.side_bits() > 0
+
+
+@every_method
+def test_even_grids_have_whole_zero_points_among_their_codes(name):
+    for path in (work := quantized(METHODS[name])).plan:
+        stored = work.student.get_submodule(path).weight_quantizer.stored()
+        if "zero_point" in stored:
+            zero_point, levels = stored["zero_point"], 2 ** work.plan[path].weight_bits
+            assert torch.equal(zero_point, zero_point.round())
+            assert ((zero_point >= 0) & (zero_point < levels)).all()
+            assert len(stored["scale"].flatten()) == len(stored["codes"])
 
 
 @every_method
