@@ -65,7 +65,7 @@ class LabelEntropy(Loss):
 class Disagreement(Loss):
     """1 - Jensen-Shannon of teacher and student at a temperature: images on which the two differ.
 
-    Yin et al., DeepInversion, CVPR 2020, eq. 6-7 (adaptive DeepInversion).
+    Yin et al., DeepInversion, CVPR 2020 (adaptive DeepInversion).
     """
 
     student: nn.Module

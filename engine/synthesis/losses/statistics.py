@@ -53,6 +53,7 @@ class StatisticsLoss(Loss):
     slack: Sequence[tuple[float, float]] | None = None
     momentum: float = 0.1
     source: Literal["moments", "outputs"] = "moments"  # at BatchNorm layers, or behind named ones
+    spread_weight: float = 1.0  # of the second half of the z-score
     _average: list[Pair] = field(default_factory=list, init=False)
 
     @property
@@ -99,7 +100,7 @@ class StatisticsLoss(Loss):
     def _distance(self, seen: Pair, target: Pair, layer: int) -> Tensor:
         """Of one layer: 0-dim, or one for each row of the moments."""
         if self.metric == "z-score":
-            return self._reduce(z_score(seen, target))
+            return self._reduce(z_score(seen, target, self.spread_weight))
         first, second = seen[0] - target[0], seen[1] - target[1]
         if self.slack is not None:
             # The magnitude first, then the margin. (DSG's code for training does it the other way
@@ -135,15 +136,15 @@ class StatisticsLoss(Loss):
             self.slack = [(mean, spread) for mean, spread in state["slack"]]
 
 
-def z_score(seen: Pair, target: Pair) -> Tensor:
+def z_score(seen: Pair, target: Pair, spread_weight: float = 1.0) -> Tensor:
     """GZSQ's distance of two normal distributions per channel: |Δmean| / sqrt(σ² + σ'²).
 
-    As published it can be made small by making the images' own σ large, since that stands in the
-    denominator. Inspired by it, therefore: + |Δσ| / (σ + σ'), which forbids that way out.
+    As published (a spread weight of 0) it can be made small by making the images' own σ large, since
+    that stands in the denominator. So |Δσ| / (σ + σ') is added, which forbids this way out.
     """
     scale = ((seen[1] + TINY).square() + (target[1] + TINY).square()).sqrt()
     spread = (seen[1] - target[1]).abs() / (seen[1] + target[1] + TINY)
-    return (seen[0] - target[0]).abs() / scale + spread
+    return (seen[0] - target[0]).abs() / scale + spread_weight * spread
 
 
 def layer_emphasis(images: int, layers: int) -> Tensor:
