@@ -13,9 +13,12 @@ from typing import Any, NoReturn
 
 from engine.core.errors import UserError
 from engine.run import launch
-from engine.run.cli import attend, table
+from engine.run.cli import attend, facts_table, table
+from engine.run.cli_networks import add_commands as add_network_commands
+from engine.run.cli_networks import answer
 from engine.run.cli_recipe import add_options, recipe_of
 from engine.run.folder import RunFolder, list_runs
+from engine.run.networks import networks_folder
 
 MODEL_FIELDS = (
     "name", "title", "dataset", "parameters", "batchnorm_layers", "image_shape", "available",
@@ -75,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     add("resume", _resume, "go on with a run that ended early").add_argument("run", metavar="RUN")
     add("cancel", _cancel, "end a run; it can be resumed").add_argument("run", metavar="RUN")
     add("runs", _runs, "list the runs")
+    add_network_commands(lambda name, text: add(name, _network, text))
     bench = add("bench", _bench, "run a benchmark, or list those there are")
     bench.add_argument("name", nargs="?", metavar="NAME")
     return parser
@@ -86,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
 def _runs_folder(options: argparse.Namespace) -> Path:
     chosen = options.runs or os.environ.get("QUANTOSCOPE_RUNS")
     return Path(chosen).resolve() if chosen else Path(__file__).parents[1] / "runs"
+
+
+def _network(options: argparse.Namespace) -> int:
+    said = answer(options, networks_folder(_runs_folder(options)))
+    print(json.dumps(said) if options.json else facts_table(said))
+    return 0
 
 
 def _load_catalog(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,13 +11,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engine.models.saved import list_saved, saved_entry
 from engine.run.folder import write_atomically
+from engine.run.networks import networks_folder
 
 _ENGINE = Path(__file__).parents[1]
 
 
 def load(runs: Path) -> dict[str, Any]:
-    """{"models": [...], "synthesis": [...], "quantization": [...]}, without importing torch here."""
+    """{"models": [...], "synthesis": [...], "quantization": [...]}, without importing torch here.
+
+    The networks that the user has saved come last, read afresh each time.
+    """
+    saved = [saved_entry(one) for one in list_saved(networks_folder(runs))]
+    catalog = _load_engine(runs)
+    return catalog | {"models": [*catalog["models"], *saved]}
+
+
+def _load_engine(runs: Path) -> dict[str, Any]:
+    """What the engine itself has to choose from; the same until one of its files changes."""
     cache = runs / ".catalog.json"
     fingerprint = _fingerprint()
     try:

@@ -18,6 +18,7 @@ from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
 from engine.run.folder import RunFolder
+from engine.run.networks import check_content, networks_folder
 from engine.run.recipe import Recipe
 from engine.synthesis.statistics import StoredStatistics
 
@@ -62,7 +63,9 @@ def make_context(
     recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
 ) -> Context:
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
-    card = find_card(recipe.model, recipe.model_settings)
+    networks = networks_folder(folder.path.parent)
+    check_content(recipe, networks)
+    card = find_card(recipe.model, recipe.model_settings, networks)
     teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
     teacher.to(device)
     channels_last(teacher)
@@ -82,11 +85,12 @@ def make_context(
 
 
 def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
-    if recipe.data:
-        images = _folder(card, recipe, Path(recipe.data))
+    folder = Path(recipe.data) if recipe.data else card.images
+    if folder is not None:
+        images = _folder(card, recipe, folder)
         skipped = images.skipped
         notes = (
-            [f"{len(skipped)} files of {recipe.data} were skipped: {', '.join(skipped[:5])}"]
+            [f"{len(skipped)} files of {folder} were skipped: {', '.join(skipped[:5])}"]
             if skipped
             else []
         )

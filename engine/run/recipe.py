@@ -101,6 +101,8 @@ def make_recipe(
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
     complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
+    if model.get("content"):  # a saved network, which another may replace under the same name
+        complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
 
 
