@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from engine.analysis.images import class_spread, confidence
-from engine.core.events import Event, SnapshotSaved, StageFinished, StageStarted, Stepped
+from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
 from engine.run import portray
 from engine.run.context import Context
@@ -91,6 +91,8 @@ def _memory_file(context: Context, number: int) -> Path:
 
 def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator[Event]:
     machine = _method(context)(_request(context, number, size))
+    if number == 0:
+        yield from (Noted(message=note) for note in machine.notes)
     before = _steps_before(context, number)
     if machine.total_steps:
         yield from _watch(context, machine, number, before, total)

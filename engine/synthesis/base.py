@@ -80,6 +80,7 @@ class SynthesisMethod(ABC):
         if reason:
             raise UserError(f"synthesis {self.card.name!r} cannot work here: {reason}")
         self.request = request
+        self.notes: list[str] = []  # what the user should know: what was left out, and why
 
     @classmethod
     def planned_steps(cls, settings: Any, batch: int) -> int:  # noqa: ARG003

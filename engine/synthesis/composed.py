@@ -70,9 +70,16 @@ class ComposedMethod(SynthesisMethod):
         """The parts, from `self.request`; everything drawn by chance comes from `self.request.rng`."""
 
     def step(self) -> Losses:
-        parts = self.parts
         scene = self.look()
-        losses = {name: weight * loss(scene) for name, (weight, loss) in self._losses.items()}
+        return self.update(scene, self.weighted(scene))
+
+    def weighted(self, scene: Scene) -> Losses:
+        """The losses on what was seen, each times its weight."""
+        return {name: weight * loss(scene) for name, (weight, loss) in self._losses.items()}
+
+    def update(self, scene: Scene, losses: Losses) -> Losses:
+        """One step of the optimisers down the sum of the losses; the losses, detached."""
+        parts = self.parts
         total = torch.stack(list(losses.values())).sum()
         for optimiser in parts.optimisers.values():
             optimiser.optimizer.zero_grad()
