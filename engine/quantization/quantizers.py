@@ -169,6 +169,8 @@ class ActivationQuantizer(nn.Module):
         if not self.scale.requires_grad:
             scale = float(self.scale)
             return torch.fake_quantize_per_tensor_affine(x, scale, 0, self.low, self.high)
+        if self.keep_float >= 1:
+            return x
         mask = None
         if self.keep_float and self.rng is not None:
             mask = drop_mask(x, self.keep_float, self.rng)
