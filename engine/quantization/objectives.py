@@ -1,7 +1,8 @@
 """What a block's reconstruction minimises: distances of its output from the teacher's, near and far.
 
-Near, at the block's output: the plain square (QDrop, GENIE-M), a power of the error (BRECQ's activations),
-the square weighted by the Fisher information (BRECQ). Far, at the logits: the prediction difference (PD-Quant).
+Near, at the block's output: the plain square (QDrop, GENIE-M), a power of the error (BRECQ's
+activations), the square weighted by the Fisher information (BRECQ). Far, at the logits: the prediction
+difference (PD-Quant).
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ Distance = Callable[[Tensor, Tensor, Tensor], Tensor]  # of (output, target, ind
 _CHUNK = 32
 
 
-def squared_distance(out: Tensor, target: Tensor, index: Tensor | None = None) -> Tensor:
+def squared_distance(out: Tensor, target: Tensor, _index: Tensor | None = None) -> Tensor:
     """Σ over channels of (out − target)², averaged over everything else (BRECQ's plain form)."""
     return (out - target).square().sum(1).mean()
 
@@ -26,7 +27,7 @@ def squared_distance(out: Tensor, target: Tensor, index: Tensor | None = None) -
 def power_distance(exponent: float) -> Distance:
     """Squared distance, but with |out − target|^exponent."""
 
-    def distance(out: Tensor, target: Tensor, index: Tensor) -> Tensor:
+    def distance(out: Tensor, target: Tensor, _index: Tensor) -> Tensor:
         return (out - target).abs().pow(exponent).sum(1).mean()
 
     return distance
@@ -57,7 +58,7 @@ def fisher_gradient(
     student: nn.Module, block: BlockLike, x_student: Tensor, y_teacher: Tensor, rest: RestLike
 ) -> Tensor:
     """∂ KL(teacher ‖ network quantized up to this block) / ∂ (the block's output), image by image."""
-    gradients = []
+    gradients: list[Tensor] = []
     for index in torch.arange(len(y_teacher)).split(_CHUNK):
         with torch.no_grad():
             out = block.run(student, x_student[index])

@@ -163,6 +163,10 @@ class ActivationQuantizer(nn.Module):
         self.keep_float, self.rng = 0.0, None
         self.scale.requires_grad = False
 
+    def also_learns(self) -> list[nn.Parameter]:
+        """What a reconstruction moves beside the step size."""
+        return []
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.fitted:
             self.fit(x)
@@ -196,11 +200,20 @@ class Makers:
 
 
 def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:
-    """True where the quantized value is used; drawn where `rng` lives, then moved to x's device."""
-    mask = torch.rand(x.shape, generator=rng, device=rng.device) >= keep_float
+    """True where the quantized value is used; drawn where `rng` lives, then moved to x's device.
+
+    One draw of 64 bits serves eight elements, whose chances are therefore whole 256ths: drawing a float
+    for each took a third of a reconstruction step's time on a processor.
+    """
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=rng.device)
+    words.random_(-(2**63), 2**63 - 1, generator=rng)
+    draws = words.view(torch.uint8)[: x.numel()].to(x.device)
+    threshold = round(256 * keep_float)
+    mask = draws >= threshold if threshold < 256 else torch.zeros_like(draws, dtype=torch.bool)
     if x.dim() == 4:  # the layout of x, so that the two are read side by side
-        mask = mask.contiguous(memory_format=torch.channels_last)
-    return mask.to(x.device)
+        count, channels, height, width = x.shape
+        return mask.view(count, height, width, channels).permute(0, 3, 1, 2)
+    return mask.view(x.shape)
 
 
 class _LearnedStep(torch.autograd.Function):

@@ -38,6 +38,7 @@ class ReconstructionSettings:
     keep_float: float  # QDrop: probability that an element stays float
     mix_input: float  # probability that an element of the block's input is the student's
     rounding_rate: str = "constant"  # or "cosine": how the roundings' learning rate goes on
+    lr_also: float = 0.0  # for what an activation learns beside its step size (AQuant's borders)
     learn_codes: bool = True  # False: the codes are settled, and only activations learn (BRECQ)
 
 
@@ -89,6 +90,7 @@ class BlockReconstruction:
             [
                 {"params": [q.scale for q in self._weights], "lr": chosen.lr_weight_step},
                 {"params": [q.scale for q in self._activations], "lr": chosen.lr_activation_step},
+                {"params": self._also(), "lr": chosen.lr_also},
             ]
         )
         optimisers: list[torch.optim.Optimizer] = [steps]
@@ -100,6 +102,9 @@ class BlockReconstruction:
                 falling.append(optimisers[0])
         length = max(chosen.steps, 1)
         return optimisers, [CosineAnnealingLR(optimiser, T_max=length) for optimiser in falling]
+
+    def _also(self) -> list[nn.Parameter]:
+        return [parameter for q in self._activations for parameter in q.also_learns()]
 
     def step(self) -> Losses:
         chosen = self._settings
@@ -123,7 +128,7 @@ class BlockReconstruction:
         """The block's output as it will be: the student's input, nothing kept float."""
         for activation in self._activations:
             activation.keep_float = 0.0
-        out = self._block.run(self._student, self._x_student[index])
+        out: Tensor = self._block.run(self._student, self._x_student[index])
         for activation in self._activations:
             activation.keep_float = self._settings.keep_float
         return out
@@ -189,6 +194,7 @@ class BlockReconstruction:
             "rounding": [q.rounding.detach() for q in self._weights if q.rounding is not None],
             "weight_scales": [q.scale.detach() for q in self._weights],
             "activation_scales": [q.scale.detach() for q in self._activations],
+            "also": [parameter.detach() for parameter in self._also()],
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "schedules": [schedule.state_dict() for schedule in self._schedules],
             "rng": self._rng.get_state(),
@@ -207,6 +213,8 @@ class BlockReconstruction:
                 self._activations, state["activation_scales"], strict=True
             ):
                 activation.scale.copy_(saved)
+            for parameter, saved in zip(self._also(), state["also"], strict=True):
+                parameter.copy_(saved)
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         for schedule, saved in zip(self._schedules, state["schedules"], strict=True):

@@ -76,7 +76,8 @@ def smooth_images(count: int = 32, side: int = 8, seed: int = 1) -> Tensor:
 
 
 def budget(settings: type[Settings], **changes: object) -> Settings:
-    """The method's own quick settings, with those changes that it knows."""
+    """The method's own quick settings, with those changes that it knows; side phases are short."""
+    changes = {"activation_steps": 5, "correction_steps": 3} | changes
     quick = {knob["name"]: knob["presets"]["quick"] for knob in describe(settings)}
     return settings(**quick | {name: v for name, v in changes.items() if name in quick})
 
@@ -125,6 +126,7 @@ class Quantizing:
 
     def machines(self, method: QuantizationMethod, seed: int = 0) -> Iterator["Opened"]:
         """Each block, fitted and begun; its steps are yours, it is finished when you come back."""
+        self.student = make_student(self.teacher, self.blocks, self.plan, method.makers())
         plan = WalkPlan(self.teacher, self.blocks)
         walks = [Walk(m, plan, self.images, 4) for m in (self.teacher, self.student)]
         for block in self.blocks:
