@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from engine.core.events import LayerMeasured
-from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+from engine.core.events import LayerMeasured, SnapshotSaved, Stepped
+from tests.run.toy_runs import BLOCKS, IMAGES, RECIPE, begun, of, only_the_toy, work
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +39,17 @@ def test_uneven_levels_take_more_room_beside_their_codes(tmp_path):
         recipe = replace(RECIPE, quantization=name, quantization_settings={})
         sizes[name] = work(begun(tmp_path / "runs", recipe))["size_bytes"]["quantized"]
     assert sizes["nearest"] < sizes["lq-nets"]
+
+
+def test_a_greedy_run_leaves_the_path_of_its_error(tmp_path):
+    recipe = replace(RECIPE, quantization="gpfq", quantization_settings={"steps": 3})
+    folder = begun(tmp_path / "runs", recipe)
+    work(folder)
+    saved = [event for event in of(folder, SnapshotSaved) if event.name == "path"]
+    assert len(saved) == BLOCKS
+    with np.load(folder.snapshot(saved[1].file)) as path:
+        assert set(path) == {"layer", "column", "error", "nearest"}
+        assert len(path["error"]) == 4 * 9 + 6 * 9 + 4  # the columns of down's three layers
+    told = [event for event in of(folder, Stepped) if event.stage == "quantization"]
+    assert all(set(event.losses) == {"error"} for event in told)
+    assert "error_held_out" in told[-1].values or IMAGES < 8
