@@ -72,7 +72,7 @@ def layer_problem(
     parts = [_matrix(part, groups) for x in (wanted, seen) for part in (x[~held], x[held])]
     weight = layer.float_weight.detach()
     return LayerProblem(
-        weight=weight.view(groups, len(weight) // groups, -1),
+        weight=weight.reshape(groups, len(weight) // groups, -1),
         levels=layer.weight_quantizer.levels().view(groups, len(weight) // groups, -1),
         x_teacher=parts[0],
         held_teacher=parts[1],
