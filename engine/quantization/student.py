@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from engine.quantization.corrections import restore_corrections, stored_corrections
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
-from engine.quantization.levels import WeightCodes
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.quantizers import ActivationQuantizer, Makers
+from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 
 
 def make_student(
@@ -35,7 +34,7 @@ def make_student(
 
 def quantizers(
     student: nn.Module, block: BlockLike
-) -> Iterator[tuple[str, WeightCodes | ActivationQuantizer]]:
+) -> Iterator[tuple[str, WeightQuantizer | ActivationQuantizer]]:
     """(path, quantizer) of all that a block quantizes: weights, layer inputs, its own input."""
     for path in dict.fromkeys((*block.paths, *block.layers)):
         module = student.get_submodule(path)

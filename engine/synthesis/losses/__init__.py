@@ -1,1 +1,0 @@
-"""The terms that methods are composed of: statistics, classes, features, and the images themselves."""
