@@ -50,9 +50,8 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {error}")
     st.stop()
 preset_cards(catalog)
-form = st.expander("Your own recipe", icon=":material/tune:", key="own", on_change="rerun")
-with form:
-    recipe_form(catalog, shown=bool(form.open))
+with st.expander("Your own recipe", icon=":material/tune:"):
+    recipe_form(catalog)
 
 recent = list_runs(runs_folder())[:RECENT]
 if recent:

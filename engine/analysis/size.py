@@ -1,7 +1,8 @@
-"""How many bytes a network takes when stored, before and after quantization."""
+"""How many bytes a network takes when stored, and how many bits its products move, before and after."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 FLOAT_BYTES = 4  # float32
 ZERO_POINT_BYTES = 1  # an unsigned 8-bit code
@@ -14,6 +15,7 @@ class LayerBits:
     weights: int
     channels: int  # of output: each has a scale and a zero point of its own
     weight_bits: int
+    side_bits: int | None = None  # of its grids; None: a float32 scale and 8 bits for each channel
     other_parameters: int = 0
 
 
@@ -37,4 +39,31 @@ def stored_bytes(layers: Iterable[LayerBits]) -> SizeBytes:
 def _quantized_bytes(layer: LayerBits) -> int:
     codes = (layer.weights * layer.weight_bits + 7) // 8
     grids = layer.channels * (FLOAT_BYTES + ZERO_POINT_BYTES)
+    if layer.side_bits is not None:
+        grids = (layer.side_bits + 7) // 8
     return codes + grids + layer.other_parameters * FLOAT_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BitOperations:
+    """One layer's multiply-accumulates for one image, and the bits of their two factors."""
+
+    macs: int
+    weight_bits: int
+    activation_bits: int
+
+
+class Operations(NamedTuple):
+    """The same network in float32 and quantized; a measure of arithmetic, not of time."""
+
+    fp32: int
+    quantized: int
+
+
+def bit_operations(layers: Iterable[BitOperations]) -> Operations:
+    """Σ MACs × bits of the weight × bits of the activation (van Baalen et al. 2020), for one image."""
+    layers = list(layers)
+    return Operations(
+        fp32=sum(layer.macs for layer in layers) * (8 * FLOAT_BYTES) ** 2,
+        quantized=sum(layer.macs * layer.weight_bits * layer.activation_bits for layer in layers),
+    )

@@ -51,12 +51,11 @@ def knob(
 def describe(settings: type[Settings]) -> list[dict[str, Any]]:
     """The knobs as plain data: name, type, default, label, help, range, choices, presets.
 
-    The method's own come first, behind them those that it shares with others.
+    The method's own and its family's come first, behind them those that all methods of its kind share.
     """
-    ages = [cls.__annotations__.keys() for cls in settings.__mro__ if issubclass(cls, Settings)]
-    own_first = sorted(
-        fields(settings), key=lambda f: [f.name in names for names in ages].index(True)
-    )
+    lineage = [cls for cls in settings.__mro__ if issubclass(cls, Settings)]
+    shared = lineage[-2].__annotations__ if len(lineage) > 2 else {}
+    own_first = sorted(fields(settings), key=lambda f: f.name in shared)
     return [_describe_knob(f) for f in own_first]
 
 

@@ -6,7 +6,7 @@ other module of its class, so that all inverted residuals are treated alike, wit
 A convolution or linear layer that stands alone is a block with the BatchNorm and activation behind it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch.fx
@@ -86,6 +86,12 @@ def find_blocks(model: nn.Module) -> tuple[Block, ...]:
     blocks = tuple(finder.block(root) for root in roots)
     _check_cover(model, blocks)
     return blocks
+
+
+def layer_blocks(model: nn.Module, paths: Iterable[str]) -> tuple[Block, ...]:
+    """Each of these layers as a block of its own, with the BatchNorm and activation behind it."""
+    finder = _Finder(model)
+    return tuple(finder.block(path) for path in paths)
 
 
 def _check_cover(model: nn.Module, blocks: tuple[Block, ...]) -> None:

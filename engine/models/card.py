@@ -69,6 +69,7 @@ class ModelCard:
     classifier: bool = True  # its output is a score for each class
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
+    images: Path | None = None  # a folder of the user's to judge with, where there is no `test`
     reported_top1: float | None = None  # in [0, 1], as its makers report
     presets: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict

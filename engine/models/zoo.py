@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.models import saved
 from engine.models.card import ModelCard, discover_cards
 from engine.models.own import is_own, own_card
 from engine.models.torchvision_cards import torchvision_card, torchvision_cards
@@ -23,14 +25,18 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def find_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
+def find_card(name: str, settings: Mapping[str, Any], networks: Path | None = None) -> ModelCard:
     """The card of a bundled network, of `PREFIX/NAME` or of FILE.py:FACTORY; UserError if there is none.
+
+    `networks` is the folder of the networks that the user has saved, which are called `mine/NAME`.
 
     `settings` are the recipe's for the model: some sources need them to make a card (an own network's
     shape), others heed what the user allows (to download weights) or chooses (a form).
     """
     if is_own(name):
         return own_card(name, settings)
+    if name.startswith(saved.PREFIX) and networks is not None:
+        return saved.saved_card(name, networks)
     source = SOURCES.get(name.partition("/")[0]) if "/" in name else None
     if source is not None:
         return source.card(name, settings)

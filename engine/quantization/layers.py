@@ -10,13 +10,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
+from engine.quantization.levels import WeightCodes
+from engine.quantization.quantizers import ActivationQuantizer, Makers
 
 
 class QuantLayer:
     """Mixed into Conv2d, Linear or a subclass: its forward reads a quantized input and weight."""
 
-    weight_quantizer: WeightQuantizer | None
+    weight_quantizer: WeightCodes | None
     input_quantizer: ActivationQuantizer | None
     bias: nn.Parameter | None
     _parameters: dict[str, Any]

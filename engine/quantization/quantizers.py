@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.quantization.grid import Grid
+from engine.quantization.levels import WeightCodes
 from engine.quantization.ranges import activation_step, weight_grid
 
 GAMMA, ZETA = (
@@ -17,7 +18,7 @@ GAMMA, ZETA = (
 FIT_IMAGES = 32  # images that an activation's step size is searched on
 
 
-class WeightQuantizer(nn.Module):
+class WeightQuantizer(WeightCodes):
     """Turns a float weight into values on a per-channel grid.
 
     Nearest rounding after `fit`; after `soften` a differentiable rounding that training moves; after
@@ -26,19 +27,24 @@ class WeightQuantizer(nn.Module):
 
     scale: Tensor
     zero_point: Tensor
-    codes: Tensor  # uint8, as stored
     fitted_scale: Tensor  # the step size before learning, to which nearest rounding refers
 
     def __init__(self, bits: int, *, rule: str = "mse", percentile: float = 99.9) -> None:
         super().__init__()
         self.bits = bits
+        self.highest = 2**bits - 1  # the largest code
         self.rule, self.percentile = rule, percentile
         self.rounding: nn.Parameter | None = None  # V of AdaRound; None where rounding is settled
         self._base: Tensor | None = None
 
     def fit(self, weight: Tensor) -> None:
         """Choose each channel's step size, and round to nearest."""
-        grid = weight_grid(weight, self.bits, rule=self.rule, percentile=self.percentile)
+        self.place(
+            weight_grid(weight, self.bits, rule=self.rule, percentile=self.percentile), weight
+        )
+
+    def place(self, grid: Grid, weight: Tensor) -> None:
+        """Take this grid, and round to nearest on it."""
         self.scale = nn.Parameter(grid.scale, requires_grad=False)
         self.register_buffer("zero_point", grid.zero_point)
         self.register_buffer("fitted_scale", grid.scale.clone())
@@ -46,7 +52,20 @@ class WeightQuantizer(nn.Module):
 
     @property
     def grid(self) -> Grid:
-        return Grid(self.scale, self.zero_point, 0, 2**self.bits - 1)
+        return Grid(self.scale, self.zero_point, 0, self.highest)
+
+    def levels(self) -> Tensor:
+        codes = torch.arange(self.highest + 1, device=self.scale.device)
+        scale, zero_point = self.scale.detach().flatten(1), self.zero_point.flatten(1)
+        return scale * (codes - zero_point)
+
+    def side_bits(self) -> int:
+        """A float32 scale and an 8-bit zero point for each channel."""
+        return self.scale.numel() * (32 + 8)
+
+    def nearest(self, weight: Tensor) -> Tensor:
+        """Nearest on the grid that was fitted, whatever the step sizes have become since."""
+        return Grid(self.fitted_scale, self.zero_point, 0, self.highest).codes(weight)
 
     def soften(self, weight: Tensor) -> None:
         """Begin to learn: soft codes that start at the float weight, and a step size that may move.
@@ -70,7 +89,7 @@ class WeightQuantizer(nn.Module):
         if self.rounding is None or self._base is None:
             return
         up = (self.rounding.detach() >= 0).to(self._base.dtype)
-        codes = (self._base + up + self.zero_point).clamp(0, 2**self.bits - 1)
+        codes = (self._base + up + self.zero_point).clamp(0, self.highest)
         self.register_buffer("codes", codes.to(torch.uint8))
         self.rounding = self._base = None
         self.scale = nn.Parameter(self.scale.detach(), requires_grad=False)
@@ -79,18 +98,17 @@ class WeightQuantizer(nn.Module):
         if self.rounding is None or self._base is None:
             return self.grid.values(self.codes)
         codes = self._base + self.soft_rounding() + self.zero_point
-        return self.grid.values(codes.clamp(0, 2**self.bits - 1))
+        return self.grid.values(codes.clamp(0, self.highest))
 
     @torch.no_grad()
     def flipped(self, weight: Tensor) -> float:
         """The share of codes that differ from nearest rounding on the fitted grid, in [0, 1]."""
-        nearest = Grid(self.fitted_scale, self.zero_point, 0, 2**self.bits - 1).codes(weight)
         if self.rounding is None or self._base is None:
             now = self.codes
         else:
             up = (self.rounding >= 0).to(self._base.dtype)
-            now = (self._base + up + self.zero_point).clamp(0, 2**self.bits - 1)
-        return float((now != nearest).float().mean())
+            now = (self._base + up + self.zero_point).clamp(0, self.highest)
+        return float((now != self.nearest(weight)).float().mean())
 
     def stored(self) -> dict[str, Tensor]:
         return {"codes": self.codes, "scale": self.scale.detach(), "zero_point": self.zero_point,
@@ -128,6 +146,15 @@ class ActivationQuantizer(nn.Module):
         self.scale = nn.Parameter(torch.tensor(scale, device=x.device), requires_grad=False)
         self.fitted = True
 
+    def levels(self) -> Tensor:
+        """[1, levels] values, rising."""
+        codes = torch.arange(self.low, self.high + 1, device=self.scale.device)
+        return (self.scale.detach() * codes).view(1, -1)
+
+    def side_bits(self) -> int:
+        """Bits stored for the grid: one float32 scale."""
+        return 32
+
     def learn(self, keep_float: float, rng: torch.Generator) -> None:
         self.keep_float, self.rng = keep_float, rng
         self.scale.requires_grad_()
@@ -136,12 +163,18 @@ class ActivationQuantizer(nn.Module):
         self.keep_float, self.rng = 0.0, None
         self.scale.requires_grad = False
 
+    def also_learns(self) -> list[nn.Parameter]:
+        """What a reconstruction moves beside the step size."""
+        return []
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.fitted:
             self.fit(x)
         if not self.scale.requires_grad:
             scale = float(self.scale)
             return torch.fake_quantize_per_tensor_affine(x, scale, 0, self.low, self.high)
+        if self.keep_float >= 1:
+            return x
         mask = None
         if self.keep_float and self.rng is not None:
             mask = drop_mask(x, self.keep_float, self.rng)
@@ -167,11 +200,20 @@ class Makers:
 
 
 def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:
-    """True where the quantized value is used; drawn where `rng` lives, then moved to x's device."""
-    mask = torch.rand(x.shape, generator=rng, device=rng.device) >= keep_float
+    """True where the quantized value is used; drawn where `rng` lives, then moved to x's device.
+
+    One draw of 64 bits serves eight elements, whose chances are therefore whole 256ths: drawing a float
+    for each took a third of a reconstruction step's time on a processor.
+    """
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=rng.device)
+    words.random_(-(2**63), 2**63 - 1, generator=rng)
+    draws = words.view(torch.uint8)[: x.numel()].to(x.device)
+    threshold = round(256 * keep_float)
+    mask = draws >= threshold if threshold < 256 else torch.zeros_like(draws, dtype=torch.bool)
     if x.dim() == 4:  # the layout of x, so that the two are read side by side
-        mask = mask.contiguous(memory_format=torch.channels_last)
-    return mask.to(x.device)
+        count, channels, height, width = x.shape
+        return mask.view(count, height, width, channels).permute(0, 3, 1, 2)
+    return mask.view(x.shape)
 
 
 class _LearnedStep(torch.autograd.Function):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from engine.core.method import Losses
+from engine.quantization.objectives import Objective
 from engine.quantization.plan import BlockLike
 from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.student import quantizers
@@ -36,6 +37,9 @@ class ReconstructionSettings:
     sharpness: tuple[float, float]  # its exponent at first and in the end
     keep_float: float  # QDrop: probability that an element stays float
     mix_input: float  # probability that an element of the block's input is the student's
+    rounding_rate: str = "constant"  # or "cosine": how the roundings' learning rate goes on
+    lr_also: float = 0.0  # for what an activation learns beside its step size (AQuant's borders)
+    learn_codes: bool = True  # False: the codes are settled, and only activations learn (BRECQ)
 
 
 class BlockReconstruction:
@@ -51,14 +55,17 @@ class BlockReconstruction:
         y_teacher: Tensor,
         settings: ReconstructionSettings,
         rng: torch.Generator,
+        objective: Objective | None = None,
     ) -> None:
         self._student, self._block, self._settings, self._rng = student, block, settings, rng
+        self._objective = Objective() if objective is None else objective
         self._x_teacher, self._x_student, self._y = x_teacher, x_student, y_teacher
         self.total_steps = settings.steps
         self._steps_done = 0
         self._order = torch.empty(0, dtype=torch.long)
         found = [q for _, q in quantizers(student, block)]
-        self._weights = [q for q in found if isinstance(q, WeightQuantizer)]
+        weights = [q for q in found if isinstance(q, WeightQuantizer)]
+        self._weights = weights if settings.learn_codes else []
         self._activations = [q for q in found if isinstance(q, ActivationQuantizer)]
         self._learners: list[WeightQuantizer | ActivationQuantizer] = [
             *self._weights,
@@ -66,40 +73,65 @@ class BlockReconstruction:
         ]
         self._units = [q.scale.detach().clone() for q in self._learners]
         self._soften()
-        self._optimisers, self._schedule = self._make_optimisers()
+        self._optimisers, self._schedules = self._make_optimisers()
 
     def _soften(self) -> None:
         layers = [self._student.get_submodule(path) for path in self._block.layers]
-        for layer in layers:
+        for layer in layers if self._settings.learn_codes else []:
             layer.weight_quantizer.soften(layer.float_weight)  # type: ignore[union-attr, operator]
         for activation in self._activations:
             activation.learn(self._settings.keep_float, self._rng)
 
-    def _make_optimisers(self) -> tuple[list[torch.optim.Optimizer], CosineAnnealingLR]:
+    def _make_optimisers(
+        self,
+    ) -> tuple[list[torch.optim.Optimizer], list[CosineAnnealingLR]]:
         chosen = self._settings
-        roundings = [q.rounding for q in self._weights if q.rounding is not None]
-        rounding = torch.optim.Adam(roundings, lr=chosen.lr_rounding)
         steps = torch.optim.Adam(
             [
                 {"params": [q.scale for q in self._weights], "lr": chosen.lr_weight_step},
                 {"params": [q.scale for q in self._activations], "lr": chosen.lr_activation_step},
+                {"params": self._also(), "lr": chosen.lr_also},
             ]
         )
-        return [rounding, steps], CosineAnnealingLR(steps, T_max=max(chosen.steps, 1))
+        optimisers: list[torch.optim.Optimizer] = [steps]
+        falling: list[torch.optim.Optimizer] = [steps]
+        if self._weights:
+            roundings = [q.rounding for q in self._weights if q.rounding is not None]
+            optimisers.insert(0, torch.optim.Adam(roundings, lr=chosen.lr_rounding))
+            if chosen.rounding_rate == "cosine":
+                falling.append(optimisers[0])
+        length = max(chosen.steps, 1)
+        return optimisers, [CosineAnnealingLR(optimiser, T_max=length) for optimiser in falling]
+
+    def _also(self) -> list[nn.Parameter]:
+        return [parameter for q in self._activations for parameter in q.also_learns()]
 
     def step(self) -> Losses:
+        chosen = self._settings
         index = self._draw()
         out = self._block.run(self._student, self._input(index))
-        losses = {"reconstruction": squared_distance(out, self._y[index])}
-        if self._steps_done >= self._settings.warm_up * self._settings.steps:
-            losses["rounding"] = self._settings.rounding_weight * self._rounding_penalty()
+        losses = {"reconstruction": self._objective.distance(out, self._y[index], index)}
+        if self._objective.prediction is not None:
+            losses["prediction"] = self._objective.prediction(self._undropped(index), index)
+        if self._weights and self._steps_done >= chosen.warm_up * chosen.steps:
+            losses["rounding"] = chosen.rounding_weight * self._rounding_penalty()
         total = torch.stack(list(losses.values())).sum()
         for optimiser in self._optimisers:
             optimiser.zero_grad()
-        total.backward()
+        if total.requires_grad:  # a block may have settled codes and an input that is not quantized
+            total.backward()
         self._update()
         self._steps_done += 1
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _undropped(self, index: Tensor) -> Tensor:
+        """The block's output as it will be: the student's input, nothing kept float."""
+        for activation in self._activations:
+            activation.keep_float = 0.0
+        out: Tensor = self._block.run(self._student, self._x_student[index])
+        for activation in self._activations:
+            activation.keep_float = self._settings.keep_float
+        return out
 
     def _update(self) -> None:
         """One step of both optimisers; relative step sizes move by Adam's step times their fitted size.
@@ -110,7 +142,8 @@ class BlockReconstruction:
         before = [q.scale.detach().clone() for q in self._learners]
         for optimiser in self._optimisers:
             optimiser.step()
-        self._schedule.step()
+        for schedule in self._schedules:
+            schedule.step()
         with torch.no_grad():
             for quantizer, old, unit in zip(self._learners, before, self._units, strict=True):
                 relative = self._settings.relative_steps
@@ -161,8 +194,9 @@ class BlockReconstruction:
             "rounding": [q.rounding.detach() for q in self._weights if q.rounding is not None],
             "weight_scales": [q.scale.detach() for q in self._weights],
             "activation_scales": [q.scale.detach() for q in self._activations],
+            "also": [parameter.detach() for parameter in self._also()],
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
-            "schedule": self._schedule.state_dict(),
+            "schedules": [schedule.state_dict() for schedule in self._schedules],
             "rng": self._rng.get_state(),
             "order": self._order,
             "steps_done": self._steps_done,
@@ -179,9 +213,12 @@ class BlockReconstruction:
                 self._activations, state["activation_scales"], strict=True
             ):
                 activation.scale.copy_(saved)
+            for parameter, saved in zip(self._also(), state["also"], strict=True):
+                parameter.copy_(saved)
         for optimiser, saved in zip(self._optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self._schedule.load_state_dict(state["schedule"])
+        for schedule, saved in zip(self._schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
         self._rng.set_state(state["rng"])
         self._order = state["order"]
         self._steps_done = state["steps_done"]
@@ -192,10 +229,5 @@ def settle(student: nn.Module, block: BlockLike) -> None:
     for _, quantizer in quantizers(student, block):
         if isinstance(quantizer, WeightQuantizer):
             quantizer.harden()
-        else:
+        elif isinstance(quantizer, ActivationQuantizer):
             quantizer.settle()
-
-
-def squared_distance(out: Tensor, target: Tensor) -> Tensor:
-    """Σ over channels of (out − target)², averaged over everything else (BRECQ's plain form)."""
-    return (out - target).square().sum(1).mean()

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from engine.quantization.corrections import restore_corrections, stored_corrections
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
+from engine.quantization.levels import WeightCodes
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
+from engine.quantization.quantizers import ActivationQuantizer, Makers
 
 
 def make_student(
@@ -34,7 +35,7 @@ def make_student(
 
 def quantizers(
     student: nn.Module, block: BlockLike
-) -> Iterator[tuple[str, WeightQuantizer | ActivationQuantizer]]:
+) -> Iterator[tuple[str, WeightCodes | ActivationQuantizer]]:
     """(path, quantizer) of all that a block quantizes: weights, layer inputs, its own input."""
     for path in dict.fromkeys((*block.paths, *block.layers)):
         module = student.get_submodule(path)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from engine.core.device import channels_last
 from engine.core.randomness import stream
 from engine.models.card import ModelCard, discover_cards
 from engine.run.resources import peak_memory_mb
+from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics import StoredStatistics, bn_gap
 
@@ -46,11 +48,29 @@ def _step_times(card: ModelCard, images: int) -> dict[str, float]:
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
     times = {"teacher_s": _median_s(lambda: teacher(x).sum().backward())}
     for precision in ("float32", "bfloat16"):
-        settings = GenieSettings(precision=precision)
-        shape = (images, *card.image_shape)
-        machine = Genie(teacher, stored, settings, shape=shape, rng=stream(0, "bench"))
+        machine = _genie(card, teacher, stored, GenieSettings(precision=precision), images)
         times[f"genie_step_{precision}_s"] = _median_s(machine.step)
     return times | {"peak_memory_mb": peak_memory_mb()}
+
+
+def _genie(
+    card: ModelCard,
+    teacher: nn.Module,
+    stored: StoredStatistics,
+    settings: GenieSettings,
+    images: int,
+) -> Genie:
+    return Genie(
+        Request(
+            teacher=teacher,
+            stored=stored,
+            settings=settings,
+            shape=(images, *card.image_shape),
+            rng=stream(0, "bench"),
+            mean=card.mean,
+            std=card.std,
+        )
+    )
 
 
 def _median_s(work: Callable[[], Any]) -> float:
@@ -72,9 +92,7 @@ def _swing() -> dict[str, Any]:
     made = {}
     for swing in (True, False):
         settings = GenieSettings(steps=160, swing=swing)
-        machine = Genie(
-            teacher, stored, settings, shape=(128, *card.image_shape), rng=stream(0, "bench")
-        )
+        machine = _genie(card, teacher, stored, settings, 128)
         for _ in range(settings.steps):
             machine.step()
         made[swing] = machine.images()

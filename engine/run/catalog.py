@@ -11,18 +11,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from engine.models.saved import list_saved, saved_entry
 from engine.run.folder import write_atomically
+from engine.run.networks import networks_folder
 
 _ENGINE = Path(__file__).parents[1]
 
 
 def load(runs: Path) -> dict[str, Any]:
-    """{"models": [...], "synthesis": [...], "quantization": [...]}, without importing torch here."""
+    """{"models": [...], "synthesis": [...], "quantization": [...]}, without importing torch here.
+
+    The networks that the user has saved come last, read afresh each time.
+    """
+    saved = [saved_entry(one) for one in list_saved(networks_folder(runs))]
+    catalog = _load_engine(runs)
+    return catalog | {"models": [*catalog["models"], *saved]}
+
+
+def _load_engine(runs: Path) -> dict[str, Any]:
+    """What the engine itself has to choose from; the same until one of its files changes."""
     cache = runs / ".catalog.json"
-    now = fingerprint()
+    fingerprint = _fingerprint()
     try:
         kept: dict[str, Any] = json.loads(cache.read_text())
-        if kept["fingerprint"] == now:
+        if kept["fingerprint"] == fingerprint:
             return kept
     except (OSError, ValueError, KeyError):
         pass
@@ -30,13 +42,13 @@ def load(runs: Path) -> dict[str, Any]:
     done = subprocess.run(command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the catalog could not be collected:\n{done.stderr[-2000:]}")
-    fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": now}
+    fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": fingerprint}
     runs.mkdir(parents=True, exist_ok=True)
     write_atomically(cache, json.dumps(fresh).encode())
     return fresh
 
 
-def fingerprint() -> str:
+def _fingerprint() -> str:
     files = sorted(_ENGINE.rglob("*.py"))
     content = "".join(
         f"{f.relative_to(_ENGINE)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files

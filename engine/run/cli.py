@@ -173,6 +173,21 @@ def _share(share: float | None, band: Sequence[float] | None = None) -> str:
     return f"{share * 100:.2f} %{between}"
 
 
+def facts_table(facts: dict[str, Any], indent: str = "") -> str:
+    """Nested facts as lines of "name: value", for a person."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{name}:", facts_table(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            for one in value:
+                lines += [f"{indent}{name}:", facts_table(one, indent + "  ")]
+        else:
+            shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+            lines.append(f"{indent}{name}: {'-' if shown in (None, '', {}) else shown}")
+    return "\n".join(lines)
+
+
 def table(rows: Iterable[Sequence[object]]) -> str:
     """The rows as columns of text, each as wide as its widest cell."""
     cells = [[str(cell) for cell in row] for row in rows]

@@ -18,6 +18,7 @@ from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
 from engine.run.folder import RunFolder
+from engine.run.networks import check_content, networks_folder
 from engine.run.recipe import Recipe
 from engine.synthesis.statistics import StoredStatistics
 
@@ -43,22 +44,33 @@ class Context:
         """On the run's device, channels last: that is how convolutions are fastest."""
         return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def real_images(self, count: int) -> Tensor | None:
-        """So many real calibration images, or None where there are none."""
-        images = calibration_images(self.card, self.recipe)
-        return None if images is None else images.first(count)
+    def real_images(self) -> ImageSet | None:
+        """Real images to calibrate with: the user's, else the card's, else None."""
+        chosen = self.recipe.model_settings.get("calibration", "")
+        if chosen:
+            return _folder(self.card, self.recipe, Path(chosen))
+        if self.card.calibration is None:
+            return None
+        return _bundled(self.card, self.recipe, self.card.calibration)
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std per colour that the images are normalised with: the user's, else the card's."""
+        return _normalisation(self.card, self.recipe)
 
 
 def make_context(
     recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
 ) -> Context:
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
-    card = find_card(recipe.model, recipe.model_settings)
+    networks = networks_folder(folder.path.parent)
+    check_content(recipe, networks)
+    card = find_card(recipe.model, recipe.model_settings, networks)
     teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
     teacher.to(device)
     channels_last(teacher)
     blocks = find_blocks(teacher)
-    test, notes = test_images(card, recipe)
+    test, notes = _test_images(card, recipe)
     if recipe.weights and undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(
@@ -72,21 +84,13 @@ def make_context(
     )  # fmt: skip
 
 
-def calibration_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
-    """Real images to calibrate with: of the folder that the recipe names, else those of the card."""
-    chosen = recipe.model_settings.get("calibration", "")
-    if chosen:
-        return _folder(card, recipe, Path(chosen))
-    return _bundled(card, recipe, card.calibration) if card.calibration else None
-
-
-def test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
-    """Images to judge with, and what the user should know of them."""
-    if recipe.data:
-        images = _folder(card, recipe, Path(recipe.data))
+def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
+    folder = Path(recipe.data) if recipe.data else card.images
+    if folder is not None:
+        images = _folder(card, recipe, folder)
         skipped = images.skipped
         notes = (
-            [f"{len(skipped)} files of {recipe.data} were skipped: {', '.join(skipped[:5])}"]
+            [f"{len(skipped)} files of {folder} were skipped: {', '.join(skipped[:5])}"]
             if skipped
             else []
         )
@@ -100,14 +104,14 @@ def test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[
 
 
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
-    mean, std = normalisation(card, recipe)
+    mean, std = _normalisation(card, recipe)
     return open_idx(
         ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name
     )
 
 
 def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
-    mean, std = normalisation(card, recipe)
+    mean, std = _normalisation(card, recipe)
     resize = int(recipe.model_settings.get("resize") or card.resize)
     return open_folder(
         folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize,
@@ -115,8 +119,7 @@ def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
     )  # fmt: skip
 
 
-def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Pixel mean and std a colour: the recipe's, else the card's."""
+def _normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
     chosen = [
         tuple(recipe.model_settings.get(name) or getattr(card, name)) for name in ("mean", "std")
     ]

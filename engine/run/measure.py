@@ -1,16 +1,19 @@
 """How wrong each layer has become, measured the moment its block is done."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engine.analysis.codes import closeness, level_use
 from engine.analysis.errors import sqnr_db
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.blocks import Block
 from engine.run.context import Context
 
 IMAGES = 32  # measured on so many: SQNR is a ratio of sums over millions of values
+_MAX_VALUES = 2**18  # of an input, for how its levels are used
 
 
 @torch.no_grad()
@@ -19,8 +22,11 @@ def measure_layers(
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """(path, values) of each layer in the block.
 
-    `sqnr_local_db`: this layer alone quantized, on the teacher's input. `sqnr_accumulated_db`: everything
-    before it quantized too. `flipped`: share of codes that differ from nearest rounding.
+    Of its output, in dB: `sqnr_local_db` with this layer alone quantized, on the teacher's input;
+    `sqnr_weights_db` and `sqnr_activations_db` with its weights alone, its input alone;
+    `sqnr_accumulated_db` with everything before it quantized too. `flipped`: the share of codes that
+    differ from nearest rounding. `weight_...` and `input_...`: how its levels are used, see
+    engine.analysis.codes.
     """
     x_teacher, x_student = x_teacher[:IMAGES], x_student[:IMAGES]
     inputs: dict[str, Tensor] = {}
@@ -35,17 +41,56 @@ def measure_layers(
         block.run(student, x_student)
     for path in block.layers:
         bits = context.plan[path]
-        x = inputs[path]
-        if bits.by_block:
-            x = student.get_submodule(block.paths[0]).input_quantizer(x)  # type: ignore[operator]
-        layer = student.get_submodule(path)
-        local = layer(x)
+        layer: Any = student.get_submodule(path)
+        by_block = student.get_submodule(block.paths[0]) if bits.by_block else layer
+        reader: Any = getattr(by_block, "input_quantizer", None)
         values = {
-            "sqnr_local_db": sqnr_db(wanted[path], local),
+            **_output_errors(context.teacher.get_submodule(path), layer, reader, inputs[path]),
             "sqnr_accumulated_db": sqnr_db(wanted[path], got[path]),
-            "flipped": layer.weight_quantizer.flipped(layer.float_weight),  # type: ignore[union-attr, operator]
+            "flipped": layer.weight_quantizer.flipped(layer.float_weight),
             "weight_bits": float(bits.weight_bits),
+            **_weight_use(layer),
         }
         if bits.activation_bits is not None:
             values["activation_bits"] = float(bits.activation_bits)
+        if reader is not None:
+            values |= _input_use(reader, inputs[path])
         yield path, values
+
+
+def _output_errors(teacher: nn.Module, layer: Any, reader: Any, x: Tensor) -> dict[str, float]:
+    wanted = teacher(x)
+    coarse = x if reader is None else reader(x)
+    # A bias that a correction has changed makes up for the block before, not for this layer.
+    bias = 0 if layer.bias is None else layer.bias - (0 if teacher.bias is None else teacher.bias)
+    if isinstance(bias, Tensor):
+        bias = bias.view(-1, 1, 1) if isinstance(layer, nn.Conv2d) else bias
+    own = layer.input_quantizer
+    layer.input_quantizer = None
+    try:
+        weights, both = layer(x) - bias, layer(coarse) - bias
+    finally:
+        layer.input_quantizer = own
+    return {
+        "sqnr_local_db": sqnr_db(wanted, both),
+        "sqnr_weights_db": sqnr_db(wanted, weights),
+        "sqnr_activations_db": sqnr_db(wanted, teacher(coarse)),
+    }
+
+
+def _weight_use(layer: Any) -> dict[str, float]:
+    quantizer, weight = layer.weight_quantizer, layer.float_weight.detach().flatten(1)
+    levels = quantizer.levels()
+    use = level_use(quantizer.codes.flatten(1), levels)
+    near = closeness(weight, levels, layer.weight.flatten(1))
+    return {f"weight_{name}": value for name, value in (use._asdict() | near._asdict()).items()}
+
+
+def _input_use(reader: Any, x: Tensor) -> dict[str, float]:
+    flat = x.flatten()[:: max(1, x.numel() // _MAX_VALUES)].view(1, -1)
+    levels = reader.levels()
+    quantized = reader(flat)
+    middles = (levels[0, 1:] + levels[0, :-1]) / 2
+    use = level_use(torch.bucketize(quantized, middles), levels)
+    near = closeness(flat, levels, quantized)
+    return {f"input_{name}": value for name, value in (use._asdict() | near._asdict()).items()}

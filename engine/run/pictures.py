@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.synthesis.statistics import Moments, Observation, StoredStatistics
+from engine.synthesis.moments import Moments
+from engine.synthesis.statistics import Observation, StoredStatistics
 
 MOST_SHOWN = 32
 COLUMNS = 8

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import nn
 
-from engine.analysis.size import LayerBits as StoredLayer
-from engine.analysis.size import stored_bytes
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
 from engine.run.context import Context, layer_facts, make_context
@@ -18,6 +17,7 @@ from engine.run.quantize import load_student, quantize
 from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
 from engine.run.reuse import find_images, take_over
+from engine.run.sizes import sizes
 from engine.run.synthesise import load_images, synthesise
 
 
@@ -42,11 +42,12 @@ def execute(
     images = load_images(context)
     yield from quantize(context, images)
     verdict = Verdict({})
-    yield from judge(context, load_student(context), images, verdict)
-    folder.finish(_result(context, verdict.values))
+    student = load_student(context)
+    yield from judge(context, student, images, verdict)
+    folder.finish(_result(context, student, verdict.values))
 
 
-def _result(context: Context, verdict: dict[str, Any]) -> dict[str, Any]:
+def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> dict[str, Any]:
     """What the command line prints; layers and seconds are read back from the run's own events."""
     recipe = context.recipe
     layers: dict[str, dict[str, Any]] = {}
@@ -82,31 +83,8 @@ def _result(context: Context, verdict: dict[str, Any]) -> dict[str, Any]:
         **verdict,
         "bn_gap": {"first": sum(gaps) / len(gaps) if gaps else None, "last": last_gap},
         "layers": [layers[path] for path in context.plan],
-        "size_bytes": _sizes(context),
+        **sizes(context, student),
         "seconds": seconds,
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "device": devices.describe(context.device),
     }
-
-
-def _sizes(context: Context) -> dict[str, int]:
-    """Bytes of the weights as float32, and as packed codes with scales, zero points and what stays float."""
-    parameters = sum(p.numel() for p in context.teacher.parameters())
-    parameters += sum(b.numel() for b in context.teacher.buffers() if b.is_floating_point())
-    shapes = {
-        bits.path: context.teacher.get_submodule(bits.path)._parameters["weight"]
-        for bits in context.plan.values()
-    }
-    weights = {path: int(weight.numel()) for path, weight in shapes.items() if weight is not None}
-    other = parameters - sum(weights.values())
-    layers = [
-        StoredLayer(
-            weights=weights[path],
-            channels=int(shapes[path].shape[0]),  # type: ignore[union-attr]
-            weight_bits=context.plan[path].weight_bits,
-            other_parameters=other if k == 0 else 0,  # BatchNorm and biases, counted once
-        )
-        for k, path in enumerate(weights)
-    ]
-    sizes = stored_bytes(layers)
-    return {"fp32": sizes.fp32, "quantized": sizes.quantized}

@@ -1,9 +1,11 @@
 """The second stage: block after block loses its bits, and every layer's error is measured."""
 
+import io
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from engine.core.events import (
     BlockStarted,
     Event,
     LayerMeasured,
+    SnapshotSaved,
     StageFinished,
     StageStarted,
     Stepped,
@@ -110,7 +113,19 @@ def _one_block(
     if machine is not None:
         before = sum(method.steps_of(earlier) for earlier in context.blocks[:index])
         yield from _watch(context, machine, block, before, total)
+        if hasattr(machine, "path"):
+            yield _save_path(context, machine, index, before + machine.total_steps)
         method.finish(student, block)
+
+
+def _save_path(context: Context, machine: Any, index: int, step: int) -> SnapshotSaved:
+    """The error column by column, for a machine that keeps it."""
+    name = f"path-{index:03d}.npz"
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{key: part.numpy() for key, part in machine.path().items()})
+    write_atomically(context.folder.snapshot(name), buffer.getvalue())
+    values = {"block": float(index)}
+    return SnapshotSaved(stage=STAGE, step=step, name="path", file=name, values=values)
 
 
 def _watch(
@@ -129,6 +144,7 @@ def _watch(
                 "steps_per_s": rate,
                 "eta_s": (total - before - step) / rate,
                 "memory_mb": memory_mb(),
+                **(machine.values() if hasattr(machine, "values") else {}),
             }
             named = {name: float(loss) for name, loss in losses.items()}
             yield Stepped(

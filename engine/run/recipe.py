@@ -97,14 +97,33 @@ def make_recipe(
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
     _check_numbers(complete)
-    for kind in ("synthesis", "quantization"):
-        reason = refusal(catalog, kind, wanted[kind], model, complete["model_settings"])
-        if reason:
-            raise UserError(f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}")
+    _check_methods(catalog, wanted, model, complete["model_settings"])
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
     complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
+    if model.get("content"):  # a saved network, which another may replace under the same name
+        complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
+
+
+def _check_methods(
+    catalog: dict[str, Any],
+    wanted: dict[str, Any],
+    model: dict[str, Any],
+    model_settings: dict[str, Any],
+) -> None:
+    for kind in ("synthesis", "quantization"):
+        refusals = {
+            entry["name"]: refusal(catalog, kind, entry["name"], model, model_settings)
+            for entry in catalog[kind]
+        }
+        reason = refusals[wanted[kind]]
+        if reason:
+            able = ", ".join(name for name in refusals if not refusals[name]) or "none"
+            raise UserError(
+                f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; "
+                f"these can: {able}"
+            )
 
 
 def refusal(
@@ -115,11 +134,17 @@ def refusal(
     model_settings: dict[str, Any],
 ) -> str | None:
     """Why this method cannot work on the catalog's network under these settings; None where it can."""
-    network = model | model.get("forms", {}).get(model_settings.get("form"), {})
+    forms, form = model.get("forms", {}), model_settings.get("form")
+    network = model | forms.get(form, {})
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)
-    return why_not(find(catalog, kind, method).get("needs", ()), network)
+    needs = find(catalog, kind, method).get("needs", ())
+    reason = why_not(needs, network)
+    better = [name for name, facts in forms.items() if not why_not(needs, network | facts)]
+    if reason and form and better:
+        return f"{reason} in the form {form!r}; set model.form={better[0]}"
+    return reason
 
 
 def _sha256(path: Path) -> str:

@@ -1,8 +1,11 @@
 """The first stage: images, one batch after another, each seen growing."""
 
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from engine.analysis.images import class_spread, confidence
-from engine.core.events import Event, SnapshotSaved, StageFinished, StageStarted, Stepped
+from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
 from engine.run import portray
 from engine.run.context import Context
@@ -19,18 +22,18 @@ from engine.run.folder import write_atomically
 from engine.run.pictures import moments_file, montage, target_file
 from engine.run.resources import memory_mb
 from engine.synthesis import discover_methods
-from engine.synthesis.base import SynthesisMethod
+from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.statistics import Observation, bn_gap
 
 STAGE = "synthesis"
+MOST_LABELLED = 1024  # real images with labels that are handed to a method
 FRAMES = 80  # pictures kept of the whole stage, at least one a batch
 
 
 def synthesise(context: Context) -> Iterator[Event]:
     """Make the recipe's images; afterwards `load_images` has them. Finished batches are not made again."""
     batches = _batches(context)
-    steps_each = _steps_each(context)
-    total = len(batches) * max(steps_each, 1)
+    total = _steps_before(context, len(batches))
     yield StageStarted(stage=STAGE, total_steps=total)
     start, waited = time.monotonic(), context.control.waited_s
     write_atomically(context.folder.snapshot("target.npz"), target_file(context.stored))
@@ -72,40 +75,86 @@ def _batches(context: Context) -> list[int]:
     return sizes
 
 
-def _steps_each(context: Context) -> int:
-    return int(getattr(_settings(context), "steps", 0))
+def _steps_before(context: Context, number: int) -> int:
+    """The steps of all batches before this one; a batch that takes none counts as one step."""
+    planned = partial(_method(context).planned_steps, _settings(context))
+    return sum(max(planned(earlier), 1) for earlier in range(number))
 
 
-def _batch_file(context: Context, number: int) -> Any:
+def _batch_file(context: Context, number: int) -> Path:
     return context.folder.path / f"images-{number:03d}.safetensors"
 
 
+def _memory_file(context: Context, number: int) -> Path:
+    return context.folder.path / f"memory-{number:03d}.pt"
+
+
 def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator[Event]:
-    start_image = sum(_batches(context)[:number])
-    real = (
-        context.real_images(context.recipe.images)
-        if "real-images" in _method(context).card.needs
-        else None
-    )
-    machine = _method(context)(
-        context.teacher,
-        context.stored,
-        _settings(context),
-        shape=(size, *context.card.image_shape),
-        rng=stream(context.recipe.seed, STAGE, number),
-        real=None if real is None else real[start_image : start_image + size],
-    )
-    before = number * max(_steps_each(context), 1)
+    machine = _method(context)(_request(context, number, size))
+    if number == 0:
+        yield from (Noted(message=note) for note in machine.notes)
+    before = _steps_before(context, number)
     if machine.total_steps:
         yield from _watch(context, machine, number, before, total)
     else:
         machine.latest = _observe(context, machine.images())
         yield _report(context, machine, number, before + 1, {}, {})
         yield from _snapshots(context, machine, before + 1)
-    write_atomically(
-        _batch_file(context, number), save({"images": machine.images().cpu().contiguous()})
-    )
+    _keep(context, machine, number)
     context.checkpoint.clear()
+
+
+def _request(context: Context, number: int, size: int) -> Request:
+    start = sum(_batches(context)[:number])
+    real, labels = _real(context, start, size)
+    mean, std = context.normalisation
+    return Request(
+        teacher=context.teacher,
+        stored=context.stored,
+        settings=_settings(context),
+        shape=(size, *context.card.image_shape),
+        rng=stream(context.recipe.seed, STAGE, number),
+        mean=mean,
+        std=std,
+        classes=context.stored.outputs if context.card.classifier else 0,
+        batch=number,
+        start=start,
+        resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
+        real=real,
+        real_labels=labels,
+        memory=_recall(context, number),
+    )
+
+
+def _real(context: Context, start: int, size: int) -> tuple[Tensor | None, Tensor | None]:
+    """This batch's own share of the real images; or all, with labels, for methods that learn from them."""
+    needs = _method(context).card.needs
+    images = context.real_images() if {"real-images", "labelled-images"} & set(needs) else None
+    if images is None:
+        return None, None
+    if "labelled-images" in needs:
+        labels = None if images.labels is None else images.labels[:MOST_LABELLED]
+        return images.first(MOST_LABELLED), labels
+    return images.first(context.recipe.images)[start : start + size], None
+
+
+def _recall(context: Context, number: int) -> dict[str, Any]:
+    """What the batches before have left to know."""
+    file = _memory_file(context, number - 1)
+    return torch.load(file, weights_only=True) if file.exists() else {}
+
+
+def _keep(context: Context, machine: SynthesisMethod, number: int) -> None:
+    """Save the batch. The images come last: while they are missing, the batch is made once more."""
+    memory = machine.remember()
+    if memory:
+        buffer = io.BytesIO()
+        torch.save(memory, buffer)
+        write_atomically(_memory_file(context, number), buffer.getvalue())
+    parts = {"images": machine.images(), "labels": machine.labels()}
+    tensors = {name: part.cpu().contiguous() for name, part in parts.items() if part is not None}
+    write_atomically(_batch_file(context, number), save(tensors))
+    _memory_file(context, number - 1).unlink(missing_ok=True)
 
 
 def _watch(
@@ -138,6 +187,7 @@ def _report(
     assert seen is not None
     logits = seen.logits.detach()
     values = {"confidence": confidence(logits), "class_spread": class_spread(logits), **speed}
+    values |= machine.readings()
     gaps = [float(f"{gap:.4g}") for gap in bn_gap(seen, context.stored)]
     return Stepped(
         stage=STAGE,

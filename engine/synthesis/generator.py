@@ -9,6 +9,11 @@ LATENT = 256
 _UPSAMPLINGS = 4  # two doublings: the side of the image is divided by 4
 
 
+def seed_size(height: int, width: int) -> tuple[int, int]:
+    """The sides before the doublings, rounded up."""
+    return -(-height // _UPSAMPLINGS), -(-width // _UPSAMPLINGS)
+
+
 class Double(nn.Module):
     """Every pixel becomes four (nearest upsampling), in memory order: twice as fast as nn.Upsample here."""
 
@@ -28,7 +33,7 @@ class Generator(nn.Module):
     def __init__(self, channels: int, height: int, width: int) -> None:
         super().__init__()
         self._size = (height, width)
-        self._seed_size = (-(-height // _UPSAMPLINGS), -(-width // _UPSAMPLINGS))
+        self._seed_size = seed_size(height, width)
         self.project = nn.Linear(LATENT, 128 * self._seed_size[0] * self._seed_size[1])
         self.grow = nn.Sequential(
             nn.BatchNorm2d(128),

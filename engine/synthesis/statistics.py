@@ -5,6 +5,7 @@ convolution with the i-th BatchNorm, which is wrong as soon as the two are not o
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,35 +13,40 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.core.trace import watch_inputs
-
-EPS = 1e-6  # added to a stored variance before the root, as GENIE does (not the layer's own eps)
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Mean and standard deviation per channel, of one layer."""
-
-    mean: Tensor  # [channels]
-    std: Tensor  # [channels]
+from engine.core.trace import watch_inputs, watch_outputs
+from engine.synthesis.moments import EPS, Moments, batch_moments, image_moments, pooled
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a teacher saw in a batch of images: moments at every BatchNorm layer, and its logits."""
+    """What a teacher saw in a batch of images, all of it in one pass."""
 
-    moments: list[Moments]
+    moments: list[Moments]  # of the batch, at every BatchNorm layer
     logits: Tensor
+    per_image: list[Moments] | None = None  # of each image by itself, where asked for
+    features: Tensor | None = None  # what the classifier reads, [images, features], where asked for
+    outputs: list[Moments] | None = None  # of the batch, behind the layers that were asked for
+
+    def detach(self) -> "Observation":
+        """Moments of the batch and logits, without what they were computed from."""
+        return Observation([m.detach() for m in self.moments], self.logits.detach())
 
 
 class StoredStatistics:
-    """The statistics that a teacher's BatchNorm layers keep, in order of execution."""
+    """The statistics that a teacher's BatchNorm layers keep, in order of execution.
+
+    `outputs` is the width of what the teacher returns (0 where that is no table of scores), and
+    `classifier` the path of the linear layer that makes it, "" where there is none.
+    """
 
     def __init__(self, teacher: nn.Module, image_shape: Sequence[int]) -> None:
-        names = [
-            path for path, module in teacher.named_modules() if isinstance(module, nn.BatchNorm2d)
-        ]
-        self.paths = _in_order_of_execution(teacher, names, image_shape)
+        order, logits = _run_once(teacher, image_shape)
+        norms = {p for p, m in teacher.named_modules() if isinstance(m, nn.BatchNorm2d)}
+        self.paths = [path for path in order if path in norms]
+        self.outputs = logits.shape[1] if isinstance(logits, Tensor) and logits.dim() == 2 else 0
+        last = next((path for path in reversed(order) if path not in norms), "")
+        width = getattr(teacher.get_submodule(last), "out_features", 0) if last else 0
+        self.classifier = last if width and width == self.outputs else ""
         layers = [teacher.get_submodule(path) for path in self.paths]
         for path, layer in zip(self.paths, layers, strict=True):
             if layer.running_mean is None or layer.running_var is None:
@@ -52,49 +58,46 @@ class StoredStatistics:
             for layer in layers
         ]
 
-    def observe(self, model: nn.Module, images: Tensor) -> Observation:
-        """Run the images through the model (the teacher or a patched copy), gradients as they come."""
+    def observe(
+        self,
+        model: nn.Module,
+        images: Tensor,
+        *,
+        per_image: bool = False,
+        features: bool = False,
+        outputs: Sequence[str] = (),
+    ) -> Observation:
+        """Run the images once through the model (the teacher or a patched copy), gradients as they come.
+
+        `outputs` names modules behind which the moments of the batch are wanted too. The moments of
+        the batch are put together from those of the images where both are wanted.
+        """
         seen: dict[str, Moments] = {}
-
-        def listen(path: str, x: Tensor) -> None:
-            seen[path] = batch_moments(x)
-
-        with watch_inputs(model, self.paths, listen):
+        behind: dict[str, Moments] = {}
+        read: list[Tensor] = []
+        measure = image_moments if per_image else batch_moments
+        with ExitStack() as stack:
+            stack.enter_context(
+                watch_inputs(model, self.paths, lambda path, x: seen.update({path: measure(x)}))
+            )
+            stack.enter_context(
+                watch_outputs(
+                    model, outputs, lambda path, y: behind.update({path: batch_moments(y)})
+                )
+            )
+            if features and self.classifier:
+                stack.enter_context(
+                    watch_inputs(model, [self.classifier], lambda path, x: read.append(x))
+                )
             logits = model(images)
-        return Observation([seen[path] for path in self.paths], logits)
-
-
-class _BatchMoments(torch.autograd.Function):
-    """Per-channel mean and unbiased std in one pass, with a backward of one multiply and add.
-
-    torch.std_mean does the same in about three times the time on a CPU, and it stands at every
-    BatchNorm layer of every step.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        x_nc = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # a view where memory is channels-last
-        n = len(x_nc)
-        mean = x_nc.mean(0)
-        variance = (x_nc.square().mean(0) - mean.square()).clamp_min(0) * (n / max(n - 1, 1))
-        std = variance.sqrt()
-        ctx.save_for_backward(x, mean, std)
-        return mean, std
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        x, mean, std = ctx.saved_tensors
-        grad_mean, grad_std = grads
-        n = x.numel() // x.shape[1]
-        slope = grad_std / (std.clamp_min(1e-12) * max(n - 1, 1))  # ∂s/∂x = (x − m) / ((n − 1) s)
-        offset = grad_mean / n - slope * mean
-        return torch.addcmul(offset[:, None, None], x, slope[:, None, None])
-
-
-def batch_moments(x: Tensor) -> Moments:
-    """Per-channel mean and unbiased standard deviation over batch, height and width."""
-    mean, std = _BatchMoments.apply(x.float())  # type: ignore[no-untyped-call]
-    return Moments(mean, std)
+        found = [seen[path] for path in self.paths]
+        return Observation(
+            [pooled(each) for each in found] if per_image else found,
+            logits,
+            per_image=found if per_image else None,
+            features=read[0] if read else None,
+            outputs=[behind[path] for path in outputs] if outputs else None,
+        )
 
 
 def moment_distance(seen: Moments, stored: Moments) -> Tensor:
@@ -123,11 +126,12 @@ def bn_gap(seen: Observation, stored: StoredStatistics) -> list[float]:
 
 
 @torch.no_grad()
-def _in_order_of_execution(
-    teacher: nn.Module, names: Sequence[str], image_shape: Sequence[int]
-) -> list[str]:
+def _run_once(teacher: nn.Module, image_shape: Sequence[int]) -> tuple[list[str], Any]:
+    """BatchNorm and linear layers in the order in which they run, and what the teacher returns."""
     order: list[str] = []
+    kinds = (nn.BatchNorm2d, nn.Linear)
+    names = [path for path, module in teacher.named_modules() if isinstance(module, kinds)]
     probe = torch.zeros(1, *image_shape, device=next(teacher.parameters()).device)
     with watch_inputs(teacher, names, lambda path, x: order.append(path)):
-        teacher(probe)
-    return list(dict.fromkeys(order))
+        logits = teacher(probe)
+    return list(dict.fromkeys(order)), logits

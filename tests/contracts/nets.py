@@ -1,5 +1,6 @@
 """Small networks with every feature that a method must cope with, and a walk of a method through them."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from engine.models.walk import Walk, WalkPlan
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.quantization.student import fit_block, make_student
+from engine.synthesis.base import Request
+from engine.synthesis.statistics import StoredStatistics
 
 
 class TinyResNet(nn.Module):
@@ -73,9 +76,38 @@ def smooth_images(count: int = 32, side: int = 8, seed: int = 1) -> Tensor:
 
 
 def budget(settings: type[Settings], **changes: object) -> Settings:
-    """The method's own quick settings, with those changes that it knows."""
+    """The method's own quick settings, with those changes that it knows; side phases are short."""
+    changes = {"activation_steps": 5, "correction_steps": 3} | changes
     quick = {knob["name"]: knob["presets"]["quick"] for knob in describe(settings)}
     return settings(**quick | {name: v for name, v in changes.items() if name in quick})
+
+
+def request(settings: type[Settings], teacher: nn.Module | None = None, **facts: object) -> Request:
+    """A batch of 8 images of 8 by 8 pixels asked for, on TinyResNet, with all that a method may need.
+
+    `facts` are fields of the request, and settings where the method has them; `seed` seeds it.
+    """
+    teacher = ready(TinyResNet()) if teacher is None else teacher
+    fields = {f.name for f in dataclasses.fields(Request)}
+    shape = facts.get("shape", (8, 3, 8, 8))
+    chosen = {name: value for name, value in facts.items() if name not in fields}
+    channels = shape[1]
+    known = {
+        "shape": shape,
+        "rng": stream(chosen.pop("seed", 0), "contract"),
+        "mean": (0.5,) * channels,
+        "std": (0.25,) * channels,
+        "classes": 3,
+        "real": images(shape[0]),
+        "real_labels": torch.arange(shape[0]) % 3,
+    }
+    given = {name: value for name, value in facts.items() if name in fields}
+    return Request(
+        teacher=teacher,
+        stored=StoredStatistics(teacher, shape[1:]),
+        settings=budget(settings, **{"batch": shape[0], **chosen}),
+        **known | given,
+    )
 
 
 def total(losses: dict[str, Tensor]) -> float:
@@ -94,6 +126,7 @@ class Quantizing:
 
     def machines(self, method: QuantizationMethod, seed: int = 0) -> Iterator["Opened"]:
         """Each block, fitted and begun; its steps are yours, it is finished when you come back."""
+        self.student = make_student(self.teacher, self.blocks, self.plan, method.makers())
         plan = WalkPlan(self.teacher, self.blocks)
         walks = [Walk(m, plan, self.images, 4) for m in (self.teacher, self.student)]
         for block in self.blocks:

@@ -1,40 +1,43 @@
 """What every synthesis method owes its callers; a new method is tested by being there."""
 
 import io
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from engine.core.errors import UserError
-from engine.core.randomness import stream
 from engine.core.trace import count_hooks
 from engine.synthesis import discover_methods
-from engine.synthesis.statistics import StoredStatistics
-from tests.contracts.nets import Breaking, TinyResNet, budget, images, ready, total
+from tests.contracts.nets import Breaking, TinyResNet, budget, images, ready, request, total
 from tests.toys import ConvWithoutBn
 
 METHODS = discover_methods()
 SHAPE = (8, 3, 8, 8)
 STEPS = 14
+WITH_STEPS = [name for name, cls in METHODS.items() if cls.planned_steps(budget(cls.Settings), 0)]
+TAKEN_AS_THEY_ARE = ("real", "external")  # images that no seed changes
 every_method = pytest.mark.parametrize("name", METHODS)
-
-
-def make(name, teacher=None, seed=0, steps=STEPS):
-    cls = METHODS[name]
-    teacher = ready(TinyResNet()) if teacher is None else teacher
-    return cls(
-        teacher,
-        StoredStatistics(teacher, SHAPE[1:]),
-        budget(cls.Settings, steps=steps, batch=SHAPE[0]),
-        shape=SHAPE,
-        rng=stream(seed, "contract"),
-        real=images(SHAPE[0]),
-    )
-
-
-WITH_STEPS = [name for name in METHODS if make(name).total_steps]
 method_with_steps = pytest.mark.parametrize("name", WITH_STEPS)
+
+
+@cache
+def folder():
+    """A folder of real pictures, for the method that takes its images from one."""
+    place = TemporaryDirectory(prefix="pictures-")
+    for k, pixels in enumerate(np.random.default_rng(0).integers(0, 255, (8, 8, 8, 3), np.uint8)):
+        Image.fromarray(pixels).save(Path(place.name) / f"{k}.png")
+    return place  # kept by the cache until the process ends
+
+
+def make(name, teacher=None, **facts):
+    cls = METHODS[name]
+    return cls(request(cls.Settings, teacher, **{"steps": STEPS, "folder": folder().name} | facts))
 
 
 def run(machine, steps=None):
@@ -75,7 +78,9 @@ def test_the_teacher_is_left_as_it_was(name):
 
 
 def hooks(machine, teacher):
-    held = [module for module in vars(machine).values() if isinstance(module, nn.Module)]
+    parts = getattr(machine, "parts", machine)
+    held = [getattr(parts, name, None) for name in ("model", "canvas")]
+    held = [module for module in held if isinstance(module, nn.Module)]
     return sum(count_hooks(model) for model in [teacher, *held])
 
 
@@ -93,9 +98,11 @@ def test_no_hook_stays_when_the_teacher_breaks(name, monkeypatch):
     machine = make(name, teacher)
     run(machine, 2)
     monkeypatch.setattr(Breaking, "broken", True)
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
     with pytest.raises(RuntimeError, match="broken in the middle"):
         machine.step()
     assert hooks(machine, teacher) == 0
+    assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
 
 
 @method_with_steps
@@ -124,9 +131,9 @@ def test_the_seed_decides_the_images(name):
         run(machine)
         made.append(machine.images())
     assert torch.equal(made[0], made[1])
-    if "real-images" in METHODS[name].card.needs:
+    if name == "real":
         assert torch.equal(made[0], images(SHAPE[0]))
-    else:
+    if name not in TAKEN_AS_THEY_ARE:
         assert not torch.equal(made[0], made[2])
 
 
@@ -147,19 +154,44 @@ def test_a_saved_method_goes_on_to_the_same_images(name, stop_at):
 
 
 @every_method
+def test_what_one_batch_remembers_the_next_can_use(name):
+    first = make(name)
+    run(first)
+    memory = through_a_file(first.remember())
+    made = []
+    for _ in range(2):
+        second = make(name, batch=1, memory=memory)
+        assert second.total_steps == second.planned_steps(second.request.settings, 1)
+        run(second)
+        made.append(second.images())
+    assert made[0].shape == SHAPE
+    assert torch.equal(made[0], made[1]), "it must not change what it was given"
+
+
+@every_method
+def test_labels_are_classes_or_probabilities_of_every_image(name):
+    machine = make(name)
+    run(machine)
+    labels = machine.labels()
+    if labels is None:
+        return
+    assert len(labels) == SHAPE[0]
+    if labels.dim() == 2:
+        assert torch.allclose(labels.sum(1), torch.ones(SHAPE[0]), atol=1e-5)
+    else:
+        assert labels.dtype == torch.int64
+        assert 0 <= labels.min() <= labels.max() < 3
+
+
+@every_method
 def test_what_a_method_needs_is_asked_for_by_name(name):
-    cls, card = METHODS[name], METHODS[name].card
     bare = ConvWithoutBn().eval().requires_grad_(False)
-    lacking = {"batchnorm": bare, "real-images": ready(TinyResNet())}
-    for need in card.needs:
-        teacher = lacking[need]
-        channels = 1 if need == "batchnorm" else 3
+    lacking = {
+        "batchnorm": {"teacher": bare, "shape": (8, 1, 8, 8)},
+        "classes": {"classes": 0},
+        "real-images": {"real": None},
+        "labelled-images": {"real_labels": None},
+    }
+    for need in METHODS[name].card.needs:
         with pytest.raises(UserError, match=name):
-            cls(
-                teacher,
-                StoredStatistics(teacher, (channels, 8, 8)),
-                budget(cls.Settings),
-                shape=(8, channels, 8, 8),
-                rng=stream(0, "needs"),
-                real=None,
-            )
+            make(name, **lacking[need])

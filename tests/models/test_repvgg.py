@@ -129,3 +129,4 @@ class TestForms:
         ]
         assert reasons[0] is None
         assert "needs BatchNorm statistics" in reasons[1]
+        assert reasons[1].endswith("has none in the form 'fused'; set model.form=branches")

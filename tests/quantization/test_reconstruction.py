@@ -9,11 +9,11 @@ import torch
 
 from engine.core.randomness import stream
 from engine.core.trace import watch_inputs
+from engine.quantization.objectives import squared_distance
 from engine.quantization.reconstruction import (
     BlockReconstruction,
     ReconstructionSettings,
     settle,
-    squared_distance,
 )
 from engine.quantization.student import fit_block
 from tests.contracts.nets import quantizing

@@ -29,7 +29,7 @@ def only_the_toy(monkeypatch, folder):
         build=TinyResNet, weights=lambda: folder / "toy.safetensors", classes=(), test=None,
         calibration=None,
     )  # fmt: skip
-    monkeypatch.setattr(context, "find_card", lambda name, settings: card)
+    monkeypatch.setattr(context, "find_card", lambda name, settings, networks=None: card)
     monkeypatch.setattr(worker.devices, "choose", lambda: torch.device("cpu"))
 
 

@@ -8,19 +8,19 @@ import torch
 from torch import nn
 
 from engine.core.randomness import stream
+from engine.synthesis import canvas
 from engine.synthesis.generator import LATENT, Generator
-from engine.synthesis.methods import genie
-from engine.synthesis.methods.genie import Genie, GenieSettings, image_prior
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.losses import statistics as statistics_loss
+from engine.synthesis.losses.images import image_prior
+from engine.synthesis.methods.genie import Genie, GenieSettings
+from engine.synthesis.statistics import StoredStatistics, bn_loss
 from engine.synthesis.swing import with_swing
-from tests.contracts.nets import TinyResNet, ready
+from tests.contracts.nets import TinyResNet, ready, request
 
 
 def make(**settings):
-    teacher = ready(TinyResNet())
-    chosen = GenieSettings(**{"steps": 1000, "batch": 4} | settings)
-    stored = StoredStatistics(teacher, (3, 8, 8))
-    return Genie(teacher, stored, chosen, shape=(4, 3, 8, 8), rng=stream(0, "genie"))
+    shape = (4, 3, 8, 8)
+    return Genie(request(GenieSettings, shape=shape, **{"steps": 1000, "batch": 4} | settings))
 
 
 # --- generator ----------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_the_generator_has_the_papers_parameters():
 
 def test_doubling_is_nearest_upsampling():
     x = torch.randn(2, 3, 4, 5)
-    doubled = genie.Generator(1, 8, 8).grow[1](x)
+    doubled = canvas.Generator(1, 8, 8).grow[1](x)
     assert torch.equal(doubled, nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
 
 
@@ -169,12 +169,12 @@ def largest_change(before, after):
 def test_the_first_step_is_as_long_as_the_effective_learning_rates():
     """Adam's first step is the learning rate wherever there is a gradient: z 0.1, generator 0.01."""
     machine = make()
-    machine_parameters = {"project.weight", "grow.2.weight", "grow.6.weight"}
+    machine_parameters = {f"generator.{layer}.weight" for layer in ("project", "grow.2", "grow.6")}
 
     def parts():
-        state = machine.state_dict()
-        chosen = {k: v.clone() for k, v in state["generator"].items() if k in machine_parameters}
-        return {"z": state["z"].clone()}, chosen
+        state = machine.state_dict()["canvas"]
+        weights = {key: value.clone() for key, value in state.items() if key in machine_parameters}
+        return {"z": state["z"].clone()}, weights
 
     (z, weights) = parts()
     machine.step()
@@ -184,7 +184,7 @@ def test_the_first_step_is_as_long_as_the_effective_learning_rates():
 
 
 def rate(machine, name):
-    return machine.state_dict()[f"optimise_{name}"]["param_groups"][0]["lr"]
+    return machine.state_dict()["optimisers"][name]["optimizer"]["param_groups"][0]["lr"]
 
 
 def test_the_generators_learning_rate_falls_by_5_percent_every_100_steps():
@@ -197,8 +197,15 @@ def test_the_generators_learning_rate_falls_by_5_percent_every_100_steps():
     assert seen[200] == pytest.approx(0.01 * 0.95**2)
 
 
+def without_progress(monkeypatch):
+    def loss(self, scene):
+        return scene.seen.logits.sum() * 0 + 1
+
+    monkeypatch.setattr(statistics_loss.StatisticsLoss, "__call__", loss)
+
+
 def test_the_latents_learning_rate_falls_tenfold_after_100_steps_without_progress(monkeypatch):
-    monkeypatch.setattr(genie, "bn_loss", lambda seen, stored: seen.logits.sum() * 0 + 1)
+    without_progress(monkeypatch)
     machine, seen = make(swing=False, image_weight=0.0), {}
     for step in range(1, 420):
         machine.step()
@@ -211,7 +218,7 @@ def test_the_latents_learning_rate_falls_tenfold_after_100_steps_without_progres
 
 def test_a_resumed_method_does_not_count_its_steps_anew(monkeypatch):
     """Saved at 60: both learning rates fall a little later, where they would have without a break."""
-    monkeypatch.setattr(genie, "bn_loss", lambda seen, stored: seen.logits.sum() * 0 + 1)
+    without_progress(monkeypatch)
     first, second = (make(swing=False, image_weight=0.0) for _ in range(2))
     for _ in range(60):
         first.step()
@@ -232,7 +239,7 @@ def test_the_images_are_those_that_the_losses_were_measured_on():
         losses = machine.step()
     teacher = ready(TinyResNet())
     stored = StoredStatistics(teacher, (3, 8, 8))
-    again = genie.bn_loss(stored.observe(teacher, machine.images()), stored)
+    again = bn_loss(stored.observe(teacher, machine.images()), stored)
     assert again.item() == pytest.approx(losses["batchnorm"].item(), rel=1e-4)
     assert image_prior(machine.images()).item() == pytest.approx(losses["image"].item(), rel=1e-4)
 

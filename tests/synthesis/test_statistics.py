@@ -5,11 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.synthesis.moments import Moments, batch_moments
 from engine.synthesis.statistics import (
-    Moments,
     Observation,
     StoredStatistics,
-    batch_moments,
     bn_gap,
     bn_loss,
     moment_distance,

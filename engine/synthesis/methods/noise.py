@@ -1,14 +1,12 @@
 """Control: Gaussian noise instead of images. What a method gains over it is what synthesis is worth."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.core.method import MethodCard, Settings
-from engine.synthesis.base import SynthesisMethod
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.base import Request, SynthesisMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +25,9 @@ class Noise(SynthesisMethod):
     )
     Settings = NoiseSettings
 
-    def __init__(
-        self,
-        teacher: nn.Module,
-        stored: StoredStatistics,
-        settings: Any,
-        *,
-        shape: tuple[int, int, int, int],
-        rng: torch.Generator,
-        real: Tensor | None = None,
-    ) -> None:
-        self._images = torch.randn(shape, generator=rng)
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._images = torch.randn(request.shape, generator=request.rng)
 
     def images(self) -> Tensor:
         return self._images

@@ -1,15 +1,12 @@
 """Control: real images, the ones that zero-shot quantization does without."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, Settings
-from engine.synthesis.base import SynthesisMethod
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.base import Request, SynthesisMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +26,15 @@ class Real(SynthesisMethod):
     )
     Settings = RealSettings
 
-    def __init__(
-        self,
-        teacher: nn.Module,
-        stored: StoredStatistics,
-        settings: Any,
-        *,
-        shape: tuple[int, int, int, int],
-        rng: torch.Generator,
-        real: Tensor | None = None,
-    ) -> None:
-        if real is None or len(real) < shape[0]:
-            there = 0 if real is None else len(real)
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        wanted, there = request.shape[0], 0 if request.real is None else len(request.real)
+        if request.real is None or there < wanted:
             raise UserError(
-                f"synthesis 'real' needs {shape[0]} real images, and there are {there}; "
+                f"synthesis 'real' needs {wanted} real images, and there are {there}; "
                 "give a folder with --set model.calibration=FOLDER or choose fewer --images"
             )
-        self._images = real
+        self._images = request.real
 
     def images(self) -> Tensor:
         return self._images

@@ -1,0 +1,63 @@
+"""What a quantizer does with its levels: how many it uses, what it clips, how near it comes.
+
+Everywhere `values` is [channels, n], `levels` [channels, L] in rising order, and `codes` [channels, n]
+the whole numbers that say which level each value has.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.analysis.errors import cosine
+
+IDEAL_RMSE = math.sqrt(1 / 12)  # of a step: an error spread evenly over ± half a step; 0.289
+
+
+class LevelUse(NamedTuple):
+    """How a tensor's codes are spread over the levels of its channels."""
+
+    level_bits: float  # log₂ of the number of levels there are
+    entropy_bits: float  # Shannon's, averaged over channels: what the codes really carry
+    dead_levels: float  # share of levels that no value of their channel takes, in [0, 1]
+
+
+class Closeness(NamedTuple):
+    """How near quantized values are to the values they stand for."""
+
+    clip_share: float  # in [0, 1]: beyond the outermost level by more than half a step
+    rmse_steps: float  # root mean squared error in (mean) steps of the channel; 0.289 is ideal
+    cosine: float
+    mse: float
+
+
+def level_use(codes: Tensor, levels: Tensor) -> LevelUse:
+    """The use that the codes make of the levels."""
+    channels, count = levels.shape
+    offsets = torch.arange(channels, device=codes.device)[:, None] * count
+    flat = (codes.long() + offsets).flatten()
+    seen = torch.bincount(flat, minlength=channels * count).view(channels, count)
+    shares = seen.double() / seen.sum(1, keepdim=True)
+    entropy = -torch.special.xlogy(shares, shares).sum(1) / math.log(2)
+    return LevelUse(math.log2(count), float(entropy.mean()), float((seen == 0).double().mean()))
+
+
+def closeness(values: Tensor, levels: Tensor, quantized: Tensor) -> Closeness:
+    """How near the quantized values [channels, n] are."""
+    lowest, highest = levels[:, :1], levels[:, -1:]
+    step = ((highest - lowest) / (levels.shape[1] - 1)).clamp_min(1e-12)
+    below, above = lowest - _gap(levels, 0) / 2, highest + _gap(levels, -1) / 2
+    slack = 1e-4 * step  # a value at exactly half a step is not clipped by float32's rounding
+    clipped = (values < below - slack) | (values > above + slack)
+    error = (values - quantized).double()
+    return Closeness(
+        clip_share=float(clipped.double().mean()),
+        rmse_steps=float((error / step).square().mean().sqrt()),
+        cosine=cosine(values, quantized),
+        mse=float(error.square().mean()),
+    )
+
+
+def _gap(levels: Tensor, at: int) -> Tensor:
+    return levels.diff(dim=1)[:, at, None]

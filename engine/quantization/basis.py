@@ -1,0 +1,165 @@
+"""Learned bases: levels that are sums of a few floats, with signs or without them.
+
+Zhang, Yang, Ye, Hua: "LQ-Nets: Learned Quantization for Highly Accurate and Compact Deep Neural
+Networks", ECCV 2018, sections 3.2 and 3.3. With b floats v the levels of a weight are ±v₁ ±v₂ … ±v_b, so a
+product of weight and activation stays a sum of bit operations. The basis is found by turns (QEM, the
+paper's algorithm 1): the nearest level for every value, then the least-squares basis for those levels.
+"""
+
+import torch
+from torch import Tensor
+
+from engine.quantization.levels import WeightCodes, nearest_codes
+from engine.quantization.quantizers import FIT_IMAGES, ActivationQuantizer
+
+TURNS = 100
+SETTLED = 1e-6  # relative fall of the error at which the turns end
+RIDGE = 1e-4  # towards the old basis, relative to the number of values: keeps unused signs in place
+RATIOS = 100  # clip ratios tried for the even grid that the turns start from
+_MAX_FITTED = 2**16  # activations that a basis is fitted to
+
+
+def signs(bits: int, *, signed: bool) -> Tensor:
+    """[2^bits, bits]: every combination of −1 and 1 (or of 0 and 1)."""
+    binary = (torch.arange(2**bits)[:, None] >> torch.arange(bits)) & 1
+    return (2 * binary - 1 if signed else binary).float()
+
+
+def basis_levels(basis: Tensor, *, signed: bool) -> tuple[Tensor, Tensor]:
+    """For bases [c, bits]: levels [c, 2^bits], rising, and which combination of signs each one is."""
+    levels = basis @ signs(basis.shape[1], signed=signed).to(basis).T
+    return levels.sort(1)
+
+
+def even_basis(values: Tensor, bits: int, *, signed: bool) -> Tensor:
+    """[c, bits]: for values [c, n], the evenly spaced levels with the smallest squared error.
+
+    Signed, that is the mid-rise grid s (k + ½), which uses all 2^bits levels; unsigned, s k from 0 on.
+    """
+    powers = torch.full((bits,), 2.0, device=values.device).pow(
+        torch.arange(bits, device=values.device)
+    )
+    largest = values.abs().amax(1, keepdim=True).clamp_min(1e-12)
+    unit: Tensor = largest / (2 ** (bits - 1) - 0.5 if signed else 2**bits - 1)
+    best = torch.full_like(largest, torch.inf)
+    basis = unit * powers
+    for k in range(RATIOS, 0, -1):
+        tried = k / RATIOS * unit * powers * (0.5 if signed else 1.0)
+        error = basis_error(values, tried, signed=signed)
+        basis = torch.where(error < best, tried, basis)
+        best = torch.minimum(error, best)
+    return basis
+
+
+def basis_error(values: Tensor, basis: Tensor, *, signed: bool) -> Tensor:
+    """[c, 1]: the mean squared error of values [c, n] at the nearest levels of their basis."""
+    levels, _ = basis_levels(basis, signed=signed)
+    near = levels.gather(1, nearest_codes(values, levels))
+    return (values - near).square().mean(1, keepdim=True)
+
+
+def learn_basis(values: Tensor, bits: int, *, signed: bool, turns: int = TURNS) -> Tensor:
+    """[c, bits]: a basis for each row of values [c, n], by turns from the best even levels.
+
+    No turn makes the error larger, so it is never above that of the even levels. (The paper takes one
+    turn in each step of training and averages; here there is no training, and the turns go on until
+    the error settles.)
+    """
+    basis = even_basis(values, bits, signed=signed)
+    error = basis_error(values, basis, signed=signed)
+    for _ in range(turns):
+        fresh = _least_squares(values, basis, signed=signed)
+        found = basis_error(values, fresh, signed=signed)
+        better = found < error
+        basis = torch.where(better, fresh, basis)
+        fall = (error - found).clamp_min(0)
+        error = torch.minimum(error, found)
+        if bool((fall <= SETTLED * error).all()):
+            break
+    return basis
+
+
+def _least_squares(values: Tensor, basis: Tensor, *, signed: bool) -> Tensor:
+    """The basis nearest to the values, the signs of each being those of its nearest level."""
+    levels, order = basis_levels(basis, signed=signed)
+    combination = order.gather(1, nearest_codes(values, levels))
+    chosen = signs(basis.shape[1], signed=signed).to(values)[combination]  # [c, n, bits]
+    ridge = RIDGE * values.shape[1] * torch.eye(basis.shape[1], device=values.device)
+    gram = chosen.mT @ chosen + ridge
+    wanted = chosen.mT @ values[..., None] + ridge @ basis[..., None]
+    found: Tensor = torch.linalg.solve(gram, wanted)
+    return found.squeeze(-1)
+
+
+class BasisWeightQuantizer(WeightCodes):
+    """A basis of its own for each output channel; each weight at its nearest level."""
+
+    basis: Tensor  # [channels, bits]
+
+    def __init__(self, bits: int, *, turns: int = TURNS) -> None:
+        super().__init__()
+        self.bits, self.turns = bits, turns
+
+    def fit(self, weight: Tensor) -> None:
+        flat = weight.detach().flatten(1)
+        self.register_buffer("basis", learn_basis(flat, self.bits, signed=True, turns=self.turns))
+        self.take(self.nearest(weight.detach()))
+
+    def levels(self) -> Tensor:
+        return basis_levels(self.basis, signed=True)[0]
+
+    def side_bits(self) -> int:
+        """A float32 for each bit of each channel."""
+        return self.basis.numel() * 32
+
+    def stored(self) -> dict[str, Tensor]:
+        return {"codes": self.codes, "basis": self.basis}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        for name in ("codes", "basis"):
+            self.register_buffer(name, state[name])
+
+
+class BasisActivationQuantizer(ActivationQuantizer):
+    """One basis for a layer's whole input: without signs behind a ReLU, with them where x has both."""
+
+    basis: Tensor  # [bits]
+
+    def __init__(self, bits: int, *, turns: int = TURNS) -> None:
+        super().__init__(bits)
+        self.turns = turns
+        self.signed = False
+
+    def fit(self, x: Tensor) -> None:
+        """Learn the basis from at most 2^16 values, evenly strided through the first images."""
+        flat = x[:FIT_IMAGES].detach().float().flatten()
+        sample = flat[:: max(1, flat.numel() // _MAX_FITTED)].view(1, -1)
+        self.signed = bool(flat.min() < 0)
+        basis = learn_basis(sample, self.bits, signed=self.signed, turns=self.turns)
+        self.register_buffer("basis", basis[0])
+        self.fitted = True
+
+    def levels(self) -> Tensor:
+        return basis_levels(self.basis.view(1, -1), signed=self.signed)[0]
+
+    def side_bits(self) -> int:
+        """A float32 for each bit."""
+        return 32 * self.bits
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.fitted:
+            self.fit(x)
+        levels = self.levels()[0]
+        middles = (levels[1:] + levels[:-1]) / 2
+        if x.dim() != 4:
+            return levels[torch.bucketize(x.contiguous(), middles, right=True)]
+        pixels = x.permute(0, 2, 3, 1).contiguous()  # as it lies in memory: channels last
+        return levels[torch.bucketize(pixels, middles, right=True)].permute(0, 3, 1, 2)
+
+    def stored(self) -> dict[str, Tensor]:
+        return {"basis": self.basis, "signed": torch.tensor(self.signed)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        self.register_buffer("basis", state["basis"])
+        self.signed = bool(state["signed"])
+        self.fitted = True

@@ -1,0 +1,64 @@
+"""Level sets: the values that a channel may take, whatever rule they were made by.
+
+Codes are whole numbers, levels are the values that they stand for, in rising order: `levels[c, k]` is
+the value of code k in channel c. So rounding, measuring and drawing need not know whether the levels
+are an even grid or a learned basis.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightCodes(nn.Module, ABC):
+    """What every weight quantizer gives beyond quantized values: codes, levels, and what they cost."""
+
+    bits: int
+    codes: Tensor  # uint8, as stored, in the shape of the weight
+
+    @abstractmethod
+    def fit(self, weight: Tensor) -> None:
+        """Choose the levels of each channel (dimension 0), and round to nearest."""
+
+    @abstractmethod
+    def levels(self) -> Tensor:
+        """[channels, levels] values, rising along the second dimension."""
+
+    @abstractmethod
+    def side_bits(self) -> int:
+        """Bits stored beside the codes: scales, zero points, bases."""
+
+    @abstractmethod
+    def stored(self) -> dict[str, Tensor]:
+        """All that the quantizer consists of, by name; `restore` takes it."""
+
+    @abstractmethod
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Be the quantizer that was stored."""
+
+    def nearest(self, weight: Tensor) -> Tensor:
+        """The codes of the nearest levels, whole numbers in float."""
+        return nearest_codes(weight.flatten(1), self.levels()).view(weight.shape).to(weight.dtype)
+
+    def take(self, codes: Tensor) -> None:
+        """Hold these codes from now on."""
+        self.register_buffer("codes", codes.to(torch.uint8))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return level_values(self.codes.flatten(1), self.levels()).view(self.codes.shape)
+
+    def flipped(self, weight: Tensor) -> float:
+        """The share of codes that differ from nearest rounding, in [0, 1]."""
+        return float((self.codes != self.nearest(weight)).float().mean())
+
+
+def nearest_codes(values: Tensor, levels: Tensor) -> Tensor:
+    """For values [..., n] and levels [..., L]: the code of the level nearest to each; ties go up."""
+    middles = (levels[..., 1:] + levels[..., :-1]) / 2
+    return torch.searchsorted(middles.contiguous(), values.contiguous(), right=True)
+
+
+def level_values(codes: Tensor, levels: Tensor) -> Tensor:
+    """For codes [..., n] and levels [..., L]: the level that each stands for."""
+    return levels.gather(-1, codes.long())

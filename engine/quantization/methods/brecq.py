@@ -1,0 +1,112 @@
+"""BRECQ: blocks reconstructed by the Fisher-weighted error of their output; weights first, activations after.
+
+Li, Gong, Tan, Yang, Hu, Zhang, Yu, Wang, Gu: "BRECQ: Pushing the Limit of Post-Training Quantization by
+Block Reconstruction", ICLR 2021, arXiv:2102.05426.
+
+Departures: both phases are gone through block by block (the release reconstructs all weights before any
+activation); activations are quantized at a layer's input and not at its output; BatchNorms are not folded,
+which the grids of each channel make equivalent; the first layer, at 8 bits, is reconstructed too.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.method import Machine, MethodCard, knob
+from engine.quantization.base import RestLike
+from engine.quantization.blockwise import Blockwise, RoundingSettings, core_settings, fisher_of
+from engine.quantization.objectives import Distance, Objective, power_distance, squared_distance
+from engine.quantization.phases import Phase, Phases
+from engine.quantization.plan import BlockLike
+from engine.quantization.reconstruction import BlockReconstruction, ReconstructionSettings, settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrecqSettings(RoundingSettings):
+    """BRECQ's settings; the defaults are the paper's and its release's."""
+
+    distance: str = knob(
+        "fisher",
+        label="Distance of the outputs",
+        help="fisher: errors count by what they cost the network's answer, as in the paper (one pass of all "
+        "images through the rest of the network for each block); squared: every error alike, the release's "
+        "own default",
+        choices=("fisher", "squared"),
+    )
+    activation_steps: int = knob(
+        5000,
+        label="Steps for the activations",
+        help="steps of the second phase of each block, in which the codes are settled and the activations' "
+        "step sizes learn",
+        low=0, high=1_000_000, quick=30, standard=200,
+    )  # fmt: skip
+    lr_activation_step: float = knob(
+        4e-4,
+        label="Learning rate of the activations' step sizes",
+        help="Adam, cosine to 0",
+        low=0, high=1, quick=1e-2, standard=4e-3,
+    )  # fmt: skip
+    step_rates: str = knob(
+        "absolute",
+        label="Step sizes move",
+        help="by absolute amounts, as released, or in proportion to their size, which suits every bit width",
+        choices=("absolute", "relative"), quick="relative", standard="relative",
+    )  # fmt: skip
+
+
+class Brecq(Blockwise):
+    """Two phases a block: roundings with float activations, then step sizes of activations (LSQ)."""
+
+    card = MethodCard(
+        name="brecq",
+        title="BRECQ",
+        summary="Whole blocks are reconstructed, and an error counts by what it costs the network's answer.",
+        paper="Li et al., BRECQ: Pushing the Limit of PTQ by Block Reconstruction, ICLR 2021",
+        url="https://arxiv.org/abs/2102.05426",
+        needs=("classes",),
+    )
+    Settings = BrecqSettings
+
+    def steps_per_block(self) -> int:
+        chosen: BrecqSettings = self.settings
+        return chosen.steps + chosen.activation_steps
+
+    def reconstruct(
+        self,
+        student: nn.Module,
+        block: BlockLike,
+        *,
+        x_teacher: Tensor,
+        x_student: Tensor,
+        y_teacher: Tensor,
+        rng: torch.Generator,
+        rest: RestLike | None = None,
+    ) -> Machine | None:
+        chosen: BrecqSettings = self.settings
+        if not self.steps_per_block():
+            return None
+        weights = core_settings(chosen, keep_float=1.0, lr_activation_step=0.0)
+        activations = core_settings(chosen, steps=chosen.activation_steps, learn_codes=False)
+
+        def machine(settings: ReconstructionSettings, objective: Objective) -> Machine:
+            return BlockReconstruction(
+                student, block, x_teacher=x_teacher, x_student=x_student, y_teacher=y_teacher,
+                settings=settings, rng=rng, objective=objective,
+            )  # fmt: skip
+
+        def learn_weights() -> Machine:
+            distance: Distance = squared_distance
+            if chosen.distance == "fisher":
+                distance = fisher_of(student, block, x_student, y_teacher, rest)
+            return machine(weights, Objective(distance=distance))
+
+        return Phases(
+            [
+                Phase(steps=chosen.steps, begin=learn_weights, end=lambda: settle(student, block)),
+                Phase(
+                    steps=chosen.activation_steps,
+                    begin=lambda: machine(activations, Objective(distance=power_distance(2.4))),
+                ),
+            ]
+        )

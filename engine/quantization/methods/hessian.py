@@ -1,0 +1,75 @@
+"""Hessian-compensated rounding: each weight's rounding error is made up for by those not yet rounded.
+
+Frantar, Ashkboos, Hoefler, Alistarh: "GPTQ: Accurate Post-Training Quantization for Generative
+Pre-trained Transformers", ICLR 2023, arXiv:2210.17323, after Hassibi and Stork's Optimal Brain Surgeon.
+Here for convolutions, and with the teacher's output as the target: see engine.quantization.rounding.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.method import Machine, MethodCard, knob
+from engine.quantization.base import QuantizationMethod
+from engine.quantization.layerwise import LayerwiseRounding, LayerwiseSettings
+from engine.quantization.patches import LayerProblem
+from engine.quantization.plan import BlockLike
+from engine.quantization.rounding import HessianCompensated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HessianSettings(LayerwiseSettings):
+    """Settings of Hessian-compensated rounding; damping as in GPTQ's released code."""
+
+    damping: float = knob(
+        0.01,
+        label="Damping",
+        help="share of the Hessian's mean diagonal that is added to it",
+        low=0, high=10,
+    )  # fmt: skip
+    order: str = knob(
+        "natural",
+        label="Order of the columns",
+        help="as they come, or those with the largest inputs first",
+        choices=("natural", "energy"),
+    )
+
+
+class Hessian(QuantizationMethod):
+    """The yardstick for greedy path following: the same target and the same levels, another rounding."""
+
+    card = MethodCard(
+        name="hessian",
+        title="Hessian-compensated rounding",
+        summary="Weights are rounded one by one, and those still to come make up for each error. Seconds.",
+        paper="Frantar et al., GPTQ: Accurate Post-Training Quantization for Generative Pre-trained "
+        "Transformers, ICLR 2023 (in its manner)",
+        url="https://arxiv.org/abs/2210.17323",
+    )
+    Settings = HessianSettings
+
+    def steps_per_block(self) -> int:
+        return int(self.settings.steps)
+
+    def reconstruct(
+        self,
+        student: nn.Module,
+        block: BlockLike,
+        *,
+        x_teacher: Tensor,
+        x_student: Tensor,
+        y_teacher: Tensor,
+        rng: torch.Generator,
+    ) -> Machine | None:
+        chosen: HessianSettings = self.settings
+
+        def policy(problem: LayerProblem) -> HessianCompensated:
+            return HessianCompensated(
+                problem, damping=chosen.damping, by_energy=chosen.order == "energy"
+            )
+
+        return LayerwiseRounding(
+            student, block, x_teacher=x_teacher, x_student=x_student, patches=chosen.patches,
+            policy=policy, steps=chosen.steps, rng=rng,
+        )  # fmt: skip

@@ -1,0 +1,59 @@
+"""LQ-Nets: levels learned from the values themselves, as sums of a few floats. No training.
+
+Zhang, Yang, Ye, Hua: "LQ-Nets: Learned Quantization for Highly Accurate and Compact Deep Neural
+Networks", ECCV 2018, arXiv:1807.10029.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from engine.core.method import MethodCard, knob
+from engine.quantization.base import QuantizationMethod, QuantizerSettings
+from engine.quantization.basis import TURNS, BasisActivationQuantizer, BasisWeightQuantizer
+from engine.quantization.quantizers import Makers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LqNetsSettings(QuantizerSettings):
+    """LQ-Nets' settings. The rules for ranges count where levels stay even."""
+
+    turns: int = knob(
+        TURNS,
+        label="Turns",
+        help="at most so often: nearest levels, then the best basis for them; 0 keeps even levels",
+        low=0, high=10_000,
+    )  # fmt: skip
+    activations: str = knob(
+        "learned",
+        label="Levels of the activations",
+        help="learned as those of the weights, one basis a tensor, or an even grid",
+        choices=("learned", "even"),
+    )
+
+
+class LqNets(QuantizationMethod):
+    """The paper trains the network beside its levels; here the levels are fitted to what is there."""
+
+    card = MethodCard(
+        name="lq-nets",
+        title="LQ-Nets",
+        summary="Uneven levels: each is a sum of a few learned numbers, fitted to where the values lie.",
+        paper="Zhang et al., LQ-Nets: Learned Quantization for Highly Accurate and Compact Deep Neural "
+        "Networks, ECCV 2018 (its levels, without its training)",
+        url="https://arxiv.org/abs/1807.10029",
+    )
+    Settings = LqNetsSettings
+
+    def makers(self) -> Makers:
+        chosen: LqNetsSettings = self.settings
+        uneven = Makers(
+            weights=partial(BasisWeightQuantizer, turns=chosen.turns),
+            activations=partial(BasisActivationQuantizer, turns=chosen.turns),
+        )
+        if chosen.activations == "learned":
+            return uneven
+        return replace(uneven, activations=super().makers().activations)
+
+    def reconstruct(self, *args: Any, **kwargs: Any) -> None:
+        return None

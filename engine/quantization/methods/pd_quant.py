@@ -1,0 +1,122 @@
+"""PD-Quant: QDrop that also asks what the network's answer becomes, on inputs corrected to be more typical.
+
+Liu, Niu, Yuan, Yang, Wang, Liu: "PD-Quant: Post-Training Quantization Based on Prediction Difference
+Metric", CVPR 2023, arXiv:2212.07048.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.method import Machine, MethodCard, knob
+from engine.quantization.base import RestLike
+from engine.quantization.blockwise import Blockwise, JointSettings, known
+from engine.quantization.correction import DistributionCorrection
+from engine.quantization.phases import Phase, Phases
+from engine.quantization.plan import BlockLike
+from engine.quantization.reconstruction import BlockReconstruction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PDQuantSettings(JointSettings):
+    """PD-Quant's settings; the defaults are the released ones for ResNets."""
+
+    lr_rounding: float = knob(
+        3e-3,
+        label="Learning rate of the rounding",
+        help="Adam, for V; with few steps it must be larger, or no weight has time to change its mind",
+        low=0, high=1, quick=2e-2, standard=5e-3,
+    )  # fmt: skip
+    prediction_weight: float = knob(
+        10.0,
+        label="Weight of the prediction difference",
+        help="how much the network's answer counts beside the block's output; every step goes through the "
+        "rest of the network too, which takes two to four times as long as QDrop",
+        low=0, high=1000,
+    )  # fmt: skip
+    correction_steps: int = knob(
+        500,
+        label="Steps of the distribution correction",
+        help="before each block, its inputs are moved so many times towards the BatchNorm statistics; each "
+        "moves all images, so it costs several steps of the reconstruction",
+        low=0, high=100_000, quick=10, standard=50,
+    )  # fmt: skip
+    correction_rate: float = knob(
+        1e-3,
+        label="Learning rate of the correction",
+        help="Adam, for the block's inputs; with few steps it must be larger, or nothing moves",
+        low=1e-6, high=1, quick=2e-2, standard=5e-3,
+    )  # fmt: skip
+    correction_leash: float = knob(
+        0.02,
+        label="Leash of the correction",
+        help="how far inputs may move: 0.02 for ResNets, 0.01 RegNets, 0.005 MobileNetV2, 0.001 MNASNet",
+        low=1e-6, high=1000,
+    )  # fmt: skip
+
+
+class PDQuant(Blockwise):
+    """Two phases a block: the distribution correction of its inputs, then the reconstruction on them."""
+
+    card = MethodCard(
+        name="pd-quant",
+        title="PD-Quant",
+        summary="A rounding is judged by what the whole network then answers, not by its block alone.",
+        paper="Liu et al., PD-Quant: Prediction Difference Metric, CVPR 2023",
+        url="https://arxiv.org/abs/2212.07048",
+        needs=("classes",),
+    )
+    Settings = PDQuantSettings
+
+    def steps_per_block(self) -> int:
+        chosen: PDQuantSettings = self.settings
+        return chosen.correction_steps + chosen.steps if chosen.steps else 0
+
+    def reconstruct(
+        self,
+        student: nn.Module,
+        block: BlockLike,
+        *,
+        x_teacher: Tensor,
+        x_student: Tensor,
+        y_teacher: Tensor,
+        rng: torch.Generator,
+        rest: RestLike | None = None,
+    ) -> Machine | None:
+        chosen: PDQuantSettings = self.settings
+        if not chosen.steps:
+            return None
+        teacher = known(rest).teacher
+        x, y = x_teacher, y_teacher
+        correction: DistributionCorrection
+
+        def correct() -> Machine:
+            nonlocal correction
+            correction = DistributionCorrection(
+                teacher, block, x_teacher,
+                steps=chosen.correction_steps, rate=chosen.correction_rate,
+                leash=chosen.correction_leash,
+            )  # fmt: skip
+            return correction
+
+        @torch.no_grad()
+        def take_over() -> None:
+            nonlocal x, y
+            x = correction.inputs
+            y = torch.cat([block.run(teacher, part) for part in x.split(chosen.batch)])
+
+        def learn() -> Machine:
+            return BlockReconstruction(
+                student, block, x_teacher=x, x_student=x_student, y_teacher=y,
+                settings=self.core(), rng=rng,
+                # the network's answer is the one to the images, not to corrected features
+                objective=self.objective(student, block, x_student, y_teacher, rest),
+            )  # fmt: skip
+
+        return Phases(
+            [
+                Phase(steps=chosen.correction_steps, begin=correct, end=take_over),
+                Phase(steps=chosen.steps, begin=learn),
+            ]
+        )

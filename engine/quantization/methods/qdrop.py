@@ -1,0 +1,32 @@
+"""QDrop: roundings and activation step sizes learned while activations are quantized only now and then.
+
+Wei, Gong, Li, Liu, Yu: "QDrop: Randomly Dropping Quantization for Extremely Low-bit Post-Training
+Quantization", ICLR 2022, arXiv:2203.05740.
+
+As released, but for two things: mini-batches are drawn without repetition, and activations have the zero
+point 0 (its release: asymmetric ones). Its scaling of the step sizes' gradient is left out, since Adam's
+steps do not depend on it.
+"""
+
+from dataclasses import dataclass
+
+from engine.core.method import MethodCard
+from engine.quantization.blockwise import Blockwise, JointSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QDropSettings(JointSettings):
+    """QDrop's settings; the defaults are the released ones. 0.1 for MobileNetV2's rounding regulariser."""
+
+
+class QDrop(Blockwise):
+    """AdaRound over blocks with LSQ activations; elements of them stay float with probability 1/2."""
+
+    card = MethodCard(
+        name="qdrop",
+        title="QDrop",
+        summary="Roundings learn with activations half float, half quantized, and come out flatter.",
+        paper="Wei et al., QDrop: Randomly Dropping Quantization, ICLR 2022",
+        url="https://arxiv.org/abs/2203.05740",
+    )
+    Settings = QDropSettings

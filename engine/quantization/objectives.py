@@ -1,0 +1,101 @@
+"""What a block's reconstruction minimises: distances of its output from the teacher's, near and far.
+
+Near, at the block's output: the plain square (QDrop, GENIE-M), a power of the error (BRECQ's
+activations), the square weighted by the Fisher information (BRECQ). Far, at the logits: the prediction
+difference (PD-Quant).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.quantization.base import RestLike
+from engine.quantization.plan import BlockLike
+
+Distance = Callable[[Tensor, Tensor, Tensor], Tensor]  # of (output, target, index of the images)
+_CHUNK = 32
+
+
+def squared_distance(out: Tensor, target: Tensor, _index: Tensor | None = None) -> Tensor:
+    """Σ over channels of (out − target)², averaged over everything else (BRECQ's plain form)."""
+    return (out - target).square().sum(1).mean()
+
+
+def power_distance(exponent: float) -> Distance:
+    """Squared distance, but with |out − target|^exponent."""
+
+    def distance(out: Tensor, target: Tensor, _index: Tensor) -> Tensor:
+        return (out - target).abs().pow(exponent).sum(1).mean()
+
+    return distance
+
+
+def fisher_distance(gradient: Tensor, floor: float = 0.0) -> Distance:
+    """Σ over channels of w·(out − target)², averaged over everything else; w ~ (floor + |g| / mean |g|)².
+
+    Li et al., BRECQ, eq. 10: the diagonal of the Fisher information is g², the squared gradient of the
+    task's loss at the block's output, for every image its own. (The released code has w = (1 + |g|)²
+    with g a 32nd of an image's gradient; here g counts in units of its mean, so that floor 1 says
+    something at every block.) Weights are scaled to the mean 1, so that they change what counts and not
+    how much all of it counts beside the rounding regulariser.
+    """
+    mean = gradient.abs().mean()
+    if float(mean) == 0:  # nothing is lost yet, and so nothing to weigh by
+        return squared_distance
+    weights = (floor + gradient.abs() / mean).square()
+    weights = weights / weights.mean()
+
+    def distance(out: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        return (weights[index] * (out - target).square()).sum(1).mean()
+
+    return distance
+
+
+def fisher_gradient(
+    student: nn.Module, block: BlockLike, x_student: Tensor, y_teacher: Tensor, rest: RestLike
+) -> Tensor:
+    """∂ KL(teacher ‖ network quantized up to this block) / ∂ (the block's output), image by image."""
+    gradients: list[Tensor] = []
+    for index in torch.arange(len(y_teacher)).split(_CHUNK):
+        with torch.no_grad():
+            out = block.run(student, x_student[index])
+            wanted = rest(y_teacher[index], index).softmax(1)
+        with torch.enable_grad():
+            out = out.detach().requires_grad_()
+            lost = F.kl_div(rest(out, index).log_softmax(1), wanted, reduction="sum")
+            gradients += torch.autograd.grad(lost, [out])
+    return torch.cat(gradients)
+
+
+class PredictionDifference:
+    """KL of the logits at a temperature, behind a block's quantized output and behind the teacher's.
+
+    Liu et al., PD-Quant, CVPR 2023, eq. 5: what the whole network makes of the block's error.
+    """
+
+    def __init__(
+        self, rest: RestLike, y_teacher: Tensor, *, temperature: float, weight: float
+    ) -> None:
+        self._rest, self._temperature, self._weight = rest, temperature, weight
+        with torch.no_grad():
+            logits = [
+                rest(y_teacher[index], index)
+                for index in torch.arange(len(y_teacher)).split(_CHUNK)
+            ]
+            self._wanted = (torch.cat(logits) / temperature).softmax(1)
+
+    def __call__(self, out: Tensor, index: Tensor) -> Tensor:
+        logits = self._rest(out, index) / self._temperature
+        lost = F.kl_div(logits.log_softmax(1), self._wanted[index], reduction="batchmean")
+        return self._weight * lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What a reconstruction minimises, beside the rounding regulariser."""
+
+    distance: Distance = squared_distance
+    prediction: PredictionDifference | None = None

@@ -1,0 +1,129 @@
+"""The command line's share in networks that users bring: inspect, try, save and forget them."""
+
+import argparse
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.core.errors import UserError
+from engine.run.networks import Brought
+
+MEMORY_BYTES = (
+    8 * 2**30
+)  # beyond the file's own size: enough to build and run any network of the zoo
+Add = Callable[[str, str], argparse.ArgumentParser]
+
+
+def add_commands(add: Add) -> None:
+    """Add the parsers; each command's name is its parser's `COMMAND`."""
+    inspecting = add("inspect", "say what a checkpoint holds, and which network it may be of")
+    inspecting.add_argument("file", metavar="FILE")
+    _add_form(add("try-network", "run a checkpoint, and judge it on real images"))
+    saving = add("save-network", "keep a checkpoint as mine/NAME, in every menu")
+    saving.add_argument("name", metavar="NAME")
+    saving.add_argument(
+        "--replace", action="store_true", help="even where there is one of that name"
+    )
+    _add_form(saving)
+    add("forget-network", "remove mine/NAME with its weights").add_argument("name", metavar="NAME")
+
+
+def _add_form(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", required=True, metavar="FILE", help="the checkpoint")
+    parser.add_argument(
+        "--architecture", default="", metavar="NAME", help="else guessed from the file"
+    )
+    parser.add_argument(
+        "--parameter", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
+        help="of the architecture, e.g. depth=20, classes=10, in_channels=3, shortcut=A",
+    )  # fmt: skip
+    parser.add_argument("--image-shape", default="", metavar="C,H,W")
+    parser.add_argument("--mean", default="", metavar="R,G,B", help="of pixels in [0, 1]")
+    parser.add_argument("--std", default="", metavar="R,G,B")
+    parser.add_argument(
+        "--resize", type=int, default=0, metavar="N", help="short side before the crop"
+    )
+    parser.add_argument(
+        "--classes", default="", metavar="A,B,..", help="names, or a file with one a line"
+    )
+    parser.add_argument("--title", default="")
+    parser.add_argument("--summary", default="")
+    parser.add_argument("--dataset", default="")
+    parser.add_argument("--images", default="", metavar="FOLDER", help="real images to judge with")
+
+
+def brought_of(options: argparse.Namespace) -> Brought:
+    """What the options say of the network."""
+    return Brought(
+        weights=str(Path(options.weights).expanduser().resolve()),
+        architecture=options.architecture,
+        parameters=_parameters(options.parameters),
+        image_shape=tuple(int(v) for v in _numbers(options.image_shape, "image-shape")),
+        mean=_numbers(options.mean, "mean"),
+        std=_numbers(options.std, "std"),
+        resize=options.resize,
+        classes=_names(options.classes),
+        title=options.title,
+        summary=options.summary,
+        dataset=options.dataset,
+        images=_images(options.images),
+    )
+
+
+def _parameters(texts: list[str]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--parameter {text!r} is not understood; write NAME=VALUE")
+        parameters[name] = int(value) if value.isdecimal() else value
+    return parameters
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise UserError(
+            f"--{option} {text!r} is not understood; write numbers with commas"
+        ) from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    with contextlib.suppress(OSError, ValueError):
+        if "," not in text and Path(text).is_file():
+            text = ",".join(Path(text).read_text(encoding="utf-8").splitlines())
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _images(text: str) -> str:
+    if text and not Path(text).expanduser().exists():
+        raise UserError(f"--images {text!r} is not there; give a folder of images or a zip archive")
+    return str(Path(text).expanduser().resolve()) if text else ""
+
+
+def answer(options: argparse.Namespace, networks: Path) -> dict[str, Any]:
+    """Do what the command says; returns what is printed."""
+    if options.COMMAND == "forget-network":
+        from engine.models.saved import forget
+
+        forget(options.name, networks)
+        return {"name": options.name, "state": "removed"}
+    _limit_memory()
+    from engine.run import bring  # torch
+
+    if options.COMMAND == "inspect":
+        return bring.inspect_file(Path(options.file).expanduser())
+    brought = brought_of(options)
+    if options.COMMAND == "try-network":
+        return bring.try_out(brought)
+    return bring.save_network(options.name, brought, networks, overwrite=options.replace)
+
+
+def _limit_memory() -> None:
+    """A hostile file may ask for more memory than the machine has: this process gets an end."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))

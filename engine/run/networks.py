@@ -1,0 +1,120 @@
+"""Networks that users bring, for pages and the command line: found out about, tried, and saved.
+
+Imports no torch: what a file holds is found out in a process of its own, with a limit on its memory.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.core.errors import UserError
+from engine.models.saved import forget, list_saved, read_saved, saved_folder
+from engine.run.recipe import Recipe
+
+__all__ = [
+    "Brought",
+    "check_content",
+    "forget",
+    "inspect",
+    "list_saved",
+    "networks_folder",
+    "save",
+    "try_out",
+]
+
+_ENGINE = Path(__file__).parents[1]
+PATIENCE_S = 900  # what no check of a network takes
+
+
+def networks_folder(runs: Path) -> Path:
+    """Where saved networks lie: QUANTOSCOPE_NETWORKS, else `networks/` beside the folder of runs."""
+    chosen = os.environ.get("QUANTOSCOPE_NETWORKS")
+    return Path(chosen).resolve() if chosen else runs.resolve().parent / "networks"
+
+
+def check_content(recipe: Recipe, networks: Path) -> None:
+    """UserError where the recipe's saved network has been replaced since the recipe was made."""
+    wanted = recipe.contents.get("network")
+    if wanted and read_saved(saved_folder(recipe.model, networks)).content != wanted:
+        raise UserError(
+            f"network {recipe.model!r} has been saved anew since; start a new run with it"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """A checkpoint and what its owner says of it; what is left empty is guessed."""
+
+    weights: str  # the file
+    architecture: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    image_shape: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    resize: int = 0
+    classes: tuple[str, ...] = ()
+    title: str = ""
+    summary: str = ""
+    dataset: str = ""
+    images: str = ""  # a folder or zip archive of real images to judge with
+
+    def options(self) -> list[str]:
+        """As arguments of the command line."""
+        texts = {
+            "architecture": self.architecture,
+            "image-shape": ",".join(map(str, self.image_shape)),
+            "mean": ",".join(map(repr, self.mean)),
+            "std": ",".join(map(repr, self.std)),
+            "resize": str(self.resize or ""),
+            "classes": ",".join(self.classes),
+            "title": self.title,
+            "summary": self.summary,
+            "dataset": self.dataset,
+            "images": self.images,
+        }
+        options = [f"--{name}={text}" for name, text in texts.items() if text]
+        options += [f"--parameter={name}={value}" for name, value in self.parameters.items()]
+        return [f"--weights={self.weights}", *options]
+
+
+def inspect(file: Path) -> dict[str, Any]:
+    """What is in a checkpoint, the architectures it may be of, and a form filled in with guesses."""
+    return _ask("inspect", str(file))
+
+
+def try_out(brought: Brought) -> dict[str, Any]:
+    """Whether the network runs and can be quantized; its float accuracy where there are images."""
+    return _ask("try-network", *brought.options())
+
+
+def save(name: str, brought: Brought, runs: Path, *, replace: bool = False) -> dict[str, Any]:
+    """Save the network as `mine/NAME`; it is in every menu from then on."""
+    more = ["--replace"] if replace else []
+    return _ask("save-network", name, f"--runs={runs}", *more, *brought.options())
+
+
+def _ask(*arguments: str) -> dict[str, Any]:
+    """The answer of a command of `python -m engine`; UserError with its one line where it refuses."""
+    command = [sys.executable, "-m", "engine", *arguments, "--json"]
+    try:
+        done = subprocess.run(
+            command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, timeout=PATIENCE_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            f"{arguments[0]} took more than {PATIENCE_S // 60} minutes; use fewer images"
+        ) from error
+    last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+    if done.returncode == 2:
+        raise UserError(last)
+    if done.returncode:
+        raise UserError(
+            f"{arguments[0]} broke off ({last[:200]}); the file may ask for more memory than there is"
+        )
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer

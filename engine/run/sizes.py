@@ -1,0 +1,69 @@
+"""What a finished student weighs: stored bits, counted one by one, and operations on bits."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bytes
+from engine.models.macs import count_macs
+from engine.quantization.student import quantizers
+from engine.run.context import Context
+
+IMAGE_BITS = 8  # an input that is not quantized is an image, which has 8 bits a pixel
+
+
+def sizes(context: Context, student: nn.Module) -> dict[str, Any]:
+    """`size_bytes` and `bit_operations` of a result, float32 beside quantized."""
+    packed = stored_bytes(_layers(context, student))
+    shape = (1, *context.card.image_shape)
+    image = context.for_device(torch.zeros(shape))
+    macs = count_macs(context.teacher, context.plan, image)
+    operations = bit_operations(
+        BitOperations(
+            macs=macs[bits.path],
+            weight_bits=bits.weight_bits,
+            activation_bits=bits.activation_bits or IMAGE_BITS,
+        )
+        for bits in context.plan.values()
+    )
+    return {
+        "size_bytes": {"fp32": packed.fp32, "quantized": packed.quantized},
+        "bit_operations": operations._asdict(),
+    }
+
+
+def _layers(context: Context, student: nn.Module) -> list[LayerBits]:
+    """What each layer stores; BatchNorm, biases and all else that stays float go with the first."""
+    parameters = sum(p.numel() for p in context.teacher.parameters())
+    parameters += sum(b.numel() for b in context.teacher.buffers() if b.is_floating_point())
+    side = _side_bits(context, student)
+    layers = []
+    for path in context.plan:
+        layer: Any = student.get_submodule(path)
+        parameters -= layer.float_weight.numel()
+        if layer.bias is not None and context.teacher.get_submodule(path).bias is None:
+            parameters += layer.bias.numel()  # a correction has given it one
+    for k, (path, bits) in enumerate(context.plan.items()):
+        weight = context.teacher.get_submodule(path)._parameters["weight"]
+        assert weight is not None
+        layers.append(
+            LayerBits(
+                weights=weight.numel(),
+                channels=len(weight),
+                weight_bits=bits.weight_bits,
+                side_bits=side[path],
+                other_parameters=parameters if k == 0 else 0,
+            )
+        )
+    return layers
+
+
+def _side_bits(context: Context, student: nn.Module) -> dict[str, int]:
+    """Bits of grids by layer; a grid that a block has for its input goes with the block's first layer."""
+    found = dict.fromkeys(context.plan, 0)
+    for block in context.blocks:
+        for name, quantizer in quantizers(student, block):
+            path = name.rpartition(".")[0]
+            found[path if path in found else block.layers[0]] += quantizer.side_bits()
+    return found

@@ -1,0 +1,35 @@
+"""The layer that a teacher names its classes with: its rows are where Qimera's embeddings start."""
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.trace import watch_outputs
+
+
+@torch.no_grad()
+def classifier_rows(teacher: nn.Module, image_shape: tuple[int, int, int]) -> Tensor | None:
+    """A copy of the weights [classes, features] that make the class scores, None without such a layer.
+
+    The linear layer or 1x1 convolution that runs last and has an output for each score.
+    """
+    rows = {path: _rows(module) for path, module in teacher.named_modules()}
+    candidates = [path for path, weight in rows.items() if weight is not None]
+    ran: list[str] = []
+    probe = torch.zeros(1, *image_shape, device=next(teacher.parameters()).device)
+    with watch_outputs(teacher, candidates, lambda path, y: ran.append(path)):
+        scores = teacher(probe)
+    if not isinstance(scores, Tensor) or scores.dim() != 2:
+        return None
+    for path in reversed(ran):
+        weight = rows[path]
+        if weight is not None and len(weight) == scores.shape[1]:
+            return weight.clone()
+    return None
+
+
+def _rows(module: nn.Module) -> Tensor | None:
+    if isinstance(module, nn.Linear):
+        return module.weight.detach()
+    if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1:
+        return module.weight.detach().flatten(1)
+    return None

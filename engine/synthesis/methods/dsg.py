@@ -1,0 +1,186 @@
+"""DSG, Diversifying Sample Generation: statistics that may differ a little, and images that stress layers.
+
+Zhang et al., "Diversifying Sample Generation for Accurate Data-Free Quantization", CVPR 2021,
+arXiv:2103.01049: slack distribution alignment and layerwise sample enhancement. The correlation,
+smoothness and class terms are of the journal version (Qin et al., TPAMI 2023).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.core.errors import UserError
+from engine.core.method import MethodCard, Settings, knob
+from engine.synthesis.base import Request
+from engine.synthesis.canvas import Pixels
+from engine.synthesis.composed import ComposedMethod, Composition
+from engine.synthesis.labels import uniform
+from engine.synthesis.loss import Loss
+from engine.synthesis.losses.classes import CrossEntropy
+from engine.synthesis.losses.images import (
+    Correlation,
+    InputStatistics,
+    Magnitude,
+    Spectrum,
+    TotalVariation,
+)
+from engine.synthesis.losses.statistics import StatisticsLoss, layer_emphasis, share_inside
+from engine.synthesis.moments import Moments, pooled
+from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.statistics import StoredStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DsgSettings(Settings):
+    """DSG's settings; the defaults are the conference paper's, the journal's additions are off."""
+
+    steps: int = knob(
+        500,
+        label="Steps per batch",
+        help="optimisation steps for each batch of images",
+        low=1, high=100_000, quick=200, standard=500,
+    )  # fmt: skip
+    batch: int = knob(
+        64, label="Images per batch", help="images optimised at a time", low=2, high=1024
+    )
+    lr: float = knob(0.5, label="Learning rate", help="Adam's, of the pixels", low=1e-6, high=10)
+    slack: float = knob(
+        1.0,
+        label="Slack",
+        help="scale of the margins within which statistics may differ; 1 as in the paper, 0: none (ZeroQ)",
+        low=0, high=10,
+    )  # fmt: skip
+    percentile: float = knob(
+        0.9,
+        label="Percentile of the margins",
+        help="a layer's margin is this percentile, over its channels, of the gap that noise has",
+        low=0, high=1,
+    )  # fmt: skip
+    noise_images: int = knob(
+        1024, label="Images of noise", help="that the margins are measured with",
+        low=2, high=10_000, quick=256, standard=512,
+    )  # fmt: skip
+    emphasis: bool = knob(
+        True,
+        label="Layer emphasis",
+        help="each image counts twice in one layer, each in another",
+    )
+    image_weight: float = knob(
+        1.0,
+        label="Weight of the image prior",
+        help="each image's own mean and standard deviation per colour are drawn towards 0 and 1",
+        low=0, high=100,
+    )  # fmt: skip
+    correlation_weight: float = knob(
+        0.0, label="Weight against correlation", help="journal version: unlike images (there 1)",
+        low=0, high=1000,
+    )  # fmt: skip
+    correlation: str = knob(
+        "pairs",
+        label="Correlation measured by",
+        help="pairs: squared cosines of pixels (a stable stand-in); spectrum: eigenvalues, as published",
+        choices=("pairs", "spectrum"),
+    )
+    class_weight: float = knob(
+        0.0, label="Weight of the class", help="journal version: cross-entropy to a random label (there 2)",
+        low=0, high=100,
+    )  # fmt: skip
+    tv_weight: float = knob(
+        0.0, label="Weight of the total variation", help="journal version (there 0.01)",
+        low=0, high=10,
+    )  # fmt: skip
+    l2_weight: float = knob(
+        0.0, label="Weight of the L2 norm", help="journal version (there 0.01)", low=0, high=10
+    )
+
+
+class Dsg(ComposedMethod):
+    """ZeroQ's loop with slack margins and, per image, twice the weight for one layer."""
+
+    card = MethodCard(
+        name="dsg",
+        title="DSG",
+        summary="ZeroQ made diverse: statistics may differ within margins, and each image stresses a layer.",
+        paper="Zhang et al., Diversifying Sample Generation for Accurate Data-Free Quantization, CVPR 2021",
+        url="https://arxiv.org/abs/2103.01049",
+        needs=("batchnorm",),
+    )
+    Settings = DsgSettings
+
+    def compose(self) -> Composition:
+        request, settings = self.request, self.request.settings
+        if settings.class_weight and request.classes < 2:
+            raise UserError(
+                "synthesis 'dsg' with a class term needs a classifier; set synthesis.class_weight=0"
+            )
+        count, layers = request.shape[0], len(request.stored.paths)
+        self._statistics = StatisticsLoss(
+            targets=request.stored.moments,
+            scope="image",
+            over_channels="sum",
+            slack=noise_margins(request) if settings.slack else None,
+            image_weights=layer_emphasis(count, layers) if settings.emphasis else None,
+        )
+        canvas = Pixels.gaussian(request)
+        optimiser = adam(canvas.parameters(), settings.lr)
+        labels = uniform(count, request.classes, request.rng) if settings.class_weight else None
+        return Composition(
+            canvas=canvas,
+            labels=labels,
+            losses={
+                "batchnorm": (1.0, self._statistics),
+                "image": (settings.image_weight, InputStatistics()),  # without slack
+                "correlation": (settings.correlation_weight, _correlation(request)),
+                "class": (settings.class_weight, CrossEntropy()),
+                "smoothness": (settings.tv_weight, TotalVariation()),
+                "magnitude": (settings.l2_weight, Magnitude()),
+            },
+            optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser))},
+        )
+
+    def readings(self) -> dict[str, float]:
+        """The share of means and deviations, over the batch, that lie within the slack already."""
+        values = super().readings()
+        if self._statistics.slack is None or self.latest is None:
+            return values
+        targets = self.request.stored.moments
+        inside = share_inside(self.latest.moments, targets, self._statistics.slack)
+        return values | {"inside_slack": inside}
+
+
+def _correlation(request: Request) -> Loss:
+    if request.settings.correlation == "pairs":
+        return Correlation()
+    return Spectrum(torch.randn(request.shape, generator=request.rng))
+
+
+def noise_margins(request: Request) -> list[tuple[float, float]]:
+    """Each layer's margins (of means, of deviations): the percentile of the gaps that N(0, 1) images have.
+
+    The gaps are of the statistics of all the noise together, over channels.
+    """
+    settings = request.settings
+    seen = _look_at_noise(request.teacher, request.stored, request, settings.noise_images)
+    margins = []
+    for noise, stored in zip(seen, request.stored.moments, strict=True):
+        gaps = ((noise.mean - stored.mean).abs(), (noise.std - stored.std).abs())
+        mean, spread = (float(gap.quantile(settings.percentile)) for gap in gaps)
+        margins.append((settings.slack * mean, settings.slack * spread))
+    return margins
+
+
+@torch.no_grad()
+def _look_at_noise(
+    teacher: nn.Module, stored: StoredStatistics, request: Request, count: int
+) -> list[Moments]:
+    parts: list[Any] = []
+    for size in [64] * (count // 64) + ([count % 64] if count % 64 else []):
+        noise = torch.randn(size, *request.shape[1:], generator=request.rng).to(request.device)
+        parts.append(stored.observe(teacher, noise, per_image=True).per_image)
+    together = []
+    for rows in zip(*parts, strict=True):
+        mean, std = (torch.cat([getattr(row, name) for row in rows]) for name in ("mean", "std"))
+        together.append(pooled(Moments(mean, std, rows[0].count)))
+    return together

@@ -1,0 +1,169 @@
+"""GZSQ: images from weights alone, for networks without BatchNorm.
+
+Sharma, Abraham, Rajendiran: "A Generalized Zero-Shot Quantization of Deep Convolutional Neural Networks
+via Learned Weights Statistics", IEEE TMM 2021, arXiv:2112.02834. Optimiser, steps and batch are ZeroQ's:
+the paper does not state its own.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.method import MethodCard, Settings, knob
+from engine.models.blocks import trace
+from engine.synthesis.canvas import Pixels
+from engine.synthesis.composed import ComposedMethod, Composition
+from engine.synthesis.loss import Loss, Scene
+from engine.synthesis.losses.statistics import StatisticsLoss, z_score
+from engine.synthesis.moments import Moments, batch_moments
+from engine.synthesis.propagation import expected_outputs
+from engine.synthesis.schedules import Optimiser, Plateau, adam
+
+ADJUSTMENTS = ("mean", "min", "max", "mean+min", "mean-min")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GzsqSettings(Settings):
+    """GZSQ's settings; where the paper's own form does not work, the default is one that does."""
+
+    steps: int = knob(
+        500,
+        label="Steps per batch",
+        help="optimisation steps for each batch of images",
+        low=1, high=100_000, quick=200, standard=500,
+    )  # fmt: skip
+    batch: int = knob(
+        64, label="Images per batch", help="images optimised at a time", low=2, high=1024
+    )
+    lr: float = knob(0.5, label="Learning rate", help="Adam's, of the pixels", low=1e-6, high=10)
+    targets: str = knob(
+        "moment",
+        label="Statistics aimed at",
+        help="moment: means and variances carried through the network operation by operation; literal: "
+        "the paper's recursion over the weights' own mean and deviation",
+        choices=("moment", "literal"),
+    )
+    spread_weight: float = knob(
+        1.0,
+        label="Weight of the deviations",
+        help="0: the paper's distance alone, which large deviations make small",
+        low=0, high=100,
+    )  # fmt: skip
+    image_weight: float = knob(
+        1.0, label="Weight of the image prior", help="the batch as N(0, 1) per colour",
+        low=0, high=100,
+    )  # fmt: skip
+    fill_mean: str = knob(
+        "mean",
+        label="Missing means",
+        help="literal targets: what stands in where a layer has another number of channels",
+        choices=ADJUSTMENTS,
+    )
+    fill_std: str = knob(
+        "mean+min",
+        label="Missing deviations",
+        help="literal targets: what stands in where a layer has another number of channels",
+        choices=ADJUSTMENTS,
+    )
+
+
+class Gzsq(ComposedMethod):
+    """Pixels whose batch statistics behind every convolution are those that the weights make likely.
+
+    Inspired by the paper in two points. As published, the targets add up the weights' own means
+    and variances, which hardly resembles what a network does to its input; and the distance can be
+    made small by large deviations alone. The defaults carry moments through the network, and compare
+    deviations too; `targets=literal` with `spread_weight=0` is the paper's own form.
+    """
+
+    card = MethodCard(
+        name="gzsq",
+        title="GZSQ",
+        summary="Needs no BatchNorm: the statistics to aim at are worked out from the weights alone.",
+        paper="Sharma et al., A Generalized Zero-Shot Quantization via Learned Weights Statistics, TMM 2021",
+        url="https://arxiv.org/abs/2112.02834",
+    )
+    Settings = GzsqSettings
+
+    def compose(self) -> Composition:
+        request, settings = self.request, self.request.settings
+        shape = (request.shape[1], request.shape[2], request.shape[3])
+        if settings.targets == "moment":
+            targets = expected_outputs(request.teacher, shape)
+        else:
+            targets = literal_targets(request.teacher, shape[0], settings)
+        statistics = StatisticsLoss(
+            targets=list(targets.values()),
+            metric="z-score",
+            source="outputs",
+            spread_weight=settings.spread_weight,
+        )
+        canvas = Pixels.gaussian(request)
+        optimiser = adam(canvas.parameters(), settings.lr)
+        return Composition(
+            canvas=canvas,
+            losses={
+                "weights": (1.0, statistics),
+                "image": (settings.image_weight, StandardInput(settings.spread_weight)),
+            },
+            optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser))},
+            outputs=list(targets),
+        )
+
+
+class StandardInput(Loss):
+    """The same distance of the batch of images itself, per colour, to N(0, 1)."""
+
+    def __init__(self, spread_weight: float) -> None:
+        self._spread_weight = spread_weight
+
+    def __call__(self, scene: Scene) -> Tensor:
+        seen = batch_moments(scene.images)
+        one = torch.ones_like(seen.mean)
+        return z_score((seen.mean, seen.std), (0 * one, one), self._spread_weight).mean()
+
+
+def literal_targets(
+    teacher: nn.Module, channels: int, settings: GzsqSettings
+) -> dict[str, Moments]:
+    """The paper's recursion from N(0, 1), convolution after convolution, per output channel.
+
+    mean' = mean + the weights' mean (and the bias), std'² = std² + the weights' variance. Where the
+    number of channels changes, `adjusted` stands in.
+    """
+    mean, std = torch.zeros(channels), torch.ones(channels)
+    targets = {}
+    graph = trace(teacher)
+    paths = [str(n.target) for n in graph.nodes if n.op == "call_module"]
+    for path in dict.fromkeys(paths):
+        conv = teacher.get_submodule(path)
+        if not isinstance(conv, nn.Conv2d):
+            continue
+        rows = conv.weight.detach().flatten(1)
+        count = len(rows)
+        mean = adjusted(mean.to(rows), count, settings.fill_mean) + rows.mean(1)
+        if conv.bias is not None:
+            mean = mean + conv.bias.detach()
+        spread = adjusted(std.to(rows), count, settings.fill_std)
+        std = (spread.square() + rows.std(1, correction=0).square()).sqrt()
+        targets[path] = Moments(mean, std)
+    return targets
+
+
+def adjusted(values: Tensor, count: int, how: str) -> Tensor:
+    """The values for `count` channels: more are filled up by the stand-in, fewer all become it."""
+    if len(values) == count:
+        return values
+    mean, least, most = values.mean(), values.min(), values.max()
+    stand_in = {
+        "mean": mean,
+        "min": least,
+        "max": most,
+        "mean+min": mean + least,
+        "mean-min": mean - least,
+    }[how]
+    filled = stand_in.repeat(count)
+    if count > len(values):
+        filled[: len(values)] = values
+    return filled

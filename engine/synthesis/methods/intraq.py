@@ -1,0 +1,160 @@
+"""IntraQ: images of one class that differ from each other, as real ones do.
+
+Zhong et al., "IntraQ: Learning Synthetic Images with Intra-Class Heterogeneity for Zero-Shot Network
+Quantization", CVPR 2022, arXiv:2111.09136: local object reinforcement, marginal distance constraint and
+soft inception loss. The defaults are the released CIFAR-10 script's.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.core.errors import UserError
+from engine.core.method import MethodCard, Settings, knob
+from engine.synthesis.base import Request
+from engine.synthesis.canvas import Pixels
+from engine.synthesis.composed import ComposedMethod, Composition
+from engine.synthesis.labels import uniform
+from engine.synthesis.losses.classes import SoftTarget
+from engine.synthesis.losses.features import MarginCosine, class_sums
+from engine.synthesis.losses.statistics import StatisticsLoss
+from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.transforms import LocalCrop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntraQSettings(Settings):
+    """IntraQ's settings; the defaults are those of CIFAR-10."""
+
+    steps: int = knob(
+        1000,
+        label="Steps per batch",
+        help="optimisation steps for each batch of images",
+        low=1, high=100_000, quick=200, standard=500,
+    )  # fmt: skip
+    batch: int = knob(
+        256,
+        label="Images per batch",
+        help="images optimised at a time; centres of classes are known from the second batch on",
+        low=2, high=1024, quick=64, standard=64,
+    )  # fmt: skip
+    lr: float = knob(0.5, label="Learning rate", help="Adam's, of the pixels", low=1e-6, high=10)
+    batchnorm_weight: float = knob(
+        1.0, label="Weight of the statistics", help="at every BatchNorm layer", low=0, high=1000
+    )
+    class_weight: float = knob(
+        1.0, label="Weight of the class", help="squared gap of the label's probability",
+        low=0, high=1000,
+    )  # fmt: skip
+    least_share: float = knob(
+        0.95,
+        label="Least probability aimed at",
+        help="half of the images aim at a probability between this and 1 (1: soft targets off; ImageNet 0.9)",
+        low=0, high=1,
+    )  # fmt: skip
+    margin_weight: float = knob(
+        1.0, label="Weight of the distance to the class", help="0 switches the margins off",
+        low=0, high=1000,
+    )  # fmt: skip
+    lower: float = knob(
+        0.05, label="Least distance", help="cosine distance to the class's centre (ImageNet 0.3)",
+        low=0, high=2,
+    )  # fmt: skip
+    upper: float = knob(
+        0.8, label="Greatest distance", help="cosine distance to the class's centre",
+        low=0, high=2,
+    )  # fmt: skip
+    crop: float = knob(
+        0.5,
+        label="Probability of local crops",
+        help="of a step at which each image is seen through a crop of its own; 0: off",
+        low=0, high=1,
+    )  # fmt: skip
+    least_area: float = knob(
+        0.5, label="Least area of a crop", help="as a share of the image", low=0.05, high=1
+    )
+
+
+class IntraQ(ComposedMethod):
+    """Batch statistics on locally cropped images, soft class targets, margins around class centres.
+
+    A class's centre is the mean feature of all images of the class in earlier batches, so the first
+    batch has none. Statistics hold for the cropped images that the loss sees; plain ones are further off.
+    """
+
+    card = MethodCard(
+        name="intraq",
+        title="IntraQ",
+        summary="Images of one class are kept apart: local crops, distance margins and soft class targets.",
+        paper="Zhong et al., IntraQ: Learning Synthetic Images with Intra-Class Heterogeneity, CVPR 2022",
+        url="https://arxiv.org/abs/2111.09136",
+        needs=("batchnorm", "classes"),
+    )
+    Settings = IntraQSettings
+
+    def compose(self) -> Composition:
+        request, settings = self.request, self.request.settings
+        if settings.margin_weight and not request.stored.classifier:
+            raise UserError(
+                "synthesis 'intraq' keeps distances between features that a last linear layer reads, "
+                "and this network has none; set synthesis.margin_weight=0"
+            )
+        labels = uniform(request.shape[0], request.classes, request.rng)
+        statistics = StatisticsLoss(
+            targets=request.stored.moments, second="var", over_layers="mean"
+        )
+        canvas = Pixels.gaussian(request)
+        optimiser = adam(canvas.parameters(), settings.lr)
+        crop = LocalCrop(least=settings.least_area, probability=settings.crop)
+        return Composition(
+            canvas=canvas,
+            labels=labels,
+            losses={
+                "batchnorm": (settings.batchnorm_weight, statistics),
+                "class": (settings.class_weight, SoftTarget(_soft_targets(request))),
+                "margin": (settings.margin_weight if request.memory else 0.0, self._margin()),
+            },
+            optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser, patience=50))},
+            transforms=[crop] if settings.crop else [],
+        )
+
+    def _margin(self) -> MarginCosine:
+        sums, counts = self._centres()
+        return MarginCosine(
+            centres=sums / counts.clamp_min(1)[:, None],
+            known=counts > 0,
+            lower=self.request.settings.lower,
+            upper=self.request.settings.upper,
+        )
+
+    def _centres(self) -> tuple[Tensor, Tensor]:
+        """Sums of features and numbers of images, by class, over all batches before."""
+        memory, device = self.request.memory, self.request.device
+        if memory:
+            return memory["sums"].to(device), memory["counts"].to(device)
+        classes = self.request.classes
+        return torch.zeros(classes, 1, device=device), torch.zeros(classes, device=device)
+
+    @torch.no_grad()
+    def remember(self) -> dict[str, Any]:
+        request, labels = self.request, self.labels()
+        if not request.stored.classifier:
+            return {}
+        images = self.images().to(request.device)
+        features = request.stored.observe(request.teacher, images, features=True).features
+        assert features is not None
+        assert labels is not None
+        sums, counts = class_sums(features, labels, request.classes)
+        if request.memory:
+            before = self._centres()
+            sums, counts = before[0] + sums, before[1] + counts
+        return {"sums": sums.cpu(), "counts": counts.cpu()}
+
+
+def _soft_targets(request: Request) -> Tensor:
+    """The probability that each image aims at: half of the time 1, else between `least_share` and 1."""
+    least, count = request.settings.least_share, request.shape[0]
+    drawn, which = torch.rand(2, count, generator=request.rng)
+    return torch.where(which < 0.5, least + (1 - least) * drawn, torch.ones(count))

@@ -1,0 +1,82 @@
+"""ZeroQ's distilled data: pixels whose statistics, image by image, are those that the network keeps.
+
+Cai et al., "ZeroQ: A Novel Zero Shot Quantization Framework", CVPR 2020, arXiv:2001.00281.
+"""
+
+from dataclasses import dataclass
+
+from engine.core.method import MethodCard, Settings, knob
+from engine.synthesis.canvas import Pixels
+from engine.synthesis.composed import ComposedMethod, Composition
+from engine.synthesis.losses.images import InputStatistics
+from engine.synthesis.losses.statistics import StatisticsLoss
+from engine.synthesis.schedules import Optimiser, Plateau, adam
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZeroQSettings(Settings):
+    """ZeroQ's settings; the defaults are the released code's."""
+
+    steps: int = knob(
+        500,
+        label="Steps per batch",
+        help="optimisation steps for each batch of images",
+        low=1, high=100_000, quick=200, standard=500,
+    )  # fmt: skip
+    batch: int = knob(
+        64, label="Images per batch", help="images optimised at a time", low=2, high=1024
+    )
+    lr: float = knob(0.5, label="Learning rate", help="Adam's, of the pixels", low=1e-6, high=10)
+    start: str = knob(
+        "faint",
+        label="Start from",
+        help="faint: an almost even grey, as released; gaussian: N(0, 1)",
+        choices=("faint", "gaussian"),
+    )
+    scope: str = knob(
+        "image",
+        label="Statistics of",
+        help="each image by itself, as in the paper, or the batch together, as later methods do",
+        choices=("image", "batch"),
+    )
+    image_weight: float = knob(
+        1.0,
+        label="Weight of the image prior",
+        help="each image's own mean and standard deviation per colour are drawn towards 0 and 1",
+        low=0, high=100,
+    )  # fmt: skip
+
+
+class ZeroQ(ComposedMethod):
+    """Matches the mean and std of every image at every BatchNorm layer; no labels, nothing else.
+
+    The released code pairs the i-th convolution with the i-th BatchNorm; here the BatchNorm's own
+    input is read.
+    """
+
+    card = MethodCard(
+        name="zeroq",
+        title="ZeroQ",
+        summary="Pixels learn, image by image, the means and deviations that the network keeps.",
+        paper="Cai et al., ZeroQ: A Novel Zero Shot Quantization Framework, CVPR 2020",
+        url="https://arxiv.org/abs/2001.00281",
+        needs=("batchnorm",),
+    )
+    Settings = ZeroQSettings
+
+    def compose(self) -> Composition:
+        request, settings = self.request, self.request.settings
+        pixels = Pixels.faint if settings.start == "faint" else Pixels.gaussian
+        canvas = pixels(request)
+        statistics = StatisticsLoss(
+            targets=request.stored.moments, scope=settings.scope, over_channels="sum"
+        )
+        optimiser = adam(canvas.parameters(), settings.lr)
+        return Composition(
+            canvas=canvas,
+            losses={
+                "batchnorm": (1.0, statistics),
+                "image": (settings.image_weight, InputStatistics()),
+            },
+            optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser))},
+        )

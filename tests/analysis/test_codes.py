@@ -1,0 +1,61 @@
+"""How levels are used, and how near they come: worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from engine.analysis.codes import IDEAL_RMSE, closeness, level_use
+from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bytes
+
+
+def test_four_levels_used_alike_carry_two_bits_and_none_is_dead():
+    codes = torch.tensor([[0, 1, 2, 3] * 5])
+    assert level_use(codes, torch.arange(4.0).view(1, -1)) == pytest.approx((2, 2, 0))
+
+
+def test_codes_are_counted_channel_by_channel():
+    codes = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 1]])
+    levels = torch.arange(4.0).expand(2, 4)
+    assert level_use(codes, levels) == pytest.approx((2, 0.5, 5 / 8))
+
+
+def test_three_levels_are_less_than_two_bits():
+    assert level_use(torch.tensor([[0, 1, 2]]), torch.arange(3.0).view(1, -1)) == pytest.approx(
+        (math.log2(3), math.log2(3), 0)
+    )
+
+
+def test_an_even_spread_has_the_ideal_error_and_clips_nothing():
+    values = torch.linspace(-0.5, 3.5, 100_001).view(1, -1)
+    levels = torch.arange(4.0).view(1, -1)
+    near = closeness(values, levels, values.round().clamp(0, 3))
+    assert near.rmse_steps == pytest.approx(IDEAL_RMSE, rel=1e-3)
+    assert near.mse == pytest.approx(1 / 12, rel=1e-3)
+    assert near.clip_share == 0
+    assert near.cosine < 1
+
+
+def test_what_lies_beyond_half_a_step_behind_the_last_level_is_clipped():
+    values = torch.tensor([[-0.6, -0.4, 1.0, 2.4, 2.6, 9.0]])
+    levels = torch.tensor([[0.0, 1.0, 2.0]])
+    assert closeness(values, levels, values.round().clamp(0, 2)).clip_share == pytest.approx(0.5)
+
+
+def test_the_error_counts_in_steps_of_its_own_channel():
+    values = torch.tensor([[0.5, 0.5], [50.0, 50.0]])
+    levels = torch.tensor([[0.0, 1.0], [0.0, 100.0]])
+    assert closeness(values, levels, torch.zeros(2, 2)).rmse_steps == pytest.approx(0.5)
+
+
+def test_stored_bits_count_what_lies_beside_the_codes():
+    layer = LayerBits(weights=16, channels=2, weight_bits=2, side_bits=2 * 64)
+    assert stored_bytes([layer]).quantized == 4 + 16
+
+
+def test_bit_operations_are_macs_times_both_widths():
+    layers = [
+        BitOperations(macs=10, weight_bits=2, activation_bits=4),
+        BitOperations(macs=5, weight_bits=8, activation_bits=8),
+    ]
+    assert bit_operations(layers) == (15 * 1024, 80 + 320)

@@ -1,0 +1,145 @@
+"""Level sets: what holds for any of them, and what a learned basis adds."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.quantization.basis import (
+    BasisActivationQuantizer,
+    BasisWeightQuantizer,
+    basis_error,
+    basis_levels,
+    even_basis,
+    learn_basis,
+)
+from engine.quantization.levels import level_values, nearest_codes
+from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
+
+WEIGHTS = (WeightQuantizer, BasisWeightQuantizer)
+SHAPES = ("gaussian", "laplace", "bimodal", "constant")
+
+
+def values(kind: str, seed: int, rows: int = 3, count: int = 200) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    normal = torch.randn(rows, count, generator=rng)
+    if kind == "laplace":
+        return normal.sign() * torch.empty(rows, count).exponential_(generator=rng)
+    if kind == "bimodal":
+        side = torch.randint(0, 2, (rows, count), generator=rng) * 2 - 1
+        return 2 * side + 0.3 * normal
+    return torch.full((rows, count), 0.7) if kind == "constant" else normal
+
+
+anything = given(kind=st.sampled_from(SHAPES), seed=st.integers(0, 2**16), bits=st.integers(2, 5))
+
+
+@pytest.mark.parametrize("cls", WEIGHTS)
+@anything
+@settings(max_examples=12, deadline=None)
+def test_codes_lie_within_the_levels_and_rounding_twice_is_rounding_once(cls, kind, seed, bits):
+    weight = values(kind, seed)
+    quantizer = cls(bits)
+    quantizer.fit(weight)
+    levels = quantizer.levels()
+    assert levels.shape == (3, 2**bits)
+    assert (levels.diff() >= 0).all()
+    assert int(quantizer.codes.max()) < 2**bits
+    rounded = quantizer(weight)
+    assert all(row.unique().numel() <= 2**bits for row in rounded)
+    again = quantizer.nearest(rounded)
+    assert torch.equal(level_values(again, levels), level_values(quantizer.codes, levels))
+    assert quantizer.flipped(weight) == 0.0
+
+
+@pytest.mark.parametrize("cls", WEIGHTS)
+@anything
+@settings(max_examples=12, deadline=None)
+def test_no_level_is_nearer_than_the_one_taken(cls, kind, seed, bits):
+    weight = values(kind, seed, count=30)
+    quantizer = cls(bits)
+    quantizer.fit(weight)
+    distances = (weight[:, :, None] - quantizer.levels()[:, None]).abs().amin(-1)
+    assert torch.allclose((weight - quantizer(weight)).abs(), distances, atol=1e-5)
+
+
+@pytest.mark.parametrize("cls", WEIGHTS)
+@pytest.mark.parametrize("kind", ["gaussian", "laplace", "bimodal"])
+def test_more_bits_are_never_worse(cls, kind):
+    weight = values(kind, 3)
+    errors = []
+    for bits in range(2, 9):
+        quantizer = cls(bits)
+        quantizer.fit(weight)
+        errors.append(float((weight - quantizer(weight)).square().mean()))
+    assert errors == sorted(errors, reverse=True)
+
+
+@anything
+@settings(max_examples=20, deadline=None)
+def test_a_learned_basis_is_never_worse_than_the_best_even_levels(kind, seed, bits):
+    data = values(kind, seed)
+    for signed, x in ((True, data), (False, data.abs())):
+        even = basis_error(x, even_basis(x, bits, signed=signed), signed=signed)
+        learned = basis_error(x, learn_basis(x, bits, signed=signed), signed=signed)
+        assert (learned <= even).all()
+
+
+def k_means(row: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Lloyd's algorithm in one dimension."""
+    for _ in range(50):
+        nearest = nearest_codes(row, centres)
+        filled = torch.bincount(nearest, minlength=len(centres)) > 0
+        sums = torch.zeros_like(centres).index_add_(0, nearest, row)
+        means = sums / torch.bincount(nearest, minlength=len(centres)).clamp_min(1)
+        centres = torch.where(filled, means, centres).sort().values
+    return centres
+
+
+@anything
+@settings(max_examples=12, deadline=None)
+def test_k_means_started_from_the_learned_levels_is_never_worse(kind, seed, bits):
+    data = values(kind, seed, rows=1)
+    levels = basis_levels(learn_basis(data, bits, signed=True), signed=True)[0]
+    learned = (data[0] - levels[0][nearest_codes(data[0], levels[0])]).square().mean()
+    centres = k_means(data[0], levels[0])
+    free = (data[0] - centres[nearest_codes(data[0], centres)]).square().mean()
+    assert free <= learned * (1 + 1e-4) + 1e-9
+
+
+def test_the_gain_over_even_levels_is_small_for_gaussians_and_large_for_two_heaps():
+    def gain(kind):
+        x = values(kind, 0, rows=1, count=20_000)
+        even = basis_error(x, even_basis(x, 2, signed=True), signed=True)
+        return 1 - float(basis_error(x, learn_basis(x, 2, signed=True), signed=True) / even)
+
+    assert gain("gaussian") < 0.05
+    assert gain("bimodal") > 0.3
+
+
+def test_levels_are_the_sums_of_the_basis_with_every_sign():
+    levels, _ = basis_levels(torch.tensor([[1.0, 0.25]]), signed=True)
+    assert levels.tolist() == [[-1.25, -0.75, 0.75, 1.25]]
+    levels, _ = basis_levels(torch.tensor([[1.0, 0.25]]), signed=False)
+    assert levels.tolist() == [[0.0, 0.25, 1.0, 1.25]]
+
+
+def test_two_heaps_of_two_values_are_met_exactly():
+    x = torch.tensor([[-3.0, -1.0, 1.0, 3.0] * 5])
+    assert basis_error(x, learn_basis(x, 2, signed=True), signed=True).item() < 1e-6
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("cls", [ActivationQuantizer, BasisActivationQuantizer])
+def test_an_activation_takes_nothing_but_its_levels_and_zero_stays_zero_behind_a_relu(cls, signed):
+    x = values("laplace", 1, rows=8, count=64)
+    x = x if signed else x.relu()
+    quantizer = cls(3)
+    out = quantizer(x)
+    assert torch.isin(out, quantizer.levels()).all()
+    assert out.unique().numel() <= 8
+    if not signed:
+        assert (out[x == 0] == 0).all()
+    fresh = cls(3)
+    fresh.restore(quantizer.stored())
+    assert torch.equal(fresh(x), out)
