@@ -16,7 +16,7 @@ from engine.run import launch
 from engine.run.cli import attend, facts_table, table
 from engine.run.cli_networks import add_commands as add_network_commands
 from engine.run.cli_networks import answer
-from engine.run.cli_recipe import add_options, recipe_of
+from engine.run.cli_recipe import add_options, parse_settings, recipe_of
 from engine.run.folder import RunFolder, list_runs
 from engine.run.networks import networks_folder
 
@@ -76,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     add("catalog", _catalog, "print all that there is to choose from, with every setting, as JSON")
     add_options(add("run", _run, "synthesise images, quantize a network, measure what is lost"))
     add("resume", _resume, "go on with a run that ended early").add_argument("run", metavar="RUN")
+    forked = add("fork", _fork, "branch a paused run in the middle of its synthesis")
+    forked.add_argument("run", metavar="RUN")
+    forked.add_argument(
+        "--set", action="append", default=[], metavar="synthesis.NAME=VALUE", dest="settings",
+        help="what is different from here on, e.g. synthesis.image_weight=0",
+    )  # fmt: skip
     add("cancel", _cancel, "end a run; it can be resumed").add_argument("run", metavar="RUN")
     add("runs", _runs, "list the runs")
     add_network_commands(lambda name, text: add(name, _network, text))
@@ -177,6 +183,18 @@ def _resume(options: argparse.Namespace) -> int:
     offset = _size(folder)
     launch.resume(folder)
     return attend(folder, offset, as_json=options.json)
+
+
+def _fork(options: argparse.Namespace) -> int:
+    from engine.run.fork import fork
+
+    source = RunFolder.open(_runs_folder(options), options.run)
+    settings = parse_settings(options.settings)
+    other = [kind for kind, values in settings.items() if values and kind != "synthesis"]
+    if other:
+        raise UserError(f"a fork cannot change {other[0]} settings; give synthesis.NAME=VALUE")
+    folder = fork(source, settings["synthesis"], _load_catalog(options))
+    return attend(folder, 0, as_json=options.json)
 
 
 def _cancel(options: argparse.Namespace) -> int:

@@ -62,7 +62,6 @@ def _flat(fields: dict[str, Any], before: str = "") -> dict[str, Any]:
     return flat
 
 
-@st.fragment
 def films(sides: Sequence[Side]) -> None:
     """Every side's images at the same share of its synthesis, moved by one slider."""
     share = st.slider(
@@ -190,4 +189,6 @@ def _plain(grid: Any) -> list[list[float | None]]:
 
 def _draw(chart: LiveFigure, name: str, sides: Sequence[Side]) -> None:
     key = f"{name}-" + "-".join(side.run.run_id[-8:] for side in sides)
-    mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=0)
+    # The offset tells the chart that there is more to draw than when it was drawn before.
+    read = sum(side.run.events_file.stat().st_size for side in sides)
+    mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=read)

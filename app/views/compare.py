@@ -5,6 +5,7 @@ import streamlit as st
 from app.choices import title_of
 from app.panels.nothing import nothing_yet
 from app.panels.pick_runs import pick_runs
+from app.panels.run_head import is_live
 from app.panels.side_by_side import (
     classes_and_features,
     distributions,
@@ -13,8 +14,12 @@ from app.panels.side_by_side import (
     measures,
     what_differs,
 )
+from app.places import open_run, state_of
 from app.text import explain
 from engine.run.compare import open_side
+from engine.run.folder import ACTIVE
+
+LOOK_EVERY_S = 3.0
 
 st.title("Which images are better, and in what?")
 runs = pick_runs(most=4)
@@ -27,23 +32,32 @@ if len(runs) < 2:
     )
     st.stop()
 
-sides = [open_side(run) for run in runs]
-networks = {side.run.recipe.model for side in sides}
-if len(networks) > 1:
-    st.warning(
-        "These runs are of different networks ("
-        + ", ".join(title_of("models", name) for name in sorted(networks))
-        + "): films and numbers stand beside each other, maps of layers and features do not."
-    )
-what_differs(sides)
-st.subheader("How did the images grow?", help=explain("images"))
-films(sides)
-st.subheader("Which layers agree, and when?", help=explain("gap"))
-gap_maps(sides)
-st.subheader("What do the numbers say?", help=explain("measures"))
-measures(sides)
-if any(side.portrait for side in sides):
-    st.subheader("What does the teacher see?", help=explain("features"))
-    classes_and_features(sides)
-    st.subheader("How alike are the images?", help=explain("alike"))
-    distributions(sides)
+at_work = any(is_live(run) and state_of(run) in ACTIVE for run in runs)
+
+
+@st.fragment(run_every=LOOK_EVERY_S if at_work else None)
+def comparison(ids: list[str]) -> None:
+    """All of it, drawn again every few seconds while one of the runs is at work."""
+    sides = [open_side(open_run(run)) for run in ids]
+    networks = {side.run.recipe.model for side in sides}
+    if len(networks) > 1:
+        st.warning(
+            "These runs are of different networks ("
+            + ", ".join(title_of("models", name) for name in sorted(networks))
+            + "): films and numbers stand beside each other, maps of layers and features do not."
+        )
+    what_differs(sides)
+    st.subheader("How did the images grow?", help=explain("images"))
+    films(sides)
+    st.subheader("Which layers agree, and when?", help=explain("gap"))
+    gap_maps(sides)
+    st.subheader("What do the numbers say?", help=explain("measures"))
+    measures(sides)
+    if any(side.portrait for side in sides):
+        st.subheader("What does the teacher see?", help=explain("features"))
+        classes_and_features(sides)
+        st.subheader("How alike are the images?", help=explain("alike"))
+        distributions(sides)
+
+
+comparison([run.run_id for run in runs])

@@ -5,6 +5,7 @@ import streamlit as st
 from app.charts import synthesis
 from app.components import mount
 from app.history import read_history
+from app.panels.branch import ablations, fork_panel
 from app.panels.growth import film, gap_map, live_chart
 from app.panels.nothing import nothing_yet
 from app.panels.run_head import is_live, run_head
@@ -21,6 +22,9 @@ if folder is None:
 history = read_history(folder)
 view = current_view()
 run_head(folder, history)
+with st.container(horizontal=True):
+    fork_panel(folder)
+    ablations(folder, "synthesis")
 if history.last("stage-started", stage="quantization"):
     st.page_link(
         "views/quantize.py",

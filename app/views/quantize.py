@@ -6,6 +6,7 @@ from app.charts import quantization, reconstruction
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.components import mount
 from app.history import History, read_history
+from app.panels.branch import ablations
 from app.panels.growth import live_chart
 from app.panels.nothing import nothing_yet
 from app.panels.result import result_panel
@@ -35,6 +36,7 @@ if folder is None:
 history = read_history(folder)
 run_head(folder, history)
 result_panel(folder)
+ablations(folder, "quantization")
 layers, blocks = history.started["layers"], history.started["blocks"]
 
 st.subheader("Where does the error enter?", help=explain("sqnr"))

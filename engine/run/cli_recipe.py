@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def recipe_of(options: argparse.Namespace, catalog: dict[str, Any]) -> Recipe:
     """The recipe that the options of `run` ask for; UserError where they make none."""
-    settings = _settings(options.settings)
+    settings = parse_settings(options.settings)
     model = _model(options.model)
     data, weights = _existing(options.data, "data"), _existing(options.weights, "weights")
     if data:
@@ -83,7 +83,8 @@ def _existing(path: str | None, option: str) -> str:
     return str(found)
 
 
-def _settings(texts: list[str]) -> dict[str, dict[str, str]]:
+def parse_settings(texts: list[str]) -> dict[str, dict[str, str]]:
+    """What `--set KIND.NAME=VALUE` asks for, by kind; UserError where a text is not of that form."""
     settings: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -9,6 +9,9 @@ from pathlib import Path
 from engine.run.folder import write_atomically
 
 _LOOK_EVERY_S = 0.05
+CHECKPOINT_MARK = (
+    "checkpoint.json"  # which machine was saved at which step, for readers without torch
+)
 
 
 class Cancelled(Exception):  # noqa: N818  (not an error: somebody's wish)
@@ -49,13 +52,20 @@ class Control:
         self._paused = False
         self.waited_s = 0.0  # time spent paused or slowed, to be left out of timings
 
-    def wait(self) -> None:
-        """Return when the next step may be taken; raises Cancelled."""
+    def wait(self, before_pause: Callable[[], None] = lambda: None) -> None:
+        """Return when the next step may be taken; raises Cancelled.
+
+        `before_pause` is called once where there is something to wait for: a paused run can be forked.
+        """
         start = time.monotonic()
         self._look()
         if self._wish.slow_s and self._wish.state == "run":
             self._sleep(self._wish.slow_s)
+        saved = False
         while self._wish.state == "pause" and self._steps_taken >= self._wish.steps:
+            if not saved:
+                before_pause()
+                saved = True
             self._set_paused(True)
             time.sleep(_LOOK_EVERY_S)
             self._look()

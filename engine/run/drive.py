@@ -1,7 +1,10 @@
 """The one loop that runs every step machine: so pausing, cancelling and resuming are written once."""
 
+import io
+import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,11 @@ import torch
 
 from engine.core.errors import UserError
 from engine.core.method import Losses, Machine
-from engine.run.control import Cancelled, Control
+from engine.run.control import CHECKPOINT_MARK, Cancelled, Control
 from engine.run.folder import write_atomically
 
 CHECKPOINT_EVERY_S = 10.0
+CHECKPOINT_SHARE = 0.05  # of the time at most is spent on saving: a large generator is a gigabyte
 
 
 class Checkpoint:
@@ -21,6 +25,7 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "checkpoint"
         self._saved_at = time.monotonic()
+        self._save_took_s = 0.0
 
     def restore(self, key: str, machine: Machine) -> int:
         """Put the machine back where it was saved under this key; the steps it had taken, else 0."""
@@ -34,24 +39,34 @@ class Checkpoint:
             ) from error
         if state["key"] != key:
             return 0
-        machine.load_state_dict(state["machine"])
+        try:
+            machine.load_state_dict(state["machine"])
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"checkpoint {self._path} is of another machine ({error}); a fork can change weights and "
+                "rates, not what is optimised"
+            ) from error
         return int(state["step"])
 
     def save(self, key: str, step: int, machine: Machine) -> None:
-        import io
-
+        start = time.monotonic()
         buffer = io.BytesIO()
         state: dict[str, Any] = {"key": key, "step": step, "machine": machine.state_dict()}
         torch.save(state, buffer)
         write_atomically(self._path, buffer.getvalue())
+        mark = json.dumps({"key": key, "step": step})
+        write_atomically(self._path.with_name(CHECKPOINT_MARK), mark.encode())
         self._saved_at = time.monotonic()
+        self._save_took_s = self._saved_at - start
 
     def is_due(self) -> bool:
-        return time.monotonic() - self._saved_at > CHECKPOINT_EVERY_S
+        wait_s = max(CHECKPOINT_EVERY_S, self._save_took_s / CHECKPOINT_SHARE)
+        return time.monotonic() - self._saved_at > wait_s
 
     def clear(self) -> None:
         """Nothing is at work any more."""
         self._path.unlink(missing_ok=True)
+        self._path.with_name(CHECKPOINT_MARK).unlink(missing_ok=True)
         self._saved_at = time.monotonic()
 
 
@@ -65,7 +80,7 @@ def drive(
     done = checkpoint.restore(key, machine)
     while done < machine.total_steps:
         try:
-            control.wait()
+            control.wait(before_pause=partial(checkpoint.save, key, done, machine))
         except Cancelled:
             checkpoint.save(key, done, machine)
             raise

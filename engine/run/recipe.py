@@ -40,6 +40,7 @@ class Recipe:
     contents: dict[str, str] = field(
         default_factory=dict
     )  # sha256 of the user's own files, by what they are
+    forked_from: str = ""  # RUN@STEP of the synthesis, where this recipe took over from another
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, sort_keys=True)
@@ -53,6 +54,8 @@ class Recipe:
         """A name to read and a hash to tell apart; the preset's name does not count, its values do."""
         content = asdict(self)
         content.pop("preset")
+        if not self.forked_from:
+            content.pop("forked_from")  # older than forks: their names stay
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         name = Path(self.model).name if ".py:" in self.model else self.model
         model = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())

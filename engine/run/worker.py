@@ -78,14 +78,23 @@ def run(folder: RunFolder) -> int:
         folder.hold_reserve()
     pulse.start()
 
-    def changed(state: str) -> None:
+    def tell(state: str) -> None:
         folder.append(StateChanged(state=state))
         pulse.set(state=state)
+
+    slot = FileLock(folder.path.parent / ".slot")
+
+    def changed(state: str) -> None:
+        """A paused run lets others work: its fork, say. It queues again before it goes on."""
+        if state == "paused":
+            slot.release()
+        else:
+            _take(slot, folder, tell)
+        tell(state)
 
     state = "failed"
     try:
         control = Control(folder.path, changed)
-        slot = _take_slot(folder, changed)
         try:
             changed("running")
             for event in execute(folder.recipe, folder, control, devices.choose()):
@@ -104,17 +113,15 @@ def run(folder: RunFolder) -> int:
     return int(state == "failed")
 
 
-def _take_slot(folder: RunFolder, changed: Callable[[str], None]) -> BaseFileLock:
-    """The lock that the one run at work holds; waits for it, unless cancelled meanwhile."""
-    slot = FileLock(folder.path.parent / ".slot")
+def _take(slot: BaseFileLock, folder: RunFolder, tell: Callable[[str], None]) -> None:
+    """Hold the lock that the one run at work holds; waits for it, unless cancelled meanwhile."""
     waiting = False
-    while True:
+    while not slot.is_locked:
         try:
             slot.acquire(timeout=0.3 if waiting else 0)
-            return slot
         except Timeout:
             if not waiting:
-                changed("queued")
+                tell("queued")
             waiting = True
         if read_wish(folder.path).state == "cancel":
             raise Cancelled

@@ -172,7 +172,8 @@ class ComposedMethod(SynthesisMethod):
         for name, optimiser in parts.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         for name, (_, loss) in self._losses.items():
-            loss.load_state_dict(state["losses"][name])
+            if name in state["losses"]:  # a fork may switch on what was off
+                loss.load_state_dict(state["losses"][name])
         parts.labels = state["labels"]
         self.request.rng.set_state(state["rng"])
         self._images, self._least = state["images"], state["least"]

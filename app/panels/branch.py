@@ -1,0 +1,105 @@
+"""What if? The same recipe with one part off, or a run forked in the middle with other settings."""
+
+import dataclasses
+from typing import Any
+
+import streamlit as st
+
+from app.choices import load_catalog
+from app.panels.knobs import knobs
+from app.places import is_recorded, runs_folder
+from engine.core.errors import UserError
+from engine.run import launch
+from engine.run.folder import RunFolder
+from engine.run.fork import FIXED, can_fork, fork
+from engine.run.recipe import find, make_recipe
+
+
+def parts_of(settings: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any]:
+    """The parts of a method that are on, by setting: what switches each of them off.
+
+    A part is a toggle that is on, or a weight above 0 that may be 0.
+    """
+    off: dict[str, Any] = {}
+    for knob in settings:
+        name, value = knob["name"], chosen.get(knob["name"])
+        if knob["type"] == "bool" and value is True:
+            off[name] = False
+        weight = knob["type"] == "float" and "weight" in name.split("_") and knob["low"] == 0
+        if weight and isinstance(value, (int, float)) and value > 0:
+            off[name] = 0.0
+    return off
+
+
+def ablations(folder: RunFolder, kind: str) -> None:
+    """Buttons that run the recipe with one part of its method off, and compare the two."""
+    recipe = folder.recipe
+    try:
+        settings = find(load_catalog(), kind, getattr(recipe, kind))["settings"]
+    except (UserError, RuntimeError, OSError):
+        return
+    chosen = getattr(recipe, f"{kind}_settings")
+    parts = parts_of(settings, chosen)
+    if not parts:
+        return
+    labels = {knob["name"]: str(knob["label"]) for knob in settings}
+    with st.popover("Try it without…", icon=":material/toggle_off:", key=f"without-{kind}"):
+        st.caption("The same recipe and seed with one part off; the two stand side by side.")
+        for name, value in parts.items():
+            if st.button(labels[name], key=f"ablate-{kind}-{name}", width="stretch"):
+                _start_without(folder, kind, {name: value})
+
+
+def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None:
+    fields = dataclasses.asdict(folder.recipe)
+    for name in ("contents", "forked_from"):
+        fields.pop(name)
+    fields[f"{kind}_settings"] = fields[f"{kind}_settings"] | change
+    try:
+        other = launch.start(make_recipe(load_catalog(), **fields), runs_folder())
+    except (UserError, OSError) as error:
+        st.error(str(error))
+        return
+    _side_by_side(folder, other, kind)
+
+
+def fork_panel(folder: RunFolder) -> None:
+    """A form for a run's other future, where it is in the middle of its synthesis."""
+    if is_recorded(folder) or folder.result() is not None:
+        return
+    with st.popover("Fork", icon=":material/fork_right:", key="fork"):
+        if not can_fork(folder):
+            st.caption(
+                "Pause the run while its images grow; then it can be branched here, with other settings "
+                "from that step on."
+            )
+            return
+        recipe = folder.recipe
+        try:
+            settings = find(load_catalog(), "synthesis", recipe.synthesis)["settings"]
+        except (UserError, RuntimeError, OSError) as error:
+            st.error(str(error))
+            return
+        st.caption("Change a setting: both futures go on from the same state, one after the other.")
+        open_ones = [knob for knob in settings if knob["name"] not in FIXED]
+        changes = knobs(open_ones, recipe.synthesis_settings, key=f"fork-{folder.run_id}")
+        if st.button("Fork here", type="primary", key="fork-here", disabled=not changes):
+            _fork(folder, changes)
+
+
+def _fork(folder: RunFolder, changes: dict[str, Any]) -> None:
+    try:
+        other = fork(folder, changes, load_catalog())
+    except (UserError, OSError) as error:
+        st.error(str(error))
+        return
+    launch.go_on(folder)
+    _side_by_side(folder, other, "synthesis")
+
+
+def _side_by_side(one: RunFolder, other: RunFolder, kind: str) -> None:
+    st.session_state["run"] = other.run_id
+    if kind == "synthesis":
+        both = ",".join((one.run_id, other.run_id))
+        st.switch_page("views/compare.py", query_params={"runs": both})
+    st.switch_page("views/quantize.py", query_params={"run": other.run_id})

@@ -1,0 +1,129 @@
+"""Forks: two futures of one run, from the same state."""
+
+import json
+import threading
+import time
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from engine.core.errors import UserError
+from engine.core.events import Noted, Stepped
+from engine.core.randomness import stream
+from engine.run import fork as forks
+from engine.run import launch
+from engine.run.catalog import collect
+from engine.run.context import make_context
+from engine.run.control import CHECKPOINT_MARK, Control, Wish, write_wish
+from engine.run.folder import RunFolder
+from engine.run.recipe import Recipe
+from engine.run.synthesise import load_images
+from engine.run.worker import run
+from engine.synthesis.base import Request
+from engine.synthesis.methods.genie import Genie, GenieSettings
+from tests.run.toy_runs import IMAGES, RECIPE, STEPS, begun, made, of, only_the_toy, work
+
+PAUSED_AT = 3
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return collect()
+
+
+@pytest.fixture
+def paused(tmp_path, monkeypatch):
+    """A toy run that waits behind its third step of five of its first batch, and then goes away."""
+    only_the_toy(monkeypatch, tmp_path)
+    monkeypatch.setattr(launch, "start", lambda recipe, runs: RunFolder.create(runs, recipe))
+    folder = begun(tmp_path / "runs", with_every_setting(RECIPE))
+    thread = threading.Thread(target=lambda: run(folder), daemon=True)
+    write_wish(folder.path, Wish(state="pause"))
+    thread.start()
+    try:
+        until(lambda: state(folder) == "paused@0")
+        write_wish(folder.path, Wish(state="pause", steps=PAUSED_AT))
+        until(lambda: state(folder) == f"paused@{PAUSED_AT}")
+        yield folder
+    finally:
+        write_wish(folder.path, Wish(state="cancel"))
+        thread.join(20)
+
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.01)
+
+
+def with_every_setting(recipe):
+    settings = asdict(GenieSettings(**recipe.synthesis_settings))
+    return replace(recipe, synthesis_settings=settings)
+
+
+def state(folder):
+    if not (folder.path / CHECKPOINT_MARK).exists():
+        return ""
+    mark = json.loads((folder.path / CHECKPOINT_MARK).read_text())
+    return f"{folder.status()['state']}@{mark['step']}"
+
+
+def test_a_pause_is_saved_and_can_be_forked(paused):
+    assert state(paused) == "paused@3"
+    assert forks.can_fork(paused)
+
+
+def test_the_fork_goes_on_from_the_very_state_with_its_own_settings(paused, catalog):
+    other = forks.fork(paused, {"image_weight": 0.0}, catalog)
+    assert other.run_id != paused.run_id
+    assert other.recipe.forked_from == f"{paused.run_id}@{PAUSED_AT}"
+    assert [e.step for e in of(other, Stepped)] == [1, 2, 3][: len(of(other, Stepped))]
+    assert f"at step {PAUSED_AT}, with image_weight = 0.0" in of(other, Noted)[0].message
+    checkpoint = torch.load(other.path / "checkpoint", weights_only=True)
+    write_wish(paused.path, Wish(state="cancel"))
+    assert work(other) is not None
+    images = made(other)[("images-000.safetensors", "images")]
+    assert torch.equal(images, continued_by_hand(other, checkpoint))
+
+
+def continued_by_hand(folder, checkpoint):
+    """The fork's first batch, from the checkpoint on, without any of the run's machinery."""
+    context = make_context(folder.recipe, folder, Control(folder.path), torch.device("cpu"))
+    assert len(load_images(context)) == IMAGES
+    machine = Genie(
+        Request(
+            teacher=context.teacher, stored=context.stored, rng=stream(0, "another"),
+            settings=GenieSettings(**folder.recipe.synthesis_settings), shape=(4, 3, 8, 8),
+            mean=context.card.mean, std=context.card.std,
+        )
+    )  # fmt: skip
+    machine.load_state_dict(checkpoint["machine"])
+    for _ in range(STEPS - PAUSED_AT):
+        machine.step()
+    return machine.images()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({}, "needs a setting that differs"), ({"steps": 9}, "synthesis.steps cannot change"),
+     ({"swang": True}, "is not a setting here"), ({"image_weight": -1}, "must lie between")],
+)  # fmt: skip
+def test_what_cannot_be_forked_is_told(paused, catalog, changes, says):
+    with pytest.raises(UserError, match=says):
+        forks.fork(paused, changes, catalog)
+    assert len(list(paused.path.parent.glob("*/recipe.json"))) == 1
+
+
+def test_a_run_that_is_not_in_its_synthesis_cannot_be_forked(tmp_path, catalog):
+    folder = begun(tmp_path / "runs")
+    assert not forks.can_fork(folder)
+    with pytest.raises(UserError, match="not in the middle of its synthesis"):
+        forks.fork(folder, {"image_weight": 0.0}, catalog)
+
+
+def test_the_fork_is_part_of_a_recipes_name():
+    recipe = Recipe(model="resnet20-fashion", synthesis="genie", quantization="genie-m")
+    assert recipe.run_id == Recipe(**{**asdict(recipe), "forked_from": ""}).run_id
+    assert recipe.run_id != Recipe(**{**asdict(recipe), "forked_from": "a@3"}).run_id
