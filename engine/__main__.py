@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add_network_commands(lambda name, text: add(name, _network, text))
     bench = add("bench", _bench, "run a benchmark, or list those there are")
     bench.add_argument("name", nargs="?", metavar="NAME")
+    bench.add_argument("--data", type=Path, metavar="FOLDER", help="the real data that some need")
     return parser
 
 
@@ -221,7 +222,7 @@ def _bench(options: argparse.Namespace) -> int:
         raise UserError(
             f"benchmark {options.name!r} is not known; choose one of {', '.join(names)}"
         )
-    result = bench.run(options.name)
+    result = bench.run(options.name, options.data, _runs_folder(options))
     print(json.dumps(result) if options.json else table(result.items()))
     return 0
 

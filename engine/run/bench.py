@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from engine.core.device import channels_last
+from engine.core.errors import UserError
 from engine.core.randomness import stream
 from engine.models.card import ModelCard, discover_cards
+from engine.run.parity import parity
 from engine.run.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
@@ -23,12 +25,18 @@ REPEATS = 5
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted(_BENCHMARKS)
+    return sorted([*_BENCHMARKS, *_ON_DATA])
 
 
-def run(name: str) -> dict[str, Any]:
-    """Measure, and return plain data."""
-    return _BENCHMARKS[name]()
+def run(name: str, data: Path | None = None, runs: Path = Path("runs")) -> dict[str, Any]:
+    """Measure, and return plain data; `data` is the folder of a benchmark that works on real data."""
+    if name in _BENCHMARKS:
+        return _BENCHMARKS[name]()
+    if data is None:
+        raise UserError(
+            f"benchmark {name!r} works on real data; give its folder with --data FOLDER"
+        )
+    return _ON_DATA[name](data, runs)
 
 
 def _speed() -> dict[str, Any]:
@@ -146,3 +154,4 @@ _BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "speed": _speed,
     "swing": _swing,
 }
+_ON_DATA: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"parity": parity}

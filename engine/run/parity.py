@@ -1,0 +1,119 @@
+"""The published figures' own setting, run again: CIFAR-10, a pretrained ResNet, W4A4 and W2A4, three seeds.
+
+GENIE's released code, in this setting (128 images of 500 steps, 400 reconstruction steps a block, its own
+rule for the first and last layers, rounding regulariser 1.0), gave ResNet-20 91.35 % at W4A4 and 81.02 % at
+W2A4, one seed, on 1017 test images of which the first 1000 are used here.
+"""
+
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import save
+from torch import nn
+
+from engine.core.errors import UserError
+from engine.models.checkpoint import read_checkpoint
+from engine.models.knobs import own_knobs
+from engine.models.resnet import SmallResNet
+from engine.run import new_recipe
+from engine.run.folder import write_atomically
+from engine.run.launch import start
+from engine.run.tail import follow
+
+PUBLISHED = {"W4A4": 0.9135, "W2A4": 0.8102}
+IMAGES = "test-0000-0999.png"  # one row of the picture is one image
+SIDE = 32
+CHECKPOINTS = {20: "resnet20-12fca82f.th", 56: "resnet56-4bfd9763.th"}
+BUDGET = {"steps": 400, "rounding_weight": 1.0}
+METHODS = ("nearest", "genie-m", "quantoscope")
+SEEDS = range(3)
+
+
+def resnet20() -> nn.Module:
+    """The network of the published checkpoint."""
+    return SmallResNet(20, 3, 10, "A")
+
+
+def resnet56() -> nn.Module:
+    """Its deeper sibling."""
+    return SmallResNet(56, 3, 10, "A")
+
+
+def parity(data: Path, runs: Path, depth: int = 20) -> dict[str, Any]:
+    """Top-1 of each method at each bit setting, seed by seed, beside the published figures.
+
+    `data` holds the checkpoint, the first 1000 test images as one picture and labels.json.
+    """
+    folder = runs / "parity" / f"resnet{depth}"
+    weights = _weights(data, folder, CHECKPOINTS[depth])
+    images = _images(data, runs / "parity" / "cifar10-test-1000")
+    found: dict[str, Any] = {"published (ResNet-20)": PUBLISHED}
+    for method in METHODS:
+        for bits in (4, 2):
+            results = list(_results(method, bits, depth, weights, images, folder))
+            tops = [result["quantized_top1"] for result in results]
+            found |= {"float": results[0]["fp32_top1"], "test_images": results[0]["test_images"]}
+            found[f"{method} W{bits}A4"] = {
+                "top1": tops,
+                "mean": round(statistics.mean(tops), 4),
+                "seconds": [result["seconds"]["quantization"] for result in results],
+            }
+    return found
+
+
+def _results(
+    method: str, bits: int, depth: int, weights: Path, images: Path, runs: Path
+) -> Iterator[dict[str, Any]]:
+    """The results of all seeds; images made for one method serve all."""
+    own = f"{Path(__file__).resolve()}:resnet{depth}"
+    for seed in SEEDS:
+        recipe = new_recipe(
+            runs=runs, preset="standard", model=own,
+            own={"file": __file__, "presets": {}, "settings": own_knobs()},
+            weights=str(weights), data=str(images), synthesis="genie", images=128, seed=seed,
+            synthesis_settings={"steps": 500}, model_settings={"image_shape": [3, SIDE, SIDE]},
+            quantization=method, quantization_settings={} if method == "nearest" else dict(BUDGET),
+            weight_bits=bits, activation_bits=4,
+        )  # fmt: skip
+        run = start(recipe, runs)
+        for _ in follow(run):
+            pass
+        result = run.result()
+        if result is None:
+            raise UserError(
+                f"run {run.run_id} did not finish; its worker.log in {run.path} says why"
+            )
+        yield result
+
+
+def _weights(data: Path, folder: Path, name: str) -> Path:
+    """The published checkpoint with this project's name for the classifier."""
+    if not (data / name).is_file():
+        raise UserError(f"--data {data} holds no {name}; give the folder with the checkpoint")
+    tensors = read_checkpoint(data / name).tensors
+    renamed = {key.replace("linear.", "fc."): value.contiguous() for key, value in tensors.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "weights.safetensors"
+    write_atomically(file, save(renamed))
+    return file
+
+
+def _images(data: Path, folder: Path) -> Path:
+    """The test images as files, with their labels."""
+    for name in (IMAGES, "labels.json"):
+        if not (data / name).is_file():
+            raise UserError(f"--data {data} holds no {name}; give the folder with the test images")
+    labels = json.loads((data / "labels.json").read_text())[IMAGES]
+    with Image.open(data / IMAGES) as picture:
+        pixels = np.asarray(picture.convert("RGB")).reshape(len(labels), SIDE, SIDE, 3)
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{k:04d}.png")
+    rows = ["file,label"] + [f"{k:04d}.png,{label}" for k, label in enumerate(labels)]
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
