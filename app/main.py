@@ -13,6 +13,12 @@ PAGES = [
         help="A recorded run plays; start one of your own with a click.",
     ),
     st.Page(
+        "views/network.py",
+        title="Network",
+        icon=":material/account_tree:",
+        help="What a network is made of, what may go wrong, what can work on it.",
+    ),
+    st.Page(
         "views/lab.py",
         title="Live lab",
         icon=":material/science:",

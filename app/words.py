@@ -50,3 +50,17 @@ def ago(time_s: float) -> str:
         if seconds >= length_s:
             return f"{seconds // length_s:.0f} {unit} ago"
     return "just now"
+
+
+def time_words(seconds: float) -> str:
+    """A length of time, rounded as an estimate deserves: "40 s", "3 min", "1 h 20 min"."""
+    if seconds < 90:
+        step = 5 if seconds >= 10 else 1
+        return f"{max(1, step * round(seconds / step)):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes >= 600:
+        return f"{round(minutes / 60)} h"
+    hours, rest = divmod(5 * round(minutes / 5), 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"

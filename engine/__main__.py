@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from engine.core.errors import UserError
 from engine.run import launch
 from engine.run.cli import attend, facts_table, table
+from engine.run.cli_diagnose import diagnosis_text, estimate_text
 from engine.run.cli_networks import add_commands as add_network_commands
 from engine.run.cli_networks import answer
 from engine.run.cli_recipe import add_options, parse_settings, recipe_of
@@ -75,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     add("methods", _methods, "list the methods of synthesis and quantization")
     add("catalog", _catalog, "print all that there is to choose from, with every setting, as JSON")
     add_options(add("run", _run, "synthesise images, quantize a network, measure what is lost"))
+    diagnose = add("diagnose", _diagnose, "look a network over before anything runs")
+    add_options(diagnose, methods=False)
+    add_options(add("estimate", _estimate, "say how long a run would take, and how much memory"))
+    pace = add("pace", _pace, "measure a few steps of a recipe, as JSON: what `estimate` goes by")
+    add_options(pace)
+    pace.add_argument("--part", required=True, choices=("synthesis", "quantization"))
     add("resume", _resume, "go on with a run that ended early").add_argument("run", metavar="RUN")
     forked = add("fork", _fork, "branch a paused run in the middle of its synthesis")
     forked.add_argument("run", metavar="RUN")
@@ -166,6 +173,41 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return " x ".join(map(str, value)) or "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+# --- before a run -------------------------------------------------------------------------------
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    catalog = _load_catalog(options)
+    recipe = recipe_of(options, catalog)
+    from engine.run.diagnose import joined
+    from engine.run.examine import collect
+
+    answer = joined(collect(recipe, networks_folder(_runs_folder(options))), recipe, catalog)
+    print(json.dumps(answer) if options.json else diagnosis_text(answer))
+    return 0
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    from engine.run import estimate
+
+    recipe = recipe_of(options, _load_catalog(options))
+    answer = estimate.estimate(
+        recipe, _runs_folder(options), estimate.pace_of(_runs_folder(options), recipe)
+    )
+    print(json.dumps(answer) if options.json else estimate_text(answer))
+    return 0
+
+
+def _pace(options: argparse.Namespace) -> int:
+    from engine.run.pace import measure
+    from engine.run.worker import settle_in
+
+    os.environ["QUANTOSCOPE_NETWORKS"] = str(networks_folder(_runs_folder(options)))
+    settle_in()
+    print(json.dumps(measure(recipe_of(options, _load_catalog(options)), options.part)))
+    return 0
 
 
 # --- runs ---------------------------------------------------------------------------------------

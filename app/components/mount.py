@@ -36,7 +36,7 @@ def _registered() -> dict[str, Any]:
         name: _component(name, html=html, css=plot_css, isolated=False)
         for name, html in (("live_plot", _PLOT), ("channels", _TITLED_PLOT))
     }
-    for name in ("film", "controls"):
+    for name in ("film", "controls", "network_map"):
         html, css = ((_HERE / f"{name}.{kind}").read_text() for kind in ("html", "css"))
         mounts[name] = _component(name, html=html, css=css, isolated=True)
     mounts["pulse"] = _component("pulse", html="<span></span>\n", css="\n", isolated=True)
@@ -83,3 +83,10 @@ def pulse(*, key: str, **data: Any) -> bool:
     """Nothing to see; reruns what it stands in when such events come. True in that rerun."""
     result = _MOUNTS["pulse"](key=key, data=data, on_beat_change=lambda: None)
     return result.beat is not None
+
+
+def network_map(*, key: str, **data: Any) -> str | None:
+    """The map of a network; returns the layer just clicked on, else None."""
+    result = _MOUNTS["network_map"](key=key, data=data, on_pick_change=lambda: None)
+    pick: str | None = result.pick
+    return pick

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.actions import start_run
+from app.panels.estimate import before_start
 from app.panels.knobs import knobs
 from engine.core.errors import UserError
 from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe, refusal
@@ -14,8 +15,8 @@ METHODS = ("synthesis", "quantization")
 EFFORTS = {"quick": "quick: minutes", "standard": "standard", "paper": "as in the paper"}
 
 
-def recipe_form(catalog: dict[str, Any]) -> None:
-    """Choose, and start."""
+def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
+    """Choose, and start; what it would cost is asked only while the form is `shown`."""
     left, middle, right = st.columns(3, gap="medium")
     with left:
         model = _choice(catalog, "models", "model", "Network")
@@ -36,6 +37,8 @@ def recipe_form(catalog: dict[str, Any]) -> None:
             wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
     wanted |= _files()
     refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
+    if shown and not any(refusals):
+        before_start(catalog, wanted)
     if st.button(
         "Start this recipe",
         type="primary",

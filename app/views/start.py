@@ -50,8 +50,9 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {error}")
     st.stop()
 preset_cards(catalog)
-with st.expander("Your own recipe", icon=":material/tune:"):
-    recipe_form(catalog)
+form = st.expander("Your own recipe", icon=":material/tune:", key="own", on_change="rerun")
+with form:
+    recipe_form(catalog, shown=bool(form.open))
 
 recent = list_runs(runs_folder())[:RECENT]
 if recent:

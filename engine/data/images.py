@@ -57,6 +57,10 @@ class ImageSet:
         """The first n images (or all, if there are fewer), normalised."""
         return self._normalised(0, min(n, len(self)))
 
+    def at(self, places: Sequence[int]) -> Tensor:
+        """The images at these places, normalised."""
+        return torch.cat([self._normalised(place, place + 1) for place in places])
+
     def _normalised(self, start: int, stop: int) -> Tensor:
         pixels = torch.from_numpy(self._read(start, stop))
         return (pixels.float() / 255 - self._mean) / self._std

@@ -31,10 +31,10 @@ def load(runs: Path) -> dict[str, Any]:
 def _load_engine(runs: Path) -> dict[str, Any]:
     """What the engine itself has to choose from; the same until one of its files changes."""
     cache = runs / ".catalog.json"
-    fingerprint = _fingerprint()
+    now = fingerprint()
     try:
         kept: dict[str, Any] = json.loads(cache.read_text())
-        if kept["fingerprint"] == fingerprint:
+        if kept["fingerprint"] == now:
             return kept
     except (OSError, ValueError, KeyError):
         pass
@@ -42,13 +42,13 @@ def _load_engine(runs: Path) -> dict[str, Any]:
     done = subprocess.run(command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the catalog could not be collected:\n{done.stderr[-2000:]}")
-    fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": fingerprint}
+    fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": now}
     runs.mkdir(parents=True, exist_ok=True)
     write_atomically(cache, json.dumps(fresh).encode())
     return fresh
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     files = sorted(_ENGINE.rglob("*.py"))
     content = "".join(
         f"{f.relative_to(_ENGINE)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files

@@ -12,11 +12,11 @@ from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
 KINDS = ("model", "synthesis", "quantization")  # what --set reaches
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a recipe holds to the parser of `run`."""
+def add_options(parser: argparse.ArgumentParser, *, methods: bool = True) -> None:
+    """Add what a recipe holds to the parser of `run`; where no method is needed, it may be left out."""
     parser.add_argument("--model", required=True, metavar="NAME", help="name, or FILE.py:FACTORY")
-    parser.add_argument("--synthesis", required=True, metavar="NAME")
-    parser.add_argument("--quantization", required=True, metavar="NAME")
+    parser.add_argument("--synthesis", required=methods, default="noise", metavar="NAME")
+    parser.add_argument("--quantization", required=methods, default="nearest", metavar="NAME")
     parser.add_argument("--weight-bits", type=int, default=4, metavar="N", help="2 to 8")
     parser.add_argument("--activation-bits", type=int, default=4, metavar="N", help="2 to 8")
     parser.add_argument("--preset", default="standard", help=f"one of {', '.join(PRESETS)}")

@@ -46,17 +46,12 @@ class Context:
 
     def real_images(self) -> ImageSet | None:
         """Real images to calibrate with: the user's, else the card's, else None."""
-        chosen = self.recipe.model_settings.get("calibration", "")
-        if chosen:
-            return _folder(self.card, self.recipe, Path(chosen))
-        if self.card.calibration is None:
-            return None
-        return _bundled(self.card, self.recipe, self.card.calibration)
+        return calibration_images(self.card, self.recipe)
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and std per colour that the images are normalised with: the user's, else the card's."""
-        return _normalisation(self.card, self.recipe)
+        return normalisation(self.card, self.recipe)
 
 
 def make_context(
@@ -70,7 +65,7 @@ def make_context(
     teacher.to(device)
     channels_last(teacher)
     blocks = find_blocks(teacher)
-    test, notes = _test_images(card, recipe)
+    test, notes = test_images(card, recipe)
     if recipe.weights and undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(
@@ -84,7 +79,16 @@ def make_context(
     )  # fmt: skip
 
 
-def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
+def calibration_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
+    """Real images to calibrate with: of the folder that the recipe names, else those of the card."""
+    chosen = recipe.model_settings.get("calibration", "")
+    if chosen:
+        return _folder(card, recipe, Path(chosen))
+    return _bundled(card, recipe, card.calibration) if card.calibration else None
+
+
+def test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
+    """Images to judge with, and what the user should know of them."""
     folder = Path(recipe.data) if recipe.data else card.images
     if folder is not None:
         images = _folder(card, recipe, folder)
@@ -104,14 +108,14 @@ def _test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list
 
 
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
-    mean, std = _normalisation(card, recipe)
+    mean, std = normalisation(card, recipe)
     return open_idx(
         ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name
     )
 
 
 def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
-    mean, std = _normalisation(card, recipe)
+    mean, std = normalisation(card, recipe)
     resize = int(recipe.model_settings.get("resize") or card.resize)
     return open_folder(
         folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize,
@@ -119,7 +123,8 @@ def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
     )  # fmt: skip
 
 
-def _normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Pixel mean and std a colour: the recipe's, else the card's."""
     chosen = [
         tuple(recipe.model_settings.get(name) or getattr(card, name)) for name in ("mean", "std")
     ]

@@ -48,12 +48,12 @@ def _launch(folder: RunFolder) -> None:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env=_worker_environment(),
+                env=worker_environment(),
             )
         folder.write_status("starting", pid=process.pid)
 
 
-def _worker_environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
     """What makes the same arithmetic faster on a processor; what the user has set stays.
 
     Large tensors come and go at every step: memory kept by the allocator, in large pages, spares the

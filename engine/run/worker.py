@@ -162,12 +162,17 @@ def _advice(error: Exception) -> str:
     return "Resume to try again; the full report is in the run's worker.log."
 
 
-def main() -> int:
-    folder = RunFolder(Path(sys.argv[1]))
+def settle_in() -> None:
+    """Take the threads that a run takes, and let pages go first."""
     threads = os.environ.get("QUANTOSCOPE_THREADS")
     torch.set_num_threads(int(threads) if threads else min(devices.cores(), MOST_THREADS))
     if hasattr(os, "nice"):
         os.nice(5)  # pages stay quick beside a run
+
+
+def main() -> int:
+    folder = RunFolder(Path(sys.argv[1]))
+    settle_in()
     lock = FileLock(folder.path / ".worker")
     try:
         with lock.acquire(timeout=0):

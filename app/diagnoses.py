@@ -1,0 +1,48 @@
+"""Diagnoses and estimates for pages: what is kept at once, what is missing in the background."""
+
+import json
+from typing import Any
+
+from app.background import Answer, ask
+from app.places import runs_folder
+from engine.core.errors import UserError
+from engine.run import diagnose
+from engine.run import estimate as estimates
+from engine.run.recipe import PRESETS, Recipe, make_recipe
+
+
+def diagnosis(recipe: Recipe) -> Answer:
+    """The diagnosis of the recipe's network."""
+    kept = diagnose.kept(runs_folder(), recipe)
+    if kept is not None:
+        return Answer(value=kept)
+    return ask("diagnose", _network(recipe), lambda: diagnose.load(runs_folder(), recipe))
+
+
+def estimate(recipe: Recipe) -> Answer:
+    """The estimate for the recipe; by finished runs where they say enough, else by measured steps."""
+    pace = estimates.kept_pace(runs_folder(), recipe)
+    known = estimates.estimate(recipe, runs_folder(), pace)
+    if known["total_s"] is not None:
+        return Answer(value=known)
+    about = json.dumps([recipe.synthesis, recipe.quantization, _network(recipe)])
+    asked = ask("pace", about, lambda: estimates.pace_of(runs_folder(), recipe))
+    if asked.value is None:
+        return asked
+    return Answer(value=estimates.estimate(recipe, runs_folder(), asked.value))
+
+
+def _network(recipe: Recipe) -> str:
+    parts = (recipe.model, recipe.model_settings, recipe.weights, recipe.data, recipe.contents)
+    return json.dumps(parts, sort_keys=True)
+
+
+def at_presets(catalog: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Recipe]:
+    """The recipe at every preset, with that preset's own budget; without those that make none."""
+    recipes = {}
+    for preset in PRESETS:
+        try:
+            recipes[preset] = make_recipe(catalog, **wanted | {"preset": preset, "images": None})
+        except UserError:
+            continue
+    return recipes

@@ -1,0 +1,104 @@
+"""What did I bring? A network looked over before anything runs, and what can be done with it."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.actions import start_run
+from app.background import LOOK_AGAIN_S
+from app.choices import load_catalog
+from app.diagnoses import diagnosis, estimate
+from app.panels.anatomy import head, layer_detail, layer_map, layer_table
+from app.panels.estimate import preset_estimates, source_words
+from app.panels.findings import findings
+from app.panels.methods import method_list, method_menu
+from app.panels.network_choice import network_choice
+from engine.core.errors import UserError
+from engine.run.diagnose import findings_for, layers_with_bits, methods_for
+from engine.run.recipe import Recipe, make_recipe
+
+
+@st.fragment(run_every=LOOK_AGAIN_S)
+def wait_for(recipe: Recipe) -> None:
+    """Look again until the network has been looked over."""
+    if not diagnosis(recipe).is_pending:
+        st.rerun()
+    st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")
+
+
+def layer_section(answer: dict[str, Any], recipe: Recipe, found: list[dict[str, Any]]) -> None:
+    """Map, layer and table; a click on either chooses the layer of the address."""
+    layers = layers_with_bits(answer, recipe)
+    paths = [layer["path"] for layer in layers]
+    chosen = st.query_params.get("layer", "")
+    st.subheader("What is it made of?")
+    picked = layer_map(answer, layers, found, chosen)
+    if picked and picked != chosen:
+        st.query_params["layer"] = chosen = picked
+    if chosen in paths:
+        layer_detail(layers[paths.index(chosen)])
+    with st.expander(f"All {len(layers)} layers as a table", icon=":material/table_rows:"):
+        row = layer_table(layers, key=f"layers-{recipe.model}")
+        if row and row != st.session_state.get("layer-row"):
+            st.session_state["layer-row"] = row
+            st.query_params["layer"] = row
+            st.rerun()
+
+
+def cost_section(
+    catalog: dict[str, Any], wanted: dict[str, Any], methods: list[dict[str, Any]]
+) -> None:
+    """Methods, the presets side by side, and the way to a run."""
+    st.subheader("What would a run cost here?")
+    wanted = wanted | method_menu(methods)
+    preset_estimates(catalog, wanted)
+    try:
+        quick = make_recipe(catalog, **wanted | {"preset": "quick", "images": None})
+    except UserError as error:
+        st.error(str(error))
+        return
+    known = estimate(quick)
+    if known.value:
+        st.caption(source_words(known.value))
+    if st.button(
+        "Start a quick run with this network", type="primary", icon=":material/play_arrow:",
+        key="start-network",
+    ):  # fmt: skip
+        start_run(wanted | {"preset": "quick", "images": None})
+
+
+st.title("What did I bring?")
+try:
+    with st.spinner("Looking what networks and methods there are…", show_time=True):
+        catalog = load_catalog()
+except (RuntimeError, OSError) as error:
+    st.error(f"The engine could not say what it has. {error}")
+    st.stop()
+wanted = network_choice(catalog)
+if wanted is None:
+    st.stop()
+try:
+    recipe = make_recipe(
+        catalog, synthesis="noise", quantization="nearest", preset="quick", images=None, **wanted
+    )
+except UserError as error:
+    st.error(str(error))
+    st.stop()
+
+known = diagnosis(recipe)
+if known.error:
+    st.error(known.error)
+    st.stop()
+if known.is_pending:
+    wait_for(recipe)
+    st.stop()
+answer = known.value
+head(answer["facts"])
+found = findings_for(answer, recipe)
+st.subheader("What should I know before I start?")
+findings(found)
+layer_section(answer, recipe, found)
+methods = methods_for(answer, recipe, catalog)
+st.subheader("Which methods can work on it?")
+method_list(methods)
+cost_section(catalog, wanted, methods)

@@ -1,0 +1,264 @@
+"""How long a run will take and how much memory, before it is started. Imports no torch.
+
+Finished runs of the same network on this machine come first; where there is none, a few measured steps
+of the recipe (engine.run.pace) are extrapolated. Either way the answer says where it is from, and how
+far off it may be.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from engine.core.events import Stepped
+from engine.run import asked
+from engine.run.folder import RunFolder, list_runs
+from engine.run.launch import worker_environment
+from engine.run.recipe import Recipe
+
+RUN_FACTOR, PACE_FACTOR = 1.5, 2.0  # the truth lies between estimate / factor and estimate * factor
+STAGES = ("synthesis", "quantization", "evaluation")
+PARTS = STAGES[:2]  # what is measured, each in a process of its own
+FIT_IMAGES = 64  # that a block's ranges are searched on
+HEAP = 1.5  # a heap in use for minutes to one in use for a few steps: ResNet-20 and EfficientNet-Lite0, both
+ALMOST = 0.9  # of the memory there is: beyond, the machine begins to swap
+_BUDGET = ("steps", "batch")  # settings that the estimate scales with, instead of measuring anew
+
+_NO_MATTER = ("mean", "std", "resize", "calibration", "interpolation")
+
+Pace = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Seconds of one stage, and where they are from: a run's id, or empty for measured steps."""
+
+    seconds: float
+    run: str = ""
+
+
+def pace_of(runs: Path, recipe: Recipe) -> Pace:
+    """Measured steps of this network, by part; takes from seconds to a minute, once."""
+    environment, recipe = worker_environment(), _bare(recipe)
+    return {
+        part: asked.ask(
+            runs,
+            "pace",
+            recipe,
+            by=_by(recipe, part),
+            environment=environment,
+            more=["--part", part],
+        )
+        for part in PARTS
+    }
+
+
+def kept_pace(runs: Path, recipe: Recipe) -> Pace | None:
+    """The same, if it was measured before."""
+    recipe = _bare(recipe)
+    parts = {part: asked.kept(runs, "pace", recipe, by=_by(recipe, part)) for part in PARTS}
+    return None if None in parts.values() else parts
+
+
+def _bare(recipe: Recipe) -> Recipe:
+    """Without what changes no speed: the same network is not measured again for other pixels' mean."""
+    settings = {k: v for k, v in recipe.model_settings.items() if k not in _NO_MATTER}
+    return replace(recipe, model_settings=settings)
+
+
+def _by(recipe: Recipe, part: str) -> dict[str, Any]:
+    settings = getattr(recipe, f"{part}_settings")
+    kept = {name: value for name, value in settings.items() if name not in _BUDGET}
+    return {"part": part, "method": getattr(recipe, part), "settings": kept}
+
+
+def estimate(recipe: Recipe, runs: Path, pace: Pace | None) -> dict[str, Any]:
+    """{"seconds", "total_s": [low, likely, high], "memory_mb": [..], "source", "factor", "warning"}.
+
+    Without a pace only finished runs are asked; `total_s` and `memory_mb` are None where nothing is known.
+    """
+    finished = [run for run in list_runs(runs) if _is_alike(run, recipe)]
+    parts = {stage: _from_runs(stage, recipe, finished) for stage in STAGES}
+    if pace is not None:
+        measured = seconds_by_pace(recipe, pace)
+        parts = {stage: parts[stage] or Part(seconds=measured[stage]) for stage in STAGES}
+    known = {stage: part for stage, part in parts.items() if part is not None}
+    if len(known) < len(STAGES):
+        return {"seconds": {}, "total_s": None, "memory_mb": None, "source": "", "warning": ""}
+    load_s = pace["quantization"]["load_s"] if pace is not None else 0.0
+    memory = _memory_of_runs(recipe, finished)
+    if memory is None and pace is not None:
+        memory = memory_by_pace(recipe, pace)
+    total = load_s + sum(part.seconds for part in known.values())
+    all_runs = all(part.run for part in known.values())
+    factor = RUN_FACTOR if all_runs else PACE_FACTOR
+    busy = 1.0 if all_runs or pace is None else max(pace[part]["busy"] for part in PARTS)
+    return {
+        "seconds": {stage: round(part.seconds, 1) for stage, part in known.items()},
+        "total_s": _around(total, factor),
+        "busy": round(busy, 1),
+        "memory_mb": None if memory is None else _around(memory, 1.3),
+        "source": _source(known),
+        "factor": factor,
+        "warning": _warning(memory),
+    }
+
+
+def _around(value: float, factor: float) -> list[float]:
+    return [round(value / factor, 1), round(value, 1), round(value * factor, 1)]
+
+
+def _source(parts: dict[str, Part]) -> str:
+    runs = {part.run for part in parts.values() if part.run}
+    if not runs:
+        return "measured on a few steps of this recipe, extrapolated"
+    measured = [stage for stage, part in parts.items() if not part.run]
+    text = f"from {len(runs)} finished run{'s' if len(runs) > 1 else ''} of this network here"
+    return f"{text}; {' and '.join(measured)} from a few measured steps" if measured else text
+
+
+# --- from measured steps ------------------------------------------------------------------------
+
+
+def batches(recipe: Recipe) -> list[int]:
+    """Sizes of the batches in which the images are made."""
+    size = int(recipe.synthesis_settings.get("batch", 128))
+    sizes = [size] * (recipe.images // size)
+    return [*sizes, recipe.images % size] if recipe.images % size else sizes
+
+
+def seconds_by_pace(recipe: Recipe, pace: Pace) -> dict[str, float]:
+    """Seconds of each stage, by the measured steps."""
+    synthesis, quantization = pace["synthesis"], pace["quantization"]
+    fixed, slope = synthesis.get("step_s", [0.0, 0.0])
+    # A method may train once and then only draw; one may take more steps than it was asked for.
+    asked_for = synthesis.get("asked", 0)
+    scale = int(recipe.synthesis_settings.get("steps", 0)) / asked_for if asked_for else 1.0
+    first, later = synthesis["planned"]
+    made = sum(
+        scale * (later if number else first) * (fixed + slope * size)
+        for number, size in enumerate(batches(recipe))
+    )
+    per_image = quantization["forward_s"]
+    # Ranges of activations and measured errors grow with the images up to the number they are taken on.
+    fitted = min(recipe.images, FIT_IMAGES) / min(quantization["images"], FIT_IMAGES)
+    once = quantization["weights_s"] + fitted * max(
+        0.0, quantization["once_s"] - quantization["weights_s"]
+    )
+    batch = int(recipe.quantization_settings.get("batch", quantization["batch"]))
+    a_step = quantization["step_s"] * min(batch, recipe.images) / quantization["batch"]
+    learned = int(recipe.quantization_settings.get("steps", 0)) * a_step
+    return {
+        "synthesis": made,
+        "quantization": once + learned + recipe.images * per_image,
+        "evaluation": quantization["test_images"] * per_image,
+    }
+
+
+def memory_by_pace(recipe: Recipe, pace: Pace) -> float:
+    """The most that the worker will hold, in MB: the greater of its two stages."""
+    synthesis, quantization = pace["synthesis"], pace["quantization"]
+    fixed, slope = synthesis["memory_mb"]
+    made = fixed + slope * max(batches(recipe))
+    held = quantization["held_mb"]
+    count = quantization["images"]
+    work = max(0.0, quantization["memory_mb"] / count - held)
+    batch = int(recipe.quantization_settings.get("batch", count))
+    at_once = max(batch, min(recipe.images, FIT_IMAGES))
+    quantized = quantization["start_mb"] + recipe.images * held + work * at_once
+    return float(HEAP * max(made, quantized))
+
+
+def _warning(memory: float | None) -> str:
+    if memory is None:
+        return ""
+    there = machine_memory_mb()
+    if memory < ALMOST * there:
+        return ""
+    return (
+        f"About {memory / 1000:.1f} GB would be needed, and this machine has {there / 1000:.1f} GB free: "
+        "take a smaller batch (synthesis.batch) or fewer images"
+    )
+
+
+def machine_memory_mb() -> float:
+    """What a new process can have here: free memory, or less where a container allows less."""
+    free = psutil.virtual_memory().available / 1e6
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text()) / 1e6
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text()) / 1e6
+    except (OSError, ValueError):  # no container, or no limit ("max")
+        return float(free)
+    return float(min(free, limit - used))
+
+
+# --- from finished runs -------------------------------------------------------------------------
+
+
+def _is_alike(run: RunFolder, recipe: Recipe) -> bool:
+    """Finished here, and of the same network: its weights do not matter to its speed."""
+    try:
+        other = run.recipe
+        same = (other.model, other.model_settings.get("image_shape")) == (
+            recipe.model, recipe.model_settings.get("image_shape")
+        )  # fmt: skip
+        return same and run.result() is not None
+    except (OSError, ValueError, TypeError):  # torn, or of another version
+        return False
+
+
+def _from_runs(stage: str, recipe: Recipe, finished: list[RunFolder]) -> Part | None:
+    """The stage's seconds in the run whose budget is nearest, scaled to this recipe's."""
+    best: tuple[float, Part] | None = None
+    for run in finished:
+        other = run.recipe
+        work, wanted = _work(stage, other), _work(stage, recipe)
+        same = work is not None and wanted is not None and work[0] == wanted[0]
+        seconds = (run.result() or {}).get("seconds", {}).get(stage)
+        if not same or not seconds or work is None or wanted is None:
+            continue
+        ratio = wanted[1] / work[1]
+        if best is None or abs(ratio - 1) < best[0]:
+            best = (abs(ratio - 1), Part(seconds=seconds * ratio, run=run.run_id))
+    return best[1] if best else None
+
+
+def _work(stage: str, recipe: Recipe) -> tuple[str, float] | None:
+    """What was done, and how much of it: only like is scaled to like."""
+    if stage == "evaluation":
+        return json.dumps(["evaluation", recipe.data]), 1.0
+    method = getattr(recipe, stage)
+    settings = dict(getattr(recipe, f"{stage}_settings"))
+    steps = max(1, int(settings.pop("steps", 1)))
+    batch = settings.pop("batch", None)
+    images = recipe.images if stage == "synthesis" else min(int(batch or 32), recipe.images)
+    return json.dumps([method, settings], sort_keys=True), float(steps * images)
+
+
+def _memory_of_runs(recipe: Recipe, finished: list[RunFolder]) -> float | None:
+    """The peak of a finished run that held as much at once, images taken over from others counted."""
+    for run in finished:
+        if _held(run.recipe) != _held(recipe):
+            continue
+        return _peak_mb(run.path, run.events_file.stat().st_mtime_ns)
+    return None
+
+
+@lru_cache(256)
+def _peak_mb(path: Path, changed: int) -> float:  # noqa: ARG001  (a part of the cache's key)
+    run = RunFolder(path)
+    seen = [
+        event.values["memory_mb"]
+        for _, event in run.events()
+        if isinstance(event, Stepped) and "memory_mb" in event.values
+    ]
+    return float(max([*seen, (run.result() or {}).get("peak_memory_mb") or 0.0]))
+
+
+def _held(recipe: Recipe) -> list[Any]:
+    batch = recipe.quantization_settings.get("batch")
+    at_once = max(batches(recipe))
+    return [recipe.synthesis, at_once, recipe.quantization, batch, recipe.images]

@@ -1,0 +1,142 @@
+"""Time and memory before a run: by hand from measured steps, by ratio from finished runs, or unknown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.core.events import Stepped
+from engine.run import estimate as estimates
+from engine.run.estimate import estimate, memory_by_pace, seconds_by_pace
+from engine.run.folder import RunFolder
+from engine.run.pace import measure
+from engine.run.recipe import Recipe
+
+PACE: dict[str, Any] = {
+    "synthesis": {
+        "planned": [9, 9], "asked": 9, "step_s": [0.5, 0.01], "memory_mb": [300.0, 2.0], "busy": 1.0,
+    },
+    "quantization": {
+        "blocks": 3, "batch": 8, "images": 16, "step_s": 0.2, "weights_s": 1.0, "once_s": 5.0,
+        "forward_s": 0.01, "held_mb": 1.0, "start_mb": 100.0, "memory_mb": 48.0, "load_s": 4.0,
+        "test_images": 1000, "busy": 1.0,
+    },
+}  # fmt: skip
+
+
+def recipe(images: int = 100, **more: Any) -> Recipe:
+    budget: dict[str, Any] = {
+        "synthesis_settings": {"steps": 10, "batch": 40},
+        "quantization_settings": {"steps": 50, "batch": 16},
+    }
+    return Recipe(
+        model="toy", synthesis="genie", quantization="genie-m", images=images, **budget | more
+    )
+
+
+def test_seconds_by_measured_steps_are_those_worked_out_by_hand() -> None:
+    seconds = seconds_by_pace(recipe(), PACE)
+    # batches of 40, 40 and 20; ten steps each of 0.5 s and 0.01 s an image
+    assert seconds["synthesis"] == pytest.approx(10 * (3 * 0.5 + 0.01 * 100))
+    # ranges of weights 1 s; the other 4 s were for 16 images, and are taken on 64; a step's batch is
+    # twice the measured one; each image passes both networks once
+    assert seconds["quantization"] == pytest.approx(1 + 4 * 64 / 16 + 50 * 0.2 * 2 + 100 * 0.01)
+    assert seconds["evaluation"] == pytest.approx(1000 * 0.01)
+
+
+def test_method_that_trains_once_is_counted_once() -> None:
+    once = PACE | {"synthesis": PACE["synthesis"] | {"planned": [18, 0]}}  # two parts of nine each
+    seconds = seconds_by_pace(recipe(), once)
+    assert seconds["synthesis"] == pytest.approx(20 * (0.5 + 0.01 * 40))
+
+
+def test_memory_by_measured_steps_is_the_larger_stage() -> None:
+    made = 300 + 2 * 40
+    quantized = 100 + 100 * 1 + (48 / 16 - 1) * 64
+    assert memory_by_pace(recipe(), PACE) == pytest.approx(estimates.HEAP * max(made, quantized))
+    large = recipe(synthesis_settings={"steps": 10, "batch": 400})
+    assert memory_by_pace(large, PACE) == pytest.approx(estimates.HEAP * (300 + 2 * 100))
+
+
+def test_estimate_says_where_it_is_from_and_how_far_off_it_may_be(tmp_path: Path) -> None:
+    known = estimate(recipe(), tmp_path, PACE)
+    low, likely, high = known["total_s"]
+    assert likely == pytest.approx(4 + sum(seconds_by_pace(recipe(), PACE).values()), abs=0.1)
+    assert (low, high) == (
+        pytest.approx(likely / 2, abs=0.1),
+        pytest.approx(likely * 2, abs=0.1),
+    )
+    assert "few steps" in known["source"]
+
+
+def test_nothing_is_claimed_of_a_network_that_was_never_seen(tmp_path: Path) -> None:
+    known = estimate(recipe(), tmp_path, None)
+    assert known["total_s"] is None
+    assert known["memory_mb"] is None
+
+
+def finished(runs: Path, made: Recipe, seconds: float, memory_mb: float = 900.0) -> RunFolder:
+    folder = RunFolder.create(runs, made)
+    values = {"memory_mb": memory_mb}
+    folder.append(Stepped(stage="synthesis", part="batch 1", step=1, losses={}, values=values))
+    stages = ("synthesis", "quantization", "evaluation")
+    folder.finish({"seconds": dict.fromkeys(stages, seconds), "peak_memory_mb": 500.0})
+    return folder
+
+
+def test_finished_runs_come_first_scaled_by_their_budget(tmp_path: Path) -> None:
+    finished(tmp_path, recipe(), 30.0)
+    same = estimate(recipe(seed=1), tmp_path, PACE)
+    assert same["seconds"] == {"synthesis": 30.0, "quantization": 30.0, "evaluation": 30.0}
+    assert same["factor"] == estimates.RUN_FACTOR
+    assert (
+        same["memory_mb"][1] == 900.0
+    )  # images of another run count: its peak was in their making
+    double = estimate(recipe(synthesis_settings={"steps": 20, "batch": 40}), tmp_path, None)
+    assert double["seconds"] == {"synthesis": 60.0, "quantization": 30.0, "evaluation": 30.0}
+
+
+def test_the_run_of_the_nearest_budget_counts_and_other_settings_do_not(tmp_path: Path) -> None:
+    finished(tmp_path, recipe(synthesis_settings={"steps": 1000, "batch": 40}), 1.0)
+    finished(tmp_path, recipe(), 30.0)
+    other = recipe(synthesis_settings={"steps": 10, "batch": 40, "swing": False})
+    finished(tmp_path, other, 77.0)
+    known = estimate(recipe(seed=3), tmp_path, None)
+    assert known["seconds"]["synthesis"] == 30.0
+
+
+def test_runs_of_other_networks_say_nothing(tmp_path: Path) -> None:
+    finished(tmp_path, recipe(), 30.0)
+    alien = Recipe(model="other", synthesis="genie", quantization="genie-m")
+    assert estimate(alien, tmp_path, None)["total_s"] is None
+
+
+def test_more_memory_than_there_is_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimates, "machine_memory_mb", lambda: 500.0)
+    assert "smaller batch" in estimate(recipe(), tmp_path, PACE)["warning"]
+    monkeypatch.setattr(estimates, "machine_memory_mb", lambda: 50_000.0)
+    assert estimate(recipe(), tmp_path, PACE)["warning"] == ""
+
+
+@pytest.mark.parametrize("part", ["synthesis", "quantization"])
+def test_steps_of_a_real_network_are_measured(tmp_path: Path, part: str) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"
+    )
+    small = Recipe(
+        model=f"{file}:tiny", synthesis="genie", quantization="genie-m", images=16,
+        model_settings={"image_shape": [3, 8, 8]}, synthesis_settings={"steps": 9, "batch": 8},
+        quantization_settings={"steps": 20, "batch": 4},
+    )  # fmt: skip
+    measured = measure(small, part)
+    assert measured["busy"] >= 1.0
+    if part == "synthesis":
+        assert measured["planned"] == [9, 9]
+        assert sum(measured["step_s"]) > 0
+    else:
+        assert measured["blocks"] == 4
+        assert measured["step_s"] > 0
+        assert measured["held_mb"] == pytest.approx(4 * 8 * 4 * 8 * 8 / 1e6, rel=0.5)
