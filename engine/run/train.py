@@ -38,7 +38,7 @@ RECIPES = {  # by the names of the cards
     "mobilenet-fashion": TrainingRecipe(epochs=10, weight_decay=1e-4),
     # Without BatchNorm nothing rescales what a large step has done.
     "vgg-fashion": TrainingRecipe(epochs=10, max_lr=0.03),
-    "repvgg-fashion": TrainingRecipe(epochs=8),
+    "repvgg-fashion": TrainingRecipe(epochs=6),
     "preact-fashion": TrainingRecipe(epochs=8),
 }
 

@@ -33,8 +33,8 @@ def test_every_layer_is_a_block_with_the_relu_behind_it(model):
     assert blocks[-1].paths == ("classifier.3",)
 
 
-def test_he_initialisation_keeps_the_mean_square_through_the_convolutions(model):
-    """He et al. 2015, section 2.2: Var[w] = 2/n keeps E[y²] behind each ReLU at half of Var[Wx]."""
+def test_weights_begin_with_the_variance_that_relus_ask_for(model):
+    """He et al. 2015, equation 10: Var[w] = 2 / (inputs of a neuron)."""
     for layer in (m for m in model.modules() if is_layer(m)):
         inputs = layer.weight[0].numel()
         draws = layer.weight.numel()
