@@ -33,10 +33,11 @@ def find_card(name: str, settings: Mapping[str, Any], networks: Path | None = No
     `settings` are the recipe's for the model: some sources need them to make a card (an own network's
     shape), others heed what the user allows (to download weights) or chooses (a form).
     """
+    form = str(settings.get("form", ""))
     if is_own(name):
         return own_card(name, settings)
     if name.startswith(saved.PREFIX) and networks is not None:
-        return saved.saved_card(name, networks)
+        return saved.saved_card(name, networks).in_form(form)
     source = SOURCES.get(name.partition("/")[0]) if "/" in name else None
     if source is not None:
         return source.card(name, settings)
@@ -47,7 +48,7 @@ def find_card(name: str, settings: Mapping[str, Any], networks: Path | None = No
             f"network {name!r} is not known; choose one of {', '.join(cards)}, {others}, "
             "or FILE.py:FACTORY"
         )
-    return cards[name].in_form(str(settings.get("form", "")))
+    return cards[name].in_form(form)
 
 
 def all_cards() -> dict[str, ModelCard]:

@@ -144,13 +144,16 @@ def test_a_walk_may_go_straight_through_to_a_later_block(loaded):
 
 
 @pytest.mark.slow
-def test_resnet20_on_fashion_mnist_is_as_accurate_as_it_was_trained(loaded):
-    card, model = CARDS["resnet20-fashion"], loaded("resnet20-fashion")
+@pytest.mark.parametrize("name", [name for name in CARDS if CARDS[name].test is not None])
+def test_a_network_with_test_images_is_as_accurate_as_it_says(name, loaded):
+    """On the first 2,500 images: 0.02 is four times the standard error of 0.93 there."""
+    card, model = CARDS[name], loaded(name)
     images = open_idx(
         ASSETS / card.test.images, ASSETS / card.test.labels,
         mean=card.mean, std=card.std, name="test",
     )  # fmt: skip
     assert len(images) == 10_000
     with torch.no_grad():
-        right = torch.cat([model(x).argmax(1) for x in images.batches(500)]) == images.labels
-    assert right.float().mean() >= 0.935
+        x, labels = images.first(2500), images.labels[:2500]
+        right = torch.cat([model(part).argmax(1) for part in x.split(500)]) == labels
+    assert abs(float(right.float().mean()) - card.reported_top1) < 0.02

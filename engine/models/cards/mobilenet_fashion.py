@@ -9,4 +9,5 @@ CARD = fashion_card(
     summary="Inverted residuals with depthwise convolutions: few weights, and channels of very unlike size.",
     paper="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
     build=lambda: SmallMobileNet(in_channels=1, classes=10),
+    top1=0.9206,
 )

@@ -9,4 +9,5 @@ CARD = fashion_card(
     summary="A plain chain of convolutions with bias: no BatchNorm, so no statistics to make images from.",
     paper="Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
     build=lambda: SmallVGG(in_channels=1, classes=10, side=SIDE),
+    top1=0.9155,
 )
