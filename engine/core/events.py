@@ -80,6 +80,15 @@ class SnapshotSaved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BitsChosen(Event):
+    """Each layer's bits were chosen by measuring; `report` has the table, the front and the budget."""
+
+    kind: ClassVar[str] = "bits-chosen"
+    weight_bits: dict[str, int]  # by path, every layer
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerMeasured(Event):
     """The errors of one quantized layer, after its block is done."""
 

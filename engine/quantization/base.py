@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, Settings, knob
-from engine.quantization.plan import BlockLike
+from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.ranges import RULES
 
@@ -67,6 +67,12 @@ class RestLike(Protocol):
         ...
 
 
+class Planner(Machine, Protocol):
+    """Chooses bits; once its steps are taken, `solve` gives the plan and a report for the result."""
+
+    def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]: ...
+
+
 class QuantizationMethod(ABC):
     """Takes blocks in order of execution; earlier blocks of the student are already quantized.
 
@@ -106,6 +112,16 @@ class QuantizationMethod(ABC):
     def calibration(self, images: Tensor) -> Tensor:
         """The images that the blocks are calibrated with, from those that were made."""
         return images
+
+    def planner(
+        self,
+        teacher: nn.Module,
+        plan: dict[str, LayerBits],
+        images: Tensor,
+        rng: torch.Generator,
+    ) -> "Planner | None":
+        """A step machine that chooses each layer's bits before anything is quantized; mostly None."""
+        return None
 
     @abstractmethod
     def reconstruct(

@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
+from engine.run.bits import allocation
 from engine.run.context import Context, layer_facts, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder
@@ -84,6 +85,7 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
         "bn_gap": {"first": sum(gaps) / len(gaps) if gaps else None, "last": last_gap},
         "layers": [layers[path] for path in context.plan],
         **sizes(context, student),
+        **allocation(context),
         "seconds": seconds,
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "device": devices.describe(context.device),

@@ -19,13 +19,13 @@ from engine.core.events import (
     Stepped,
 )
 from engine.core.randomness import stream
-from engine.models.blocks import Block
 from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.corrections import BatchNormShift
 from engine.quantization.student import fit_block, make_student, restore_block, stored_block
+from engine.run.bits import keep_bits, restore_bits
 from engine.run.context import Context
 from engine.run.correct import announce, correct, warn, with_equal_ranges
 from engine.run.drive import Thinned, drive
@@ -40,15 +40,20 @@ CHUNK = 32  # images that walk through a network together
 def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     """Quantize every block; afterwards `load_student` has the student. Finished blocks stay finished."""
     method = _method(context)
-    total = max(sum(method.steps_of(block) for block in context.blocks), 1)
+    images = context.for_device(method.calibration(images))
+    context = with_equal_ranges(context, method.settings)
+    rng = stream(context.recipe.seed, STAGE, "bits")
+    planner = method.planner(context.teacher, dict(context.plan), images, rng)
+    before = planner.total_steps if planner else 0
+    total = max(before + sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
     yield from announce(context, method.settings)
-    context = with_equal_ranges(context, method.settings)
     shifts: list[BatchNormShift] = []
     start, waited = time.monotonic(), context.control.waited_s
+    if planner:
+        yield from _choose_bits(context, planner, total)
     student = make_student(context.teacher, context.blocks, context.plan, method.makers())
     plan = WalkPlan(context.teacher, context.blocks)
-    images = context.for_device(method.calibration(images))
     walks = Walk(context.teacher, plan, images, CHUNK), Walk(student, plan, images, CHUNK)
     (context.folder.path / "blocks").mkdir(exist_ok=True)
     for index, block in enumerate(context.blocks):
@@ -67,7 +72,7 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
             }
             if method.looks_ahead:
                 cached["rest"] = Rest(context.teacher, plan, block, images)
-            yield from _one_block(context, method, student, index, cached, total)
+            yield from _one_block(context, method, student, index, cached, (before, total))
             shifts += correct(context, method.settings, student, block, cached)
             for path, values in measure_layers(context, student, block, x_teacher, x_student):
                 yield LayerMeasured(path=path, block=block.name, values=values)
@@ -79,10 +84,19 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     yield StageFinished(stage=STAGE, seconds=seconds)
 
 
+def _choose_bits(context: Context, planner: Any, total: int) -> Iterator[Event]:
+    """Take the planner's steps, unless its bits are in the folder already; the plan has them after."""
+    if not restore_bits(context):
+        yield from _watch(context, planner, "bits", 0, total)
+        yield from keep_bits(context, *planner.solve())
+        context.checkpoint.clear()
+
+
 def load_student(context: Context) -> nn.Module:
     """The finished student, from its blocks on disk."""
     method = _method(context)
     context = with_equal_ranges(context, method.settings)
+    restore_bits(context)
     student = make_student(context.teacher, context.blocks, context.plan, method.makers())
     for index, block in enumerate(context.blocks):
         restore_block(student, block, load_file(_block_file(context, index)))
@@ -104,15 +118,15 @@ def _one_block(
     student: nn.Module,
     index: int,
     cached: dict[str, Any],
-    total: int,
+    steps: tuple[int, int],  # before the first block, and of the whole stage
 ) -> Iterator[Event]:
     block = context.blocks[index]
     fit_block(student, block, cached["x_student"][: 2 * CHUNK])
     rng = stream(context.recipe.seed, STAGE, block.name)
     machine = method.reconstruct(student, block, rng=rng, **cached)
     if machine is not None:
-        before = sum(method.steps_of(earlier) for earlier in context.blocks[:index])
-        yield from _watch(context, machine, block, before, total)
+        before = steps[0] + sum(method.steps_of(earlier) for earlier in context.blocks[:index])
+        yield from _watch(context, machine, block.name, before, steps[1])
         if hasattr(machine, "path"):
             yield _save_path(context, machine, index, before + machine.total_steps)
         method.finish(student, block)
@@ -128,25 +142,19 @@ def _save_path(context: Context, machine: Any, index: int, step: int) -> Snapsho
     return SnapshotSaved(stage=STAGE, step=step, name="path", file=name, values=values)
 
 
-def _watch(
-    context: Context, machine: Any, block: Block, before: int, total: int
-) -> Iterator[Stepped]:
+def _watch(context: Context, machine: Any, part: str, before: int, total: int) -> Iterator[Stepped]:
     thinned = Thinned()
     clock, first = time.monotonic(), None
-    for step, losses in drive(
-        machine, f"{STAGE}/{block.name}", context.control, context.checkpoint
-    ):
+    for step, losses in drive(machine, f"{STAGE}/{part}", context.control, context.checkpoint):
         first = step - 1 if first is None else first
         if step in (1, machine.total_steps) or thinned.is_due():
             rate = (step - first) / max(time.monotonic() - clock, 1e-9)
             values = {
-                "flipped": machine.flipped(),
+                **({"flipped": machine.flipped()} if hasattr(machine, "flipped") else {}),
                 "steps_per_s": rate,
                 "eta_s": (total - before - step) / rate,
                 "memory_mb": memory_mb(),
                 **(machine.values() if hasattr(machine, "values") else {}),
             }
             named = {name: float(loss) for name, loss in losses.items()}
-            yield Stepped(
-                stage=STAGE, part=block.name, step=before + step, losses=named, values=values
-            )
+            yield Stepped(stage=STAGE, part=part, step=before + step, losses=named, values=values)

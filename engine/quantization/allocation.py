@@ -1,0 +1,107 @@
+"""Bits for each layer under a budget: the harm of each choice adds up, so that the best sum can be found.
+
+The choice among K options for each of n layers is a knapsack problem. It is solved exactly by dynamic
+programming over partial sums of which none is beaten in both cost and harm; its last stage is the whole
+Pareto front. Greedy, which takes the upgrade that helps most for its cost, stands beside it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MOST_SUMS = 200_000  # partial sums kept; beyond, neighbours in cost are merged, and no longer exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """What one layer may be given."""
+
+    bits: int
+    cost: int  # in whatever the budget counts
+    harm: float  # how much worse the network gets, by this layer alone
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """One option for each layer, by its place in the table."""
+
+    cost: int
+    harm: float
+    picks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """All allocations that no other beats in both cost and harm, from the cheapest to the best."""
+
+    costs: Any  # rising
+    harms: Any  # falling
+    exact: bool
+    _steps: list[tuple[Any, Any]]  # for each layer: which sum it came from, which option was added
+
+    def __len__(self) -> int:
+        return len(self.costs)
+
+    def allocation(self, index: int) -> Allocation:
+        """The allocation at a place on the front."""
+        picks: list[int] = []
+        at = index
+        for origin, option in reversed(self._steps):
+            picks.append(int(option[at]))
+            at = int(origin[at])
+        return Allocation(int(self.costs[index]), float(self.harms[index]), tuple(reversed(picks)))
+
+    def within(self, budget: int) -> Allocation | None:
+        """The least harm that the budget can buy; None where even the cheapest is too dear."""
+        index = int(np.searchsorted(self.costs, budget, side="right")) - 1
+        return None if index < 0 else self.allocation(index)
+
+
+def pareto_front(table: Sequence[Sequence[Option]], most_sums: int = MOST_SUMS) -> Front:
+    """The front of all allocations of the table, one row of options for each layer."""
+    costs, harms = np.zeros(1, np.int64), np.zeros(1)
+    steps = []
+    exact = True
+    for options in table:
+        added_costs = np.array([option.cost for option in options], np.int64)
+        added_harms = np.array([option.harm for option in options])
+        all_costs = (costs[:, None] + added_costs).ravel()
+        all_harms = (harms[:, None] + added_harms).ravel()
+        order = np.lexsort((all_harms, all_costs))
+        best_before = np.minimum.accumulate(all_harms[order])
+        better = np.concatenate([[True], all_harms[order][1:] < best_before[:-1]])
+        kept = order[better]
+        if len(kept) > most_sums:
+            exact = False
+            cells = np.linspace(0, len(kept) - 1, most_sums).round().astype(np.int64)
+            kept = kept[cells]
+        steps.append((kept // len(options), kept % len(options)))
+        costs, harms = all_costs[kept], all_harms[kept]
+    return Front(costs, harms, exact, steps)
+
+
+def greedy(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
+    """Cheapest options first, then again and again the upgrade with the most harm saved for its cost."""
+    picks = [min(range(len(row)), key=lambda k, r=row: r[k].cost) for row in table]  # type: ignore[misc]
+    spent = sum(row[k].cost for row, k in zip(table, picks, strict=True))
+    if spent > budget:
+        return None
+    while True:
+        best: tuple[float, int, int] | None = None
+        for layer, row in enumerate(table):
+            now = row[picks[layer]]
+            for k, option in enumerate(row):
+                dearer, saved = option.cost - now.cost, now.harm - option.harm
+                if dearer <= 0 or saved <= 0 or spent + dearer > budget:
+                    continue
+                if best is None or saved / dearer > best[0]:
+                    best = (saved / dearer, layer, k)
+        if best is None:
+            break
+        _, layer, k = best
+        spent += table[layer][k].cost - table[layer][picks[layer]].cost
+        picks[layer] = k
+    harm = sum(row[k].harm for row, k in zip(table, picks, strict=True))
+    return Allocation(spent, harm, tuple(picks))

@@ -1,0 +1,135 @@
+"""Mixed precision: layers that mind least get the fewest bits, at the cost of one width for all.
+
+Cai et al., "ZeroQ: A Novel Zero Shot Quantization Framework", CVPR 2020, arXiv:2001.00281, section 3.3
+(sensitivity by KL divergence, on synthetic images); Dong et al., "HAWQ-V2", NeurIPS 2020 (curvature).
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+from engine.core.method import Machine, MethodCard, describe, knob
+from engine.quantization.base import QuantizationMethod, QuantizerSettings
+from engine.quantization.plan import BlockLike, LayerBits
+from engine.quantization.quantizers import Makers
+from engine.quantization.sensitivity import AllocationSettings, BitAllocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixedSettings(QuantizerSettings):
+    """What decides on the bits of each layer, and which quantizer then uses them."""
+
+    rounding: str = knob(
+        "nearest",
+        label="Quantizer behind it",
+        help="what chooses the codes once the bits are chosen",
+        choices=("nearest", "gpfq", "hessian", "lq-nets", "genie-m"),
+    )
+    effort: str = knob(
+        "paper",
+        label="Its effort",
+        help="which of its own presets it takes",
+        choices=("quick", "standard", "paper"), quick="quick", standard="standard",
+    )  # fmt: skip
+    sensitivity: str = knob(
+        "kl",
+        label="Sensitivity",
+        help="kl: how far predictions move with one layer rounded; hessian: curvature times weight error; "
+        "sqnr: noise of the weights alone, no image needed",
+        choices=("kl", "hessian", "sqnr"),
+    )
+    budget: str = knob(
+        "bytes",
+        label="What is counted",
+        help="bytes of the codes, or operations on bits for one image",
+        choices=("bytes", "bit-operations"),
+    )
+    share: float = knob(
+        1.0,
+        label="Share of the budget",
+        help="1: as much as the chosen bits in every layer would cost",
+        low=0.1, high=4,
+    )  # fmt: skip
+    lowest: int = knob(2, label="Fewest bits", help="of a layer's weights", low=2, high=8)
+    highest: int = knob(8, label="Most bits", help="of a layer's weights", low=2, high=8)
+    solver: str = knob(
+        "exact",
+        label="Solver",
+        help="dynamic programming, which finds the best sum of sensitivities, or greedy",
+        choices=("exact", "greedy"),
+    )
+    images: int = knob(
+        128,
+        label="Images to measure on",
+        help="of those that there are; each is seen once for every layer and bit width",
+        low=1, high=100_000, quick=64,
+    )  # fmt: skip
+    probes: int = knob(
+        50, label="Probes of the curvature", help="mini-batches; for hessian", low=1, high=10_000, quick=16
+    )  # fmt: skip
+
+
+class Mixed(QuantizationMethod):
+    """Measures every layer at every width, solves for the budget, and hands on to a quantizer."""
+
+    card = MethodCard(
+        name="mixed",
+        title="Mixed precision",
+        summary="Bits where they matter: each layer's sensitivity is measured, and a budget is shared out.",
+        paper="Cai et al., ZeroQ: A Novel Zero Shot Quantization Framework, CVPR 2020",
+        url="https://arxiv.org/abs/2001.00281",
+    )
+    Settings = MixedSettings
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        if settings.lowest > settings.highest:
+            raise UserError(
+                f"quantization.lowest is {settings.lowest}; it must not be above "
+                f"quantization.highest, which is {settings.highest}"
+            )
+        from engine.quantization import discover_methods  # here: it imports this file
+
+        cls = discover_methods()[settings.rounding]
+        own = {one["name"]: one["presets"][settings.effort] for one in describe(cls.Settings)}
+        shared = {one.name: getattr(settings, one.name) for one in fields(QuantizerSettings)}
+        self._inner = cls(cls.Settings(**own | shared))
+
+    def planner(
+        self,
+        teacher: nn.Module,
+        plan: dict[str, LayerBits],
+        images: Tensor,
+        rng: torch.Generator,
+    ) -> BitAllocation:
+        chosen: MixedSettings = self.settings
+        return BitAllocation(
+            teacher,
+            plan,
+            images[: chosen.images],
+            settings=AllocationSettings(
+                sensitivity=chosen.sensitivity,
+                bits=range(chosen.lowest, chosen.highest + 1),
+                cost=chosen.budget,
+                share=chosen.share,
+                solver=chosen.solver,
+                probes=chosen.probes,
+            ),
+            make_quantizer=self.makers().weights,
+            rng=rng,
+        )
+
+    def makers(self) -> Makers:
+        return self._inner.makers()
+
+    def steps_per_block(self) -> int:
+        return self._inner.steps_per_block()
+
+    def reconstruct(self, student: nn.Module, block: BlockLike, **given: Any) -> Machine | None:
+        return self._inner.reconstruct(student, block, **given)
+
+    def finish(self, student: nn.Module, block: BlockLike) -> None:
+        self._inner.finish(student, block)

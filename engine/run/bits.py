@@ -1,0 +1,58 @@
+"""Bits that were chosen by measuring, kept in the run's folder."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.core.events import BitsChosen, Event, Noted
+from engine.quantization.plan import LayerBits
+from engine.run.context import Context
+from engine.run.folder import write_atomically
+
+
+def _read(context: Context) -> dict[str, Any] | None:
+    file = context.folder.path / "bits.json"
+    if not file.exists():
+        return None
+    kept: dict[str, Any] = json.loads(file.read_text())
+    return kept
+
+
+def restore_bits(context: Context) -> bool:
+    """Put the bits in the folder into the context's plan; False where there are none yet."""
+    kept = _read(context)
+    if kept is None:
+        return False
+    for path, bits in kept["weight_bits"].items():
+        context.plan[path] = replace(context.plan[path], weight_bits=bits)
+    return True
+
+
+def keep_bits(
+    context: Context, plan: Mapping[str, LayerBits], report: dict[str, Any]
+) -> Iterator[Event]:
+    """Write the bits for good, take them into the plan, and report them."""
+    bits = {path: layer.weight_bits for path, layer in plan.items()}
+    content = json.dumps({"weight_bits": bits, "report": report}).encode()
+    write_atomically(context.folder.path / "bits.json", content)
+    restore_bits(context)
+    yield BitsChosen(weight_bits=bits, report=report)
+    yield from _warn(context, report)
+
+
+def _warn(context: Context, report: dict[str, Any]) -> Iterator[Event]:
+    wanted = context.recipe.weight_bits
+    same = [one for one in report["uniform"] if one["weight_bits"] == wanted]
+    if same and report["chosen"]["kl_together"] >= same[0]["kl_together"]:
+        yield Noted(
+            message=f"No gain from mixed bits here: rounded to nearest, the chosen ones are as far from the "
+            f"teacher (KL {report['chosen']['kl_together']:.4g}) as {wanted} bits in every layer "
+            f"({same[0]['kl_together']:.4g}). The harms of single layers do not add up."
+        )
+
+
+def allocation(context: Context) -> dict[str, Any]:
+    """`allocation` for the result, where bits were chosen."""
+    kept = _read(context)
+    return {} if kept is None else {"allocation": kept["report"]}

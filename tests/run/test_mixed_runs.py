@@ -1,0 +1,45 @@
+"""A whole tiny run whose bits are chosen by measuring."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from engine.core.events import BitsChosen, LayerMeasured, Stepped
+from engine.run.context import make_context
+from engine.run.control import Control
+from engine.run.quantize import load_student
+from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path)
+
+
+def test_the_bits_chosen_are_those_of_the_student_the_result_and_the_events(tmp_path):
+    settings = {"rounding": "gpfq", "effort": "quick", "images": 4}
+    recipe = replace(RECIPE, quantization="mixed", quantization_settings=settings)
+    folder = begun(tmp_path / "runs", recipe)
+    result = work(folder)
+    (chosen,) = of(folder, BitsChosen)
+    assert {layer["path"]: layer["weight_bits"] for layer in result["layers"]} == chosen.weight_bits
+    measured = {event.path: event.values["weight_bits"] for event in of(folder, LayerMeasured)}
+    assert measured == chosen.weight_bits
+    assert result["allocation"] == json.loads(json.dumps(chosen.report))
+    assert len(set(chosen.weight_bits.values()) - {8}) >= 1
+    parts = [event.part for event in of(folder, Stepped) if event.stage == "quantization"]
+    assert parts[0] == "bits"
+    context = make_context(
+        recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
+    )
+    student = load_student(context)
+    for path, bits in chosen.weight_bits.items():
+        quantizer = student.get_submodule(path).weight_quantizer
+        assert quantizer.bits == bits
+        assert int(quantizer.codes.max()) < 2**bits
+    assert len(of(begun(tmp_path / "runs", recipe), BitsChosen)) == 1
+    (folder.path / "result.json").unlink()
+    assert work(folder)["allocation"] == result["allocation"]
+    assert len(of(folder, BitsChosen)) == 1
