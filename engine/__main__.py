@@ -90,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what is different from here on, e.g. synthesis.image_weight=0",
     )  # fmt: skip
     add("cancel", _cancel, "end a run; it can be resumed").add_argument("run", metavar="RUN")
+    analyse = add(
+        "analyse", _analyse, "what each layer's bits cost a finished run, one left out at a time"
+    )
+    analyse.add_argument("run", metavar="RUN")
+    analyse.add_argument("--images", type=int, default=1000, metavar="N", help="test images to use")
     add("runs", _runs, "list the runs")
     add_network_commands(lambda name, text: add(name, _network, text))
     bench = add("bench", _bench, "run a benchmark, or list those there are")
@@ -246,6 +251,19 @@ def _cancel(options: argparse.Namespace) -> int:
     state = folder.status()["state"]
     print(json.dumps({"run": folder.run_id, "state": state}) if options.json else state)
     return 0
+
+
+def _analyse(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(_runs_folder(options), options.run)
+    if options.images < 1:
+        raise UserError(f"--images is {options.images}; give 1 or more")
+    from engine.run.analyse import analyse  # torch, which the other commands do not need
+
+    found = analyse(folder, options.images)
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    return _print_rows(options, found["layers"])
 
 
 def _size(folder: RunFolder) -> int:

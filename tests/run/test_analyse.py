@@ -1,0 +1,59 @@
+"""Leaving one layer out of quantization, in a finished tiny run."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from engine.__main__ import main
+from engine.core.errors import UserError
+from engine.run.analyse import analyse, kept_analysis, without_bits
+from engine.run.context import make_context
+from engine.run.control import Control
+from engine.run.quantize import load_student
+from engine.run.synthesise import load_images
+from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path)
+    recipe = replace(RECIPE, quantization="nearest", weight_bits=2, quantization_settings={})
+    return begun(tmp_path / "runs", recipe)
+
+
+@torch.no_grad()
+def kl(model, teacher, x):
+    p, q = teacher(x).log_softmax(1), model(x).log_softmax(1)
+    return float((p.exp() * (p - q)).sum(1).mean())
+
+
+def test_the_gain_of_a_layer_is_what_comes_back_with_it_in_float(folder):
+    with pytest.raises(UserError, match="is not finished"):
+        analyse(folder)
+    result = work(folder)
+    found = analyse(folder)
+    assert [layer["path"] for layer in found["layers"]] == [o["path"] for o in result["layers"]]
+    assert (found["images"], found["top1"]) == (IMAGES, None)
+    assert found["kl"] == pytest.approx(result["logit_kl"], rel=1e-4)
+    assert kept_analysis(folder) == found
+    context = make_context(
+        folder.recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
+    )
+    student, x = load_student(context), load_images(context)
+    before = student(x)
+    with torch.no_grad():
+        weight = student.same.conv1.float_weight
+    with without_bits(student, "same.conv1"):
+        assert student.same.conv1.weight is weight
+        alone = kl(student, context.teacher, x)
+    assert torch.equal(student(x), before)
+    gains = {layer["path"]: layer["kl_gain"] for layer in found["layers"]}
+    assert gains["same.conv1"] == pytest.approx(found["kl"] - alone, abs=1e-5)
+    assert max(gains.values()) > 0
+
+
+def test_the_command_names_the_run_that_is_not_there(capsys, tmp_path):
+    assert main(["analyse", "nothing", "--runs", str(tmp_path)]) == 2
+    assert "run 'nothing' is not in" in capsys.readouterr().err
+    assert main(["analyse", "x", "--images", "none", "--runs", str(tmp_path)]) == 2
