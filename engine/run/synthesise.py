@@ -118,7 +118,7 @@ def _request(context: Context, number: int, size: int) -> Request:
         std=std,
         classes=context.stored.outputs if context.card.classifier else 0,
         batch=number,
-        start=start,
+        offset=start,
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
         real=real,
         real_labels=labels,

@@ -26,7 +26,7 @@ class Request:
     std: tuple[float, ...]
     classes: int = 0  # scores that the teacher gives; 0 where it is no classifier
     batch: int = 0  # which of the run's batches this is
-    start: int = 0  # how many of the run's images come before this batch
+    offset: int = 0  # how many of the run's images come before this batch
     resize: int = 0  # short side that foreign images are brought to before the crop; 0: the height
     real: Tensor | None = None  # real images: as many, or all there are where labels are needed
     real_labels: Tensor | None = None  # int64, one for each real image

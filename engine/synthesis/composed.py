@@ -85,7 +85,7 @@ class ComposedMethod(SynthesisMethod):
             optimiser.optimizer.zero_grad()
         total.backward()
         # What is kept is what the losses were measured on: the images before this step's update.
-        self._keep(scene.images, total)
+        self._keep(scene.images, total.detach())
         self.steps_done += 1
         for optimiser in parts.optimisers.values():
             optimiser.step(total.detach(), self.steps_done)

@@ -237,7 +237,7 @@ class GeneratorMethod(ComposedMethod):
         return torch.cat([mix.soft(classes) for mix in own])
 
     def _own(self) -> list[ClassMix]:
-        first = self.request.start
+        first = self.request.offset
         parts = self.own_classes(first, first + self.request.shape[0])
         return [part for part in parts if len(part)]
 

@@ -117,5 +117,5 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value.item() if isinstance(value, Tensor) else value
         for key, value in state.items()
-        if not callable(value) and key != "lr_lambdas"
+        if not callable(value)
     }

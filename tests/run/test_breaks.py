@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.core.events import Stepped
-from engine.run import control, quantize, synthesise
+from engine.run import quantize, synthesise
 from engine.run.folder import RunFolder
 from engine.synthesis.methods.genie import Genie
 from tests.run.toy_runs import (
@@ -17,8 +17,11 @@ from tests.run.toy_runs import (
     STEPS,
     assert_same,
     begun,
+    break_at,
+    in_stage,
     made,
     only_the_toy,
+    wish_cancel,
     work,
 )
 
@@ -34,27 +37,6 @@ def straight(tmp_path):
     folder = begun(tmp_path / "straight")
     work(folder)
     return folder
-
-
-def break_at(monkeypatch, condition, act):
-    """Do something as soon as an event is written that meets the condition."""
-    append, done = RunFolder.append, []
-
-    def spy(self, event):
-        append(self, event)
-        if not done and condition(event):
-            done.append(event)
-            act(self)
-
-    monkeypatch.setattr(RunFolder, "append", spy)
-
-
-def wish_cancel(folder):
-    control.write_wish(folder.path, control.Wish(state="cancel"))
-
-
-def in_stage(stage, step):
-    return lambda event: isinstance(event, Stepped) and (event.stage, event.step) == (stage, step)
 
 
 @pytest.mark.parametrize(

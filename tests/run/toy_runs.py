@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.core.events import RunFailed
+from engine.core.events import RunFailed, Stepped
 from engine.models.card import discover_cards
 from engine.run import context, control, worker
 from engine.run.folder import RunFolder
@@ -64,3 +64,24 @@ def assert_same(a, b):
     a, b = made(a), made(b)
     assert a.keys() == b.keys()
     assert [key for key in a if not torch.equal(a[key], b[key])] == []
+
+
+def break_at(monkeypatch, condition, act):
+    """Do something as soon as an event is written that meets the condition."""
+    append, done = RunFolder.append, []
+
+    def spy(self, event):
+        append(self, event)
+        if not done and condition(event):
+            done.append(event)
+            act(self)
+
+    monkeypatch.setattr(RunFolder, "append", spy)
+
+
+def wish_cancel(folder):
+    control.write_wish(folder.path, control.Wish(state="cancel"))
+
+
+def in_stage(stage, step):
+    return lambda event: isinstance(event, Stepped) and (event.stage, event.step) == (stage, step)

@@ -41,11 +41,11 @@ def test_the_first_batch_trains_and_the_others_only_draw():
 def test_later_batches_are_other_images_of_the_same_generator():
     first = trained(Gdfq)
     memory = first.remember()
-    second = make(Gdfq, batch=1, start=8, memory=memory, seed=3)
+    second = make(Gdfq, batch=1, offset=8, memory=memory, seed=3)
     trained_state = first.canvas.state_dict()
     assert all(torch.equal(trained_state[k], v) for k, v in second.canvas.state_dict().items())
     assert not torch.equal(first.images(), second.images())
-    third = make(Gdfq, batch=2, start=16, memory=second.remember(), seed=4)
+    third = make(Gdfq, batch=2, offset=16, memory=second.remember(), seed=4)
     assert not torch.equal(second.images(), third.images())
 
 
@@ -53,7 +53,7 @@ def test_classes_are_balanced_over_the_whole_set_not_only_in_each_batch():
     """3 classes in batches of 8: 24 images are 8 of each, although no batch can be even."""
     first = make(Gdfq)
     parts = [
-        make(Gdfq, batch=k, start=8 * k, memory=first.remember() if k else {}) for k in range(3)
+        make(Gdfq, batch=k, offset=8 * k, memory=first.remember() if k else {}) for k in range(3)
     ]
     labels = torch.cat([part.labels() for part in parts])
     assert torch.bincount(labels).tolist() == [8, 8, 8]

@@ -61,13 +61,13 @@ class External(SynthesisMethod):
             std=request.std,
             resize=request.resize or request.shape[2],
         )
-        stop = request.start + request.shape[0]
+        stop = request.offset + request.shape[0]
         if len(found) < stop:
             raise UserError(
                 f"synthesis 'external' needs {stop} images, and {settings.folder} has {len(found)}; "
                 "choose fewer --images"
             )
-        images = found.first(stop)[request.start :]
+        images = found.first(stop)[request.offset :]
         mirrored = torch.rand(len(images), generator=request.rng) < settings.flip
         self._images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
 

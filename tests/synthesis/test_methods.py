@@ -1,0 +1,230 @@
+"""What each method adds to the common loop: margins, centres, the best images, bounds, options."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from engine.core.errors import UserError
+from engine.core.randomness import stream
+from engine.synthesis.methods.aac import Aac
+from engine.synthesis.methods.deep_inversion import DeepInversion
+from engine.synthesis.methods.dsg import Dsg, noise_margins
+from engine.synthesis.methods.external import External
+from engine.synthesis.methods.genie import Genie
+from engine.synthesis.methods.gzsq import Gzsq
+from engine.synthesis.methods.intraq import IntraQ
+from engine.synthesis.methods.zeroq import ZeroQ
+from engine.synthesis.transforms import low_pass
+from tests.contracts.nets import TinyResNet, ready, request
+from tests.toys import ConvWithoutBn
+
+
+def make(cls, teacher=None, **facts):
+    return cls(request(cls.Settings, teacher, **facts))
+
+
+def stepped(cls, take=3, teacher=None, **facts):
+    machine = make(cls, teacher, **{"steps": take} | facts)
+    losses = [machine.step() for _ in range(take)]
+    return machine, losses
+
+
+# --- every part can be switched off by itself -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings", "terms"),
+    [
+        (ZeroQ, {}, {"batchnorm", "image"}),
+        (ZeroQ, {"image_weight": 0.0}, {"batchnorm"}),
+        (Dsg, {}, {"batchnorm", "image"}),
+        (
+            Dsg,
+            {"correlation_weight": 1.0, "class_weight": 2.0, "tv_weight": 0.01, "l2_weight": 0.01},
+            {"batchnorm", "image", "correlation", "class", "smoothness", "magnitude"},
+        ),
+        (Dsg, {"correlation_weight": 1.0, "correlation": "spectrum"}, {"batchnorm", "image", "correlation"}),
+        (DeepInversion, {}, {"class", "batchnorm", "smoothness"}),
+        (DeepInversion, {"tv_weight": 0.0, "class_weight": 0.0}, {"batchnorm"}),
+        (IntraQ, {}, {"batchnorm", "class"}),
+        (Aac, {}, {"class", "logit", "batchnorm", "smoothness"}),
+        (Aac, {"batchnorm_weight": 0.0, "tv_weight": 0.0}, {"class", "logit"}),
+        (Gzsq, {"image_weight": 0.0}, {"weights"}),
+    ],
+)  # fmt: skip
+def test_a_weight_of_0_switches_a_term_off(cls, settings, terms):
+    assert set(make(cls, **settings).step()) == terms
+
+
+@pytest.mark.parametrize(
+    ("cls", "settings"),
+    [
+        (ZeroQ, {"scope": "batch", "start": "gaussian"}),
+        (DeepInversion, {"warm_up": 2, "flip": True, "coarse": 0.5, "clamp": True, "l2_weight": 1e-5}),
+        (Dsg, {"slack": 0.0, "emphasis": False}),
+        (Dsg, {"correlation_weight": 1.0, "correlation": "spectrum"}),
+        (IntraQ, {"crop": 0.0, "margin_weight": 0.0, "least_share": 1.0}),
+        (Gzsq, {"targets": "literal", "spread_weight": 0.0}),
+        (Genie, {"optimise": "pixels"}),
+        (Genie, {"optimise": "generator", "swing": False}),
+        (Genie, {"stretch": True, "low_pass": 3.0}),
+    ],
+)  # fmt: skip
+def test_every_option_resumes_to_the_same_numbers(cls, settings):
+    straight, losses = stepped(cls, 6, **settings)
+    first, _ = stepped(cls, 3, steps=6, **settings)
+    second = make(cls, seed=9, steps=6, **settings)
+    second.load_state_dict(first.state_dict())
+    again = [second.step() for _ in range(3)]
+    assert again == losses[3:]
+    assert torch.equal(second.images(), straight.images())
+
+
+# --- DSG ------------------------------------------------------------------------------------------
+
+
+def test_margins_are_a_percentile_of_what_noise_misses():
+    teacher = ready(TinyResNet())
+    asked = request(Dsg.Settings, teacher, noise_images=100, percentile=0.5, slack=2.0, seed=4)
+    margins = noise_margins(asked)
+    noise = torch.cat([
+        torch.randn(size, 3, 8, 8, generator=rng) for rng in [stream(4, "contract")] for size in (64, 36)
+    ])  # fmt: skip
+    seen = asked.stored.observe(teacher, noise)
+    for found, moments, stored in zip(margins, seen.moments, asked.stored.moments, strict=True):
+        mean = np.quantile((moments.mean - stored.mean).abs().numpy(), 0.5)
+        std = np.quantile((moments.std - stored.std).abs().numpy(), 0.5)
+        assert found == pytest.approx((2 * mean, 2 * std), rel=1e-3, abs=1e-4)
+
+
+def test_noise_lies_within_its_own_widest_margins():
+    machine = make(Dsg, percentile=1.0, slack=5.0)
+    machine.step()
+    assert machine.readings() == {"inside_slack": 1.0}
+
+
+def test_without_slack_and_emphasis_dsg_is_zeroq():
+    plain = make(Dsg, slack=0.0, emphasis=False, seed=3).step()
+    zeroq = make(ZeroQ, start="gaussian", seed=3).step()
+    assert plain == zeroq
+
+
+def test_a_class_term_asks_for_a_classifier():
+    with pytest.raises(UserError, match=r"'dsg' with a class term.*class_weight=0"):
+        make(Dsg, class_weight=1.0, classes=0)
+
+
+# --- DeepInversion, AAC, IntraQ -------------------------------------------------------------------
+
+
+def test_deep_inversion_keeps_the_images_of_the_least_loss():
+    machine = make(
+        DeepInversion, steps=30, lr=3.0, jitter=0
+    )  # a rate at which the loss jumps about
+    totals, shown = [], []
+    for _ in range(30):
+        shown.append(machine.parts.canvas.render(None).detach().clone())
+        totals.append(float(sum(machine.step().values())))
+    best = int(np.argmin(totals))
+    assert best != 29, "the last is to be told from the best"
+    assert torch.equal(machine.images(), shown[best])
+
+
+def test_aac_stays_within_black_and_white():
+    machine, _ = stepped(Aac, 8, lr=1.0)
+    low, high = machine.request.low, machine.request.high
+    made = machine.images()
+    assert (made >= low).all()
+    assert (made <= high).all()
+    assert torch.isclose(made, high).any(), "the bounds are at work"
+
+
+def test_aac_works_without_batchnorm():
+    class Classes(ConvWithoutBn):
+        def forward(self, x):
+            mean = super().forward(x)
+            return torch.cat([mean, -mean], 1)
+
+    teacher = Classes().eval().requires_grad_(False)
+    _, losses = stepped(Aac, 4, teacher, shape=(8, 1, 8, 8), classes=2)
+    assert set(losses[0]) == {"class", "logit", "smoothness"}
+
+
+def test_intraq_keeps_the_centre_of_every_class_over_all_batches():
+    teacher = ready(TinyResNet())
+    memory, images, labels = {}, [], []
+    for batch in range(3):
+        machine, losses = stepped(IntraQ, 2, teacher, batch=batch, memory=memory, seed=batch)
+        assert ("margin" in losses[0]) == (batch > 0)
+        images.append(machine.images())
+        labels.append(machine.labels())
+        memory = machine.remember()
+    features = teacher.head[:2](teacher.same(teacher.down(teacher.stem(torch.cat(images)))))
+    for label in range(3):
+        mine = features[torch.cat(labels) == label]
+        assert memory["counts"][label] == len(mine)
+        assert torch.allclose(memory["sums"][label], mine.sum(0), atol=1e-4)
+
+
+def test_half_of_intraq_s_images_aim_at_certainty():
+    wanted = make(IntraQ, shape=(400, 3, 8, 8), least_share=0.6).parts.losses["class"][1].wanted
+    assert 140 < (wanted == 1).sum() < 260
+    assert 0.6 <= wanted.min() < 0.65
+
+
+# --- GZSQ, GENIE's options, images from elsewhere --------------------------------------------------
+
+
+def test_gzsq_needs_no_batchnorm():
+    layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 4, 3)]
+    teacher = ready(nn.Sequential(*layers, nn.Flatten(), nn.Linear(16, 3)))
+    machine, losses = stepped(Gzsq, 30, teacher, lr=0.05)
+    assert machine.latest.moments == []
+    assert float(losses[-1]["weights"]) < float(losses[0]["weights"])
+
+
+def test_the_low_pass_is_for_finished_images_only():
+    plain, filtered = (make(Genie, steps=3, low_pass=cutoff) for cutoff in (0.0, 2.0))
+    for _ in range(2):
+        plain.step(), filtered.step()
+        assert torch.equal(plain.images(), filtered.images())
+    plain.step(), filtered.step()
+    assert torch.equal(filtered.images(), low_pass(plain.images(), 2.0))
+
+
+def test_a_generator_alone_learns_no_latents():
+    machine = make(Genie, optimise="generator")
+    before = machine.state_dict()["canvas"]["z"].clone()
+    machine.step()
+    assert set(machine.parts.optimisers) == {"g"}
+    assert torch.equal(machine.state_dict()["canvas"]["z"], before)
+
+
+def pictures(folder, count=5):
+    for k in range(count):
+        Image.fromarray(np.full((8, 8, 3), 50 * k, np.uint8)).save(folder / f"{k}.png")
+    return str(folder)
+
+
+def test_images_from_elsewhere_are_this_batch_s_share_normalised(tmp_path):
+    made = make(External, folder=pictures(tmp_path), shape=(2, 3, 8, 8), offset=2).images()
+    assert made[:, 0, 0, 0].tolist() == pytest.approx([(v / 255 - 0.5) / 0.25 for v in (100, 150)])
+
+
+def test_too_few_images_and_no_folder_are_the_user_s_to_mend(tmp_path):
+    with pytest.raises(UserError, match=r"needs 8 images.*has 5"):
+        make(External, folder=pictures(tmp_path))
+    with pytest.raises(UserError, match="has no folder"):
+        make(External)
+
+
+def test_flips_are_drawn_image_by_image(tmp_path):
+    rng = np.random.default_rng(0)
+    for k in range(40):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{k:02}.png")
+    facts = {"folder": str(tmp_path), "shape": (40, 3, 8, 8)}
+    plain, flipped = (make(External, flip=p, **facts).images() for p in (0.0, 0.5))
+    mirrored = [torch.equal(a.flip(2), b) for a, b in zip(plain, flipped, strict=True)]
+    assert 8 < sum(mirrored) < 32
