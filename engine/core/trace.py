@@ -1,10 +1,12 @@
 """The only hooks of the engine: context managers that listen to modules and leave nothing behind."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Literal
 
 from torch import Tensor, nn
+
+from engine.core.errors import UserError
 
 
 @contextmanager
@@ -37,6 +39,40 @@ def watch_outputs(
 
             stack.callback(module.register_forward_hook(after).remove)
         yield
+
+
+class _Seen(Exception):  # noqa: N818  (no error: it ends a pass early)
+    pass
+
+
+def first_value(
+    model: nn.Module, path: str, which: Literal["input", "output"], x: Tensor
+) -> Tensor:
+    """What the named module reads or gives when it first runs; the model is run that far and no further."""
+    seen: list[Tensor] = []
+
+    def listen(_path: str, value: Tensor) -> None:
+        seen.append(value.clone())
+        raise _Seen
+
+    watch = watch_inputs if which == "input" else watch_outputs
+    with watch(model, [path], listen), suppress(_Seen):
+        model(x)
+    if not seen:
+        raise UserError(
+            f"layer {path!r} does not run for these images, though it did for an empty one"
+        )
+    return seen[0]
+
+
+@contextmanager
+def replaced_output(model: nn.Module, path: str, value: Tensor) -> Iterator[None]:
+    """Inside, the named module gives `value`, whatever it reads."""
+    handle = model.get_submodule(path).register_forward_hook(lambda *_: value)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def count_hooks(model: nn.Module) -> int:

@@ -1,102 +1,155 @@
 """Blocks: the pieces of a network that are reconstructed one after another, found from its data flow.
 
-The module tree is walked from the root. A container whose children run as a plain chain is gone down
-into; a module in which data flows otherwise (a residual, a concatenation) is a block, and so is every
-other module of its class, so that all inverted residuals are treated alike, with shortcut or without.
-A convolution or linear layer that stands alone is a block with the BatchNorm and activation behind it.
+How they are found: see `engine.models.regions`. A network whose data flow cannot be seen (its Python
+decides on values) is taken apart layer by layer instead, in the order in which its layers run.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 import torch.fx
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.core.trace import watch_inputs
+from engine.models.flow import (
+    call_node,
+    is_layer,
+    node_owners,
+    size_nodes,
+    trace,
+    writes_its_input,
+)
+from engine.models.regions import Region, RegionFinder
 
-_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.LeakyReLU, nn.GELU, nn.ELU)
-_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+__all__ = [
+    "Block", "find_blocks", "is_layer", "layer_blocks", "node_owners", "remarks", "size_nodes", "trace",
+    "unused_layers",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Modules that run one after another, and the layers with weights inside them."""
+    """A piece of a network with one tensor as input and one as output, and the layers inside it."""
 
     name: str
-    paths: tuple[str, ...]  # called in this order, each on the output of the one before
+    paths: tuple[str, ...]  # of modules, called in this order, each on the output of the one before
     layers: tuple[str, ...]  # convolutions and linear layers, in order of execution
     readers: tuple[str, ...]  # those that read the block's input
-    has_shortcut: (
-        bool  # something that has no weights reads the block's input too, or several layers do
-    )
+    has_shortcut: bool  # its input has several readers, and one module holds them all
+    region: Region | None = None  # its place in the data flow; None where that cannot be seen
+    by_nodes: bool = False  # no module runs just this: `paths` are those inside, nodes are run
+    spares_input: bool = True  # False: it changes its input in place, so `run` gives it a copy
 
     def run(self, model: nn.Module, x: Tensor) -> Tensor:
         """The block's output in this model (the teacher, or a student: they share paths)."""
+        x = x if self.spares_input else x.clone()
+        if self.region is not None and self.by_nodes:
+            return _run_nodes(model, self.region, x)
+        if self.region is not None and len(self.paths) == 1:
+            out: Tensor = model.get_submodule(self.paths[0])(
+                x, *self.region.further, **self.region.named
+            )
+            return out
         for path in self.paths:
             x = model.get_submodule(path)(x)
         return x
 
 
-def is_layer(module: nn.Module) -> bool:
-    """Has weights that are quantized."""
-    return isinstance(module, (nn.Conv2d, nn.Linear))
+def _run_nodes(model: nn.Module, region: Region, x: Tensor) -> Tensor:
+    values: dict[torch.fx.Node, Any] = {region.source: x}
+    for node in region.nodes:
+        for source in node.all_input_nodes:  # a parameter that an earlier block read first
+            if source not in values:
+                values[source] = call_node(model, source, values)
+        values[node] = call_node(model, node, values)
+    out: Tensor = values[region.exit]
+    return out
 
 
-class LeafTracer(torch.fx.Tracer):
-    """Sees layers, normalisations, childless modules and the modules named in `leaves` from outside."""
+def find_blocks(model: nn.Module, image_shape: Sequence[int] | None = None) -> tuple[Block, ...]:
+    """The blocks in order of execution; every layer that runs is in one of them, and in no other.
 
-    def __init__(self, leaves: frozenset[str] = frozenset()) -> None:
-        super().__init__()
-        self._leaves = leaves
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        childless = next(m.children(), None) is None
-        return childless or is_layer(m) or module_qualified_name in self._leaves
-
-
-def trace(model: nn.Module, leaves: frozenset[str] = frozenset()) -> torch.fx.Graph:
-    """The network's data flow, read-only; UserError where Python's control flow hides it."""
+    A layer that runs several times belongs to the block in which it runs first; where that can be, one
+    block holds all its runs. With `image_shape`, a network that cannot be traced is taken apart layer
+    by layer; without, it is refused with a UserError.
+    """
     try:
-        return LeafTracer(leaves).trace(model)
-    except Exception as error:  # whatever the network's own Python raises under symbolic values
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{type(model).__name__} cannot be traced: {reason}") from error
-
-
-def find_blocks(model: nn.Module) -> tuple[Block, ...]:
-    """The blocks in order of execution; together they hold every layer exactly once."""
-    finder = _Finder(model)
-    classes: frozenset[type[nn.Module]] = frozenset()
-    while True:  # a class once found to be a block may stand elsewhere as a plain chain
-        roots = list(finder.roots("", classes))
-        found = {
-            type(model.get_submodule(root))
-            for root in roots
-            if not is_layer(model.get_submodule(root))
-        }
-        found = {cls for cls in found if not issubclass(cls, _CONTAINERS)} - {type(model)}
-        if found <= classes:
-            break
-        classes |= found
-    if roots == [""]:
-        raise UserError(
-            f"{type(model).__name__} has one data flow that nowhere narrows to a chain of modules, so no "
-            "blocks can be told apart; wrap what belongs together into modules"
-        )
-    blocks = tuple(finder.block(root) for root in roots)
-    _check_cover(model, blocks)
+        finder = RegionFinder(model)
+    except UserError:
+        if image_shape is None:
+            raise
+        return _layer_by_layer(model, image_shape)
+    blocks = tuple(_block(finder, region) for region in finder.regions())
+    _check_cover(finder, blocks)
+    if not blocks:
+        raise UserError(f"{type(model).__name__} has no convolution or linear layer that runs")
     return blocks
 
 
 def layer_blocks(model: nn.Module, paths: Iterable[str]) -> tuple[Block, ...]:
     """Each of these layers as a block of its own, with the BatchNorm and activation behind it."""
-    finder = _Finder(model)
-    return tuple(finder.block(path) for path in paths)
+    try:
+        finder = RegionFinder(model)
+    except UserError:  # what stands behind a layer cannot be seen
+        return tuple(_lone_layer(path) for path in paths)
+    return tuple(_block(finder, finder.layer_region(path)) for path in paths)
 
 
-def _check_cover(model: nn.Module, blocks: tuple[Block, ...]) -> None:
+def unused_layers(model: nn.Module, blocks: Sequence[Block]) -> tuple[str, ...]:
+    """Layers that never run, such as heads that only training needs: they are no part of a student."""
+    held = {path for block in blocks for path in block.layers}
+    return tuple(p for p, m in model.named_modules() if is_layer(m) and p not in held)
+
+
+def remarks(model: nn.Module, blocks: Sequence[Block]) -> list[str]:
+    """What a reader should know of how the blocks were found, in sentences; mostly nothing."""
+    said = []
+    if any(block.region is None for block in blocks):
+        said.append(
+            f"{_why_untraceable(model)}, so its data flow is not seen: each layer is a block of its own, "
+            "shortcuts carry floats, and every block runs the network anew (slow)."
+        )
+    unused = unused_layers(model, blocks)
+    if unused:
+        said.append(
+            f"{len(unused)} layers do not run by themselves when images are judged, and stay as they are: "
+            f"{_few(unused)}."
+        )
+    others = [
+        path or type(model).__name__
+        for path, module in model.named_modules()
+        if not is_layer(module) and any(_is_matrix(p) for p in module.parameters(recurse=False))
+    ]
+    if others:
+        said.append(
+            f"{len(others)} modules have weights but are neither Conv2d nor Linear, and stay float: "
+            f"{_few(others)}."
+        )
+    return said
+
+
+def _why_untraceable(model: nn.Module) -> str:
+    try:
+        trace(model)
+    except UserError as error:
+        return str(error)
+    return f"{type(model).__name__} was not traced"
+
+
+def _is_matrix(parameter: Tensor) -> bool:
+    return sum(side > 1 for side in parameter.shape) > 1
+
+
+def _few(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (", …" if len(paths) > 5 else "")
+
+
+def _check_cover(finder: RegionFinder, blocks: Sequence[Block]) -> None:
     covered = sorted(path for block in blocks for path in block.layers)
-    used = sorted(path for path, module in model.named_modules() if is_layer(module))
+    used = sorted(finder.layers(finder.nodes))
     if covered != used:
         odd = sorted(set(covered) ^ set(used)) or [p for p in covered if covered.count(p) > 1]
         raise UserError(
@@ -104,123 +157,38 @@ def _check_cover(model: nn.Module, blocks: tuple[Block, ...]) -> None:
         )
 
 
-class _Finder:
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.graph = trace(model)
-        self.nodes = [node for node in self.graph.nodes if node.op not in ("placeholder", "output")]
-        self.owners = {node: node_owners(node) for node in self.nodes}
-        self.sizes = size_nodes(self.graph)
-
-    def inside(self, path: str) -> list[torch.fx.Node]:
-        return [node for node in self.nodes if not path or path in self.owners[node]]
-
-    def roots(self, path: str, block_classes: frozenset[type[nn.Module]]) -> Iterator[str]:
-        """Paths of blocks below `path`, in order of execution."""
-        module = self.model.get_submodule(path)
-        if is_layer(module) or (path and type(module) in block_classes):
-            yield path
-            return
-        parts = self._parts(path)
-        if not self._is_chain(parts):
-            yield path
-            return
-        for part in dict.fromkeys(parts.values()):
-            if isinstance(part, str):
-                yield from self.roots(part, block_classes)
-
-    def _parts(self, path: str) -> dict[torch.fx.Node, str | torch.fx.Node]:
-        """Each node inside `path`, mapped to the direct child it runs in, or to itself.
-
-        A child without layers (an activation, say) may be called in several places: no part of its own.
-        """
-        parts: dict[torch.fx.Node, str | torch.fx.Node] = {}
-        for node in self.inside(path):
-            owners = self.owners[node]
-            deeper = owners[owners.index(path) + 1 :] if path else owners
-            parts[node] = deeper[0] if deeper and self._has_layers(deeper[0]) else node
-        return parts
-
-    def _has_layers(self, path: str) -> bool:
-        return any(is_layer(module) for module in self.model.get_submodule(path).modules())
-
-    def _is_chain(self, parts: dict[torch.fx.Node, str | torch.fx.Node]) -> bool:
-        """Every part has one predecessor, and every part but the last one successor."""
-        before: dict[object, set[object]] = {}
-        after: dict[object, set[object]] = {}
-        for node, part in parts.items():
-            for source in node.all_input_nodes:
-                if source in self.sizes or node in self.sizes:
-                    continue
-                origin = parts.get(source, "input")
-                if origin is not part:
-                    before.setdefault(part, set()).add(origin)
-                    after.setdefault(origin, set()).add(part)
-        return all(len(s) == 1 for s in before.values()) and all(
-            len(s) == 1 for s in after.values()
-        )
-
-    def block(self, path: str) -> Block:
-        module = self.model.get_submodule(path)
-        if is_layer(module):
-            return Block(
-                name=path,
-                paths=self._with_followers(path),
-                layers=(path,),
-                readers=(path,),
-                has_shortcut=False,
-            )
-        inside = self.inside(path)
-        layers = tuple(dict.fromkeys(str(n.target) for n in inside if self._is_layer_node(n)))
-        sources = {
-            s for n in inside for s in n.all_input_nodes if s not in inside and s not in self.sizes
-        }
-        readers = [
-            n
-            for n in inside
-            if any(s in sources for s in n.all_input_nodes) and n not in self.sizes
-        ]
-        reading_layers = tuple(str(n.target) for n in readers if self._is_layer_node(n))
-        return Block(
-            name=path,
-            paths=(path,),
-            layers=layers,
-            readers=reading_layers,
-            has_shortcut=len(readers) > 1,
-        )
-
-    def _is_layer_node(self, node: torch.fx.Node) -> bool:
-        return node.op == "call_module" and is_layer(self.model.get_submodule(str(node.target)))
-
-    def _with_followers(self, path: str) -> tuple[str, ...]:
-        """The layer, and directly behind it: a BatchNorm, then an activation, where nothing else reads."""
-        paths = [path]
-        node = next(n for n in self.nodes if n.op == "call_module" and n.target == path)
-        for kinds in ((nn.BatchNorm2d,), _ACTIVATIONS):
-            users = list(node.users)
-            if len(users) == 1 and users[0].op == "call_module":
-                module = self.model.get_submodule(str(users[0].target))
-                if isinstance(module, kinds):
-                    node = users[0]
-                    paths.append(str(node.target))
-        return tuple(paths)
+def _block(finder: RegionFinder, region: Region) -> Block:
+    model, inside = finder.model, {*region.nodes}
+    readers = [n for n in region.source.users if n in inside and n not in finder.sizes]
+    called = dict.fromkeys(str(n.target) for n in region.nodes if n.op == "call_module")
+    alone = bool(region.path) and is_layer(model.get_submodule(region.path))
+    by_module = bool(region.path) and not alone
+    return Block(
+        name=region.name,
+        paths=(region.path,) if by_module else tuple(called),
+        layers=tuple(finder.layers(region.nodes)),
+        readers=tuple(
+            path
+            for path in finder.layers(readers)
+            if all(n.all_input_nodes[0] is region.source for n in finder.inside[path])
+        ),
+        has_shortcut=by_module and len(readers) > 1,
+        region=region,
+        by_nodes=not region.path,
+        spares_input=not any(writes_its_input(model, node) for node in readers),
+    )
 
 
-def node_owners(node: torch.fx.Node) -> tuple[str, ...]:
-    """The paths of the modules that the node runs in, outermost first."""
-    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-    if node.op == "call_module" and str(node.target) not in stack:
-        stack.append(str(node.target))
-    return tuple(path for path in stack if path)
+@torch.no_grad()
+def _layer_by_layer(model: nn.Module, image_shape: Sequence[int]) -> tuple[Block, ...]:
+    """Each layer as a block, in the order in which they run for an empty image."""
+    order: dict[str, None] = {}
+    layers = [path for path, module in model.named_modules() if is_layer(module)]
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with watch_inputs(model, layers, lambda path, _: order.setdefault(path)):
+        model(torch.zeros(1, *image_shape, device=device))
+    return tuple(_lone_layer(path) for path in order)
 
 
-def size_nodes(graph: torch.fx.Graph) -> set[torch.fx.Node]:
-    """Nodes that carry shapes, not data: a reader of a shape, and all that is computed from shapes alone."""
-    sizes: set[torch.fx.Node] = set()
-    for node in graph.nodes:
-        reads = node.op == "call_method" and node.target in ("size", "dim")
-        reads = reads or (node.target is getattr and len(node.args) > 1 and node.args[1] == "shape")
-        sources = node.all_input_nodes
-        if reads or (sources and all(source in sizes for source in sources)):
-            sizes.add(node)
-    return sizes
+def _lone_layer(path: str) -> Block:
+    return Block(name=path, paths=(path,), layers=(path,), readers=(path,), has_shortcut=False)

@@ -7,8 +7,8 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
-from engine.models.blocks import Block, is_layer, node_owners, size_nodes, trace
-from engine.models.walk import call_node
+from engine.models.blocks import Block
+from engine.models.flow import call_node, is_layer, node_owners, size_nodes, trace
 
 _MOVES = ("getitem", "getattr", "contiguous")  # carry data from here to there, and are not drawn
 
@@ -31,7 +31,7 @@ def network_graph(
     that are quantized. Size computations and indexing are left out, edges lead past them.
     UserError where the network cannot be traced.
     """
-    graph = trace(model)
+    graph, held = _graph(model, blocks)
     sizes = size_nodes(graph)
     shapes = _shapes(model, graph, image_shape)
     drawn: dict[torch.fx.Node, int] = {}
@@ -49,25 +49,30 @@ def network_graph(
             reads[node] = [] if node in sizes else list(sources)
             continue
         drawn[node] = len(nodes)
-        nodes.append(_entry(model, node, kind, shapes, blocks) | {"id": drawn[node]})
+        nodes.append(
+            _entry(model, node, kind, shapes) | {"id": drawn[node], "block": held.get(node, "")}
+        )
         edges += [[source, drawn[node]] for source in sources]
     return {"nodes": nodes, "edges": edges}
 
 
+def _graph(
+    model: nn.Module, blocks: Sequence[Block]
+) -> tuple[torch.fx.Graph, dict[torch.fx.Node, str]]:
+    """The data flow, the one that the blocks were found in, and the block of each of its nodes."""
+    regions = {block.name: block.region for block in blocks if block.region is not None}
+    held = {node: name for name, region in regions.items() for node in region.nodes}
+    return (next(iter(held)).graph if held else trace(model)), held
+
+
 def _entry(
-    model: nn.Module,
-    node: torch.fx.Node,
-    kind: str,
-    shapes: Mapping[torch.fx.Node, list[int]],
-    blocks: Sequence[Block],
+    model: nn.Module, node: torch.fx.Node, kind: str, shapes: Mapping[torch.fx.Node, list[int]]
 ) -> dict[str, Any]:
     owners = node_owners(node)
-    held = [b.name for b in blocks if any(path in b.paths for path in owners)]
     return {
         "path": owners[-1] if owners else "",
         "kind": kind,
         "shape": shapes.get(node, []),
-        "block": held[0] if held else "",
         "layer": node.op == "call_module" and is_layer(model.get_submodule(str(node.target))),
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch.fx
 from torch import Tensor, nn
 
+from engine.core.trace import replaced_output
 from engine.models.blocks import Block
 from engine.models.walk import WalkPlan, call_node
 
@@ -19,6 +20,10 @@ class Rest:
     def __init__(self, teacher: nn.Module, plan: WalkPlan, block: Block, images: Tensor) -> None:
         self.teacher = teacher
         self._images = images
+        self._block = block
+        self._seen = plan.seen
+        if not plan.seen:
+            return
         self._cut = plan.nodes[plan.ends[block.name]]
         needed = _ancestors(next(n for n in plan.nodes if n.op == "output"), self._cut)
         self._nodes = [node for node in plan.nodes if node in needed]
@@ -26,6 +31,10 @@ class Rest:
 
     def __call__(self, y: Tensor, index: Tensor) -> Tensor:
         """Logits [n, classes] from outputs y of the block, [n, ...], for the images of that index."""
+        if not self._seen:  # run all of the network, with y in place of the block's output
+            with replaced_output(self.teacher, self._block.paths[-1], y.clone()):
+                out: Tensor = self.teacher(self._images[index])
+            return out
         values: dict[torch.fx.Node, Any] = {self._cut: y.clone()}  # y outlives activations in place
         for node in self._nodes:
             if node.op == "output":

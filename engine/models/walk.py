@@ -1,46 +1,56 @@
 """Walk a network block by block: each block is run once, never the whole network again."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.fx
 from torch import Tensor, nn
 
-from engine.models.blocks import Block, trace
+from engine.core.trace import first_value
+from engine.models.blocks import Block
+from engine.models.flow import call_node
+
+__all__ = ["Walk", "WalkPlan", "call_node"]
 
 
 class Walk:
     """Images on their way through a model, halted before a block.
 
     A teacher and its student share paths, so each has a Walk of its own over the same graph; a student's
-    walk goes through a block once that block is quantized, and never comes back.
+    walk goes through a block once that block is quantized, and never comes back. Where the data flow
+    cannot be seen (`plan.seen` is False), each step runs the network anew from its beginning: slow, but
+    the same for its reader.
     """
 
     def __init__(self, model: nn.Module, plan: "WalkPlan", images: Tensor, chunk: int) -> None:
         self._model = model
         self._plan = plan
         self._at = 0
-        first = plan.nodes[0]
-        self._values: list[dict[torch.fx.Node, Any]] = [
-            {first: part} for part in images.split(chunk)
-        ]
+        self._images = images.split(chunk)
+        first = plan.nodes[0] if plan.seen else None
+        self._values: list[dict[Any, Any]] = [{first: part} for part in self._images]
 
     @torch.no_grad()
     def to(self, block: Block) -> Tensor:
         """Run on until the block's input is there, and return it for all images."""
-        start = self._plan.starts[block.name]
-        self._run_until(start)
-        node = self._plan.nodes[start]
-        source = node.all_input_nodes[0]
+        if not self._plan.seen:
+            return self._anew(block.paths[0], "input")
+        self._run_until(self._plan.starts[block.name])
+        source = self._plan.sources[block.name]
         return torch.cat([values[source] for values in self._values])
 
     @torch.no_grad()
     def through(self, block: Block) -> Tensor:
         """Run through the block, and return its output for all images."""
+        if not self._plan.seen:
+            return self._anew(block.paths[-1], "output")
         end = self._plan.ends[block.name]
         self._run_until(end + 1)
         return torch.cat([values[self._plan.nodes[end]] for values in self._values])
+
+    def _anew(self, path: str, which: Literal["input", "output"]) -> Tensor:
+        return torch.cat([first_value(self._model, path, which, x) for x in self._images])
 
     def _run_until(self, index: int) -> None:
         for node in self._plan.nodes[self._at : index]:
@@ -54,30 +64,48 @@ class Walk:
 
 
 class WalkPlan:
-    """The graph of a model with its blocks seen from outside, and where each block begins and ends."""
+    """The graph of a model with its blocks seen from outside, and where each block begins and ends.
+
+    A block that a module runs is one node in it (so that a student's module can quantize its input); of
+    other blocks all nodes are there.
+    """
 
     def __init__(self, model: nn.Module, blocks: Sequence[Block]) -> None:
-        leaves = frozenset(path for block in blocks for path in block.paths)
-        graph = trace(model, leaves)
-        self.nodes: list[torch.fx.Node] = list(graph.nodes)
-        self._graph = graph  # keeps the nodes alive
-        position = {
-            str(n.target): i
-            for i, n in reversed(list(enumerate(self.nodes)))
-            if n.op == "call_module"
-        }
-        self.starts = {block.name: position[block.paths[0]] for block in blocks}
-        self.ends = {
-            block.name: self._position_after(position[block.paths[0]], block.paths[-1])
-            for block in blocks
-        }
+        self.seen = all(block.region is not None for block in blocks)
+        self.nodes: list[torch.fx.Node] = []
+        self.starts: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
+        self.sources: dict[str, torch.fx.Node] = {}
+        if self.seen:
+            self._graph = torch.fx.Graph()  # keeps the nodes alive
+            self._copy(blocks)
         self.last_readers = self._last_readers()
 
-    def _position_after(self, start: int, path: str) -> int:
-        for index in range(start, len(self.nodes)):
-            if self.nodes[index].op == "call_module" and str(self.nodes[index].target) == path:
-                return index
-        raise LookupError(path)
+    def _copy(self, blocks: Sequence[Block]) -> None:
+        """Copy the blocks' graph, with one call in place of all nodes that a module runs."""
+        regions = [block.region for block in blocks if block.region is not None]
+        called = {  # by a module of their own
+            region.nodes[0]: region
+            for block, region in zip(blocks, regions, strict=True)
+            if not block.by_nodes and len(block.paths) == 1
+        }
+        copies: dict[torch.fx.Node, torch.fx.Node] = {}
+        skipped: set[torch.fx.Node] = set()
+        for node in regions[0].source.graph.nodes:
+            if node in called:
+                region = called[node]
+                args = (copies[region.source], *region.further)
+                copies[region.exit] = self._graph.call_module(region.path, args, region.named)
+                skipped |= {*region.nodes}
+            if node not in skipped or node.op == "get_attr":
+                copies[node] = self._graph.node_copy(node, copies.__getitem__)
+        self.nodes = list(self._graph.nodes)
+        position = {node: k for k, node in enumerate(self.nodes)}
+        for block, region in zip(blocks, regions, strict=True):
+            first = copies[region.exit if region.nodes[0] in called else region.nodes[0]]
+            self.sources[block.name] = copies[region.source]
+            self.starts[block.name] = position[first]
+            self.ends[block.name] = position[copies[region.exit]]
 
     def _last_readers(self) -> dict[torch.fx.Node, list[torch.fx.Node]]:
         """For each node, the values that nobody needs once it has run."""
@@ -89,25 +117,3 @@ class WalkPlan:
         for source, reader in last.items():
             done[reader].append(source)
         return done
-
-
-def call_node(model: nn.Module, node: torch.fx.Node, values: dict[torch.fx.Node, Any]) -> Any:
-    """What a node computes in this model from the values of the nodes before it; None for in- and output."""
-    args = torch.fx.node.map_arg(node.args, values.__getitem__)
-    kwargs = torch.fx.node.map_arg(node.kwargs, values.__getitem__)
-    if node.op == "call_module":
-        return model.get_submodule(str(node.target))(*args, **kwargs)
-    if node.op == "call_function":
-        return node.target(*args, **kwargs)  # type: ignore[operator]
-    if node.op == "call_method":
-        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-    if node.op == "get_attr":
-        return _attribute(model, str(node.target))
-    return None
-
-
-def _attribute(model: nn.Module, path: str) -> Any:
-    value: Any = model
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value

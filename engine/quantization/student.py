@@ -1,11 +1,14 @@
 """The student: a copy of the teacher whose layers are quantized, as a plan says."""
 
 import copy
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engine.core.trace import watch_inputs
 from engine.quantization.corrections import restore_corrections, stored_corrections
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
 from engine.quantization.levels import WeightCodes
@@ -25,11 +28,12 @@ def make_student(
         own_input = None if bits.by_block else bits.activation_bits
         to_quant_layer(student.get_submodule(bits.path), bits.weight_bits, own_input, makers)
     for block in blocks:
-        shared = [plan[path] for path in block.readers if plan[path].by_block]
-        image = bool(shared) and all(bits.activation_bits is None for bits in shared)
-        if block.has_shortcut and len(block.paths) == 1 and not image:
-            input_bits = max((bits.activation_bits or 8 for bits in shared), default=8)
-            to_quant_input(student.get_submodule(block.paths[0]), input_bits, makers)
+        # Only what a layer reads is quantized: where BatchNorm alone reads a block's input (before an
+        # activation and a convolution), there is no layer to share its bits with the shortcut.
+        shared = [plan[path].activation_bits for path in block.readers if plan[path].by_block]
+        few = [bits for bits in shared if bits is not None]  # None: the image, left as it is
+        if few:
+            to_quant_input(student.get_submodule(block.paths[0]), max(few), makers)
     return student
 
 
@@ -75,7 +79,31 @@ def fit_block(student: nn.Module, block: BlockLike, x: Tensor) -> None:
     for layer in layers:
         layer.register_module("weight_quantizer", None)
     try:
-        block.run(student, x)
+        runs: Counter[str] = Counter()
+        with watch_inputs(student, block.layers, lambda path, _: runs.update([path])):
+            block.run(student, x)
+        repeated = [path for path in block.layers if runs[path] > 1]
+        if repeated:
+            _fit_repeated(student, block, x, repeated)
     finally:
         for layer, quantizer in zip(layers, kept, strict=True):
             layer.weight_quantizer = quantizer
+
+
+def _fit_repeated(student: nn.Module, block: BlockLike, x: Tensor, repeated: Sequence[str]) -> None:
+    """Fit layers that run several times to all that they read, and the others anew behind them.
+
+    A grid of the first run alone would clip what the same layer reads later.
+    """
+    inputs: dict[str, list[Tensor]] = {path: [] for path in repeated}
+    with watch_inputs(student, repeated, lambda path, seen: inputs[path].append(seen.clone())):
+        block.run(student, x)
+    for path in block.layers:
+        quantizer: Any = student.get_submodule(path).input_quantizer
+        if quantizer is None:
+            continue
+        if path in inputs:  # side by side for each image: a rule that looks at a few sees all runs
+            quantizer.fit(torch.cat([seen.flatten(1) for seen in inputs[path]], 1))
+        else:
+            quantizer.fitted = False
+    block.run(student, x)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.data.images import ImageSet, open_folder, open_idx
-from engine.models.blocks import Block, find_blocks
+from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.zoo import find_card
 from engine.quantization.plan import LayerBits, plan_bits
@@ -64,8 +64,9 @@ def make_context(
     teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
     teacher.to(device)
     channels_last(teacher)
-    blocks = find_blocks(teacher)
+    blocks = find_blocks(teacher, card.image_shape)
     test, notes = test_images(card, recipe)
+    notes += remarks(teacher, blocks)
     if recipe.weights and undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(

@@ -1,6 +1,6 @@
 """How wrong each layer has become, measured the moment its block is done."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -33,11 +33,11 @@ def measure_layers(
     wanted: dict[str, Tensor] = {}
     got: dict[str, Tensor] = {}
     with (
-        watch_inputs(context.teacher, block.layers, inputs.__setitem__),
-        watch_outputs(context.teacher, block.layers, wanted.__setitem__),
+        watch_inputs(context.teacher, block.layers, _keep_in(inputs)),
+        watch_outputs(context.teacher, block.layers, _keep_in(wanted)),
     ):
         block.run(context.teacher, x_teacher)
-    with watch_outputs(student, block.layers, got.__setitem__):
+    with watch_outputs(student, block.layers, _keep_in(got)):
         block.run(student, x_student)
     for path in block.layers:
         bits = context.plan[path]
@@ -94,3 +94,8 @@ def _input_use(reader: Any, x: Tensor) -> dict[str, float]:
     use = level_use(torch.bucketize(quantized, middles), levels)
     near = closeness(flat, levels, quantized)
     return {f"input_{name}": value for name, value in (use._asdict() | near._asdict()).items()}
+
+
+def _keep_in(values: dict[str, Tensor]) -> Callable[[str, Tensor], None]:
+    """A listener that keeps copies: an activation behind a layer may change its output in place."""
+    return lambda path, value: values.__setitem__(path, value.clone())

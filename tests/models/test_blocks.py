@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.models.blocks import find_blocks
+from engine.models.blocks import find_blocks, remarks, unused_layers
 from engine.models.resnet import BasicBlock
 from tests.toys import ResidualToy, TwoBlocks
 
@@ -157,7 +157,7 @@ def test_blocks_come_in_order_of_execution_not_of_registration():
     assert names(Backwards()) == ["early", "late"]
 
 
-def test_a_layer_that_is_never_used_is_refused_by_name():
+def test_a_layer_that_is_never_used_is_left_out_and_named():
     class Spare(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -166,8 +166,12 @@ def test_a_layer_that_is_never_used_is_refused_by_name():
         def forward(self, x: Tensor) -> Tensor:
             return self.used(x)
 
-    with pytest.raises(UserError, match="spare"):
-        find_blocks(Spare())
+    model = Spare()
+    blocks = find_blocks(model)
+    assert [block.layers for block in blocks] == [("used",)]
+    assert unused_layers(model, blocks) == ("spare",)
+    (said,) = remarks(model, blocks)
+    assert "spare" in said
 
 
 def test_control_flow_on_values_is_refused_with_the_networks_name():
