@@ -227,8 +227,8 @@ def _structure(anatomy: Anatomy) -> Iterator[Finding]:
         yield Finding(
             level="warning", kind="untraceable", title="The data flow is hidden",
             message=anatomy.untraceable,
-            advice="Blocks cannot be told apart where Python decides by values: replace such ifs and "
-            "loops by modules.",
+            advice="Where Python decides by values, each layer is quantized by itself, and slowly: replace "
+            "such ifs and loops by modules.",
         )  # fmt: skip
     if anatomy.unused:
         yield Finding(
