@@ -35,7 +35,7 @@ def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
     model, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
     channels_last(model)
     anatomy = dissect(model, card.image_shape)
-    blocks, unblocked = _blocks(model)
+    blocks, unblocked = _blocks(model, card)
     found = [*examine(model, anatomy, image_shape=card.image_shape, classes=len(card.classes))]
     found += [*unblocked, *_against_images(model, anatomy, card, recipe)]
     if undone and recipe.weights:
@@ -77,9 +77,9 @@ def _facts(
     }
 
 
-def _blocks(model: nn.Module) -> tuple[tuple[Block, ...], list[Finding]]:
+def _blocks(model: nn.Module, card: ModelCard) -> tuple[tuple[Block, ...], list[Finding]]:
     try:
-        return find_blocks(model), []
+        return find_blocks(model, card.image_shape), []
     except UserError as error:
         return (), [
             Finding(
