@@ -33,31 +33,36 @@ if history.last("stage-started", stage="quantization"):
         query_params={"run": folder.run_id},
     )
 
-if not history.started["bn_layers"]:
+if history.last("run-started") is None:
     if state_of(folder) in ACTIVE:
         st.info("The worker loads the network; the first images come within seconds.")
     else:
         st.caption("This run ended before there was anything to see.")
     st.stop()
 
+layers = history.started["bn_layers"]
 left, right = st.columns([5, 6], gap="medium")
 with left:
     st.subheader("What do the images look like?", help=explain("images"))
     film(folder, history, step=view.step, layer=view.layer, url=True)
 with right:
     st.subheader("Which layers agree already?", help=explain("gap"))
-    gap_map(folder, history)
+    if layers:
+        gap_map(folder, history)
+    else:
+        st.info("This network has no BatchNorm: it keeps no statistics for images to agree with.")
 
-st.subheader("Which channels are off?", help=explain("channels"))
-st.caption("Click on a layer in the map above to look into it.")
-mount.channels(
-    synthesis.channels(),
-    key=f"channels-{folder.run_id}",
-    run=folder.run_id,
-    offset=history.offset,
-    live=is_live(folder),
-    layers=history.started["bn_layers"],
-)
+if layers:
+    st.subheader("Which channels are off?", help=explain("channels"))
+    st.caption("Click on a layer in the map above to look into it.")
+    mount.channels(
+        synthesis.channels(),
+        key=f"channels-{folder.run_id}",
+        run=folder.run_id,
+        offset=history.offset,
+        live=is_live(folder),
+        layers=layers,
+    )
 
 if not folder.recipe.synthesis_settings.get("steps"):
     st.caption("These images are taken as they are: there is no loss to watch.")

@@ -1,5 +1,6 @@
 """Every page opens, with nothing to show and with every kind of run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,21 @@ def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
     count = {"start": 0, "lab": 7, "quantize": 9, "compare": 0, "runs": 0}[page]
     assert len(at.get("bidi_component")) == count
+
+
+@pytest.mark.parametrize("page", ["lab", "quantize"])
+def test_page_opens_with_a_run_of_a_network_without_batchnorm(
+    page: str, finished: str, runs: Path
+) -> None:
+    file = runs / finished / "events.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines = [e | {key: [] for key in ("bn_layers", "bn_gap") if key in e} for e in lines]
+    file.write_text("".join(f"{json.dumps(e)}\n" for e in lines))
+    at = opened(page)
+    assert "ended before" not in texts(at)
+    if page == "lab":
+        assert "This network has no BatchNorm" in at.info[0].value
+        assert len(at.get("bidi_component")) == 5  # neither the map nor the channels
 
 
 @pytest.mark.parametrize("page", ["start", "lab", "quantize"])
