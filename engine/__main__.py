@@ -19,7 +19,7 @@ from engine.run.cli_networks import add_commands as add_network_commands
 from engine.run.cli_networks import answer
 from engine.run.cli_recipe import add_options, parse_settings, recipe_of
 from engine.run.folder import RunFolder, list_runs
-from engine.run.networks import networks_folder
+from engine.run.networks import networks_folder, unpacked
 
 MODEL_FIELDS = (
     "name", "title", "dataset", "parameters", "batchnorm_layers", "image_shape", "available",
@@ -219,8 +219,10 @@ def _pace(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    recipe = recipe_of(options, _load_catalog(options))
     runs = _runs_folder(options)
+    if options.data and Path(options.data).expanduser().is_file():
+        options.data = str(unpacked(Path(options.data).expanduser(), runs))
+    recipe = recipe_of(options, _load_catalog(options))
     offset = _size(RunFolder(runs / recipe.run_id))
     folder = launch.start(recipe, runs)
     return attend(folder, offset, as_json=options.json)

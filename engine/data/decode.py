@@ -20,11 +20,19 @@ def decode(
 
     Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image.
     """
-    channels, height, width = shape
     with Image.open(path) as file:
         _check_pixels(*file.size)
-        upright = to_mode(ImageOps.exif_transpose(file), channels)
-        image = fit(upright, height, width, resize, interpolation)
+        return to_pixels(ImageOps.exif_transpose(file), shape, resize, interpolation)
+
+
+def to_pixels(
+    image: Image.Image, shape: tuple[int, int, int], resize: int, interpolation: str = "bicubic"
+) -> NDArray[np.uint8]:
+    """An opened image as [channels, height, width]; ValueError where it cannot be."""
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise ValueError(f"pictures have 1 or 3 channels, the network takes {channels}")
+    image = fit(to_mode(image, channels), height, width, resize, interpolation)
     pixels = np.asarray(image, np.uint8)
     return pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0)
 

@@ -1,25 +1,37 @@
-"""Images and labels in the IDX format of MNIST and Fashion-MNIST (gzip, big-endian header)."""
+"""Images and labels in the IDX format of MNIST and Fashion-MNIST (big-endian header; mostly gzipped)."""
 
 import gzip
+import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 _UNSIGNED_BYTE = 0x08
+MOST_BYTES = 2**30
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array in an IDX file of unsigned bytes, in the shape its header states."""
-    data = gzip.decompress(path.read_bytes())
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _UNSIGNED_BYTE:
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
-    dimensions = data[3]
-    shape = np.frombuffer(data, ">u4", dimensions, offset=4)
-    values = np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions)
-    if values.size != int(np.prod(shape)):
-        raise ValueError(f"{path} holds {values.size} bytes; its header says {tuple(shape)}")
-    return values.reshape(shape)
+    """The array in an IDX file of unsigned bytes (packed or not), in the shape its header states."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else path.open("rb") as file:
+        head = file.read(4)
+        if len(head) < 4 or head[:2] != b"\0\0" or head[2] != _UNSIGNED_BYTE:
+            raise ValueError(f"{path} is not an IDX file of unsigned bytes")
+        sides = file.read(4 * head[3])
+        if len(sides) < 4 * head[3]:
+            raise ValueError(f"{path} ends within its header")
+        shape = tuple(int(side) for side in np.frombuffer(sides, ">u4"))
+        size = math.prod(shape)
+        if size > MOST_BYTES:
+            raise ValueError(
+                f"{path} says that it holds {shape}; the limit is {MOST_BYTES:,} bytes"
+            )
+        data = file.read(size + 1)  # one more than there should be, and never all that is packed
+    if len(data) != size:
+        raise ValueError(f"{path} does not hold as many bytes as its header says: {shape}")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def write_idx(path: Path, values: NDArray[np.uint8]) -> None:

@@ -9,13 +9,15 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from engine.core.device import cores
 from engine.core.errors import UserError
-from engine.data.decode import check, decode
+from engine.data.datasets import Part, find_arrays
+from engine.data.decode import check, decode, to_pixels
 from engine.data.idx import read_idx
-from engine.data.listing import Entry, check_folder
+from engine.data.listing import Entry, list_images, part_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 T = TypeVar("T")
@@ -99,15 +101,29 @@ def open_folder(
     std: Sequence[float],
     resize: int,
     interpolation: str = "bicubic",
-    name: str | None = None,
+    classes: Sequence[str] = (),
+    part: Part = "test",
 ) -> ImageSet:
     """The images of a folder, brought to the network's shape.
 
-    Which images and labels: see `engine.data.listing`; how they are resized: `engine.data.decode`.
+    Which images and labels: see `engine.data.listing`, for well-known sets `engine.data.datasets`; how
+    they are resized: `engine.data.decode`. `classes` are the names of the network's, to which labels in
+    words refer; `part` is taken where the folder holds both halves of a set.
     Every file is looked through once now, so that broken ones are known and labels stay aligned;
     pixels are read again batch by batch. UserError where no image can be read.
     """
-    listed = check_folder(folder)
+    arrays = find_arrays(folder, part) if folder.is_dir() else None
+    if arrays is not None:
+        found = arrays()
+        read = partial(_read_arrays, found.pixels, image_shape, resize, interpolation)
+        return ImageSet(
+            found.name, read, len(found.pixels), mean=mean, std=std,
+            labels=torch.from_numpy(found.labels),
+        )  # fmt: skip
+    folder = part_of(folder, part)
+    listed = list_images(folder, classes)
+    if not listed:
+        raise UserError(f"{folder} holds no images; put class folders or image files into it")
     faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])
     entries = [entry for entry, fault in zip(listed, faults, strict=True) if fault is None]
     skipped = [
@@ -122,7 +138,7 @@ def open_folder(
     if all(entry.label is not None for entry in entries):
         labels = torch.tensor([entry.label for entry in entries], dtype=torch.int64)
     return ImageSet(
-        name or folder.name,
+        folder.name,
         read,
         len(entries),
         mean=mean,
@@ -130,6 +146,27 @@ def open_folder(
         labels=labels,
         skipped=skipped,
     )
+
+
+def _read_arrays(
+    pixels: NDArray[np.uint8],
+    shape: tuple[int, int, int],
+    resize: int,
+    interpolation: str,
+    start: int,
+    stop: int,
+) -> NDArray[np.uint8]:
+    chosen = pixels[start:stop]
+    if chosen.shape[1:] == shape:
+        return chosen.copy()  # the file's own memory is read-only, which torch dislikes
+    images = [
+        to_pixels(Image.fromarray(_for_pillow(one)), shape, resize, interpolation) for one in chosen
+    ]
+    return np.stack(images) if images else np.zeros((0, *shape), np.uint8)
+
+
+def _for_pillow(one: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return one[0] if len(one) == 1 else np.ascontiguousarray(np.moveaxis(one, 0, -1))
 
 
 def _fault(shape: tuple[int, int, int], resize: int, path: Path) -> str | None:

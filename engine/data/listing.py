@@ -1,47 +1,74 @@
-"""Which images a folder holds, and their labels, in the three ways people keep them."""
+"""Which images a folder holds, and their labels, in the ways people keep them."""
 
-import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from engine.core.errors import UserError
+from engine.data.datasets import Part, find_arrays
+from engine.data.labels import SUFFIXES, Entry, find_table, plain, read_table
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-LABELS_FILE = "labels.csv"
-
-
-class Entry(NamedTuple):
-    """One image file and its class number, None where the folder does not say."""
-
-    path: Path
-    label: int | None
+__all__ = ["SUFFIXES", "Entry", "check_folder", "list_images", "part_of"]
+_PARTS = {
+    "test": ("test", "val", "valid", "validation", "train", "training"),
+    "train": ("train", "training", "val", "valid", "validation", "test"),
+}
 
 
-def list_images(folder: Path) -> list[Entry]:
+def list_images(folder: Path, classes: Sequence[str] = ()) -> list[Entry]:
     """The images of a folder: by its labels.csv, else by class folders, else unlabelled.
 
-    Class folders are numbered 0, 1, .. in the order of their names (names that are all numbers, in
-    the order of the numbers), and their images taken in turn, so that the first few are of many
-    classes. Files that are no images by their name are left out. UserError for a bad labels.csv.
+    Class folders that are called like the network's `classes` get their numbers; others are numbered
+    0, 1, .. in the order of their names (names that are all numbers, in the order of the numbers). Their
+    images are taken in turn, so that the first few are of many classes. Files that are no images by
+    their name are left out. UserError for a bad labels.csv.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name one that holds images")
-    if (folder / LABELS_FILE).is_file():
-        return _from_csv(folder)
-    classes = [child for child in folder.iterdir() if child.is_dir() and child.name[0] not in "._"]
-    images = [sorted(filter(_is_image, child.rglob("*"))) for child in _in_order(classes)]
+    table = find_table(folder)
+    if table is not None:
+        return read_table(table, classes)
+    folders = _in_order(_visible(folder))
+    images = [sorted(filter(_is_image, child.rglob("*"))) for child in folders]
     if any(images):
-        return _in_turn(images)
+        return _in_turn(images, _numbers(folders, classes))
     return [Entry(path, None) for path in sorted(filter(_is_image, folder.iterdir()))]
 
 
-def check_folder(folder: Path) -> list[Entry]:
-    """The images of a folder; UserError where there is none."""
-    listed = list_images(folder)
-    if not listed:
+def part_of(folder: Path, part: Part) -> Path:
+    """The half of a set that lies in folders `train`, `val`, `test`; the folder itself where it does not."""
+    if not folder.is_dir() or find_table(folder) is not None:
+        return folder
+    found = {child.name.lower(): child for child in _visible(folder)}
+    if not found or not found.keys() <= set(_PARTS[part]):
+        return folder
+    return next(found[name] for name in _PARTS[part] if name in found)
+
+
+def check_folder(folder: Path) -> None:
+    """UserError where a folder holds neither images nor a known data set."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; name one that holds images")
+    if find_arrays(folder, "test") is None and not list_images(part_of(folder, "test")):
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
-    return listed
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [child for child in folder.iterdir() if child.is_dir() and child.name[0] not in "._"]
+
+
+def _numbers(folders: list[Path], classes: Sequence[str]) -> list[int]:
+    """The class number of each folder."""
+    known = {plain(name): number for number, name in enumerate(classes)}
+    called = [plain(folder.name) in known for folder in folders]
+    if not any(called) or all(folder.name.isdecimal() for folder in folders):
+        return list(range(len(folders)))
+    if not all(called):
+        odd = folders[called.index(False)].name
+        raise UserError(
+            f"class folder {odd!r} is called like none of the network's {len(classes)} classes, others are; "
+            f"call it like one of them, for example {classes[0]!r}"
+        )
+    return [known[plain(folder.name)] for folder in folders]
 
 
 def _is_image(path: Path) -> bool:
@@ -55,37 +82,10 @@ def _in_order(folders: Iterable[Path]) -> list[Path]:
     return folders
 
 
-def _in_turn(images: list[list[Path]]) -> list[Entry]:
+def _in_turn(images: list[list[Path]], numbers: list[int]) -> list[Entry]:
     ranked = [
-        (rank, label, path) for label, paths in enumerate(images) for rank, path in enumerate(paths)
+        (rank, label, path)
+        for label, paths in zip(numbers, images, strict=True)
+        for rank, path in enumerate(paths)
     ]
     return [Entry(path, label) for _rank, label, path in sorted(ranked)]
-
-
-def _from_csv(folder: Path) -> list[Entry]:
-    with (folder / LABELS_FILE).open(newline="", encoding="utf-8-sig") as file:
-        rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if any(row)]
-    if not rows:
-        return []
-    file_column, label_column = 0, 1
-    titles = [cell.strip().lower() for cell in rows[0][1]]
-    if "file" in titles and "label" in titles:
-        file_column, label_column = titles.index("file"), titles.index("label")
-        rows = rows[1:]
-    return [_entry(folder, number, row, file_column, label_column) for number, row in rows]
-
-
-def _entry(folder: Path, number: int, row: list[str], file_column: int, label_column: int) -> Entry:
-    where = f"{LABELS_FILE} line {number}"
-    try:
-        name, label = row[file_column].strip(), int(row[label_column])
-    except (IndexError, ValueError):
-        raise UserError(
-            f"{where} is {','.join(row)!r}; it must be a file name and a class number"
-        ) from None
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(f"{where} names {name!r}, which is outside of the folder; move it inside")
-    if label < 0:
-        raise UserError(f"{where} has label {label}; class numbers count from 0")
-    return Entry(path, label)

@@ -43,7 +43,9 @@ class SavedNetwork:
     class_count: int = 0
     summary: str = ""
     dataset: str = ""
-    images: str = ""  # a folder of images to judge with
+    images: str = (
+        ""  # a folder of images to judge with; relative to the card's own where it lies inside
+    )
     source: str = ""  # the file that was brought, and what was undone to read it
     weight_count: int = 0
     batchnorm_layers: int = 0
@@ -146,7 +148,7 @@ def saved_card(name: str, networks: Path) -> "ModelCard":
         licence="yours", image_shape=saved.image_shape, mean=saved.mean, std=saved.std,
         resize=saved.resize, interpolation=saved.interpolation, classes=saved.classes,
         weights=partial(_intact, folder / WEIGHTS, saved),
-        images=Path(saved.images) if saved.images else None,
+        images=folder / saved.images if saved.images else None,
         presets=saved.presets, knobs=(),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.analysis.accuracy import top1, wilson
 from engine.core.errors import UserError
+from engine.data.archive import inner_folder, unpack
 from engine.data.images import ImageSet, open_folder
 from engine.models.architectures import Guess, architecture_card, guess
 from engine.models.blocks import find_blocks
@@ -194,10 +195,14 @@ def _forward(model: nn.Module, card: ModelCard) -> int:
 def opened_images(path: Path, card: ModelCard) -> Iterator[ImageSet]:
     """The images with their pixels in [0, 1]: normalised only when they are judged."""
     channels = card.image_shape[0]
-    yield open_folder(
-        path, image_shape=card.image_shape, mean=(0.0,) * channels, std=(1.0,) * channels,
-        resize=card.resize, interpolation=card.interpolation,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="quantoscope-") as scratch:
+        if path.is_file():
+            unpack(path, Path(scratch) / "images")
+            path = inner_folder(Path(scratch) / "images")
+        yield open_folder(
+            path, image_shape=card.image_shape, mean=(0.0,) * channels, std=(1.0,) * channels,
+            resize=card.resize, interpolation=card.interpolation, classes=card.classes,
+        )  # fmt: skip
 
 
 @torch.no_grad()
@@ -279,7 +284,8 @@ def _write(
         name=name, architecture=known.architecture, parameters=known.parameters, title=card.title,
         summary=card.summary, dataset=card.dataset, image_shape=card.image_shape, mean=card.mean,
         std=card.std, resize=card.resize, interpolation=card.interpolation, classes=card.classes,
-        class_count=outputs, images=_kept_images(brought.images), presets=LARGE_IMAGES if large else {},
+        class_count=outputs, images=_kept_images(brought.images, folder),
+        presets=LARGE_IMAGES if large else {},
         weights_sha256=hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         source="; ".join([Path(brought.weights).name, *notes]),
         weight_count=sum(p.numel() for p in model.parameters()),
@@ -289,5 +295,9 @@ def _write(
     return saved
 
 
-def _kept_images(images: str) -> str:
-    return str(Path(images).resolve()) if images else ""
+def _kept_images(images: str, folder: Path) -> str:
+    """Where the images are from now on: an archive is unpacked beside the weights."""
+    if not images or Path(images).is_dir():
+        return str(Path(images).resolve()) if images else ""
+    unpack(Path(images), folder / "images")
+    return str(inner_folder(folder / "images").relative_to(folder))

@@ -50,7 +50,7 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="")
     parser.add_argument("--summary", default="")
     parser.add_argument("--dataset", default="")
-    parser.add_argument("--images", default="", metavar="FOLDER", help="real images to judge with")
+    parser.add_argument("--images", default="", metavar="FOLDER", help="to judge with, or a zip")
 
 
 def brought_of(options: argparse.Namespace) -> Brought:

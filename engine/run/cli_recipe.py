@@ -23,7 +23,9 @@ def add_options(parser: argparse.ArgumentParser, *, methods: bool = True) -> Non
     parser.add_argument("--images", type=int, metavar="N", help="images to calibrate with")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--edge-rule", default="brecq", help=f"one of {', '.join(EDGE_RULES)}")
-    parser.add_argument("--data", metavar="FOLDER", help="images to judge with: class folders, ..")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="images to judge with: class folders, .., or a zip"
+    )
     parser.add_argument("--weights", metavar="FILE", help="the network's checkpoint")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KIND.NAME=VALUE", dest="settings",

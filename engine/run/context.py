@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.core.device import channels_last
 from engine.core.errors import UserError
+from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
@@ -84,7 +85,7 @@ def calibration_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
     """Real images to calibrate with: of the folder that the recipe names, else those of the card."""
     chosen = recipe.model_settings.get("calibration", "")
     if chosen:
-        return _folder(card, recipe, Path(chosen))
+        return _folder(card, recipe, Path(chosen), "train")
     return _bundled(card, recipe, card.calibration) if card.calibration else None
 
 
@@ -115,12 +116,12 @@ def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     )
 
 
-def _folder(card: ModelCard, recipe: Recipe, folder: Path) -> ImageSet:
+def _folder(card: ModelCard, recipe: Recipe, folder: Path, part: Part = "test") -> ImageSet:
     mean, std = normalisation(card, recipe)
     resize = int(recipe.model_settings.get("resize") or card.resize)
     return open_folder(
         folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize,
-        interpolation=card.interpolation,
+        interpolation=card.interpolation, classes=card.classes, part=part,
     )  # fmt: skip
 
 

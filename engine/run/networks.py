@@ -3,6 +3,7 @@
 Imports no torch: what a file holds is found out in a process of its own, with a limit on its memory.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.data.archive import inner_folder, unpack
 from engine.models.saved import forget, list_saved, read_saved, saved_folder
 from engine.run.recipe import Recipe
 
@@ -24,6 +26,7 @@ __all__ = [
     "networks_folder",
     "save",
     "try_out",
+    "unpacked",
 ]
 
 _ENGINE = Path(__file__).parents[1]
@@ -79,6 +82,18 @@ class Brought:
         options = [f"--{name}={text}" for name, text in texts.items() if text]
         options += [f"--parameter={name}={value}" for name, value in self.parameters.items()]
         return [f"--weights={self.weights}", *options]
+
+
+def unpacked(archive: Path, runs: Path) -> Path:
+    """The folder of a zip archive's images, unpacked once below the runs; UserError where it does harm."""
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = runs / ".images" / digest[:16]
+    if not folder.is_dir():
+        beside = folder.with_name(f".{digest[:16]}.{os.getpid()}")
+        unpack(archive, beside)
+        beside.rename(folder)
+    return inner_folder(folder)
 
 
 def inspect(file: Path) -> dict[str, Any]:

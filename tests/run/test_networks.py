@@ -3,6 +3,7 @@
 import json
 import pickle
 import sys
+import zipfile
 
 import pytest
 import torch
@@ -119,6 +120,26 @@ def test_a_saved_network_is_in_the_menus_and_computes_the_same(capsys, file, ima
     state = torch.load(file, weights_only=True)["state_dict"]
     assert torch.equal(card.load().fc.weight, state["module.linear.weight"])
     assert card.images == images
+
+
+def test_images_in_an_archive_are_judged_on_and_kept_beside_the_weights(
+    capsys, file, images, tmp_path
+):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for picture in sorted(images.rglob("*.png")):
+            archive.write(picture, f"set/{picture.relative_to(images)}")
+    with_folder = answer(capsys, "try-network", "--weights", file, "--images", images)
+    with_archive = answer(capsys, "try-network", "--weights", file, "--images", tmp_path / "x.zip")
+    assert with_archive["accuracy"] == with_folder["accuracy"]
+    answer(capsys, "save-network", "net", "--weights", file, "--images", tmp_path / "x.zip")
+    from engine.models.zoo import find_card
+
+    kept = find_card("mine/net", {}, tmp_path / "networks").images
+    assert kept == tmp_path / "networks/net/images/set"
+    assert len(list(kept.rglob("*.png"))) == 12
+    first = networks.unpacked(tmp_path / "x.zip", tmp_path / "runs")
+    assert first == networks.unpacked(tmp_path / "x.zip", tmp_path / "runs")
+    assert len(list(first.rglob("*.png"))) == 12
 
 
 def test_a_name_that_is_taken_is_not_overwritten_unless_asked(capsys, file, tmp_path):
