@@ -18,6 +18,11 @@ def load_catalog() -> dict[str, Any]:
     return _load(str(runs_folder()))
 
 
+def forget_catalog() -> None:
+    """Have it read anew: a network was saved or removed."""
+    _load.clear()
+
+
 def title_of(kind: str, name: str) -> str:
     """The readable name of a network or method by its catalog name; the name itself if unknown."""
     try:

@@ -37,6 +37,12 @@ PAGES = [
         help="Two runs or more: films, maps and numbers side by side.",
     ),
     st.Page(
+        "views/bring.py",
+        title="Bring your own",
+        icon=":material/upload_file:",
+        help="A checkpoint of yours, in every menu.",
+    ),
+    st.Page(
         "views/runs.py",
         title="Runs",
         icon=":material/list:",

@@ -205,6 +205,10 @@ def opened_images(path: Path, card: ModelCard) -> Iterator[ImageSet]:
         )  # fmt: skip
 
 
+def _band(share: float, count: int) -> list[float]:
+    return list(wilson(round(share * count), count))
+
+
 @torch.no_grad()
 def _judge(model: nn.Module, card: ModelCard, images: ImageSet, outputs: int) -> dict[str, Any]:
     count = min(len(images), MOST_IMAGES)
@@ -221,12 +225,23 @@ def _judge(model: nn.Module, card: ModelCard, images: ImageSet, outputs: int) ->
             f"(0 to {outputs - 1}); give images of its classes"
         )
     facts["top1"] = _top1(model, images, count, card.mean, card.std)
-    facts["band"] = list(wilson(round(facts["top1"] * count), count))
+    facts["band"] = _band(facts["top1"], count)
     few = min(count, COMPARED_IMAGES[card.image_shape[1] >= LARGE_SIDE])
+    own = _top1(model, images, few, card.mean, card.std)
+    facts |= {"same_images_top1": own, "same_images_band": _band(own, few)}
     for name, (mean, std) in usual_normalisations(card.image_shape[0]).items():
+        if (mean, std) == (card.mean, card.std):
+            continue
         share = _top1(model, images, few, mean, std)
         facts["others"].append(
-            {"name": name, "mean": mean, "std": std, "top1": share, "images": few}
+            {
+                "name": name,
+                "mean": mean,
+                "std": std,
+                "top1": share,
+                "band": _band(share, few),
+                "images": few,
+            }
         )
     return facts
 

@@ -12,7 +12,7 @@ from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
-PAGES = ("start", "lab", "quantize", "compare", "runs")
+PAGES = ("start", "lab", "quantize", "compare", "runs", "bring")
 
 
 def opened(page: str, **params: str) -> AppTest:
@@ -40,7 +40,7 @@ def test_page_opens_without_any_run(page: str, runs: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"start": 0, "lab": 7, "quantize": 9, "compare": 0, "runs": 0}[page]
+    count = {"start": 0, "lab": 7, "quantize": 9, "compare": 0, "runs": 0, "bring": 0}[page]
     assert len(at.get("bidi_component")) == count
 
 
