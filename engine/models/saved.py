@@ -171,7 +171,7 @@ def saved_entry(saved: SavedNetwork) -> dict[str, Any]:
     """As engine.models.card.catalog_entry, from card.json alone."""
     return {
         "name": saved.full_name,
-        "title": f"{saved.title} · yours",
+        "title": f"{saved.title} · {saved.full_name}",
         "summary": saved.summary,
         "dataset": saved.dataset,
         "paper": "",
