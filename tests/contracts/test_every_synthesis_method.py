@@ -37,7 +37,11 @@ def folder():
 
 def make(name, teacher=None, **facts):
     cls = METHODS[name]
-    return cls(request(cls.Settings, teacher, **{"steps": STEPS, "folder": folder().name} | facts))
+    return cls(
+        request(
+            cls.Settings, teacher, **{"steps": STEPS, "width": 16, "folder": folder().name} | facts
+        )
+    )
 
 
 def run(machine, steps=None):

@@ -200,20 +200,28 @@ def test_labels_of_another_network_are_refused():
 def own_labels(count=8):
     """Real images labelled as the teacher sees them, so that it recognises every one."""
     teacher, real = ready(TinyResNet()), images(count)
+    teacher.head[2].bias.sub_(teacher(real).mean(0))  # as it is, it takes all for one class
     return {"teacher": teacher, "real": real, "real_labels": teacher(real).argmax(1)}
 
 
 def test_centres_are_those_of_the_images_that_the_teacher_recognises():
     facts = own_labels()
-    there = facts["real_labels"].unique()
-    machine = make(Fdda, images_per_class=8, **facts)
-    assert (
-        machine.centres.count[there].tolist()
-        == torch.bincount(facts["real_labels"])[there].tolist()
-    )
-    label = int(there[0])
-    stem = facts["teacher"].stem[0](facts["real"][facts["real_labels"] == label])
+    answers = facts["real_labels"]
+    label = int(answers.mode().values)
+    told = answers.clone()
+    told[answers != label] = label  # all are called one class, and some are of another
+    machine = make(Fdda, images_per_class=8, **facts | {"real_labels": told})
+    right = answers == label
+    assert 1 < int(right.sum()) < 8
+    assert machine.centres.count.tolist() == [int(right.sum()) * (k == label) for k in range(3)]
+    stem = facts["teacher"].stem[0](facts["real"][right])
     assert torch.allclose(machine.centres.layers[0].mean[label], stem.mean((0, 2, 3)), atol=1e-5)
+    believed = make(Fdda, images_per_class=8, recognised=False, **facts | {"real_labels": told})
+    assert believed.centres.count[label] == 8
+
+
+def test_without_a_recognised_image_there_is_no_centre_and_fdda_says_so():
+    facts = own_labels()
     wrong = facts | {"real_labels": (facts["real_labels"] + 1) % 3}
     with pytest.raises(UserError, match="recognises none"):
         make(Fdda, **wrong)
@@ -222,8 +230,11 @@ def test_centres_are_those_of_the_images_that_the_teacher_recognises():
 
 def test_fddas_second_batch_is_of_one_class_that_has_a_centre():
     facts = own_labels()
+    kept = facts["real_labels"] != facts["real_labels"][0]  # one class has no image
+    facts |= {"real": facts["real"][kept], "real_labels": facts["real_labels"][kept]}
     machine = make(Fdda, **facts)
-    has_centre = set(machine.centres.known.nonzero().flatten().tolist())
+    has_centre = set(facts["real_labels"].tolist())
+    assert len(has_centre) < 3
     drawn = [machine._look_at_one().labels for _ in range(12)]
     assert all(len(labels.unique()) == 1 for labels in drawn)
     assert {int(labels[0]) for labels in drawn} <= has_centre
@@ -286,6 +297,23 @@ def test_centroids_move_by_beta_at_the_end_of_every_epoch():
     means = [scene.images.mean((0, 2, 3)) for scene in scenes]
     moved = 0.8 * means[0] + 0.2 * means[1]
     assert torch.allclose(machine.centroids.layers[0].mean[0], moved, atol=1e-5)
+
+
+def test_clusterq_goes_on_in_the_middle_of_an_epoch():
+    scenes = [seen_by_clusterq(step, [0, 2], [0, 2]) for step in range(4)]
+    straight, first, second = (make(Clusterq, warm_up=0.0, pace=0.3, seed=k) for k in (0, 0, 7))
+    for scene in scenes:
+        straight._move(scene)
+    for scene in scenes[:2]:
+        first._move(scene)
+    second.load_state_dict(first.state_dict())
+    for scene in scenes[2:]:
+        second._move(scene)
+    assert straight.centroids.known.tolist() == [True, False, True]
+    for memory in ("centroids", "_fresh"):
+        wanted, found = getattr(straight, memory), getattr(second, memory)
+        assert torch.equal(wanted.count, found.count)
+        assert torch.equal(wanted.layers[0].mean, found.layers[0].mean)
 
 
 def test_the_loss_reads_the_centroids_that_move():

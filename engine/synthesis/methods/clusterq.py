@@ -25,8 +25,15 @@ from engine.synthesis.transforms import LocalCrop, Transform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterqSettings(ClassGeneratorSettings):
-    """ClusterQ's settings; weights, β and schedule as released, the noise relative to each layer."""
+    """ClusterQ's settings; as released for CIFAR-10, but for the noise, which is relative."""
 
+    batch: int = knob(
+        512, label="Images per step", help="images that the generator makes at a time",
+        low=2, high=1024, quick=32, standard=64,
+    )  # fmt: skip
+    latent: int = knob(
+        10, label="Entries of the latent", help="random numbers an image begins with", low=1, high=4096
+    )
     centroid_weight: float = knob(
         0.9,
         label="Weight of the centroid term",
