@@ -67,10 +67,6 @@ class ClassMemory:
         ]
         self.count = self.count.to(fresh.count) + fresh.count
 
-    def forget(self, classes: Tensor) -> None:
-        """As if these classes (bool [classes]) had not been seen."""
-        self.count = torch.where(classes.to(self.count.device), 0.0, self.count)
-
     def _reserve(self, like: Sequence[Moments]) -> None:
         if not self.layers:
             empty = [m.mean.new_zeros(len(self.count), m.mean.shape[1]) for m in like]

@@ -46,8 +46,9 @@ class GeneratorSettings(Settings):
         low=2, high=1024, quick=32, standard=64,
     )  # fmt: skip
     lr: float = knob(
-        1e-3, label="Learning rate", help="Adam's learning rate for the generator", low=1e-6, high=1
-    )
+        1e-3, label="Learning rate", help="Adam's learning rate for the generator",
+        low=1e-6, high=1, quick=5e-3,
+    )  # fmt: skip
     lr_drops: int = knob(
         3,
         label="Drops of the learning rate",
