@@ -32,7 +32,11 @@ class ClusterqSettings(ClassGeneratorSettings):
         low=2, high=1024, quick=32, standard=64,
     )  # fmt: skip
     latent: int = knob(
-        10, label="Entries of the latent", help="random numbers an image begins with", low=1, high=4096
+        10,
+        label="Entries of the latent",
+        help="random numbers an image begins with",
+        low=1,
+        high=4096,
     )
     centroid_weight: float = knob(
         0.9,
