@@ -134,7 +134,11 @@ def layer_table(layers: list[dict[str, Any]], *, key: str) -> str | None:
         "ratio": st.column_config.NumberColumn(
             "Range ratio", format="%.3g", help="Widest to narrowest output channel"
         ),
-        "BatchNorm": st.column_config.TextColumn("BatchNorm", width="small"),
+        "kind": st.column_config.TextColumn("Kind"),
+        "weight": st.column_config.TextColumn("Weight"),
+        "bits": st.column_config.TextColumn("Bits"),
+        "then": st.column_config.TextColumn("Then", help="The activation behind it"),
+        "block": st.column_config.TextColumn("Block"),
     }
     chosen = st.dataframe(
         shown, column_config=columns, hide_index=True, on_select="rerun",
