@@ -40,6 +40,11 @@ def own_knobs() -> list[dict[str, Any]]:
     return [shape, *card_knobs(mean=[], std=[], resize=0, low=0), resample]
 
 
+def unlisted_knobs() -> list[dict[str, Any]]:
+    """What can be set of a network that no menu lists, `timm/NAME`: what is not given is its card's own."""
+    return [*card_knobs(mean=[], std=[], resize=0, low=0), download_knob()]
+
+
 def download_knob() -> dict[str, Any]:
     """Whether weights may be fetched, for networks whose files lie on their makers' server."""
     return _knob(

@@ -9,6 +9,7 @@ from engine.core.errors import UserError
 from engine.models import saved
 from engine.models.card import ModelCard, discover_cards
 from engine.models.own import is_own, own_card
+from engine.models.timm_cards import timm_card, timm_cards
 from engine.models.torchvision_cards import torchvision_card, torchvision_cards
 
 
@@ -22,6 +23,7 @@ class Source:
 
 SOURCES: dict[str, Source] = {
     "torchvision": Source(torchvision_card, torchvision_cards),
+    "timm": Source(timm_card, timm_cards),
 }
 
 

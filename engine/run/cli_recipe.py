@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.data.listing import check_folder
-from engine.models.knobs import own_knobs
+from engine.models.knobs import own_knobs, unlisted_knobs
 from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
 
 KINDS = ("model", "synthesis", "quantization")  # what --set reaches
@@ -67,7 +67,9 @@ def _model(name: str) -> str:
 
 
 def _own(model: str) -> dict[str, Any] | None:
-    """What the catalog would say of a FILE.py:FACTORY; None for a network of the catalog."""
+    """What the catalog would say of a FILE.py:FACTORY or timm/NAME; None for a network of the catalog."""
+    if model.startswith("timm/"):
+        return {"file": "", "presets": {}, "settings": unlisted_knobs()}
     file, colon, _ = model.rpartition(":")
     if not colon or not file.endswith(".py"):
         return None
