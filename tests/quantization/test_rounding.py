@@ -160,6 +160,16 @@ def test_its_error_from_products_is_that_of_the_outputs():
         )
 
 
+def test_with_fine_levels_it_comes_to_the_least_squares_fit_of_the_teachers_output():
+    """The student's inputs are off; the best weights for them are others than the teacher's."""
+    p = problem(width=8, patches=400, noise=0.6, bits=8)
+    wanted = (p.weight @ p.x_teacher)[0].T
+    fit = torch.linalg.lstsq(p.x_student[0].T, wanted).solution
+    least = float((p.x_student[0].T @ fit - wanted).norm() / wanted.norm())
+    assert least < 0.8 * plain_error(p)
+    assert finished(hessian, p).error() == pytest.approx(least, rel=0.02)
+
+
 def test_a_hessian_that_cannot_be_inverted_is_no_trouble():
     p = problem(width=30, patches=4)
     assert torch.isfinite(finished(hessian, p).values()).all()
