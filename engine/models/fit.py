@@ -36,9 +36,14 @@ def match(wanted: Shapes, given: Shapes) -> Fit:
     best = _match(wanted, given, {}, ())
     for renamed, note in _renamings(wanted, given):
         fit = _match(wanted, {renamed.get(k, k): v for k, v in given.items()}, renamed, (note,))
-        if len(fit.names) > len(best.names):
+        if _closeness(fit) > _closeness(best):
             best = fit
     return best
+
+
+def _closeness(fit: Fit) -> tuple[int, int]:
+    """More fitting tensors first; then more that are at least called alike."""
+    return len(fit.names), len(fit.misshapen)
 
 
 def _match(

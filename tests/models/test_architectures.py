@@ -84,6 +84,13 @@ def test_a_bundled_checkpoint_computes_the_same_in_the_guessed_architecture():
     assert torch.equal(model(x), source(x))
 
 
+def test_another_number_of_classes_is_named_by_whatever_name_the_head_has():
+    source = checkpoint(SmallResNet(8, 3, 10, "A"), lambda name: name.replace("fc.", "linear."))
+    wanted = architecture_card("cifar-resnet", {"depth": 8, "classes": 100, "shortcut": "A"})
+    with pytest.raises(UserError, match="has 10 classes in the file, 100 in the network"):
+        fill(wanted.build(), source, "it")
+
+
 def test_what_fits_nothing_is_guessed_to_be_nothing():
     assert guess(Checkpoint(path=Path("w"), form="", tensors={"a": torch.ones(3)})) == []
 
