@@ -20,7 +20,7 @@ def fashion_card(
     summary: str,
     paper: str,
     build: Callable[[], nn.Module],
-    top1: float | None = None,
+    top1: float,
     forms: Mapping[str, Callable[[nn.Module], nn.Module]] | None = None,
 ) -> ModelCard:
     """A card whose weights lie in assets/`name`, trained by this project (engine/run/train.py).

@@ -67,11 +67,11 @@ class SmallRepVGG(nn.Module):
 
 def fuse(model: nn.Module) -> nn.Module:
     """A copy in eval mode whose RepVGG blocks are single convolutions: the same function, no BatchNorm."""
-    fused = copy.deepcopy(model).eval()
+    fused = copy.deepcopy(model)
     for path, module in list(fused.named_modules()):
         if isinstance(module, RepVGGBlock):
             fused.set_submodule(path, FusedRepVGGBlock(fuse_block(module)))
-    return fused
+    return fused.eval()  # the new modules too
 
 
 @torch.no_grad()

@@ -9,4 +9,5 @@ CARD = fashion_card(
     summary="BatchNorm and ReLU before each convolution: no BatchNorm that could be folded away.",
     paper="He et al., Identity Mappings in Deep Residual Networks, ECCV 2016",
     build=lambda: SmallPreActResNet(blocks=(1, 2, 2), in_channels=1, classes=10),
+    top1=0.9277,
 )

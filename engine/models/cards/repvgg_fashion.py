@@ -9,5 +9,6 @@ CARD = fashion_card(
     summary="Trained with three branches a block; fused, the same function is a chain without BatchNorm.",
     paper="Ding et al., RepVGG: Making VGG-style ConvNets Great Again, CVPR 2021",
     build=lambda: SmallRepVGG(in_channels=1, classes=10),
+    top1=0.9249,
     forms={"branches": lambda model: model, "fused": fuse},
 )
