@@ -65,6 +65,7 @@ def test_a_weight_of_0_switches_a_term_off(cls, settings, terms):
         (DeepInversion, {"warm_up": 2, "flip": True, "coarse": 0.5, "clamp": True, "l2_weight": 1e-5}),
         (Dsg, {"slack": 0.0, "emphasis": False}),
         (Dsg, {"correlation_weight": 1.0, "correlation": "spectrum"}),
+        (IntraQ, {"least_share": 0.5}),
         (IntraQ, {"crop": 0.0, "margin_weight": 0.0, "least_share": 1.0}),
         (Gzsq, {"targets": "literal", "spread_weight": 0.0}),
         (Genie, {"optimise": "pixels"}),
