@@ -57,7 +57,7 @@ def fingerprint() -> str:
 
 
 def collect() -> dict[str, Any]:
-    """The catalog, made afresh: imports torch and every method and builds every network."""
+    """The catalog, made afresh: imports torch and every method, and outlines every network."""
     from engine.models.card import catalog_entry  # torch: only in this process
     from engine.models.zoo import all_cards
     from engine.quantization import discover_methods as quantizers

@@ -14,6 +14,7 @@ from engine.models.walk import Walk, WalkPlan
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student, quantizers
 from tests.contracts.nets import ready
+from tests.toys import ResidualToy
 
 
 def conv(a, b, **options):
@@ -230,16 +231,18 @@ def test_a_layer_that_runs_twice_is_held_once_with_both_its_runs():
 
 
 def test_a_block_whose_input_no_layer_reads_is_not_quantized_on_its_own():
-    model, _, blocks = opened("pre-activation")
-    (body,) = (block for block in blocks if block.name == "body")
-    assert body.has_shortcut is False or not body.readers
-    assert not body.spares_input  # its activation works in place
+    model = ready(ResidualToy())
+    blocks = find_blocks(model)
+    block = next(block for block in blocks if block.name == "block")
+    assert (block.has_shortcut, block.readers) == (True, ())  # BatchNorm reads it, and the shortcut
     plan = plan_bits(blocks, weight_bits=4, activation_bits=4, edge_rule="brecq")
     student = make_student(model, blocks, plan)
-    assert [path for path, _ in quantizers(student, body)] == [
-        "body.conv.input",
-        "body.conv.weight",
-    ]
+    assert [p for p, _ in quantizers(student, block)] == ["block.conv.input", "block.conv.weight"]
+
+
+def test_a_block_that_changes_its_input_in_place_says_so():
+    _, _, blocks = opened("pre-activation")
+    assert {block.name: block.spares_input for block in blocks}["body"] is False
 
 
 def test_a_head_of_the_training_is_left_out_and_said():
@@ -261,3 +264,20 @@ def test_hidden_data_flow_is_taken_apart_in_order_of_execution_and_said():
 def test_a_network_without_layers_is_refused():
     with pytest.raises(UserError, match="no convolution or linear layer"):
         find_blocks(nn.Sequential(nn.ReLU(), nn.Flatten()))
+
+
+def test_what_is_changed_in_place_is_read_by_all_that_come_after():
+    class InPlace(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = conv(3, 4), nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            x.relu_()  # its result is not used
+            return self.head(x.mean((2, 3)))
+
+    model, x = ready(InPlace()), torch.randn(2, 3, 5, 5)
+    blocks = find_blocks(model)
+    assert [block.layers for block in blocks] == [("stem",), ("head",)]
+    assert torch.equal(blocks[0].run(model, x), model.stem(x).relu())
