@@ -1,5 +1,6 @@
 """What there is to choose from, kept for half a minute, and the words for it."""
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -24,9 +25,18 @@ def forget_catalog() -> None:
 
 
 def title_of(kind: str, name: str) -> str:
-    """The readable name of a network or method by its catalog name; the name itself if unknown."""
-    try:
-        entries = load_catalog()[kind]
-    except (RuntimeError, OSError, KeyError):
-        return name
-    return next((str(entry["title"]) for entry in entries if entry["name"] == name), name)
+    """The readable name of a network or method by its catalog name; the name itself if unknown.
+
+    Never waits for the catalog: on a fresh installation the names themselves stand for some seconds.
+    """
+    return _titles(str(runs_folder())).get((kind, name), name)
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _titles(runs: str) -> dict[tuple[str, str], str]:
+    known = catalog.last_known(Path(runs))
+    return {
+        (kind, entry["name"]): str(entry["title"])
+        for kind in ("models", "synthesis", "quantization")
+        for entry in known.get(kind, [])
+    }

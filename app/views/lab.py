@@ -22,9 +22,7 @@ if folder is None:
 history = read_history(folder)
 view = current_view()
 run_head(folder, history)
-with st.container(horizontal=True):
-    fork_panel(folder)
-    ablations(folder, "synthesis")
+what_if = st.container(horizontal=True)  # filled last: a fresh installation's catalog takes seconds
 if history.last("stage-started", stage="quantization"):
     st.page_link(
         "views/quantize.py",
@@ -64,13 +62,16 @@ if layers:
         layers=layers,
     )
 
-if not folder.recipe.synthesis_settings.get("steps"):
+if folder.recipe.synthesis_settings.get("steps"):
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Which part of the loss dominates?", help=explain("losses"))
+        live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
+    with right:
+        st.subheader("What does the teacher see in them?", help=explain("teacher"))
+        live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")
+else:
     st.caption("These images are taken as they are: there is no loss to watch.")
-    st.stop()
-left, right = st.columns(2, gap="medium")
-with left:
-    st.subheader("Which part of the loss dominates?", help=explain("losses"))
-    live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
-with right:
-    st.subheader("What does the teacher see in them?", help=explain("teacher"))
-    live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")
+with what_if:
+    fork_panel(folder)
+    ablations(folder, "synthesis")

@@ -36,7 +36,7 @@ if folder is None:
 history = read_history(folder)
 run_head(folder, history)
 result_panel(folder)
-ablations(folder, "quantization")
+what_if = st.container()  # filled last: a fresh installation's catalog takes seconds
 layers, blocks = history.started["layers"], history.started["blocks"]
 
 st.subheader("Where does the error enter?", help=explain("sqnr"))
@@ -67,3 +67,5 @@ if "evaluation" in stages:
 
 if folder.result() is not None:
     triad(folder)
+with what_if:
+    ablations(folder, "quantization")

@@ -13,6 +13,7 @@ from engine.models.fit import fill
 from engine.models.knobs import card_knobs, form_knob
 from engine.models.outline import count, count_of
 
+MOST_NAMED = 100  # classes whose names pages draw
 ASSETS = Path(__file__).parents[2] / "assets"
 LARGE_IMAGES = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience
     "quick": {
@@ -150,7 +151,8 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),
-        "class_names": list(card.classes),
+        # A thousand names for each of eighty networks would make the catalog slow to read.
+        "class_names": list(card.classes) if len(card.classes) <= MOST_NAMED else [],
         "available": not reason,
         "reason": reason,
         "has_test_images": card.test is not None,

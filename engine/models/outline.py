@@ -6,12 +6,16 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+
+_DRAWS = (Tensor.normal_, Tensor.uniform_)
 
 
 class _NoWeights(TorchFunctionMode):
     """Puts every `torch.empty` on the meta device: layers allocate their parameters with it.
+
+    Random numbers for such parameters are not drawn: on the meta device that is slow for nothing.
 
     (`with torch.device("meta")` moves all factories, and breaks networks that compute their widths
     with small tensors, as torchvision's RegNet does.)
@@ -21,6 +25,8 @@ class _NoWeights(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if func in _DRAWS and args[0].is_meta:
+            return args[0]
         if func is torch.empty:
             kwargs = kwargs | {"device": "meta"}
         return func(*args, **kwargs)

@@ -11,11 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from engine.models.saved import list_saved, saved_entry
 from engine.run.folder import write_atomically
 from engine.run.networks import networks_folder
 
 _ENGINE = Path(__file__).parents[1]
+CACHE = ".catalog.json"
 
 
 def load(runs: Path) -> dict[str, Any]:
@@ -30,21 +33,32 @@ def load(runs: Path) -> dict[str, Any]:
 
 def _load_engine(runs: Path) -> dict[str, Any]:
     """What the engine itself has to choose from; the same until one of its files changes."""
-    cache = runs / ".catalog.json"
     now = fingerprint()
+    kept = last_known(runs)
+    if kept.get("fingerprint") == now:
+        return kept
+    runs.mkdir(parents=True, exist_ok=True)
+    with FileLock(runs / ".catalog.lock"):  # who comes second waits for the first one's answer
+        kept = last_known(runs)
+        return kept if kept.get("fingerprint") == now else _ask_engine(runs, now)
+
+
+def last_known(runs: Path) -> dict[str, Any]:
+    """The catalog as it was collected last, perhaps by an older engine; empty before the first time."""
     try:
-        kept: dict[str, Any] = json.loads(cache.read_text())
-        if kept["fingerprint"] == now:
-            return kept
-    except (OSError, ValueError, KeyError):
-        pass
+        kept: dict[str, Any] = json.loads((runs / CACHE).read_text())
+        return kept
+    except (OSError, ValueError):
+        return {}
+
+
+def _ask_engine(runs: Path, now: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "engine", "catalog", "--json"]
     done = subprocess.run(command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the catalog could not be collected:\n{done.stderr[-2000:]}")
     fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": now}
-    runs.mkdir(parents=True, exist_ok=True)
-    write_atomically(cache, json.dumps(fresh).encode())
+    write_atomically(runs / CACHE, json.dumps(fresh).encode())
     return fresh
 
 
