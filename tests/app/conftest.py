@@ -70,6 +70,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QUANTOSCOPE_RUNS", str(folder))
     monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(tmp_path / "recorded"))
     monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG)
+    monkeypatch.setattr("engine.run.catalog.last_known", lambda runs: CATALOG)
     return folder
 
 
