@@ -12,6 +12,7 @@ from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe, refusal
 
 BITS = (2, 8)
 METHODS = ("synthesis", "quantization")
+USUAL = {"models": "resnet20-fashion", "synthesis": "genie", "quantization": "genie-m"}
 EFFORTS = {"quick": "quick: minutes", "standard": "standard", "paper": "as in the paper"}
 
 
@@ -55,8 +56,13 @@ def _choice(
     """A menu of the catalog's entries; what cannot work on the network stands last, and says so."""
     entries = {entry["name"]: entry for entry in catalog[kind] if entry.get("available", True)}
     refusals = {one: model and _refusal(catalog, kind, one, model) for one in entries}
-    names = sorted(  # the quick one first
-        entries, key=lambda one: (bool(refusals[one]), entries[one].get("parameters", 0))
+    names = sorted(  # what can work, the usual choice before all, then the small ones
+        entries,
+        key=lambda one: (
+            bool(refusals[one]),
+            one != USUAL[kind],
+            entries[one].get("parameters", 0),
+        ),
     )
     name = st.selectbox(
         label,
