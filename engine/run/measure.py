@@ -87,9 +87,10 @@ def _weight_use(layer: Any) -> dict[str, float]:
 
 
 def _input_use(reader: Any, x: Tensor) -> dict[str, float]:
-    flat = x.flatten()[:: max(1, x.numel() // _MAX_VALUES)].view(1, -1)
+    every = max(1, x.numel() // _MAX_VALUES)
     levels = reader.levels()
-    quantized = reader(flat)
+    # of the tensor as it is: a quantizer may treat channels each in its own way
+    flat, quantized = (t.flatten()[::every].view(1, -1) for t in (x, reader(x)))
     middles = (levels[0, 1:] + levels[0, :-1]) / 2
     use = level_use(torch.bucketize(quantized, middles), levels)
     near = closeness(flat, levels, quantized)

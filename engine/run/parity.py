@@ -30,7 +30,7 @@ IMAGES = "test-0000-0999.png"  # one row of the picture is one image
 SIDE = 32
 CHECKPOINTS = {20: "resnet20-12fca82f.th", 56: "resnet56-4bfd9763.th"}
 BUDGET = {"steps": 400, "rounding_weight": 1.0}
-METHODS = ("nearest", "genie-m", "quantoscope")
+METHODS = ("nearest", "genie-m")
 SEEDS = range(3)
 
 
