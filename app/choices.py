@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.places import runs_folder
-from engine.run import catalog
+from engine.run import catalog, networks
 
 
 @st.cache_data(ttl=30, refresh_mode="background", show_spinner=False)
@@ -35,8 +35,10 @@ def title_of(kind: str, name: str) -> str:
 @st.cache_data(ttl=5, show_spinner=False)
 def _titles(runs: str) -> dict[tuple[str, str], str]:
     known = catalog.last_known(Path(runs))
-    return {
+    titles = {
         (kind, entry["name"]): str(entry["title"])
         for kind in ("models", "synthesis", "quantization")
         for entry in known.get(kind, [])
     }
+    saved = networks.list_saved(networks.networks_folder(Path(runs)))
+    return titles | {("models", one.full_name): f"{one.title} · yours" for one in saved}
