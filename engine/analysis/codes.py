@@ -61,3 +61,39 @@ def closeness(values: Tensor, levels: Tensor, quantized: Tensor) -> Closeness:
 
 def _gap(levels: Tensor, at: int) -> Tensor:
     return levels.diff(dim=1)[:, at, None]
+
+
+def code_histogram(
+    values: Tensor, levels: Tensor, codes: Tensor, *, most: int = 64
+) -> dict[str, Tensor]:
+    """All channels on one axis, that of the codes, where level k of a channel lies at k.
+
+    `places` and `floats`: where values lie, from one code below the grid to one above it (what lies
+    further out is counted at the ends), and the share of values there. `codes` and `taken`: each code
+    and the share of values that took it. Neighbouring codes are counted together beyond `most`.
+    """
+    count = levels.shape[1]
+    together = max(1, -(-count // most))
+    fine = max(1, most // count)  # bins of a code: with few codes there is room to see between them
+    positions = _positions(values, levels).clamp(-1, count)
+    bins = (count + 1) * fine // together
+    shares = torch.histc(positions.float().cpu(), bins, -1, count) / max(values.numel(), 1)
+    width = (count + 1) / bins
+    taken = torch.bincount(codes.flatten().long().cpu(), minlength=count).float() / max(
+        codes.numel(), 1
+    )
+    padded = torch.nn.functional.pad(taken, (0, -count % together)).view(-1, together)
+    return {
+        "places": -1 + (torch.arange(bins) + 0.5) * width,
+        "floats": shares,
+        "codes": torch.arange(len(padded)) * together + (together - 1) / 2,
+        "taken": padded.sum(1),
+    }
+
+
+def _positions(values: Tensor, levels: Tensor) -> Tensor:
+    """Where values lie among the levels of their channel: at k on level k, between them in proportion."""
+    last = levels.shape[1] - 1
+    below = (torch.searchsorted(levels, values.contiguous(), right=True) - 1).clamp(0, last - 1)
+    low, high = levels.gather(1, below), levels.gather(1, below + 1)
+    return below + (values - low) / (high - low).clamp_min(1e-12)

@@ -99,6 +99,20 @@ class LayerMeasured(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Viewed(Event):
+    """A look inside a quantizer (see engine.core.method.View): at most a few hundred numbers."""
+
+    kind: ClassVar[str] = "viewed"
+    stage: str
+    part: str  # the block
+    step: int  # over the whole stage, as in Stepped
+    form: str  # "soft-rounding", "path", "levels", "borders" or "codes"
+    what: str  # the block or layer that is seen
+    arrays: dict[str, list[float | None]]
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished(Event):
     """A stage ended; `seconds` is time at work, pauses left out."""
 

@@ -5,7 +5,7 @@ Form, command line, recipe and documentation are drawn from the settings, so a n
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from types import ModuleType
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -86,6 +86,26 @@ class Machine(Protocol):
     def step(self) -> Losses: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a machine at work looks like inside, small enough to be sent: a few hundred numbers in all.
+
+    To look changes nothing: no random number is drawn, no parameter touched. Not a number means unknown.
+    """
+
+    form: str  # which picture the arrays are for
+    what: str  # the block or layer that is seen
+    arrays: dict[str, Tensor]  # of one dimension each
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Viewable(Protocol):
+    """A machine (or method) that can show itself; most cannot, and need not."""
+
+    def views(self) -> Sequence[View]: ...
 
 
 T = TypeVar("T")

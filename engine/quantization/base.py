@@ -1,6 +1,7 @@
 """What a quantization method is: a way to choose the codes of one block after another."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, Settings, knob
+from engine.core.method import Machine, MethodCard, Settings, View, knob
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.ranges import RULES
@@ -135,6 +136,10 @@ class QuantizationMethod(ABC):
         y_teacher: Tensor,  # the teacher's output, to be met
         rng: torch.Generator,
     ) -> Machine | None: ...
+
+    def views(self, student: nn.Module, block: BlockLike) -> Sequence[View]:
+        """What there is to see of a finished block that no machine has shown; mostly nothing."""
+        return ()
 
     def finish(self, student: nn.Module, block: BlockLike) -> None:
         """Settle the block: soft rounding becomes codes, dropping ends."""

@@ -58,7 +58,14 @@ def basis_error(values: Tensor, basis: Tensor, *, signed: bool) -> Tensor:
     return (values - near).square().mean(1, keepdim=True)
 
 
-def learn_basis(values: Tensor, bits: int, *, signed: bool, turns: int = TURNS) -> Tensor:
+def learn_basis(
+    values: Tensor,
+    bits: int,
+    *,
+    signed: bool,
+    turns: int = TURNS,
+    course: list[Tensor] | None = None,  # takes the bases before the first turn and after each
+) -> Tensor:
     """[c, bits]: a basis for each row of values [c, n], by turns from the best even levels.
 
     No turn makes the error larger, so it is never above that of the even levels. (The paper takes one
@@ -67,6 +74,8 @@ def learn_basis(values: Tensor, bits: int, *, signed: bool, turns: int = TURNS) 
     """
     basis = even_basis(values, bits, signed=signed)
     error = basis_error(values, basis, signed=signed)
+    course = [] if course is None else course
+    course.append(basis)
     for _ in range(turns):
         fresh = _least_squares(values, basis, signed=signed)
         found = basis_error(values, fresh, signed=signed)
@@ -74,6 +83,7 @@ def learn_basis(values: Tensor, bits: int, *, signed: bool, turns: int = TURNS) 
         basis = torch.where(better, fresh, basis)
         fall = (error - found).clamp_min(0)
         error = torch.minimum(error, found)
+        course.append(basis)
         if bool((fall <= SETTLED * error).all()):
             break
     return basis
@@ -99,11 +109,18 @@ class BasisWeightQuantizer(WeightCodes):
     def __init__(self, bits: int, *, turns: int = TURNS) -> None:
         super().__init__()
         self.bits, self.turns = bits, turns
+        self.shown = 0  # the channel whose basis moved most, to be drawn
+        self.course = torch.zeros(0, bits)  # [turns, bits]: its basis from the even levels on
 
     def fit(self, weight: Tensor) -> None:
         flat = weight.detach().flatten(1)
-        self.register_buffer("basis", learn_basis(flat, self.bits, signed=True, turns=self.turns))
+        course: list[Tensor] = []
+        basis = learn_basis(flat, self.bits, signed=True, turns=self.turns, course=course)
+        self.register_buffer("basis", basis)
         self.take(self.nearest(weight.detach()))
+        moved = (course[-1] - course[0]).norm(dim=1) / course[0].norm(dim=1).clamp_min(1e-12)
+        self.shown = int(moved.argmax())
+        self.course = torch.stack([one[self.shown] for one in course]).cpu()
 
     def levels(self) -> Tensor:
         return basis_levels(self.basis, signed=True)[0]

@@ -1,17 +1,18 @@
 """Layer by layer through a block: each layer is rounded for what the layers before it have become."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Losses, knob
+from engine.core.method import Losses, View, knob
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.patches import LayerProblem, PatchSettings, layer_problem
 from engine.quantization.plan import BlockLike
 from engine.quantization.rounding import ColumnRounding
+from engine.quantization.views import channel_arrays, path_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class LayerwiseRounding:
         self._path: list[tuple[int, int, float, float]] = []
         self._values: dict[str, float] = {}
         self._error = 0.0
+        self._channel: dict[str, Tensor] = {}  # what is shown of the layer last finished
 
     @torch.no_grad()
     def step(self) -> Losses:
@@ -120,6 +122,7 @@ class LayerwiseRounding:
         if problem.held_teacher.shape[2]:
             self._values["error_held_out"] = problem.error(values, held_out=True)
         self._path += [(self._at, *point) for point in rounding.path]
+        self._channel = channel_arrays(rounding)
         self._at, self._rounding = self._at + 1, None
 
     def values(self) -> dict[str, float]:
@@ -128,12 +131,25 @@ class LayerwiseRounding:
 
     def path(self) -> dict[str, Tensor]:
         """By column: which layer of the block, the error so far, and that of nearest rounding."""
+        table = self._table()
+        names = ("layer", "column", "error", "nearest")
+        return {name: table[:, k] for k, name in enumerate(names)}
+
+    def _table(self) -> Tensor:
         points = self._path
         if self._rounding is not None:
             points = points + [(self._at, *point) for point in self._rounding.path]
-        table = torch.tensor(points, dtype=torch.float64).view(-1, 4)
-        names = ("layer", "column", "error", "nearest")
-        return {name: table[:, k] for k, name in enumerate(names)}
+        return torch.tensor(points, dtype=torch.float64).view(-1, 4)
+
+    def views(self) -> Sequence[View]:
+        """The error of the layer at work, column by column, and the codes of one output channel."""
+        table = self._table()
+        if not len(table):
+            return ()
+        at = int(table[-1, 0])
+        open_one = self._rounding if self._rounding is not None and self._rounding.at else None
+        channel = self._channel if open_one is None else channel_arrays(open_one)
+        return (path_view(self._block.layers[at], table[table[:, 0] == at], channel),)
 
     @torch.no_grad()
     def flipped(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.core.method import Losses, Machine
+from engine.core.method import Losses, Machine, View
 
 
 def _nothing() -> None:
@@ -51,6 +51,11 @@ class Phases:
         """The share of codes that differ from nearest rounding, where the present phase knows it."""
         known = getattr(self._machine, "flipped", None)
         return 0.0 if known is None else float(known())
+
+    def views(self) -> Sequence[View]:
+        """What the present phase shows of itself; nothing where it cannot."""
+        shown = getattr(self._machine, "views", None)
+        return () if shown is None else tuple(shown())
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,7 @@ Li et al., BRECQ, ICLR 2021 (blocks); Nagel et al., AdaRound, ICML 2020 (roundin
 ICLR 2022 (dropping); Jeon et al., GENIE, CVPR 2023, section 4 (released weight step sizes).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from engine.core.method import Losses
+from engine.core.method import Losses, View
 from engine.quantization.objectives import Objective
 from engine.quantization.plan import BlockLike
 from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.student import quantizers
+from engine.quantization.views import border_view, soft_rounding_view
 
 _LEAST_RATIO = 0.05  # of its fitted size: a step size never comes near zero, let alone below
 
@@ -188,6 +190,16 @@ class BlockReconstruction:
         sizes = [layer.float_weight.numel() for layer in layers]
         shares = [layer.weight_quantizer.flipped(layer.float_weight) for layer in layers]
         return float(sum(n * share for n, share in zip(sizes, shares, strict=True)) / sum(sizes))
+
+    def views(self) -> Sequence[View]:
+        """How far the roundings have decided, and how learned borders have bent."""
+        layers = self._block.layers
+        what = layers[0] if len(layers) == 1 else self._block.name
+        shown = [soft_rounding_view(what, self._weights)] if self._weights else []
+        for name, quantizer in quantizers(self._student, self._block):
+            if hasattr(quantizer, "borders"):
+                shown.append(border_view(name.removesuffix(".input"), quantizer))
+        return shown
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -25,6 +25,9 @@ class ColumnRounding(ABC):
         self.problem = problem
         self.codes = nearest_codes(problem.weight, problem.levels)
         self.width = problem.weight.shape[2]
+        self.order = torch.arange(
+            self.width, device=problem.weight.device
+        )  # in which columns are taken
         self.at = 0
         self._target = float((problem.weight @ problem.x_teacher).norm().clamp_min(1e-12))
         self.path: list[tuple[int, float, float]] = []  # column, error, that of nearest rounding
@@ -120,10 +123,9 @@ class HessianCompensated(ColumnRounding):
         shift = self._cross - self._hessian  # (X − X̃) X̃ᵀ / m
         factor, damped = _factor(damped)
         fitted = p.weight + torch.cholesky_solve((p.weight @ shift).mT, factor).mT
-        self._order = torch.arange(self.width, device=diagonal.device)
         if by_energy:
-            self._order = diagonal.mean(0).argsort(descending=True, stable=True)
-        ordered = damped[:, self._order][:, :, self._order]
+            self.order = diagonal.mean(0).argsort(descending=True, stable=True)
+        ordered = damped[:, self.order][:, :, self.order]
         inverse = torch.cholesky_inverse(_factor(ordered)[0])
         self._pass_on: Tensor = torch.linalg.cholesky(inverse, upper=True)
         self._rest = fitted  # columns already rounded hold their quantized values
@@ -132,7 +134,7 @@ class HessianCompensated(ColumnRounding):
     def advance(self, to: int) -> None:
         p = self.problem
         for k in range(self.at, to):
-            t, later = self._order[k], self._order[k + 1 :]
+            t, later = self.order[k], self.order[k + 1 :]
             weight = self._rest[:, :, t]
             codes = _nearest(weight, p.levels)
             self.codes[:, :, t] = codes

@@ -32,6 +32,7 @@ from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.measure import measure_layers
 from engine.run.resources import memory_mb
+from engine.run.views import Looks, block_views, told
 
 STAGE = "quantization"
 CHUNK = 32  # images that walk through a network together
@@ -76,6 +77,8 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
             shifts += correct(context, method.settings, student, block, cached)
             for path, values in measure_layers(context, student, block, x_teacher, x_student):
                 yield LayerMeasured(path=path, block=block.name, values=values)
+            done = before + _steps(context, method, index + 1)
+            yield from block_views(method, student, block, done)
             write_atomically(file, save(stored_block(student, block)))
             context.checkpoint.clear()
         walks[1].through(block)
@@ -103,6 +106,11 @@ def load_student(context: Context) -> nn.Module:
     return student
 
 
+def _steps(context: Context, method: QuantizationMethod, until: int) -> int:
+    """How many steps the blocks before this one take together."""
+    return sum(method.steps_of(earlier) for earlier in context.blocks[:until])
+
+
 def _block_file(context: Context, index: int) -> Any:
     return context.folder.path / "blocks" / f"{index:03d}.safetensors"
 
@@ -125,7 +133,7 @@ def _one_block(
     rng = stream(context.recipe.seed, STAGE, block.name)
     machine = method.reconstruct(student, block, rng=rng, **cached)
     if machine is not None:
-        before = steps[0] + sum(method.steps_of(earlier) for earlier in context.blocks[:index])
+        before = steps[0] + _steps(context, method, index)
         yield from _watch(context, machine, block.name, before, steps[1])
         if hasattr(machine, "path"):
             yield _save_path(context, machine, index, before + machine.total_steps)
@@ -142,8 +150,8 @@ def _save_path(context: Context, machine: Any, index: int, step: int) -> Snapsho
     return SnapshotSaved(stage=STAGE, step=step, name="path", file=name, values=values)
 
 
-def _watch(context: Context, machine: Any, part: str, before: int, total: int) -> Iterator[Stepped]:
-    thinned = Thinned()
+def _watch(context: Context, machine: Any, part: str, before: int, total: int) -> Iterator[Event]:
+    thinned, looks = Thinned(), Looks(machine)
     clock, first = time.monotonic(), None
     for step, losses in drive(machine, f"{STAGE}/{part}", context.control, context.checkpoint):
         first = step - 1 if first is None else first
@@ -158,3 +166,5 @@ def _watch(context: Context, machine: Any, part: str, before: int, total: int) -
             }
             named = {name: float(loss) for name, loss in losses.items()}
             yield Stepped(stage=STAGE, part=part, step=before + step, losses=named, values=values)
+        for view in looks.after(step):
+            yield told(view, part, before + step)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from engine.analysis.codes import IDEAL_RMSE, closeness, level_use
+from engine.analysis.codes import IDEAL_RMSE, closeness, code_histogram, level_use
 from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bytes
 
 
@@ -59,3 +59,25 @@ def test_bit_operations_are_macs_times_both_widths():
         BitOperations(macs=5, weight_bits=8, activation_bits=8),
     ]
     assert bit_operations(layers) == (15 * 1024, 80 + 320)
+
+
+def test_values_are_placed_on_the_axis_of_their_channels_codes():
+    levels = torch.tensor([[0.0, 1.0, 2.0, 3.0], [-4.0, -2.0, 0.0, 8.0]])
+    values = torch.tensor([[1.0, 99.0], [-2.0, 4.0]])  # at 1, beyond the last; at 1, at 2.5
+    codes = torch.tensor([[1, 3], [1, 3]])
+    found = code_histogram(values, levels, codes)
+    width = float(found["places"][1] - found["places"][0])
+    seen = found["places"][found["floats"] > 0]
+    assert torch.allclose(seen, torch.tensor([1.0, 2.5, 4.0]), atol=width / 2 + 1e-6)
+    assert found["floats"][found["floats"] > 0].tolist() == [0.5, 0.25, 0.25]
+    assert found["taken"].tolist() == [0, 0.5, 0, 0.5]
+
+
+def test_neighbouring_codes_are_counted_together_where_there_are_many():
+    values = torch.linspace(0, 255, 1000).view(1, -1)
+    found = code_histogram(values, torch.arange(256.0)[None], values.round().long())
+    assert len(found["codes"]) == len(found["taken"]) == 64
+    assert len(found["places"]) <= 70
+    assert float(found["taken"].sum()) == pytest.approx(1)
+    assert float(found["floats"].sum()) == pytest.approx(1)
+    assert found["codes"][0] == 1.5

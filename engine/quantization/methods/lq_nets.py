@@ -4,14 +4,24 @@ Zhang, Yang, Ye, Hua: "LQ-Nets: Learned Quantization for Highly Accurate and Com
 Networks", ECCV 2018, arXiv:1807.10029.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from engine.core.method import MethodCard, knob
+from torch import nn
+
+from engine.core.method import MethodCard, View, knob
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
-from engine.quantization.basis import TURNS, BasisActivationQuantizer, BasisWeightQuantizer
+from engine.quantization.basis import (
+    TURNS,
+    BasisActivationQuantizer,
+    BasisWeightQuantizer,
+    basis_levels,
+)
+from engine.quantization.plan import BlockLike
 from engine.quantization.quantizers import Makers
+from engine.quantization.views import levels_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +67,22 @@ class LqNets(QuantizationMethod):
 
     def reconstruct(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+    def views(self, student: nn.Module, block: BlockLike) -> Sequence[View]:
+        """The levels of each layer's most moved channel, after 0, 1, 2, 4, 8, ... turns and the last."""
+        return [view for path in block.layers for view in _turns(path, student.get_submodule(path))]
+
+
+def _turns(path: str, layer: Any) -> list[View]:
+    quantizer = layer.weight_quantizer
+    if not isinstance(quantizer, BasisWeightQuantizer) or not len(quantizer.course):
+        return []
+    last = len(quantizer.course) - 1
+    turns = sorted({0, last, *(2**k for k in range(8) if 2**k < last)})
+    weight = layer.float_weight[quantizer.shown].detach().flatten().cpu()
+    bases = [quantizer.course[turn] for turn in turns]
+    levels = [basis_levels(basis[None], signed=True)[0][0] for basis in bases]
+    return [
+        levels_view(f"{path}, channel {quantizer.shown}", turn, weight, found, basis)
+        for turn, found, basis in zip(turns, levels, bases, strict=True)
+    ]

@@ -4,6 +4,7 @@ Cai et al., "ZeroQ: A Novel Zero Shot Quantization Framework", CVPR 2020, arXiv:
 (sensitivity by KL divergence, on synthetic images); Dong et al., "HAWQ-V2", NeurIPS 2020 (curvature).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.core.method import Machine, MethodCard, describe, knob
+from engine.core.method import Machine, MethodCard, View, describe, knob
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import Makers
@@ -130,6 +131,9 @@ class Mixed(QuantizationMethod):
 
     def reconstruct(self, student: nn.Module, block: BlockLike, **given: Any) -> Machine | None:
         return self._inner.reconstruct(student, block, **given)
+
+    def views(self, student: nn.Module, block: BlockLike) -> Sequence[View]:
+        return self._inner.views(student, block)
 
     def finish(self, student: nn.Module, block: BlockLike) -> None:
         self._inner.finish(student, block)
