@@ -18,7 +18,8 @@ from engine.core.events import Event, RunFinished, from_json
 from engine.run.recipe import Recipe
 
 HEARTBEAT_S = 2.0
-LOST_AFTER_S = 10.0  # five heartbeats; with the page's own refresh a lost run shows within 15 s
+# A worker whose process is gone is lost at once; one that only is silent may be starved by a busy machine.
+LOST_AFTER_S = 60.0
 ACTIVE = ("starting", "queued", "running", "paused")
 RESERVE_BYTES = 64 * 1024  # freed on a full disk, so that the last message can still be written
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -6,6 +6,7 @@ import pytest
 
 from engine.core.events import (
     KINDS,
+    BitsChosen,
     BlockStarted,
     LayerMeasured,
     Noted,
@@ -17,6 +18,7 @@ from engine.core.events import (
     StageStarted,
     StateChanged,
     Stepped,
+    Viewed,
     from_json,
 )
 
@@ -28,6 +30,10 @@ ONE_OF_EACH = [
     BlockStarted(block="fc", index=0, total_steps=2),
     Stepped(stage="synthesis", part="batch 1", step=1, losses={"image": 0.25}, bn_gap=[1.0, 2.0]),
     SnapshotSaved(stage="synthesis", step=1, name="images", file="images-000001.webp"),
+    BitsChosen(weight_bits={"fc": 3}, report={"front": [[10, 0.5]]}),
+    Viewed(
+        stage="quantization", part="fc", step=3, form="path", what="fc", arrays={"y": [0.5, None]}
+    ),
     LayerMeasured(path="fc", block="fc", values={"sqnr_local_db": 30.5}),
     StageFinished(stage="synthesis", seconds=1.5),
     StateChanged(state="paused"),
