@@ -5,6 +5,7 @@ A binding is a dictionary. `on` and `where` say which events; `do` says what hap
 * `append`: one point (`x`, `y` are paths into the event) to the trace number `trace`;
 * `append-each`: one point for every entry of `group`, each on a trace of its own named after it;
 * `column`: the list at `z` as one more column of a heat map, as log10, the numbers for the pointer;
+* `fill`: the lists of the event in place of those that the traces hold, see `_fill`;
 * `put`: the number at `value` to the bar of category `at`, red or amber by `bands`.
 
 An event whose x lies at or before the last one (a resumed run repeats steps) replaces what it
@@ -118,6 +119,27 @@ def _column(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
         trace["customdata"] = [row[::2] for row in trace["customdata"]]
 
 
+def _fill(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
+    """Each of `fills` says which `trace` takes which `x` and `y` (paths to lists, or to one number for all).
+
+    `once`: only where the trace is empty; `add`: behind what it has; `y` may be a number itself; with
+    `axis` instead of `trace` the list at `value` becomes that axis's grid lines.
+    """
+    _restart(figure, binding, event)
+    for one in binding["fills"]:
+        if "axis" in one:
+            figure["layout"][one["axis"]]["tickvals"] = at(event, one["value"]) or []
+            continue
+        trace = figure["data"][one["trace"]]
+        if one.get("once") and trace["x"]:
+            continue
+        x = list(at(event, one["x"]) or [])
+        y = at(event, one["y"]) if isinstance(one["y"], str) else one["y"]
+        y = list(y or []) if isinstance(y, list) or y is None else [y] * len(x)
+        kept = (trace["x"], trace["y"]) if one.get("add") else ([], [])
+        trace["x"], trace["y"] = [*kept[0], *x], [*kept[1], *y]
+
+
 def _put(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
     trace = figure["data"][binding["trace"]]
     category, value = at(event, binding["at"]), at(event, binding["value"])
@@ -133,4 +155,10 @@ def _put(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
         trace["marker"]["color"][place] = binding["colour"]
 
 
-_ACTIONS = {"append": _append, "append-each": _append_each, "column": _column, "put": _put}
+_ACTIONS = {
+    "append": _append,
+    "append-each": _append_each,
+    "column": _column,
+    "fill": _fill,
+    "put": _put,
+}

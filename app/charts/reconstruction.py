@@ -35,8 +35,8 @@ def block_at_work() -> LiveFigure:
     return LiveFigure(figure=figure, bindings=[binding], alt=alt)
 
 
-def block_multiples(blocks: list[dict[str, Any]]) -> LiveFigure:
-    """One small chart a block: how far its reconstruction loss fell."""
+def block_multiples(blocks: list[dict[str, Any]], loss: str = "reconstruction") -> LiveFigure:
+    """One small chart a block: how far that part of its loss fell."""
     rows = max(1, -(-len(blocks) // COLUMNS))
     figure: dict[str, Any] = {"data": [], "layout": layout(40 + 84 * rows, annotations=[])}
     figure["layout"]["margin"] = {"l": 8, "r": 8, "t": 22, "b": 8}
@@ -45,7 +45,7 @@ def block_multiples(blocks: list[dict[str, Any]]) -> LiveFigure:
         _add_small_chart(figure, place, rows, str(block["name"]))
         where = {"stage": "quantization", "part": block["name"]}
         bindings.append({"on": "stepped", "where": where, "do": "append", "trace": place})
-        bindings[-1] |= {"x": "step", "y": "losses.reconstruction"}
+        bindings[-1] |= {"x": "step", "y": f"losses.{loss}"}
     alt = "One small curve a block: its reconstruction loss over its steps, logarithmic."
     return LiveFigure(figure=figure, bindings=bindings, alt=alt)
 

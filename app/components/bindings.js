@@ -86,6 +86,23 @@ function column(figure, binding, event) {
   }
 }
 
+function fill(figure, binding, event) {
+  restart(figure, binding, event);
+  for (const one of binding.fills) {
+    if (one.axis) {
+      figure.layout[one.axis].tickvals = at(event, one.value) || [];
+      continue;
+    }
+    const trace = figure.data[one.trace];
+    if (one.once && trace.x.length) continue;
+    const x = at(event, one.x) || [];
+    const found = typeof one.y === "string" ? at(event, one.y) : one.y;
+    const y = Array.isArray(found) || !known(found) ? found || [] : x.map(() => found);
+    const kept = one.add ? [trace.x, trace.y] : [[], []];
+    [trace.x, trace.y] = [[...kept[0], ...x], [...kept[1], ...y]];
+  }
+}
+
 function put(figure, binding, event) {
   const trace = figure.data[binding.trace];
   const place = trace.x.indexOf(at(event, binding.at));
@@ -97,4 +114,4 @@ function put(figure, binding, event) {
   trace.marker.color[place] = band ? band[1] : binding.colour;
 }
 
-const ACTIONS = { append, "append-each": appendEach, column, put };
+const ACTIONS = { append, "append-each": appendEach, column, fill, put };

@@ -9,6 +9,7 @@ from app.history import History, read_history
 from app.panels.branch import ablations
 from app.panels.growth import live_chart
 from app.panels.nothing import nothing_yet
+from app.panels.policy import forms_of, policy_panel
 from app.panels.result import result_panel
 from app.panels.run_head import is_live, run_head
 from app.panels.triad import triad
@@ -54,13 +55,16 @@ if "quantization" in stages and folder.recipe.quantization_settings.get("steps")
         live_chart(reconstruction.block_at_work(), folder, history, key="block")
     with right:
         st.subheader("How far did each block come?", help=explain("reconstruction"))
-        live_chart(reconstruction.block_multiples(blocks), folder, history, key="multiples")
+        loss = "error" if "path" in forms_of(folder.recipe) else "reconstruction"
+        live_chart(reconstruction.block_multiples(blocks, loss), folder, history, key="multiples")
     st.subheader("How many codes left the nearest?", help=explain("flipped"))
     live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
-elif "quantization" in stages:
+elif "quantization" in stages and not forms_of(folder.recipe):
     st.caption("This quantizer learns nothing: there is no block to reconstruct, no code to move.")
-else:
+elif "quantization" not in stages:
     st.caption("The blocks are reconstructed when the images are done: watch them in the Live lab.")
+if "quantization" in stages:
+    policy_panel(folder, history)
 if "evaluation" in stages:
     st.subheader("How right are teacher and student?", help=explain("judging"))
     live_chart(reconstruction.judging(), folder, history, key="judging")

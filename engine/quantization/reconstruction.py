@@ -192,13 +192,14 @@ class BlockReconstruction:
         return float(sum(n * share for n, share in zip(sizes, shares, strict=True)) / sum(sizes))
 
     def views(self) -> Sequence[View]:
-        """How far the roundings have decided, and how learned borders have bent."""
+        """How far the roundings have decided, and how the first learned borders have bent."""
         layers = self._block.layers
         what = layers[0] if len(layers) == 1 else self._block.name
         shown = [soft_rounding_view(what, self._weights)] if self._weights else []
         for name, quantizer in quantizers(self._student, self._block):
             if hasattr(quantizer, "borders"):
                 shown.append(border_view(name.removesuffix(".input"), quantizer))
+                break
         return shown
 
     def state_dict(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def border_view(what: str, quantizer: Any) -> View:
     arrays = {"value": share, "lowest": curves.amin(0), "highest": curves.amax(0)}
     arrays["middle"] = curves.median(0).values
     every = max(1, -(-len(curves) // MOST_CHANNELS))
-    arrays |= {f"channel {k}": curves[k] for k in range(0, len(curves), every)}
+    arrays |= {f"sample {k}": curve for k, curve in enumerate(curves[::every])}
     away = float((curves - 0.5).abs().amax()) if curves.numel() else 0.0
     return View(form="borders", what=what, arrays=arrays, values={"farthest": away})
 

@@ -20,7 +20,7 @@ CHANNELS = 6
 TILE, COLUMNS, ROWS = 8, 8, 4
 STEPS = 40
 SETTINGS = {"quantization_settings": {"steps": 10}, "synthesis_settings": {"steps": 40}}
-RECIPE = {"model": "resnet20-fashion", "quantization": "genie-m", "images": 32, "preset": "quick"}
+RECIPE = {"model": "resnet20-fashion", "images": 32, "preset": "quick"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +33,24 @@ class Fabricated:
     labels: bool = True
     seed: int = 0
     portrait: bool = False  # as runs of an older version have none
+    quantization: str = "genie-m"
+    views: bool = (
+        False  # looks inside the quantizer, and all that is measured of a layer; older: none
+    )
 
 
 def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
     """The whole run at once."""
     made = made or Fabricated()
     folder = RunFolder.create(
-        runs, Recipe(synthesis=made.synthesis, seed=made.seed, **RECIPE, **SETTINGS)
+        runs,
+        Recipe(
+            synthesis=made.synthesis,
+            seed=made.seed,
+            quantization=made.quantization,
+            **RECIPE,
+            **SETTINGS,
+        ),
     )
     for _ in writing(folder, made):
         pass
@@ -57,7 +68,7 @@ def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
 def writing(folder: RunFolder, made: Fabricated) -> Iterator[None]:
     """The same, event by event, for whoever wants to look on."""
     folder.write_status("running")
-    for event in (*_beginning(), *_synthesis(folder), *_quantization(), *_evaluation(made)):
+    for event in (*_beginning(), *_synthesis(folder), *_quantization(made), *_evaluation(made)):
         folder.append(event)
         yield
 
@@ -141,7 +152,7 @@ def _portrait(seed: int) -> dict[str, Any]:
     }
 
 
-def _quantization() -> Iterator[events.Event]:
+def _quantization(made: Fabricated) -> Iterator[events.Event]:
     stage, step = "quantization", 0
     yield events.StageStarted(stage=stage, total_steps=10 * len(BLOCKS))
     for index, (block, paths) in enumerate(BLOCKS.items()):
@@ -150,6 +161,8 @@ def _quantization() -> Iterator[events.Event]:
             step += 1
             losses = {"reconstruction": 1 / step, "rounding": 0.1}
             yield events.Stepped(stage=stage, part=block, step=step, losses=losses)
+            if made.views and step % 3 == 1:
+                yield look(FORM_OF[made.quantization], block, step)
         for path in paths:
             local = 26.0 - 6 * index
             values = {
@@ -159,8 +172,57 @@ def _quantization() -> Iterator[events.Event]:
                 "weight_bits": 4,
                 "activation_bits": 4,
             }
+            if made.views:
+                values |= MEASURED
+                yield look("codes", block, step, path)
             yield events.LayerMeasured(path=path, block=block, values=values)
     yield events.StageFinished(stage=stage, seconds=3.0)
+
+
+def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
+    """A look of that form, with numbers that depend on the step."""
+    share = step / (10 * len(BLOCKS))
+    arrays, values = {
+        "soft-rounding": (
+            {"centres": [0.1, 0.5, 0.9], "shares": [share / 2, 1 - share, share / 2]},
+            {"decided": share, "up": 0.5},
+        ),
+        "path": (
+            {"at": [0, 1], "error": [0.1, 0.1 + share], "nearest": [0.2, 0.5], "column": [0, 1],
+             "weight": [0.3, -0.2], "taken": [0.25, None], "levels": [-0.25, 0, 0.25]},
+            {"error": 0.1 + share, "nearest": 0.5},
+        ),
+        "levels": (
+            {"centres": [-1, 1], "shares": [0.5, 0.5], "levels": [-1 + share, 1 - share]},
+            {"turn": step % 10, "mse": 1 / step},
+        ),
+        "borders": (
+            {"value": [0, 1], "lowest": [0.4, 0.4], "middle": [0.5, 0.6], "highest": [0.6, 0.7],
+             "sample 0": [0.4, 0.7]},
+            {"farthest": share / 2},
+        ),
+        "codes": (
+            {"places": [-0.5, 0.5, 1.5, 2.5], "floats": [0.1, 0.4, 0.4, 0.1], "codes": [0, 1, 2, 3],
+             "taken": [0.2, 0.4, 0.4, 0], "channel_shares": [0.5, 0.5], "channel_levels": [-1, 0, 1]},
+            {"channel": 3, "low": -1.5, "high": 1.5},
+        ),
+    }[form]  # fmt: skip
+    return events.Viewed(
+        stage="quantization", part=block, step=step, form=form, what=what or block, arrays=arrays,
+        values=values,
+    )  # fmt: skip
+
+
+FORM_OF = {
+    "genie-m": "soft-rounding", "aquant": "borders", "gpfq": "path", "lq-nets": "levels",
+}  # fmt: skip
+MEASURED = {
+    "sqnr_weights_db": 18.0, "sqnr_activations_db": 30.0, "weight_level_bits": 4.0,
+    "weight_entropy_bits": 3.5, "weight_dead_levels": 0.25, "weight_clip_share": 0.001,
+    "weight_rmse_steps": 0.31, "weight_cosine": 0.99, "weight_mse": 1e-4, "input_level_bits": 4.0,
+    "input_entropy_bits": 2.5, "input_dead_levels": 0.0, "input_clip_share": 0.01,
+    "input_rmse_steps": 0.29, "input_cosine": 0.99, "input_mse": 1e-3,
+}  # fmt: skip
 
 
 def _evaluation(made: Fabricated) -> Iterator[events.Event]:

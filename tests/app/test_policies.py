@@ -1,0 +1,108 @@
+"""Rounding policies at work: their pictures from events, and their place on the page."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.charts.bindings import extended
+from app.charts.policies import CHARTS
+from app.panels.policy import FORMS, forms_of, words
+from engine.run.recipe import Recipe
+from tests.app.fabricate import FORM_OF, Fabricated, fabricate, look
+from tests.app.test_pages import opened, texts
+
+
+def events(form: str, *steps: int, what: str = "block") -> list[dict[str, Any]]:
+    made = [look(form, "block", step, what) for step in steps]
+    return [{"kind": "viewed", "part": "block"} | {
+        name: getattr(one, name) for name in ("form", "what", "step", "arrays", "values")
+    } for one in made]  # fmt: skip
+
+
+def test_roundings_show_the_latest_look_beside_the_first() -> None:
+    figure = extended(CHARTS["soft-rounding"](), events("soft-rounding", 3, 15, 30)).figure
+    now, began, decided = figure["data"]
+    assert now["y"] == [0.5, 0, 0.5]
+    assert began["y"] == [0.05, 0.9, 0.05]
+    assert (decided["x"], decided["y"]) == ([3, 15, 30], [0.1, 0.5, 1.0])
+
+
+def test_the_next_block_begins_anew() -> None:
+    both = events("soft-rounding", 3) + events("soft-rounding", 15, what="another")
+    figure = extended(CHARTS["soft-rounding"](), both).figure
+    assert figure["layout"]["title"]["text"] == "another"
+    assert figure["data"][1]["y"] == [0.25, 0.5, 0.25]
+    assert figure["data"][2]["x"] == [15]
+
+
+def test_a_path_shows_its_error_beside_nearest_and_levels_as_lines() -> None:
+    figure = extended(CHARTS["path"](), events("path", 3)).figure
+    assert figure["data"][0]["y"] == [0.2, 0.5]
+    assert figure["data"][1]["y"] == [0.1, 0.2]
+    assert figure["data"][3]["y"] == [0.25, None]
+    assert figure["layout"]["yaxis2"]["tickvals"] == [-0.25, 0, 0.25]
+    without = events("path", 6)
+    del without[0]["arrays"]["levels"]
+    later = extended(CHARTS["path"](), events("path", 3) + without).figure
+    assert later["layout"]["yaxis2"]["tickvals"] == []
+
+
+def test_levels_leave_a_trail_turn_by_turn() -> None:
+    figure = extended(CHARTS["levels"](), events("levels", 3, 6)).figure
+    course = figure["data"][1]
+    assert course["x"] == [-0.9, 0.9, -0.8, 0.8]
+    assert course["y"] == [3, 3, 6, 6]
+    assert figure["layout"]["xaxis"]["tickvals"] == [-0.8, 0.8]
+
+
+def test_borders_stand_beside_one_half() -> None:
+    figure = extended(CHARTS["borders"](), events("borders", 3)).figure
+    by_name = {trace["name"]: trace["y"] for trace in figure["data"]}
+    assert by_name["nearest rounding"] == [0.5, 0.5]
+    assert by_name["highest channel"] == [0.6, 0.7]
+    assert by_name["channel sample 1"] == []  # fewer channels than could be drawn
+
+
+def test_every_form_has_a_picture_and_words() -> None:
+    assert {form for forms in FORMS.values() for form in forms} == set(CHARTS)
+    for form in CHARTS:
+        assert "block" in words(form, events(form, 3, 6))
+
+
+def test_mixed_bits_show_the_quantizer_behind_them() -> None:
+    recipe = Recipe(
+        model="m", synthesis="s", quantization="mixed", quantization_settings={"rounding": "gpfq"}
+    )
+    assert forms_of(recipe) == ("path",)
+
+
+@pytest.mark.parametrize("name", FORM_OF)
+def test_the_page_shows_the_policy_and_goes_back_in_time(name: str, runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(quantization=name, views=True))
+    form = FORM_OF[name]
+    at = opened("quantize", run=folder.run_id)
+    key = f"policy-{form}-{folder.run_id}-fc"  # the block with the weakest layer stands first
+    slider = at.slider(key=key)
+    assert slider.value == slider.max > 1
+    before = texts(at)
+    slider.set_value(1).run()
+    assert not at.exception
+    assert texts(at) != before
+
+
+def test_a_block_is_chosen_by_the_address(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(views=True))
+    at = opened("quantize", **{"run": folder.run_id, "soft-rounding-block": "layer1.0"})
+    assert f"policy-soft-rounding-{folder.run_id}-layer1.0" in {one.key for one in at.slider}
+
+
+def test_a_run_at_work_follows_the_block_at_work(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(state="running", views=True))
+    at = opened("quantize", run=folder.run_id)
+    assert "Which way does each weight lean?" in texts(at)
+    assert not at.slider
+
+
+def test_a_run_of_an_older_version_shows_no_empty_picture(finished: str) -> None:
+    assert "Which way does each weight lean?" not in texts(opened("quantize", run=finished))
