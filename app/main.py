@@ -37,6 +37,12 @@ PAGES = [
         help="Two runs or more: films, maps and numbers side by side.",
     ),
     st.Page(
+        "views/effects.py",
+        title="Effects",
+        icon=":material/fact_check:",
+        help="Does each method do what its paper claims? Measured, seed by seed.",
+    ),
+    st.Page(
         "views/bring.py",
         title="Bring your own",
         icon=":material/upload_file:",

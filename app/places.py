@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from engine.core.errors import UserError
+from engine.run.effects import newest
 from engine.run.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +35,11 @@ def recorded_run() -> RunFolder | None:
     """The recorded run that the start page plays, or None where none is shipped."""
     recorded = sorted(list_runs(recorded_folder()), key=lambda folder: folder.run_id)
     return recorded[0] if recorded else None
+
+
+def effects() -> dict[str, Any] | None:
+    """The measured effects of the methods: the newer of the user's own file and the shipped one."""
+    return newest((runs_folder(), ROOT / "assets"))
 
 
 def is_recorded(folder: RunFolder) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from engine.core.errors import UserError
 from engine.run import launch
-from engine.run.cli import attend, facts_table, table
+from engine.run.cli import Progress, attend, facts_table, table
 from engine.run.cli_diagnose import diagnosis_text, estimate_text
 from engine.run.cli_networks import add_commands as add_network_commands
 from engine.run.cli_networks import answer
@@ -100,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     bench = add("bench", _bench, "run a benchmark, or list those there are")
     bench.add_argument("name", nargs="?", metavar="NAME")
     bench.add_argument("--data", type=Path, metavar="FOLDER", help="the real data that some need")
+    bench.add_argument(
+        "--seeds", metavar="0,1,2", help="effects: the seeds, each a pair of its own"
+    )
+    bench.add_argument("--out", type=Path, metavar="FILE", help="effects: where the result is kept")
     return parser
 
 
@@ -284,8 +288,20 @@ def _bench(options: argparse.Namespace) -> int:
         raise UserError(
             f"benchmark {options.name!r} is not known; choose one of {', '.join(names)}"
         )
+    if options.name == bench.EFFECTS:
+        return _effects(options)
     result = bench.run(options.name, options.data, _runs_folder(options))
     print(json.dumps(result) if options.json else table(result.items()))
+    return 0
+
+
+def _effects(options: argparse.Namespace) -> int:
+    from engine.run.bench_effects import effects
+    from engine.run.effects import FILE, rows_of, seeds_of
+
+    out = options.out or _runs_folder(options) / FILE
+    result = effects(seeds_of(options.seeds or "0,1,2"), out=out, tell=Progress().line)
+    print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
 
 

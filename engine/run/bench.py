@@ -21,11 +21,12 @@ from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics import StoredStatistics, bn_gap
 
 REPEATS = 5
+EFFECTS = "effects"  # engine/run/bench_effects.py, which has options of its own
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted([*_BENCHMARKS, *_ON_DATA])
+    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS])
 
 
 def run(name: str, data: Path | None = None, runs: Path = Path("runs")) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""The page of effects: with a file, with a broken one, with none; and the chart of one claim."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.charts.effects import claim
+from tests.app.test_pages import opened, texts
+
+VALUES = {
+    "method": [0.1, 0.2, 0.15],
+    "baseline": [0.3, 0.25, 0.4],
+    "noise": [0.05, 0.05, 0.05],
+    "real": [0.3, 0.2, 0.4],
+}
+
+
+def a_row(**changes: Any) -> dict[str, Any]:
+    row = {
+        "name": "dsg-pixels", "says": "DSG's images repeat each other less.", "of": "cosine",
+        "method": "dsg", "baseline": "zeroq", "metric": "pixel_correlation", "lower": True,
+        "network": "resnet20-fashion", "asserted": True, "method_title": "DSG",
+        "baseline_title": "ZeroQ", "values": VALUES,
+    }  # fmt: skip
+    return row | changes
+
+
+def a_file(**changes: Any) -> dict[str, Any]:
+    worse = a_row(
+        name="aac-peaks", says="AAC shows peaks.", values=VALUES | {"method": [9.0, 9.0, 0.1]}
+    )
+    never = a_row(name="other", says="Another.", asserted=False, lower=False)
+    result = {
+        "date": "2026-11-21 09:00", "command": "python -m engine bench effects --seeds 0,1,2",
+        "seeds": [0, 1, 2], "images": 48, "steps": 80, "generator_steps": 200, "threads": 1,
+        "versions": {"torch": "2.13.0"}, "claims": [a_row(), worse, never],
+    }  # fmt: skip
+    return result | changes
+
+
+@pytest.fixture
+def shipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the shipped file, empty."""
+    folder = tmp_path / "assets"
+    folder.mkdir()
+    monkeypatch.setattr("app.places.ROOT", tmp_path)
+    return folder
+
+
+def test_without_a_file_the_page_says_how_to_measure(shipped: Path) -> None:
+    at = opened("effects")
+    assert "Nothing is measured yet" in at.info[0].value
+    assert "python -m engine bench effects" in at.code[0].value
+    assert len(at.get("bidi_component")) == 0
+
+
+def test_a_torn_file_is_as_none(shipped: Path) -> None:
+    (shipped / "effects.json").write_text(json.dumps(a_file())[:-30])
+    assert "Nothing is measured yet" in opened("effects").info[0].value
+
+
+def test_the_page_says_of_each_claim_whether_it_held(shipped: Path) -> None:
+    (shipped / "effects.json").write_text(json.dumps(a_file()))
+    at = opened("effects")
+    words = texts(at)
+    assert "held in 3 of 3 seeds" in words
+    assert "held in 1 of 3 seeds" in words
+    assert "did not hold" in words
+    assert [metric.value for metric in at.metric] == ["1 of 2", "1 of 3"]
+    assert "2026-11-21 09:00" in words
+    assert "seeds 0, 1, 2" in words
+    assert len(at.get("bidi_component")) == 3
+    assert "gzsq-bits" in at.info[0].value  # a claim that the file lacks
+    assert at.code[0].value == "python -m engine bench effects --seeds 0,1,2"
+
+
+def test_a_newer_file_of_the_users_is_shown(shipped: Path, runs: Path) -> None:
+    (shipped / "effects.json").write_text(json.dumps(a_file()))
+    (runs / "effects.json").write_text(json.dumps(a_file(date="2026-11-22 09:00")))
+    assert "2026-11-22 09:00" in texts(opened("effects"))
+    (runs / "effects.json").write_text(json.dumps(a_file(date="2026-11-20 09:00")))
+    assert "2026-11-21 09:00" in texts(opened("effects"))
+
+
+class TestChart:
+    def test_each_seed_has_its_pair_and_controls_stand_at_their_means(self) -> None:
+        traces = claim(a_row(), [0, 1, 2]).figure["data"]
+        pairs = [t for t in traces if t.get("showlegend") is False]
+        assert [t["x"] for t in pairs] == [[0.3, 0.1], [0.25, 0.2], [0.4, 0.15]]
+        named = {t["name"]: t["x"] for t in traces if "name" in t}
+        assert named["DSG"] == VALUES["method"]
+        assert named["ZeroQ"] == VALUES["baseline"]
+        assert named["noise"] == pytest.approx([0.05] * 3)
+        assert named["real"] == pytest.approx([0.3] * 3)
+
+    def test_a_baseline_of_noise_is_not_drawn_twice(self) -> None:
+        traces = claim(a_row(baseline="noise", baseline_title="Noise"), [0, 1, 2]).figure["data"]
+        assert [t["name"] for t in traces if "name" in t] == ["Noise", "DSG", "real"]
+
+    @pytest.mark.parametrize(("least", "kind"), [(0.1, None), (0.0, None), (0.001, "log")])
+    def test_far_apart_numbers_above_zero_stand_on_a_logarithmic_axis(
+        self, least: float, kind: str | None
+    ) -> None:
+        row = a_row(values=VALUES | {"method": [least, 0.2, 0.2]})
+        assert claim(row, [0, 1, 2]).figure["layout"]["xaxis"].get("type") == kind
+
+    def test_unknown_numbers_leave_gaps_and_the_words_say_so(self) -> None:
+        row = a_row(values=VALUES | {"noise": [None] * 3, "method": [None, 0.2, 0.2]})
+        drawn = claim(row, [0, 1, 2])
+        assert "noise" not in [t.get("name") for t in drawn.figure["data"]]
+        assert "DSG –, 0.2, 0.2" in drawn.alt

@@ -1,0 +1,228 @@
+"""The claims of the synthesis methods: how seeds are counted, what a file must hold, and a tiny bench."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from engine.core.errors import UserError
+from engine.run.bench_effects import Budget, Workbench, effects
+from engine.run.effect_claims import CLAIMS, RESNET, SETS, VGG
+from engine.run.effect_measures import METRICS, Made, Subject
+from engine.run.effects import FILE, newest, read, rows_of, seeds_of, summary, verdict
+from engine.synthesis import discover_methods
+from engine.synthesis.statistics import StoredStatistics
+from tests.contracts.nets import TinyResNet, images, ready
+
+SIDES = ("method", "baseline", "noise", "real")
+
+
+class TestVerdict:
+    def test_pairs_are_counted_seed_by_seed(self):
+        judged = verdict([1.0, 5.0, 2.0], [2.0, 4.0, 6.0], lower=True)
+        assert judged.differences == (-1.0, 1.0, -4.0)
+        assert judged.held == (True, False, True)
+        assert not judged.always
+        assert judged.words == "held in 2 of 3 seeds"
+        assert judged.mean == pytest.approx(-4 / 3)
+        assert judged.spread == pytest.approx(
+            math.sqrt(((1 / 3) ** 2 + (7 / 3) ** 2 + (8 / 3) ** 2) / 2)
+        )
+
+    def test_the_same_numbers_the_other_way_round(self):
+        assert verdict([1.0, 5.0, 2.0], [2.0, 4.0, 6.0], lower=False).held == (False, True, False)
+
+    def test_a_mean_on_the_claimed_side_is_not_enough(self):
+        judged = verdict([1.0, 1.0, 1.0], [100.0, 0.5, 0.5], lower=True)
+        assert judged.mean is not None
+        assert judged.mean < 0
+        assert not judged.always
+
+    def test_a_tie_and_an_unknown_number_do_not_hold(self):
+        judged = verdict([1.0, None, 1.0], [1.0, 2.0, None], lower=True)
+        assert judged.held == (False, False, False)
+        assert judged.words == "did not hold"
+        assert judged.differences == (0.0, None, None)
+        assert judged.spread is None
+
+    def test_no_seeds_hold_nothing(self):
+        assert not verdict([], [], lower=True).always
+
+    def test_summary_has_the_sample_deviation(self):
+        assert summary([1.0, 3.0, None]) == f"2 ± {math.sqrt(2):.2g}"
+        assert summary([2.0]) == "2"
+        assert summary([None]) == "–"
+
+
+@pytest.mark.parametrize("text", ["", "0,0", "1.5", "-1", "a", "0,,1"])
+def test_strange_seeds_are_refused(text):
+    with pytest.raises(UserError, match="--seeds"):
+        seeds_of(text)
+
+
+def test_seeds_are_numbers_with_commas():
+    assert seeds_of("0, 4,2") == (0, 4, 2)
+
+
+# --- the measurement on toys --------------------------------------------------------------------
+
+
+class Plain(nn.Module):
+    """Four layers without BatchNorm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, 1), nn.ReLU(),
+            nn.Conv2d(6, 6, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x))
+
+
+def subject(net: nn.Module) -> Subject:
+    def labelled(count: int, seed: int):
+        return images(count, seed=seed), torch.arange(count) % 3
+
+    return Subject(
+        teacher=ready(net), image_shape=(3, 8, 8), mean=(0.5,) * 3, std=(0.25,) * 3, classes=3,
+        real=labelled(24, 1), held=labelled(18, 5),
+    )  # fmt: skip
+
+
+TINY = Budget(images=8, steps=2, generator_steps=2, generator_batch=6)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory):
+    """Every claim on toys, two seeds, and the file of it."""
+    out = tmp_path_factory.mktemp("out") / FILE
+    said: list[str] = []
+    subjects = {RESNET: subject(TinyResNet()), VGG: subject(Plain())}
+    result = effects((0, 3), out=out, budget=TINY, subjects=subjects, tell=said.append)
+    return result, out, said
+
+
+def test_every_claim_yields_numbers_for_every_seed(tiny):
+    result, _, said = tiny
+    assert [row["name"] for row in result["claims"]] == [claim.name for claim in CLAIMS]
+    for row in result["claims"]:
+        for side in SIDES:
+            values = row["values"][side]
+            assert len(values) == 2, row["name"]
+            assert all(v is not None and math.isfinite(v) for v in values), (row["name"], side)
+    assert len(said) == len(CLAIMS)
+
+
+def test_the_file_is_the_result_and_reads_back(tiny):
+    result, out, _ = tiny
+    assert json.loads(out.read_text()) == json.loads(json.dumps(result))
+    assert read(out.parent) == json.loads(out.read_text())
+    assert len(rows_of(result)) == len(CLAIMS) + 1
+
+
+def test_the_same_seed_gives_the_same_numbers(tiny):
+    result, _, _ = tiny
+    bench = Workbench(subject(TinyResNet()), TINY)
+    row = next(row for row in result["claims"] if row["name"] == "intraq-class")
+    again = [bench.value("intraq", "within_class_distance", seed) for seed in (0, 3)]
+    assert again == pytest.approx(row["values"]["method"], rel=1e-5)
+    assert again[0] != again[1]
+
+
+def test_claims_name_sets_methods_and_settings_that_there_are():
+    methods = discover_methods()
+    for claim in CLAIMS:
+        assert {claim.method, claim.baseline} <= set(SETS)
+    for one in SETS.values():
+        known = methods[one.method].Settings()
+        assert all(hasattr(known, name) for name in one.settings)
+    assert sum(claim.asserted for claim in CLAIMS) == 5
+
+
+def test_a_method_and_its_baseline_are_made_alike():
+    for claim in CLAIMS:
+        one, other = SETS[claim.method], SETS[claim.baseline]
+        if claim.baseline != "noise":
+            assert one.generator == other.generator
+        if one.method == other.method:
+            assert one.batches == other.batches
+
+
+def test_images_that_are_the_held_out_ones_have_no_gap_and_no_peak_error():
+    one = subject(TinyResNet())
+    made = Made(*one.held)
+    assert METRICS["class_gap"](one, made)["class_gap"] == pytest.approx(0, abs=1e-9)
+    assert METRICS["peak_error"](one, made)["peak_error"] == pytest.approx(0, abs=1e-6)
+
+
+def test_peak_error_of_images_twice_as_strong():
+    one = subject(
+        nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+    )
+    made = Made(2 * one.held[0], None)
+    assert METRICS["peak_error"](one, made)["peak_error"] == pytest.approx(math.log(2), rel=1e-5)
+
+
+def test_own_layer_gap_by_a_loop():
+    one = subject(TinyResNet())
+    x = images(7, seed=9)
+    stored = StoredStatistics(one.teacher, (3, 8, 8))
+    seen = stored.observe(one.teacher, x, per_image=True).per_image
+    layers = len(stored.paths)
+    total = 0.0
+    for n in range(7):
+        layer = n % layers
+        gaps = [
+            float(
+                ((seen[layer].mean[k] - stored.moments[layer].mean) ** 2).mean()
+                + ((seen[layer].std[k] - stored.moments[layer].std) ** 2).mean()
+            )
+            for k in range(7)
+        ]
+        total += gaps[n] / (sum(gaps) / 7)
+    found = METRICS["own_layer_gap"](one, Made(x, None))["own_layer_gap"]
+    assert found == pytest.approx(total / 7, rel=1e-4)
+
+
+def test_a_teacher_of_nearly_full_precision_does_not_diverge_by_more_with_fewer_bits():
+    one = subject(Plain())
+    made = Made(one.real[0], None)
+    few, fewer = (METRICS[name](one, made)[name] for name in ("kl_w4a4", "kl_w4a3"))
+    assert few is not None
+    assert fewer is not None
+    assert 0 < few < fewer
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def written(folder: Path, result: dict, **changes: object) -> Path:
+    folder.mkdir()
+    (folder / FILE).write_text(json.dumps(result | changes))
+    return folder
+
+
+def test_the_newer_file_is_taken_wherever_it_lies(tiny, tmp_path):
+    result, _, _ = tiny
+    old = written(tmp_path / "old", result, date="2026-01-01 00:00")
+    new = written(tmp_path / "new", result, date="2026-01-02 00:00")
+    for folders in ((old, new), (new, old)):
+        found = newest((tmp_path / "nothing", *folders))
+        assert found is not None
+        assert found["date"] == "2026-01-02 00:00"
+    assert newest((tmp_path / "nothing",)) is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"claims": [{"name": "x"}]}, {"claims": 3}, {"seeds": [0]}, {"seeds": None}]
+)
+def test_a_broken_file_is_none(tiny, tmp_path, changes):
+    assert read(written(tmp_path / "broken", tiny[0], **changes)) is None
+    (tmp_path / "broken" / FILE).write_text("{")
+    assert read(tmp_path / "broken") is None
