@@ -34,6 +34,7 @@ class LivePlot {
 
   click(point) {
     if (!this.data.pick) return;
+    if (this.data.pick === "category") return this.trigger("pick", String(point.x));
     const layer = this.plot.figure.data[0].y.indexOf(point.y);
     this.bus.look({ cursor: Number(point.x), layer: layer < 0 ? 0 : layer, url: true });
   }

@@ -46,8 +46,11 @@ def _registered() -> dict[str, Any]:
 _MOUNTS = _registered()
 
 
-def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> None:
-    """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks)."""
+def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> str | None:
+    """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks).
+
+    A `pick` of "category" makes it return the category (a layer, say) that was just clicked on.
+    """
     data = {
         "run": run,
         "name": key,
@@ -59,7 +62,9 @@ def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any
         "cursor": "",
         "pick": False,
     }
-    _MOUNTS["live_plot"](key=key, data=data | more)
+    result = _MOUNTS["live_plot"](key=key, data=data | more, on_pick_change=lambda: None)
+    pick: str | None = result.pick
+    return pick
 
 
 def channels(chart: LiveFigure, *, key: str, **data: Any) -> None:

@@ -38,9 +38,12 @@ def gap_map(folder: RunFolder, history: History, *, height: int = 0, cursor: str
 
 def live_chart(
     chart: LiveFigure, folder: RunFolder, history: History, *, key: str, **more: Any
-) -> None:
-    """The chart with the events so far, which goes on by itself while the run does."""
-    mount.live_plot(
+) -> str | None:
+    """The chart with the events so far, which goes on by itself while the run does.
+
+    Returns what was just clicked on, where `pick` is "category".
+    """
+    return mount.live_plot(
         extended(chart, history.events),
         key=f"{key}-{folder.run_id}",
         run=folder.run_id,

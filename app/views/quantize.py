@@ -8,6 +8,7 @@ from app.components import mount
 from app.history import History, read_history
 from app.panels.branch import ablations
 from app.panels.growth import live_chart
+from app.panels.layer_detail import layer_detail
 from app.panels.nothing import nothing_yet
 from app.panels.policy import forms_of, policy_panel
 from app.panels.result import result_panel
@@ -45,7 +46,10 @@ verdict(folder, history)
 if not layers:
     st.info("The layers appear when the worker has loaded the network.")
     st.stop()
-live_chart(quantization.layer_bars(layers), folder, history, key="bars")
+picked = live_chart(quantization.layer_bars(layers), folder, history, key="bars", pick="category")
+if picked:
+    st.query_params["layer"] = picked
+layer_detail(folder, history)
 
 stages = {event["stage"] for event in history.of("stage-started")}
 if "quantization" in stages and folder.recipe.quantization_settings.get("steps"):

@@ -1,0 +1,141 @@
+"""One layer of a run looked into, and the table of all of them."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.charts import layer as charts
+from app.components import mount
+from app.history import History, read_history
+from app.layer_numbers import GRADES, Number, known_numbers, numbers_of
+from app.panels.run_head import is_live
+from app.panels.url_menu import menu
+from app.text import explain
+from engine.run.folder import RunFolder
+
+DECIBELS = {
+    "sqnr_local_db": "Both",
+    "sqnr_weights_db": "Weights alone",
+    "sqnr_activations_db": "Activations alone",
+    "sqnr_accumulated_db": "With all before",
+}
+SHARES = {
+    "weight_clip_share": "Weights clipped",
+    "weight_dead_levels": "Dead levels",
+    "flipped": "Codes moved",
+    "input_clip_share": "Inputs clipped",
+}
+PLAIN = {
+    "weight_bits": ("Weight bits", "%d"),
+    "activation_bits": ("Input bits", "%d"),
+    "weight_entropy_bits": ("Bits used", "%.2f"),
+    "weight_rmse_steps": ("RMSE / step", "%.3f"),
+}
+
+
+@st.fragment
+def layer_detail(folder: RunFolder, history: History) -> None:
+    """The layer of the address, else the worst; drawn again, alone, when a layer is measured."""
+    at = {"run": folder.run_id, "offset": history.offset, "live": is_live(folder)}
+    mount.pulse(key="pulse-layers", kinds=["layer-measured"], states=False, **at)
+    if is_live(folder):
+        history = read_history(folder)
+    measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
+    if not measured:
+        return
+    _take_row(folder, list(measured))
+    st.subheader("What is wrong with one layer?", help=explain("layer"))
+    worst = min(measured, key=lambda path: measured[path].get("sqnr_local_db", float("inf")))
+    paths = dict.fromkeys([worst, *measured])
+    titles = {path: f"{path} (the weakest)" if path == worst else path for path in paths}
+    path = menu("Layer", titles, "layer")
+    shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
+    _numbers(measured[path], shapes.get(path, []))
+    _histograms(folder, history, path)
+    with st.expander(f"All {len(measured)} layers as a table", icon=":material/table_rows:"):
+        _table(folder, measured)
+
+
+def _numbers(values: dict[str, float], shape: list[int]) -> None:
+    found = known_numbers(values, shape)
+    if not any(one.name.startswith("weight_") for one in found):
+        st.caption("This run was made by an older version: less was measured of its layers.")
+    lines = [_line(one, values[one.name]) for one in found]
+    half = -(-len(lines) // 2)
+    for column, some in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):
+        column.markdown("\n".join(some))
+    if {"weight_level_bits", "weight_entropy_bits"} <= values.keys():
+        st.caption(
+            f"The codes carry {values['weight_entropy_bits']:.2f} of their "
+            f"{values['weight_level_bits']:.3g} bits; {values.get('flipped', 0):.1%} of them are not at the "
+            "nearest level."
+        )
+
+
+def _line(one: Number, value: float) -> str:
+    grade = one.grade(value)
+    unit = " dB" if one.name.endswith("_db") else ""
+    shown = f"{format(value, one.form)}{unit}"
+    return f"- :{GRADES[grade]}-badge[{grade}] **{one.label} {shown}**: {one.sentence(value)}"
+
+
+def _histograms(folder: RunFolder, history: History, path: str) -> None:
+    view = history.last("viewed", form="codes", what=path)
+    if view is None:
+        return
+    left, right = st.columns(2, gap="medium")
+    shown: dict[str, Any] = {"run": folder.run_id, "offset": 0, "name": f"layer-{path}"}
+    with left:
+        st.caption("All channels on the grid: where the floats lie, and the codes they became.")
+        mount.live_plot(charts.codes(view), key=f"layer-codes-{folder.run_id}", **shown)
+    with right:
+        number = view["values"].get("channel", 0)
+        st.caption(f"The widest channel, number {number:.0f}, with its levels.")
+        mount.live_plot(charts.channel(view), key=f"layer-channel-{folder.run_id}", **shown)
+
+
+def table(measured: dict[str, dict[str, float]]) -> pd.DataFrame:
+    """A row for each layer, a column for each number that any layer has."""
+    words = DECIBELS | SHARES | {name: label for name, (label, _) in PLAIN.items()}
+    names = [n for n in words if any(n in values for values in measured.values())]
+    rows = [
+        {"Layer": path} | {words[name]: values.get(name) for name in names}
+        for path, values in measured.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> None:
+    frame = table(measured)
+    highest = max(40.0, *(frame[name].max() for name in DECIBELS.values() if name in frame))
+    bar = st.column_config.ProgressColumn
+    columns: dict[str, Any] = {
+        name: bar(name, format="%.1f dB", min_value=0, max_value=highest)
+        for name in DECIBELS.values()
+    }
+    columns |= {
+        name: bar(name, format="percent", min_value=0, max_value=1) for name in SHARES.values()
+    }
+    columns |= {
+        name: st.column_config.NumberColumn(name, format=form) for name, form in PLAIN.values()
+    }
+    st.dataframe(
+        frame, column_config={k: v for k, v in columns.items() if k in frame}, hide_index=True,
+        on_select="rerun", selection_mode="single-row", key=f"layer-table-{folder.run_id}",
+    )  # fmt: skip
+    st.download_button(
+        "Download as CSV", frame.to_csv(index=False), f"{folder.run_id}_layers.csv", "text/csv",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def _take_row(folder: RunFolder, paths: list[str]) -> None:
+    """A row just chosen in the table (which is drawn below) becomes the layer of the address."""
+    state = st.session_state.get(f"layer-table-{folder.run_id}")
+    rows = state["selection"]["rows"] if state else []
+    row = paths[rows[0]] if rows and rows[0] < len(paths) else None
+    if row != st.session_state.get("layer-row"):
+        st.session_state["layer-row"] = row
+        if row is not None:
+            st.query_params["layer"] = row

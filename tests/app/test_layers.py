@@ -1,0 +1,90 @@
+"""One layer looked into: numbers with their grades, histograms on the grid, the table of all."""
+
+from pathlib import Path
+
+import pytest
+
+from app.charts import layer as charts
+from app.layer_numbers import NUMBERS, known_numbers, numbers_of
+from app.panels.layer_detail import table
+from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
+from tests.app.test_pages import opened, texts
+
+BY_NAME = {one.name: one for one in NUMBERS}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "grade"),
+    [
+        ("sqnr_weights_db", 25, "good"),
+        ("sqnr_weights_db", 15, "watch"),
+        ("sqnr_weights_db", 5, "bad"),
+        ("weight_rmse_steps", 0.289, "good"),
+        ("weight_rmse_steps", 0.4, "watch"),
+        ("weight_rmse_steps", 0.9, "bad"),
+        ("weight_dead_levels", 0.0, "good"),
+    ],
+)
+def test_numbers_are_graded_whichever_way_is_up(name: str, value: float, grade: str) -> None:
+    one = BY_NAME[name]
+    assert one.grade(value) == grade
+    assert one.sentence(value) == one.says[("good", "watch", "bad").index(grade)]
+
+
+def test_bits_not_used_are_what_the_codes_do_not_carry() -> None:
+    assert numbers_of({"values": MEASURED})["unused_bits"] == 0.5
+
+
+def test_levels_that_must_stay_unused_are_not_blamed() -> None:
+    values = numbers_of({"values": MEASURED | {"weight_level_bits": 8.0}})
+    small = {one.name for one in known_numbers(values, [16, 1, 3, 3])}
+    large = {one.name for one in known_numbers(values, [16, 64, 3, 3])}
+    assert large - small == {"weight_dead_levels", "unused_bits"}
+
+
+def test_codes_and_floats_stand_on_one_axis() -> None:
+    view = look("codes", "fc", 3)
+    figure = charts.codes({"what": "fc", "arrays": view.arrays, "values": view.values}).figure
+    taken, floats = figure["data"]
+    assert figure["layout"]["xaxis"]["range"] == [-1, 3]
+    assert taken["x"] == [0, 1, 2, 3]
+    assert floats["y"] == view.arrays["floats"]  # bins as wide as a step
+    lines = charts.channel({"what": "fc", "arrays": view.arrays, "values": view.values}).figure
+    assert [line["x0"] for line in lines["layout"]["shapes"]] == [-1, 0, 1]
+
+
+def test_the_table_has_a_row_a_layer_and_only_what_is_known() -> None:
+    frame = table({"a": {"sqnr_local_db": 20.0}, "b": {"sqnr_local_db": 10.0, "flipped": 0.1}})
+    assert list(frame.columns) == ["Layer", "Both", "Codes moved"]
+    assert list(frame["Layer"]) == ["a", "b"]
+    assert frame["Codes moved"].isna().tolist() == [True, False]
+
+
+def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(views=True))
+    at = opened("quantize", run=folder.run_id)
+    assert at.selectbox(key="menu-layer").value == "fc"
+    text = texts(at)
+    assert "Weights alone 18.0 dB" in text
+    assert "The codes carry 3.50 of their 4 bits" in text
+    at = opened("quantize", run=folder.run_id, layer="layer1.0.conv2")
+    assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"
+    at = opened("quantize", run=folder.run_id, layer="3")  # of another page
+    assert at.selectbox(key="menu-layer").value == "fc"
+
+
+def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(views=True))
+    at = opened("quantize", run=folder.run_id)
+    (frame,) = [one.value for one in at.dataframe]
+    assert len(frame) == 4
+    assert frame["Dead levels"].tolist() == [0.25] * 4
+    assert len(at.get("download_button")) == 1
+
+
+def test_a_run_of_an_older_version_shows_what_it_has(finished: str) -> None:
+    at = opened("quantize", run=finished)
+    assert "made by an older version" in texts(at)
+    assert list(at.dataframe[0].value.columns) == [
+        "Layer", "Both", "With all before", "Codes moved", "Weight bits", "Input bits",
+    ]  # fmt: skip
