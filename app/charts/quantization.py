@@ -16,7 +16,7 @@ def layer_bars(layers: list[dict[str, Any]]) -> LiveFigure:
         380,
         barmode="group",
         bargap=0.25,
-        xaxis=_layer_axis(paths),
+        xaxis=layer_axis(paths),
         yaxis=axis("SQNR (dB)", rangemode="tozero"),
         shapes=[_threshold(GOOD_DB, WATCH), _threshold(BAD_DB, OVER)],
         annotations=[_label(GOOD_DB, "good", WATCH), _label(BAD_DB, "bad", OVER)],
@@ -53,7 +53,8 @@ def _layer_traces(paths: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _layer_axis(paths: list[str]) -> dict[str, Any]:
+def layer_axis(paths: list[str]) -> dict[str, Any]:
+    """An axis with a place for every layer, in order."""
     return axis(
         type="category",
         showgrid=False,
@@ -104,7 +105,7 @@ def flipped_bars(layers: list[dict[str, Any]]) -> LiveFigure:
         "hovertemplate": "%{x}<br>%{y:.1%} of the codes differ from nearest<extra></extra>",
     }
     y_axis = axis("codes not at nearest", tickformat=".0%", rangemode="tozero")
-    figure = {"data": [trace], "layout": layout(300, xaxis=_layer_axis(paths), yaxis=y_axis)}
+    figure = {"data": [trace], "layout": layout(300, xaxis=layer_axis(paths), yaxis=y_axis)}
     binding = {
         "on": "layer-measured",
         "do": "put",

@@ -22,7 +22,7 @@ def run_head(folder: RunFolder, history: History) -> None:
     with st.container():  # always there, so that what follows keeps its place on the page
         _outcome(folder, history)
     live = is_live(folder)
-    kinds = ["run-started", "stage-started", "run-finished", "run-failed"]
+    kinds = ["run-started", "stage-started", "bits-chosen", "run-finished", "run-failed"]
     at = {"run": folder.run_id, "offset": history.offset, "live": live}
     mount.pulse(key="pulse-page", kinds=kinds, states=True, state=state_of(folder), **at)
 

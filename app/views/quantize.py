@@ -6,7 +6,9 @@ from app.charts import quantization, reconstruction
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.components import mount
 from app.history import History, read_history
+from app.panels.allocation import allocation_panel
 from app.panels.branch import ablations
+from app.panels.gain import gain_panel
 from app.panels.growth import live_chart
 from app.panels.layer_detail import layer_detail
 from app.panels.nothing import nothing_yet
@@ -38,6 +40,8 @@ if folder is None:
 history = read_history(folder)
 run_head(folder, history)
 result_panel(folder)
+with st.container():  # always there, so that what follows keeps its place on the page
+    gain_panel(folder)
 what_if = st.container()  # filled last: a fresh installation's catalog takes seconds
 layers, blocks = history.started["layers"], history.started["blocks"]
 
@@ -49,7 +53,10 @@ if not layers:
 picked = live_chart(quantization.layer_bars(layers), folder, history, key="bars", pick="category")
 if picked:
     st.query_params["layer"] = picked
-layer_detail(folder, history)
+with st.container():
+    layer_detail(folder, history)
+with st.container():
+    allocation_panel(folder, history)
 
 stages = {event["stage"] for event in history.of("stage-started")}
 if "quantization" in stages and folder.recipe.quantization_settings.get("steps"):

@@ -155,6 +155,8 @@ def _portrait(seed: int) -> dict[str, Any]:
 def _quantization(made: Fabricated) -> Iterator[events.Event]:
     stage, step = "quantization", 0
     yield events.StageStarted(stage=stage, total_steps=10 * len(BLOCKS))
+    if made.quantization == "mixed":
+        yield events.BitsChosen(weight_bits=BITS, report=ALLOCATION)
     for index, (block, paths) in enumerate(BLOCKS.items()):
         yield events.BlockStarted(block=block, index=index, total_steps=10)
         for _ in range(10):
@@ -213,6 +215,21 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
     )  # fmt: skip
 
 
+BITS = {"conv1": 8, "layer1.0.conv1": 3, "layer1.0.conv2": 5, "fc": 8}
+ALLOCATION = {
+    "sensitivity": "kl", "cost": "bytes", "solver": "exact", "exact": True, "budget": 1000.0,
+    "chosen": {"cost": 900.0, "harm": 0.02, "kl_together": 0.03},
+    "greedy": {"cost": 800.0, "harm": 0.03, "kl_together": 0.04},
+    "uniform": [
+        {"weight_bits": bits, "cost": 250.0 * bits, "harm": 1 / 8**bits, "kl_together": 0.4 / bits}
+        for bits in (3, 4, 5)
+    ],
+    "front": [[500.0, 0.5], [900.0, 0.02], [1500.0, 0.0]],
+    "layers": [
+        {"path": path, "weight_bits": BITS[path], "harm": {"3": 0.1, "4": 0.02, "5": 0.001}}
+        for path in BITS if path.startswith("layer")
+    ],
+}  # fmt: skip
 FORM_OF = {
     "genie-m": "soft-rounding", "aquant": "borders", "gpfq": "path", "lq-nets": "levels",
 }  # fmt: skip

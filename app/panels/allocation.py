@@ -1,0 +1,54 @@
+"""Where the bits went, for a run that chose them by measuring."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.charts import allocation as charts
+from app.components import mount
+from app.history import History
+from app.text import explain
+from engine.run.folder import RunFolder
+
+
+def allocation_panel(folder: RunFolder, history: History) -> None:
+    """The front with the chosen point, the bits of every layer, and a sentence on what they are worth."""
+    chosen = history.last("bits-chosen")
+    if chosen is None:
+        return
+    report = chosen["report"]
+    st.subheader("Where did the bits go?", help=explain("allocation"))
+    st.markdown(allocation_words(report, folder.recipe.weight_bits))
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        mount.live_plot(
+            charts.front(report), key=f"front-{folder.run_id}", run=folder.run_id, offset=0
+        )
+    with right:
+        figure = charts.bits(chosen["weight_bits"], report)
+        mount.live_plot(figure, key=f"bits-{folder.run_id}", run=folder.run_id, offset=0)
+
+
+def allocation_words(report: dict[str, Any], weight_bits: int) -> str:
+    """Whether the chosen bits are nearer to the teacher than as many bits in every layer.
+
+    Both are measured with all layers rounded to nearest together, before any reconstruction.
+    """
+    mine = report["chosen"]["kl_together"]
+    same = [one["kl_together"] for one in report["uniform"] if one["weight_bits"] == weight_bits]
+    how = "exact" if report["exact"] and report["solver"] == "exact" else report["solver"]
+    spent = (
+        f"{report['chosen']['cost'] / max(report['budget'], 1):.1%} of the budget is spent ({how})."
+    )
+    if not same:
+        return f"All layers rounded together, the answers are KL {mine:.3g} away from the teacher's. {spent}"
+    together = f"KL {mine:.3g} instead of {same[0]:.3g} with {weight_bits} bits in every layer"
+    if mine >= same[0]:
+        return (
+            f"**No gain**: all layers rounded together, {together}. The harms of single layers do not add "
+            f"up here. {spent}"
+        )
+    return (
+        f"All layers rounded together, the answers come **{1 - mine / same[0]:.0%} nearer** to the "
+        f"teacher's: {together}. {spent}"
+    )

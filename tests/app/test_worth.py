@@ -1,0 +1,96 @@
+"""What a method is worth beside nearest rounding, and what chosen bits are worth beside equal ones."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.charts import allocation
+from app.charts.results import Accuracy
+from app.charts.style import QUANTIZED, QUIET
+from app.panels.allocation import allocation_words
+from app.panels.gain import gain_words, plain_run
+from tests.app.fabricate import ALLOCATION, BITS, Fabricated, fabricate
+from tests.app.test_pages import opened, started, texts
+
+
+def test_a_method_within_the_bands_of_nearest_gains_nothing(runs: Path) -> None:
+    fabricate(runs, Fabricated(quantization="nearest", top1=0.875))
+    mine = fabricate(runs, Fabricated(top1=0.88))
+    assert "Not distinguishable from nearest" in texts(opened("quantize", run=mine.run_id))
+
+
+@pytest.mark.parametrize(
+    ("top1", "said"), [(0.95, "5.0 points better"), (0.85, "5.0 points worse"), (0.91, "overlap")]
+)
+def test_the_gain_is_told_with_its_sign(top1: float, said: str) -> None:
+    def row(value: float) -> Accuracy:
+        return Accuracy(name="", top1=value, low=value - 0.01, high=value + 0.01, colour="")
+
+    assert said in gain_words(row(top1), row(0.9))
+
+
+def test_only_a_run_that_differs_in_nothing_else_is_compared(runs: Path) -> None:
+    mine = fabricate(runs, Fabricated())
+    fabricate(runs, Fabricated(quantization="nearest", seed=1))
+    fabricate(runs, Fabricated(quantization="nearest", synthesis="noise"))
+    fabricate(runs, Fabricated(quantization="nearest", state="failed"))
+    assert plain_run(mine.recipe) is None
+    plain = fabricate(runs, Fabricated(quantization="nearest"))
+    found = plain_run(mine.recipe)
+    assert found is not None
+    assert found.run_id == plain.run_id
+
+
+def test_another_range_is_another_recipe(runs: Path) -> None:
+    mine = fabricate(runs, Fabricated())
+    plain = fabricate(runs, Fabricated(quantization="nearest"))
+    for folder, rule in ((mine, "mse"), (plain, "min-max")):
+        file = folder.path / "recipe.json"
+        recipe = json.loads(file.read_text())
+        recipe["quantization_settings"]["weight_range"] = rule
+        file.write_text(json.dumps(recipe))
+    assert plain_run(mine.recipe) is None
+
+
+def test_nearest_rounding_is_one_click_away(finished: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = started(monkeypatch)
+    at = opened("quantize", run=finished)
+    at.button(key="gain-nearest").click().run()
+    assert (recipes[0].quantization, recipes[0].synthesis) == ("nearest", "genie")
+    assert recipes[0].quantization_settings == {}  # the catalog here gives it none
+
+
+def test_nearest_rounding_is_not_compared_with_itself(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(quantization="nearest"))
+    assert "better than rounding to nearest" not in texts(opened("quantize", run=folder.run_id))
+
+
+def test_chosen_bits_stand_on_the_front_beside_equal_ones() -> None:
+    figure = allocation.front(ALLOCATION).figure
+    front, equal, chosen = figure["data"]
+    assert front["x"] == [0.5, 0.9]  # in kB; a harm of 0 has no place on a logarithmic axis
+    assert equal["text"] == ["W3", "W4", "W5"]
+    assert (chosen["x"], chosen["y"]) == ([0.9], [0.02])
+    bars = allocation.bits(BITS, ALLOCATION).figure["data"][0]
+    assert bars["y"] == [8, 3, 5, 8]
+    assert bars["marker"]["color"] == [QUIET, QUANTIZED, QUANTIZED, QUIET]
+
+
+def test_bits_that_gain_nothing_say_so() -> None:
+    assert "70% nearer" in allocation_words(ALLOCATION, 4)
+    report: dict[str, Any] = copy.deepcopy(ALLOCATION)
+    report["chosen"]["kl_together"] = 0.1
+    assert "No gain" in allocation_words(report, 4)
+    assert "nearer" not in allocation_words(ALLOCATION, 7)  # nothing measured to compare with
+
+
+def test_the_page_shows_where_the_bits_went(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(quantization="mixed"))
+    at = opened("quantize", run=folder.run_id)
+    assert "Where did the bits go?" in texts(at)
+    assert {f"front-{folder.run_id}", f"bits-{folder.run_id}"} <= {
+        one.key for one in at.get("bidi_component")
+    }
