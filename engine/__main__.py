@@ -104,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", metavar="0,1,2", help="effects: the seeds, each a pair of its own"
     )
     bench.add_argument("--out", type=Path, metavar="FILE", help="effects: where the result is kept")
+    for name in ("images", "steps", "generator-steps", "generator-batch"):
+        bench.add_argument(f"--{name}", type=int, metavar="N", help="effects: the budget of a set")
     return parser
 
 
@@ -296,11 +298,17 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _effects(options: argparse.Namespace) -> int:
-    from engine.run.bench_effects import effects
+    from engine.run.bench_effects import budget_of, effects
     from engine.run.effects import FILE, rows_of, seeds_of
 
-    out = options.out or _runs_folder(options) / FILE
-    result = effects(seeds_of(options.seeds or "0,1,2"), out=out, tell=Progress().line)
+    budget = ("images", "steps", "generator_steps", "generator_batch")
+    chosen = {name: getattr(options, name) for name in budget}
+    result = effects(
+        seeds_of(options.seeds or "0,1,2"),
+        out=options.out or _runs_folder(options) / FILE,
+        budget=budget_of({name: value for name, value in chosen.items() if value is not None}),
+        tell=Progress().line,
+    )
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
 

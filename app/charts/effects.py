@@ -33,7 +33,7 @@ def claim(row: Row, seeds: Sequence[int]) -> LiveFigure:
         _dots(values["method"], names, str(row["method_title"]), QUANTIZED, "diamond"),
     ]
     data += [
-        _across(name, colour, dash, mean, names)
+        _named(name, colour, dash, mean, names[0])
         for name, colour, dash, mean in controls
         if mean is not None
     ]
@@ -89,9 +89,10 @@ def _dots(
     }  # fmt: skip
 
 
-def _across(name: str, colour: str, dash: str, mean: float, names: Sequence[str]) -> dict[str, Any]:
+def _named(name: str, colour: str, dash: str, mean: float, place: str) -> dict[str, Any]:
+    """A control in the legend, and its number where the pointer meets it; the line is a shape."""
     return {
-        "type": "scatter", "mode": "lines", "name": name, "x": [mean] * len(names), "y": list(names),
+        "type": "scatter", "mode": "lines", "name": name, "x": [mean, mean], "y": [place, place],
         "line": {"color": colour, "width": 2, "dash": dash},
         "hovertemplate": f"{name}, mean: %{{x:.4g}}<extra></extra>",
     }  # fmt: skip

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.data.images import open_idx
@@ -33,12 +34,23 @@ REPEAT = "python -m engine bench effects"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How much is made of everything; the defaults take about a quarter of an hour of one core."""
+    """How much is made of everything; by default a quarter of an hour of one idle core, or so."""
 
     images: int = 48
     steps: int = 80
     generator_steps: int = 200
     generator_batch: int = 24
+
+
+def budget_of(chosen: Mapping[str, int]) -> Budget:
+    """The default budget with these numbers changed; UserError where one is too small."""
+    # Two batches of two images at least, and two to normalise a generator's batch by.
+    least = {"images": 4, "steps": 1, "generator_steps": 1, "generator_batch": 2}
+    for name, value in chosen.items():
+        if value < least[name]:
+            flag = name.replace("_", "-")
+            raise UserError(f"--{flag} is {value}; give {least[name]} or more")
+    return Budget(**chosen)
 
 
 def subject_of(card: ModelCard) -> Subject:
@@ -88,11 +100,13 @@ def effects(
 
 
 def _heading(seeds: Sequence[int], budget: Budget) -> dict[str, Any]:
-    listed = ",".join(map(str, seeds))
+    listed, usual = ",".join(map(str, seeds)), asdict(Budget())
+    changed = {k: v for k, v in asdict(budget).items() if v != usual[k]}
+    flags = "".join(f" --{name.replace('_', '-')} {value}" for name, value in changed.items())
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     return {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
-        "command": f"{REPEAT} --seeds {listed}",
+        "command": f"{REPEAT} --seeds {listed}{flags}",
         "seeds": list(seeds),
         **asdict(budget),
         "held_out": HELD_OUT,

@@ -92,8 +92,10 @@ class TestChart:
         named = {t["name"]: t["x"] for t in traces if "name" in t}
         assert named["DSG"] == VALUES["method"]
         assert named["ZeroQ"] == VALUES["baseline"]
-        assert named["noise"] == pytest.approx([0.05] * 3)
-        assert named["real"] == pytest.approx([0.3] * 3)
+        assert named["noise"] == pytest.approx([0.05] * 2)
+        assert named["real"] == pytest.approx([0.3] * 2)
+        lines = claim(a_row(), [0, 1, 2]).figure["layout"]["shapes"]
+        assert [line["x0"] for line in lines] == pytest.approx([0.05, 0.3])
 
     def test_a_baseline_of_noise_is_not_drawn_twice(self) -> None:
         traces = claim(a_row(baseline="noise", baseline_title="Noise"), [0, 1, 2]).figure["data"]

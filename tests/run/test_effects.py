@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from engine.__main__ import main
 from engine.core.errors import UserError
-from engine.run.bench_effects import Budget, Workbench, effects
+from engine.models.card import ASSETS
+from engine.run.bench_effects import Budget, Workbench, budget_of, effects
 from engine.run.effect_claims import CLAIMS, RESNET, SETS, VGG
 from engine.run.effect_measures import METRICS, Made, Subject
 from engine.run.effects import FILE, newest, read, rows_of, seeds_of, summary, verdict
@@ -67,6 +69,19 @@ def test_seeds_are_numbers_with_commas():
     assert seeds_of("0, 4,2") == (0, 4, 2)
 
 
+@pytest.mark.parametrize("words", [["--seeds", "0,0"], ["--images", "3"]])
+def test_the_command_line_explains_a_mistake_in_one_line(words, tmp_path, capsys):
+    assert main(["bench", "effects", "--runs", str(tmp_path), *words]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / FILE).exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("images", 3), ("steps", 0), ("generator_steps", -1)])
+def test_a_budget_too_small_is_refused(name, value):
+    with pytest.raises(UserError, match=name.replace("_", "-")):
+        budget_of({name: value})
+
+
 # --- the measurement on toys --------------------------------------------------------------------
 
 
@@ -117,6 +132,16 @@ def test_every_claim_yields_numbers_for_every_seed(tiny):
             assert len(values) == 2, row["name"]
             assert all(v is not None and math.isfinite(v) for v in values), (row["name"], side)
     assert len(said) == len(CLAIMS)
+
+
+def test_the_command_repeats_the_seeds_and_the_budget(tiny):
+    assert "effects --seeds 0,3 --images 8 --steps 2 --generator-steps 2" in tiny[0]["command"]
+
+
+def test_the_shipped_file_is_whole_and_of_claims_that_there_are():
+    shipped = read(ASSETS)
+    assert shipped is not None
+    assert [row["name"] for row in shipped["claims"]] == [claim.name for claim in CLAIMS]
 
 
 def test_the_file_is_the_result_and_reads_back(tiny):
