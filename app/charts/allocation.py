@@ -22,6 +22,7 @@ def front(report: dict[str, Any]) -> LiveFigure:
             QUIET,
             text=[f"W{one['weight_bits']}" for one in uniform],
             textposition="top right",
+            cliponaxis=False,
             marker={"color": QUIET, "size": 8, "symbol": "square"},
         ),
         _trace(
@@ -39,6 +40,7 @@ def front(report: dict[str, Any]) -> LiveFigure:
     )
     harm = axis("sum of the layers' harms", type="log", exponentformat="power", dtick=1)
     shown = layout(HEIGHT, xaxis=axis(title), yaxis=harm, shapes=[budget], showlegend=True)
+    shown["margin"] = shown["margin"] | {"r": 34}
     alt = (
         "The smallest sum of harms for each budget, with the allocation chosen and the harm of the same "
         "number of bits in every layer."
