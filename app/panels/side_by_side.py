@@ -24,6 +24,7 @@ from engine.run.compare import (
 )
 
 HIDDEN = ("contents", "preset")
+MOST_TOLD = 4  # settings that differ are told at once; more of them on demand
 
 
 def what_differs(sides: Sequence[Side]) -> None:
@@ -38,6 +39,8 @@ def what_differs(sides: Sequence[Side]) -> None:
     columns = st.columns(len(sides), gap="medium")
     for k, (column, side) in enumerate(zip(columns, sides, strict=True)):
         column.markdown(f"**{letter(k)}** · {recipe_words(side.run.recipe)}")
+        if 0 < len(rows) <= MOST_TOLD:
+            column.caption(" · ".join(f"{name} {values[k]}" for name, values in rows.items()))
         column.page_link(
             "views/lab.py", label=f"Open {letter(k)} in the Live lab", icon=":material/science:",
             query_params={"run": side.run.run_id},

@@ -73,5 +73,5 @@ if folder.recipe.synthesis_settings.get("steps"):
 else:
     st.caption("These images are taken as they are: there is no loss to watch.")
 with what_if:
-    fork_panel(folder)
+    fork_panel(folder, history.offset)
     ablations(folder, "synthesis")
