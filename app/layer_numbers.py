@@ -10,6 +10,9 @@ from typing import Any
 
 from app.charts.quantization import BAD_DB, GOOD_DB
 
+MOVED = (
+    0.01  # from this share of codes off the nearest on, rounding had another aim than the weights
+)
 GRADES = {"good": "green", "watch": "orange", "bad": "red"}
 
 
@@ -51,8 +54,7 @@ NUMBERS = (
            says=(_ALONE[0], _ALONE[1], "they alone spoil the output: more bits or another range here.")),
     Number(name="weight_rmse_steps", label="RMSE / step", form=".3f", good=0.34, bad=0.5,
            says=("as small as rounding can make it (0.289 is an even spread).",
-                 "weights lie further from their levels than rounding to the nearest would have it: clipped, "
-                 "or moved on purpose by a learned rounding.",
+                 "more than an even spread (0.289): some weights are clipped.",
                  "weights lie far from their levels: much is clipped, or the step size is wrong.")),
     Number(name="weight_clip_share", label="Weights clipped", form=".2%", good=0.002, bad=0.1,
            says=("the grid reaches as far as the weights.",
@@ -79,7 +81,13 @@ def numbers_of(measured: dict[str, Any]) -> dict[str, float]:
 
 
 def known_numbers(values: dict[str, float], shape: list[int]) -> list[Number]:
-    """What is known and can be judged: of more levels than weights, some must stay unused."""
+    """What is known and can be judged.
+
+    Of more levels than weights some must stay unused; and where codes were moved off the nearest for the
+    sake of the layer's output, the distance of the weights from their levels says nothing.
+    """
     few = math.prod(shape[1:]) < 2 ** values.get("weight_level_bits", 0) * 2
-    left_out = ("weight_dead_levels", "unused_bits") if few else ()
+    left_out = ["weight_dead_levels", "unused_bits"] if few else []
+    if values.get("flipped", 0.0) > MOVED:
+        left_out.append("weight_rmse_steps")
     return [one for one in NUMBERS if one.name in values and one.name not in left_out]

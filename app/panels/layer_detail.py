@@ -8,7 +8,7 @@ import streamlit as st
 from app.charts import layer as charts
 from app.components import mount
 from app.history import History, read_history
-from app.layer_numbers import GRADES, Number, known_numbers, numbers_of
+from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
 from app.panels.run_head import is_live
 from app.panels.url_menu import menu
 from app.text import explain
@@ -65,12 +65,24 @@ def _numbers(values: dict[str, float], shape: list[int]) -> None:
     half = -(-len(lines) // 2)
     for column, some in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):
         column.markdown("\n".join(some))
-    if {"weight_level_bits", "weight_entropy_bits"} <= values.keys():
-        st.caption(
-            f"The codes carry {values['weight_entropy_bits']:.2f} of their "
-            f"{values['weight_level_bits']:.3g} bits; {values.get('flipped', 0):.1%} of them are not at the "
-            "nearest level."
-        )
+    st.caption(_moved(values))
+
+
+def _moved(values: dict[str, float]) -> str:
+    """What rounding did to the codes, where it is known."""
+    flipped, rmse = values.get("flipped", 0.0), values.get("weight_rmse_steps")
+    if rmse is None or "weight_entropy_bits" not in values:
+        return ""
+    carried = (
+        f"The codes carry {values['weight_entropy_bits']:.2f} of their "
+        f"{values['weight_level_bits']:.3g} bits; {flipped:.1%} of them are not at the nearest level."
+    )
+    if flipped <= MOVED:
+        return carried
+    return (
+        f"{carried} They were moved for the sake of the output, so the weights' own error, {rmse:.3f} of a "
+        "step, is no fault."
+    )
 
 
 def _line(one: Number, value: float) -> str:

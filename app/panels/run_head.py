@@ -40,12 +40,12 @@ def _picker(folder: RunFolder) -> None:
     ids = list(folders)
     st.session_state["picked"] = folder.run_id if folder.run_id in folders else None
 
+    titles = {run: _title(one) for run, one in folders.items()}
+    often = Counter(titles.values())
+
     def label(run: str) -> str:
-        try:
-            mark = "recorded" if is_recorded(folders[run]) else STATES[state_of(folders[run])]
-            return f"{recipe_words(folders[run].recipe)} · {mark}"
-        except (UserError, TypeError, ValueError, OSError):
-            return run
+        # The menu knows its choices by their titles: two of one title would be one choice.
+        return titles[run] if often[titles[run]] == 1 else f"{titles[run]} · {run[-8:]}"
 
     def picked() -> None:
         run = st.session_state["picked"]
@@ -54,6 +54,14 @@ def _picker(folder: RunFolder) -> None:
         st.session_state["run"] = run
 
     st.selectbox("Run", ids, format_func=label, key="picked", on_change=picked)
+
+
+def _title(folder: RunFolder) -> str:
+    try:
+        mark = "recorded" if is_recorded(folder) else STATES[state_of(folder)]
+        return f"{recipe_words(folder.recipe)} · {mark}"
+    except (UserError, TypeError, ValueError, OSError):
+        return folder.run_id
 
 
 @st.fragment

@@ -42,6 +42,13 @@ def test_levels_that_must_stay_unused_are_not_blamed() -> None:
     assert large - small == {"weight_dead_levels", "unused_bits"}
 
 
+def test_the_weights_own_error_is_not_blamed_on_codes_that_were_moved() -> None:
+    values = numbers_of({"values": MEASURED | {"flipped": 0.0}})
+    assert "weight_rmse_steps" in {one.name for one in known_numbers(values, [16, 64, 3, 3])}
+    moved = known_numbers(values | {"flipped": 0.2}, [16, 64, 3, 3])
+    assert "weight_rmse_steps" not in {one.name for one in moved}
+
+
 def test_codes_and_floats_stand_on_one_axis() -> None:
     view = look("codes", "fc", 3)
     figure = charts.codes({"what": "fc", "arrays": view.arrays, "values": view.values}).figure
@@ -67,6 +74,7 @@ def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) 
     text = texts(at)
     assert "Weights alone 18.0 dB" in text
     assert "The codes carry 3.50 of their 4 bits" in text
+    assert "moved for the sake of the output" in text
     at = opened("quantize", run=folder.run_id, layer="layer1.0.conv2")
     assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"
     at = opened("quantize", run=folder.run_id, layer="3")  # of another page

@@ -91,6 +91,14 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
     assert resumed == [folder.run_id]
 
 
+def test_runs_of_one_title_are_told_apart_in_the_menu(runs: Path) -> None:
+    made = [fabricate(runs, Fabricated(seed=seed)) for seed in (0, 1)]
+    at = opened("lab", run=made[0].run_id)
+    options = at.selectbox(key="picked").options
+    assert len(set(options)) == 2
+    assert all(folder.run_id[-8:] in "".join(options) for folder in made)
+
+
 def test_lost_run_is_told_from_a_running_one(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
     folder.write_status("running", pid=2**22 + 1)
