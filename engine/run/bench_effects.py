@@ -123,14 +123,16 @@ def _measured(claim: Claim, bench: "Workbench", seeds: Sequence[int]) -> dict[st
         "noise": ("noise", claim.metric),
         "real": ("real", claim.metric),
     }
-    row = asdict(claim) | {
-        "method_title": SETS[claim.method].title,
-        "baseline_title": SETS[claim.baseline].title,
-        "values": {
-            side: [_plain(bench.value(name, metric, seed)) for seed in seeds]
-            for side, (name, metric) in sides.items()
-        },
-    }
+    row = (
+        asdict(claim)
+        | claim.words()
+        | {
+            "values": {
+                side: [_plain(bench.value(name, metric, seed)) for seed in seeds]
+                for side, (name, metric) in sides.items()
+            },
+        }
+    )
     judged = verdict_of(row)
     return row | {"verdict": asdict(judged) | {"words": judged.words}}
 

@@ -35,6 +35,17 @@ class Claim:
     baseline_metric: str = ""  # where it is another than the method's
     network: str = RESNET
     asserted: bool = False
+    titles: tuple[str, str] = ("", "")  # of method and baseline, where not those of their sets
+
+    def words(self) -> dict[str, str]:
+        """What a page writes of it."""
+        method, baseline = self.titles
+        return {
+            "says": self.says,
+            "of": self.of,
+            "method_title": method or SETS[self.method].title,
+            "baseline_title": baseline or SETS[self.baseline].title,
+        }
 
 
 SETS: Mapping[str, ImageSet] = {
@@ -118,7 +129,9 @@ CLAIMS = (
         method="dsg-emphasis", baseline="zeroq-gaussian", metric="own_layer_gap", lower=True,
     ),
     Claim(
-        name="gzsq-fewer-bits", says="The same with activations of three bits.", of=f"W4A3: {_KL}",
+        name="gzsq-fewer-bits",
+        says="GZSQ's images calibrate better than noise at activations of three bits, too.",
+        of=f"W4A3: {_KL}",
         method="gzsq", baseline="noise", metric="kl_w4a3", lower=True, network=VGG,
     ),
     Claim(
@@ -136,7 +149,7 @@ CLAIMS = (
         name="batchnorm", says="Taking BatchNorm statistics anew undoes part of what few bits shift.",
         of=f"W4A3, ZeroQ's images, corrected and not: {_KL}",
         method="zeroq", baseline="zeroq", metric="kl_w4a3_replaced", baseline_metric="kl_w4a3",
-        lower=True,
+        lower=True, titles=("corrected", "not corrected"),
     ),
     Claim(
         name="genie-pixels", says="GENIE's latents and generator agree better than pixels alone.",

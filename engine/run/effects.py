@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.run.effect_claims import CLAIMS
 
 FILE = "effects.json"  # in the runs folder, or shipped among the assets
 Values = Sequence[float | None]
@@ -119,6 +120,9 @@ def read(folder: Path) -> dict[str, Any] | None:
             for values in row["values"].values()
         )
         needed = all(key in result for key in ("date", "images", "steps", "command", "versions"))
-        return result if whole and needed else None
+        if not whole or not needed:
+            return None
+        words = {claim.name: claim.words() for claim in CLAIMS}  # today's; the file has the numbers
+        return result | {"claims": [row | words.get(row["name"], {}) for row in result["claims"]]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

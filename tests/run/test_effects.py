@@ -147,7 +147,8 @@ def test_the_shipped_file_is_whole_and_of_claims_that_there_are():
 def test_the_file_is_the_result_and_reads_back(tiny):
     result, out, _ = tiny
     assert json.loads(out.read_text()) == json.loads(json.dumps(result))
-    assert read(out.parent) == json.loads(out.read_text())
+    back = read(out.parent)
+    assert back == json.loads(out.read_text())
     assert len(rows_of(result)) == len(CLAIMS) + 1
 
 
@@ -242,6 +243,16 @@ def test_the_newer_file_is_taken_wherever_it_lies(tiny, tmp_path):
         assert found is not None
         assert found["date"] == "2026-01-02 00:00"
     assert newest((tmp_path / "nothing",)) is None
+
+
+def test_known_claims_have_todays_words_and_the_files_numbers(tiny, tmp_path):
+    rows = [row | {"says": "Old words."} for row in tiny[0]["claims"]]
+    strange = rows[0] | {"name": "of another version"}
+    found = read(written(tmp_path / "old", tiny[0], claims=[*rows, strange]))
+    assert found is not None
+    assert found["claims"][0]["says"] == CLAIMS[0].says
+    assert found["claims"][0]["values"] == rows[0]["values"]
+    assert found["claims"][-1]["says"] == "Old words."
 
 
 @pytest.mark.parametrize(
