@@ -111,7 +111,7 @@ def newest(folders: Sequence[Path]) -> dict[str, Any] | None:
 def read(folder: Path) -> dict[str, Any] | None:
     """The file of effects in this folder; None where it is missing or is not one."""
     try:
-        result = json.loads((folder / FILE).read_text())
+        result: dict[str, Any] = json.loads((folder / FILE).read_text())
         rows_of(result)
         seeds = len(result["seeds"])
         whole = all(
