@@ -119,7 +119,8 @@ class JointSettings(RoundingSettings):
     mirror: bool = knob(
         False,
         label="Mirrored images too",
-        help="calibrate with each image and its mirror image: twice as many, as long a reconstruction",
+        help="calibrate with each image and its mirror image too, in as many steps; measured to help natural "
+        "images at 2 bits, and not where things point one way (the shoes of Fashion-MNIST, writing)",
     )
 
 
