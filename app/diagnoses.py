@@ -6,8 +6,8 @@ from typing import Any
 from app.background import Answer, ask
 from app.places import runs_folder
 from engine.core.errors import UserError
-from engine.run import diagnose
-from engine.run import estimate as estimates
+from engine.run.questions import diagnose
+from engine.run.questions import estimate as estimates
 from engine.run.recipe import PRESETS, Recipe, make_recipe
 
 

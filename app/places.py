@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.effects import newest
+from engine.run.benches.effects import newest
 from engine.run.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]

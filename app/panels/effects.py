@@ -9,7 +9,7 @@ import streamlit as st
 from app.charts import effects as charts
 from app.choices import title_of
 from app.components import mount
-from engine.run.effects import Verdict, rows_of, summary, verdict_of
+from engine.run.benches.effects import Verdict, rows_of, summary, verdict_of
 
 Result = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ import streamlit as st
 from app.places import recorded_folder, runs_folder
 from app.words import ago, bits_of, recipe_words
 from engine.run.folder import RunFolder, list_runs
-from engine.run.reuse import synthesis_key
+from engine.run.stages.reuse import synthesis_key
 
 
 def pick_runs(*, most: int) -> list[RunFolder] | None:

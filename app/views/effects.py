@@ -5,7 +5,7 @@ import streamlit as st
 from app.panels.effects import cards, command, heading, missing, numbers
 from app.places import effects
 from app.text import explain
-from engine.run.effect_claims import CLAIMS
+from engine.run.benches.claims import CLAIMS
 
 st.title("Does each method do what its paper claims?")
 result = effects()

@@ -14,7 +14,7 @@ from app.panels.findings import findings
 from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
 from engine.core.errors import UserError
-from engine.run.diagnose import findings_for, layers_with_bits, methods_for
+from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
 from engine.run.recipe import Recipe, make_recipe
 
 

@@ -6,7 +6,6 @@ answer beside the runs and asks a subprocess again only when a file of the engin
 
 import hashlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from engine.models.saved import list_saved, saved_entry
+from engine.run.aside import answer_of
 from engine.run.folder import write_atomically
 from engine.run.networks import networks_folder
 
@@ -53,11 +53,7 @@ def last_known(runs: Path) -> dict[str, Any]:
 
 
 def _ask_engine(runs: Path, now: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "engine", "catalog", "--json"]
-    done = subprocess.run(command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the catalog could not be collected:\n{done.stderr[-2000:]}")
-    fresh: dict[str, Any] = json.loads(done.stdout) | {"fingerprint": now}
+    fresh = answer_of("catalog", "--json") | {"fingerprint": now}
     write_atomically(runs / CACHE, json.dumps(fresh).encode())
     return fresh
 

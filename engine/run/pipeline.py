@@ -9,17 +9,17 @@ from torch import nn
 
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
-from engine.run.bits import allocation
 from engine.run.context import Context, layer_facts, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder
-from engine.run.judge import Verdict, judge
-from engine.run.quantize import load_student, quantize
 from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
-from engine.run.reuse import find_images, take_over
-from engine.run.sizes import sizes
-from engine.run.synthesise import load_images, synthesise
+from engine.run.stages.bits import allocation
+from engine.run.stages.judge import Verdict, judge
+from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.reuse import find_images, take_over
+from engine.run.stages.sizes import sizes
+from engine.run.stages.synthesise import load_images, synthesise
 
 
 def execute(

@@ -10,7 +10,7 @@ from app.background import Answer, ask
 from app.charts.network import arrange, merged, network_map
 from app.charts.weights import channel_ranges, histogram
 from engine.core.errors import UserError
-from engine.run.examine import collect
+from engine.run.questions.examine import collect
 from engine.run.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, started, texts
@@ -48,8 +48,8 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture
 def page(runs: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> Path:
-    monkeypatch.setattr("engine.run.diagnose.kept", lambda runs, recipe: answer)
-    monkeypatch.setattr("engine.run.estimate.kept_pace", lambda runs, recipe: PACE)
+    monkeypatch.setattr("engine.run.questions.diagnose.kept", lambda runs, recipe: answer)
+    monkeypatch.setattr("engine.run.questions.estimate.kept_pace", lambda runs, recipe: PACE)
     return runs
 
 

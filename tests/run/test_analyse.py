@@ -7,11 +7,11 @@ import torch
 
 from engine.__main__ import main
 from engine.core.errors import UserError
-from engine.run.analyse import analyse, kept_analysis, without_bits
 from engine.run.context import make_context
 from engine.run.control import Control
-from engine.run.quantize import load_student
-from engine.run.synthesise import load_images
+from engine.run.questions.analyse import analyse, kept_analysis, without_bits
+from engine.run.stages.quantize import load_student
+from engine.run.stages.synthesise import load_images
 from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
 
 

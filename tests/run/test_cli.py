@@ -15,7 +15,8 @@ from engine.core.events import (
     Stepped,
 )
 from engine.run import catalog as catalog_module
-from engine.run import cli, launch, tail
+from engine.run import launch, tail
+from engine.run.commands import shown as cli
 from engine.run.folder import RunFolder
 from tests.toys import catalog
 

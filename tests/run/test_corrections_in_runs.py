@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from engine.core.events import Noted
 from engine.run.context import make_context
 from engine.run.control import Control
-from engine.run.quantize import load_student
+from engine.run.stages.quantize import load_student
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
 

@@ -11,10 +11,10 @@ from torch import nn
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.models.card import ASSETS
-from engine.run.bench_effects import Budget, Workbench, budget_of, effects
-from engine.run.effect_claims import CLAIMS, RESNET, SETS, VGG
-from engine.run.effect_measures import METRICS, Made, Subject
-from engine.run.effects import FILE, newest, read, rows_of, seeds_of, summary, verdict
+from engine.run.benches.claims import CLAIMS, RESNET, SETS, VGG
+from engine.run.benches.effects import FILE, newest, read, rows_of, seeds_of, summary, verdict
+from engine.run.benches.measure_effects import Budget, Workbench, budget_of, effects
+from engine.run.benches.measures import METRICS, Made, Subject
 from engine.synthesis import discover_methods
 from engine.synthesis.statistics import StoredStatistics
 from tests.contracts.nets import TinyResNet, images, ready

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from engine.core.events import Stepped
-from engine.run import estimate as estimates
-from engine.run.estimate import estimate, memory_by_pace, seconds_by_pace
 from engine.run.folder import RunFolder
-from engine.run.pace import measure
+from engine.run.questions import estimate as estimates
+from engine.run.questions.estimate import estimate, memory_by_pace, seconds_by_pace
+from engine.run.questions.pace import measure
 from engine.run.recipe import Recipe
 
 PACE: dict[str, Any] = {

@@ -18,7 +18,7 @@ from engine.run.context import make_context
 from engine.run.control import CHECKPOINT_MARK, Control, Wish, write_wish
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
-from engine.run.synthesise import load_images
+from engine.run.stages.synthesise import load_images
 from engine.run.worker import run
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings

@@ -23,7 +23,7 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.setenv("QUANTOSCOPE_NETWORKS", str(tmp_path / "networks"))
     monkeypatch.setenv("QUANTOSCOPE_RUNS", str(tmp_path / "runs"))
     monkeypatch.setattr(
-        "engine.run.cli_networks._limit_memory", lambda: None
+        "engine.run.commands.networks._limit_memory", lambda: None
     )  # of the tests' own process
     monkeypatch.setattr("engine.models.architectures.all_cards", discover_cards)
 
@@ -194,7 +194,7 @@ def test_the_page_asks_through_a_process_and_gets_the_same_line(tmp_path):
 
 def test_the_forms_fields_come_through_the_command_line_unchanged():
     from engine.__main__ import _parser
-    from engine.run.cli_networks import brought_of
+    from engine.run.commands.networks import brought_of
 
     brought = networks.Brought(
         weights="/w.pth", architecture="cifar-resnet", parameters={"depth": 20, "shortcut": "A"},

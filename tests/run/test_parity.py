@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from engine.core.errors import UserError
-from engine.run import bench
-from engine.run.parity import _images, _weights, resnet20
+from engine.run.benches import bench
+from engine.run.benches.parity import _images, _weights, resnet20
 
 
 @pytest.fixture

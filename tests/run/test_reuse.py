@@ -7,7 +7,7 @@ import pytest
 from engine.core.events import Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
-from engine.run.reuse import find_images, take_over
+from engine.run.stages.reuse import find_images, take_over
 
 RECIPE = Recipe(
     model="toy", synthesis="dream", quantization="nearest", synthesis_settings={"steps": 2}

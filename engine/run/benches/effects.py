@@ -1,8 +1,8 @@
 """Does each synthesis method do what its paper claims? What the measured numbers say, seed by seed.
 
-Arithmetic and files, without torch, for pages too; the claims stand in engine/run/effect_claims.py, and
-engine/run/bench_effects.py measures them. Only directions are judged: a small network and a small budget
-say nothing of a paper's accuracies.
+Arithmetic and files, without torch, for pages too; the claims stand in `claims.py` beside this file, and
+`measure_effects.py` measures them. Only directions are judged: a small network and a small budget say
+nothing of a paper's accuracies.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.effect_claims import CLAIMS
+from engine.run.benches.claims import CLAIMS
 
 FILE = "effects.json"  # in the runs folder, or shipped among the assets
 Values = Sequence[float | None]

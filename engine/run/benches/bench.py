@@ -14,14 +14,14 @@ from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.core.randomness import stream
 from engine.models.card import ModelCard, discover_cards
-from engine.run.parity import parity
+from engine.run.benches.parity import parity
 from engine.run.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics import StoredStatistics, bn_gap
 
 REPEATS = 5
-EFFECTS = "effects"  # engine/run/bench_effects.py, which has options of its own
+EFFECTS = "effects"  # engine/run/benches/measure_effects.py, which has options of its own
 
 
 def names() -> list[str]:

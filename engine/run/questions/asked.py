@@ -6,21 +6,17 @@ under a name made of all that it depends on, the engine's own files included.
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from engine.core.errors import UserError
+from engine.run.aside import answer_of
 from engine.run.catalog import fingerprint
 from engine.run.folder import write_atomically
 from engine.run.recipe import Recipe
 
-_ROOT = Path(__file__).parents[2]
 KEPT = 60  # answers; the oldest go
 
 
@@ -48,22 +44,9 @@ def ask(
         answer = _read(file)  # the one who held the lock may have asked the same
         if answer is None:
             words = [command, "--json", "--runs", str(runs), *options(recipe), *more]
-            answer = _asked(words, environment or {})
+            answer = answer_of(*words, environment=environment)
             write_atomically(file, json.dumps(answer).encode())
             _forget_the_oldest(file.parent)
-    return answer
-
-
-def _asked(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "engine", *words], cwd=_ROOT, capture_output=True, text=True,
-        check=False, env=dict(os.environ) | environment,
-    )  # fmt: skip
-    if done.returncode == 2:
-        raise UserError(done.stderr.strip().splitlines()[-1])
-    if done.returncode:
-        raise RuntimeError(f"`engine {words[0]}` broke:\n{done.stderr[-2000:]}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 

@@ -4,10 +4,8 @@ Imports no torch: what a file holds is found out in a process of its own, with a
 """
 
 import hashlib
-import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.data.archive import inner_folder, unpack
 from engine.models.saved import forget, list_saved, read_saved, saved_folder
+from engine.run.aside import CommandError, answer_of
 from engine.run.recipe import Recipe
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "unpacked",
 ]
 
-_ENGINE = Path(__file__).parents[1]
 PATIENCE_S = 900  # what no check of a network takes
 
 
@@ -114,22 +112,14 @@ def save(name: str, brought: Brought, runs: Path, *, replace: bool = False) -> d
 
 def _ask(*arguments: str) -> dict[str, Any]:
     """The answer of a command of `python -m engine`; UserError with its one line where it refuses."""
-    command = [sys.executable, "-m", "engine", *arguments, "--json"]
     try:
-        done = subprocess.run(
-            command, cwd=_ENGINE.parent, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=PATIENCE_S,
-        )  # fmt: skip
+        return answer_of(*arguments, "--json", patience_s=PATIENCE_S)
     except subprocess.TimeoutExpired as error:
         raise UserError(
             f"{arguments[0]} took more than {PATIENCE_S // 60} minutes; use fewer images"
         ) from error
-    last = (done.stderr.strip().splitlines() or ["without a word"])[-1]
-    if done.returncode == 2:
-        raise UserError(last)
-    if done.returncode:
+    except CommandError as error:
+        last = (error.said.splitlines() or ["without a word"])[-1]
         raise UserError(
             f"{arguments[0]} broke off ({last[:200]}); the file may ask for more memory than there is"
-        )
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer
+        ) from error

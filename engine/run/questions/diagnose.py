@@ -1,6 +1,6 @@
 """The diagnosis of a network: what it is, what may go wrong, what can work on it. Imports no torch.
 
-The network is looked at once, in a process of its own (engine.run.examine); bits, edge rule and methods
+The network is looked at once, in a process of its own (`examine.py`); bits, edge rule and methods
 are joined to the answer here, so that moving a slider asks nothing anew.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.needs import why_not
-from engine.run import asked
+from engine.run.questions import asked
 from engine.run.recipe import Recipe
 
 Answer = dict[str, Any]

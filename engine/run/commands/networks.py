@@ -2,16 +2,17 @@
 
 import argparse
 import contextlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.networks import Brought
+from engine.run.commands.common import runs_folder
+from engine.run.commands.shown import facts_table
+from engine.run.networks import Brought, networks_folder
 
-MEMORY_BYTES = (
-    8 * 2**30
-)  # beyond the file's own size: enough to build and run any network of the zoo
+MEMORY_BYTES = 8 * 2**30  # enough to build and run any network of the zoo
 Add = Callable[[str, str], argparse.ArgumentParser]
 
 
@@ -103,22 +104,30 @@ def _images(text: str) -> str:
     return str(Path(text).expanduser().resolve()) if text else ""
 
 
-def answer(options: argparse.Namespace, networks: Path) -> dict[str, Any]:
-    """Do what the command says; returns what is printed."""
+def run(options: argparse.Namespace) -> int:
+    """Do what the command says, and print its answer."""
+    said = _answer(options, networks_folder(runs_folder(options)))
+    print(json.dumps(said) if options.json else facts_table(said))
+    return 0
+
+
+def _answer(options: argparse.Namespace, networks: Path) -> dict[str, Any]:
     if options.COMMAND == "forget-network":
         from engine.models.saved import forget
 
         forget(options.name, networks)
         return {"name": options.name, "state": "removed"}
     _limit_memory()
-    from engine.run import bring  # torch
+    from engine.run.networks.keep import save_network  # torch, which may not be asked for before
+    from engine.run.networks.trial import try_out
+    from engine.run.networks.understand import inspect_file
 
     if options.COMMAND == "inspect":
-        return bring.inspect_file(Path(options.file).expanduser())
+        return inspect_file(Path(options.file).expanduser())
     brought = brought_of(options)
     if options.COMMAND == "try-network":
-        return bring.try_out(brought)
-    return bring.save_network(options.name, brought, networks, overwrite=options.replace)
+        return try_out(brought)
+    return save_network(options.name, brought, networks, overwrite=options.replace)
 
 
 def _limit_memory() -> None:

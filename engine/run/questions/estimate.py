@@ -1,7 +1,7 @@
 """How long a run will take and how much memory, before it is started. Imports no torch.
 
 Finished runs of the same network on this machine come first; where there is none, a few measured steps
-of the recipe (engine.run.pace) are extrapolated. Either way the answer says where it is from, and how
+of the recipe (`pace.py`) are extrapolated. Either way the answer says where it is from, and how
 far off it may be.
 """
 
@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 
 from engine.core.events import Stepped
-from engine.run import asked
 from engine.run.folder import RunFolder, list_runs
 from engine.run.launch import worker_environment
+from engine.run.questions import asked
 from engine.run.recipe import Recipe
 
 RUN_FACTOR, PACE_FACTOR = 1.5, 2.0  # the truth lies between estimate / factor and estimate * factor

@@ -25,14 +25,14 @@ from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.corrections import BatchNormShift
 from engine.quantization.student import fit_block, make_student, restore_block, stored_block
-from engine.run.bits import keep_bits, restore_bits
 from engine.run.context import Context
-from engine.run.correct import announce, correct, warn, with_equal_ranges
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
-from engine.run.measure import measure_layers
 from engine.run.resources import memory_mb
-from engine.run.views import Looks, block_views, told
+from engine.run.stages.bits import keep_bits, restore_bits
+from engine.run.stages.correct import announce, correct, warn, with_equal_ranges
+from engine.run.stages.measure import measure_layers
+from engine.run.stages.views import Looks, block_views, told
 
 STAGE = "quantization"
 CHUNK = 32  # images that walk through a network together

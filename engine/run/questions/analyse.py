@@ -18,8 +18,8 @@ from engine.core.errors import UserError
 from engine.run.context import Context, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder, write_atomically
-from engine.run.quantize import load_student
-from engine.run.synthesise import load_images
+from engine.run.stages.quantize import load_student
+from engine.run.stages.synthesise import load_images
 
 BATCH = 100
 FILE = "analysis.json"

@@ -1,4 +1,4 @@
-"""Measures the claims of engine/run/effect_claims.py: `python -m engine bench effects`.
+"""Measures the claims of engine/run/benches/claims.py: `python -m engine bench effects`.
 
 Every set of images is made with the same teacher, number of images and steps, and the same seeds, so that
 a method and its baseline are paired. Real images to compare with are held out: none that a method reads.
@@ -21,9 +21,9 @@ from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard, discover_cards
-from engine.run.effect_claims import CLAIMS, SETS, Claim, ImageSet
-from engine.run.effect_measures import METRICS, Made, Subject, portrayed
-from engine.run.effects import verdict_of
+from engine.run.benches.claims import CLAIMS, SETS, Claim, ImageSet
+from engine.run.benches.effects import verdict_of
+from engine.run.benches.measures import METRICS, Made, Subject, portrayed
 from engine.run.folder import write_atomically
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request

@@ -21,10 +21,10 @@ from engine.models.walk import Walk, WalkPlan
 from engine.run.context import Context, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder
-from engine.run.quantize import load_student, quantize
 from engine.run.recipe import Recipe
 from engine.run.resources import memory_mb
-from engine.run.synthesise import _method, _request, _settings
+from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.synthesise import _method, _request, _settings
 
 PIXELS = 6 * 3 * 224 * 224  # at most so many at a time: what a laptop bears
 STEPS = 3  # of the quantizer a block; the first is left out
@@ -34,7 +34,7 @@ FEW, MANY = 2, 32  # images: at least, and where they are small
 
 
 def measure(recipe: Recipe, part: str) -> dict[str, Any]:
-    """Seconds and MB of one stage by its budget, see `engine.run.estimate`; part: one of PARTS.
+    """Seconds and MB of one stage by its budget, see `engine.run.questions.estimate`; part: one of PARTS.
 
     Each part has a process of its own, for memory that one has freed hides what the other takes.
     Seconds are of the processor, which another busy process does not lengthen, divided by how many of

@@ -15,12 +15,12 @@ from torch import Tensor
 from engine.analysis.images import class_spread, confidence
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
-from engine.run import portray
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
-from engine.run.pictures import moments_file, montage, target_file
 from engine.run.resources import memory_mb
+from engine.run.stages import portray
+from engine.run.stages.pictures import moments_file, montage, target_file
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.statistics import Observation, bn_gap

@@ -1,0 +1,42 @@
+"""`bench`: the measurements that take long."""
+
+import argparse
+import json
+
+from engine.core.errors import UserError
+from engine.run.commands.common import runs_folder
+from engine.run.commands.shown import Progress, table
+
+
+def bench(options: argparse.Namespace) -> int:
+    from engine.run.benches import bench
+
+    names = sorted(bench.names())
+    if options.name is None:
+        print(json.dumps(names) if options.json else "\n".join(names))
+        return 0
+    if options.name not in names:
+        raise UserError(
+            f"benchmark {options.name!r} is not known; choose one of {', '.join(names)}"
+        )
+    if options.name == bench.EFFECTS:
+        return _effects(options)
+    result = bench.run(options.name, options.data, runs_folder(options))
+    print(json.dumps(result) if options.json else table(result.items()))
+    return 0
+
+
+def _effects(options: argparse.Namespace) -> int:
+    from engine.run.benches.effects import FILE, rows_of, seeds_of
+    from engine.run.benches.measure_effects import budget_of, effects
+
+    budget = ("images", "steps", "generator_steps", "generator_batch")
+    chosen = {name: getattr(options, name) for name in budget}
+    result = effects(
+        seeds_of(options.seeds or "0,1,2"),
+        out=options.out or runs_folder(options) / FILE,
+        budget=budget_of({name: value for name, value in chosen.items() if value is not None}),
+        tell=Progress().line,
+    )
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0

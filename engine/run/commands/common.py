@@ -1,0 +1,41 @@
+"""What the commands share: where the runs are, what there is to choose from, how rows are printed."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from engine.run.commands.shown import table
+
+
+def runs_folder(options: argparse.Namespace) -> Path:
+    """--runs, else QUANTOSCOPE_RUNS, else `runs/` in the project's folder."""
+    chosen = options.runs or os.environ.get("QUANTOSCOPE_RUNS")
+    return Path(chosen).resolve() if chosen else Path(__file__).parents[3] / "runs"
+
+
+def load_catalog(options: argparse.Namespace) -> dict[str, Any]:
+    """Networks, methods and their settings, those of the user's own networks among them."""
+    from engine.run.catalog import load
+
+    return load(runs_folder(options))
+
+
+def print_rows(options: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
+    """Print a table, or JSON where that is asked for; returns the exit status."""
+    if options.json:
+        print(json.dumps(rows))
+    elif rows:
+        print(table([list(rows[0]), *([_cell(v) for v in row.values()] for row in rows)]))
+    else:
+        print("none yet")
+    return 0
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, (list, tuple)):
+        return " x ".join(map(str, value)) or "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

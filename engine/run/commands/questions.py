@@ -1,0 +1,42 @@
+"""`diagnose`, `estimate`, `pace`: what is asked before a run."""
+
+import argparse
+import json
+import os
+
+from engine.run.commands.common import load_catalog, runs_folder
+from engine.run.commands.diagnosis import diagnosis_text, estimate_text
+from engine.run.commands.recipe import recipe_of
+from engine.run.networks import networks_folder
+
+
+def diagnose(options: argparse.Namespace) -> int:
+    catalog = load_catalog(options)
+    recipe = recipe_of(options, catalog)
+    from engine.run.questions.diagnose import joined
+    from engine.run.questions.examine import collect
+
+    answer = joined(collect(recipe, networks_folder(runs_folder(options))), recipe, catalog)
+    print(json.dumps(answer) if options.json else diagnosis_text(answer))
+    return 0
+
+
+def estimate(options: argparse.Namespace) -> int:
+    from engine.run.questions import estimate
+
+    recipe = recipe_of(options, load_catalog(options))
+    answer = estimate.estimate(
+        recipe, runs_folder(options), estimate.pace_of(runs_folder(options), recipe)
+    )
+    print(json.dumps(answer) if options.json else estimate_text(answer))
+    return 0
+
+
+def pace(options: argparse.Namespace) -> int:
+    from engine.run.questions.pace import measure
+    from engine.run.worker import settle_in
+
+    os.environ["QUANTOSCOPE_NETWORKS"] = str(networks_folder(runs_folder(options)))
+    settle_in()
+    print(json.dumps(measure(recipe_of(options, load_catalog(options)), options.part)))
+    return 0

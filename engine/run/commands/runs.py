@@ -1,0 +1,68 @@
+"""`run`, `resume`, `fork`, `cancel`, `analyse`: what works on one run."""
+
+import argparse
+import json
+from pathlib import Path
+
+from engine.core.errors import UserError
+from engine.run import launch
+from engine.run.commands.common import load_catalog, print_rows, runs_folder
+from engine.run.commands.recipe import parse_settings, recipe_of
+from engine.run.commands.shown import attend
+from engine.run.folder import RunFolder
+from engine.run.networks import unpacked
+
+
+def run(options: argparse.Namespace) -> int:
+    runs = runs_folder(options)
+    if options.data and Path(options.data).expanduser().is_file():
+        options.data = str(unpacked(Path(options.data).expanduser(), runs))
+    recipe = recipe_of(options, load_catalog(options))
+    offset = _size(RunFolder(runs / recipe.run_id))
+    folder = launch.start(recipe, runs)
+    return attend(folder, offset, as_json=options.json)
+
+
+def resume(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+    offset = _size(folder)
+    launch.resume(folder)
+    return attend(folder, offset, as_json=options.json)
+
+
+def fork(options: argparse.Namespace) -> int:
+    from engine.run.fork import fork
+
+    source = RunFolder.open(runs_folder(options), options.run)
+    settings = parse_settings(options.settings)
+    other = [kind for kind, values in settings.items() if values and kind != "synthesis"]
+    if other:
+        raise UserError(f"a fork cannot change {other[0]} settings; give synthesis.NAME=VALUE")
+    folder = fork(source, settings["synthesis"], load_catalog(options))
+    return attend(folder, 0, as_json=options.json)
+
+
+def cancel(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+    launch.cancel(folder)
+    state = folder.status()["state"]
+    print(json.dumps({"run": folder.run_id, "state": state}) if options.json else state)
+    return 0
+
+
+def analyse(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+    if options.images < 1:
+        raise UserError(f"--images is {options.images}; give 1 or more")
+    from engine.run.questions.analyse import analyse  # torch, which the other commands do not need
+
+    found = analyse(folder, options.images)
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    return print_rows(options, found["layers"])
+
+
+def _size(folder: RunFolder) -> int:
+    """The bytes of events that are there before the worker adds its own."""
+    return folder.events_file.stat().st_size if folder.events_file.exists() else 0

@@ -1,0 +1,110 @@
+"""Whether a brought network works: it runs, can be quantized, and is judged on real images. Imports torch."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from engine.analysis.accuracy import top1, wilson
+from engine.core.errors import UserError
+from engine.data.archive import inner_folder, unpack
+from engine.data.images import ImageSet, open_folder
+from engine.models.blocks import find_blocks
+from engine.models.card import ModelCard
+from engine.models.proposals import usual_normalisations
+from engine.run.networks import Brought
+from engine.run.networks.understand import LARGE_SIDE, load, run_once, understand
+
+MOST_IMAGES = 1000  # a first look; a run judges on all
+COMPARED_IMAGES = {False: 300, True: 60}  # under other normalisations; by whether images are large
+
+
+def try_out(brought: Brought) -> dict[str, Any]:
+    """Fill the network, run it, find its blocks; judge it where real images are given."""
+    known = understand(brought)
+    model, notes = load(known)
+    outputs = run_once(model, known.card)
+    layers = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    answer: dict[str, Any] = {
+        "architecture": known.architecture,
+        "notes": list(notes),
+        "outputs": outputs,
+        "blocks": len(find_blocks(model)),
+        "batchnorm_layers": len(layers),
+        "accuracy": None,
+    }
+    if brought.images:
+        with opened_images(Path(brought.images), known.card) as images:
+            answer["accuracy"] = _judge(model, known.card, images, outputs)
+    return answer
+
+
+@contextmanager
+def opened_images(path: Path, card: ModelCard) -> Iterator[ImageSet]:
+    """The images with their pixels in [0, 1]: normalised only when they are judged."""
+    channels = card.image_shape[0]
+    with tempfile.TemporaryDirectory(prefix="quantoscope-") as scratch:
+        if path.is_file():
+            unpack(path, Path(scratch) / "images")
+            path = inner_folder(Path(scratch) / "images")
+        yield open_folder(
+            path, image_shape=card.image_shape, mean=(0.0,) * channels, std=(1.0,) * channels,
+            resize=card.resize, interpolation=card.interpolation, classes=card.classes,
+        )  # fmt: skip
+
+
+def _band(share: float, count: int) -> list[float]:
+    return list(wilson(round(share * count), count))
+
+
+@torch.no_grad()
+def _judge(model: nn.Module, card: ModelCard, images: ImageSet, outputs: int) -> dict[str, Any]:
+    count = min(len(images), MOST_IMAGES)
+    facts: dict[str, Any] = {
+        "images": count, "of": len(images), "top1": None, "band": None, "others": [],
+        "skipped": images.skipped[:20], "skipped_count": len(images.skipped),
+    }  # fmt: skip
+    if images.labels is None:
+        facts["reason"] = "the images have no labels"
+        return facts
+    if int(images.labels.max()) >= outputs:
+        raise UserError(
+            f"the images have labels up to {int(images.labels.max())}, the network has {outputs} classes "
+            f"(0 to {outputs - 1}); give images of its classes"
+        )
+    facts["top1"] = _top1(model, images, count, card.mean, card.std)
+    facts["band"] = _band(facts["top1"], count)
+    few = min(count, COMPARED_IMAGES[card.image_shape[1] >= LARGE_SIDE])
+    own = _top1(model, images, few, card.mean, card.std)
+    facts |= {"same_images_top1": own, "same_images_band": _band(own, few)}
+    for name, (mean, std) in usual_normalisations(card.image_shape[0]).items():
+        if (mean, std) == (card.mean, card.std):
+            continue
+        share = _top1(model, images, few, mean, std)
+        facts["others"].append(
+            {
+                "name": name,
+                "mean": mean,
+                "std": std,
+                "top1": share,
+                "band": _band(share, few),
+                "images": few,
+            }
+        )
+    return facts
+
+
+def _top1(
+    model: nn.Module, images: ImageSet, count: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> float:
+    assert images.labels is not None
+    size = 25 if images.first(1).shape[-1] >= LARGE_SIDE else 125
+    m, s = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
+    batches = islice(images.batches(size), -(-count // size))
+    scores = torch.cat([model((batch - m) / s) for batch in batches])[:count]
+    return float(top1(scores, images.labels[:count]))
