@@ -39,27 +39,37 @@ def plan_bits(
 ) -> dict[str, LayerBits]:
     """Bits for every layer, in order of execution.
 
-    brecq: the first layer's weights stay at 8 bits and its input (an image) as it is, the second layer's
-    input at 8, the last layer's weights and input at 8. qdrop: the same, but for the second layer's
-    input. all: every layer alike, the image too.
+    brecq: the weights that read the image stay at 8 bits and the image as it is, the input of the layer
+    behind them at 8, the last layer's weights and input at 8. qdrop: the same, but for the input of the
+    layer behind the first. all: every layer alike, the image too.
+
+    An image that several branches read (RepVGG's first block) is left as it is for all of them: a grid
+    fitted to synthetic images clips real ones, whose pixels reach further.
     """
     order = [path for block in blocks for path in block.layers]
-    first, last = order[0], order[-1]
-    second = order[1] if len(order) > 1 else None
+    last = order[-1]
+    image = _image_readers(blocks[0])
+    second = next((path for path in order if path not in image), None)
     plan = {}
     for block in blocks:
         for path in block.layers:
             weights, activations = weight_bits, activation_bits
             shared = block.has_shortcut and path in block.readers
             if edge_rule != "all":
-                if path in (first, last):
+                if path in image or path == last:
                     weights = EDGE_BITS
                 reads_second = path == second or (shared and second in block.readers)
                 if path == last or (edge_rule == "brecq" and reads_second):
                     activations = EDGE_BITS
-            image = path == first and edge_rule != "all"
+            spared = path in image and edge_rule != "all"
             plan[path] = LayerBits(
                 path=path, block=block.name, weight_bits=weights,
-                activation_bits=None if image else activations, by_block=shared,
+                activation_bits=None if spared else activations, by_block=shared,
             )  # fmt: skip
     return plan
+
+
+def _image_readers(block: BlockLike) -> set[str]:
+    """The first layer, and those that share its input."""
+    first = block.layers[0]
+    return {first, *block.readers} if block.has_shortcut and first in block.readers else {first}

@@ -6,6 +6,7 @@ from torch import nn
 
 from engine.core.trace import watch_inputs
 from engine.models.blocks import find_blocks
+from engine.models.repvgg import SmallRepVGG
 from engine.quantization.grid import search_activation_step
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.quantization.plan import plan_bits
@@ -35,6 +36,25 @@ def test_brecq_keeps_first_last_and_the_second_layers_input_at_8_bits():
         "same.conv2": (2, 4),
         "head.2": (8, 8),
     }
+
+
+@pytest.mark.parametrize("rule", ["brecq", "qdrop"])
+def test_an_image_that_branches_share_is_left_as_it_is(rule):
+    """RepVGG's first block: a grid fitted to dim synthetic images would clip bright real ones."""
+    model = ready(SmallRepVGG(3, 4))
+    plan = planned(rule, model=model)
+    assert plan["blocks.0.conv3"] == plan["blocks.0.conv1"] == (8, None)
+    behind = 8 if rule == "brecq" else 4
+    assert plan["blocks.1.conv3"] == plan["blocks.1.conv1"] == (2, behind)
+    blocks = find_blocks(model)
+    bits = plan_bits(blocks, weight_bits=2, activation_bits=4, edge_rule=rule)
+    student = make_student(model, blocks, bits)
+    dim = images(side=16)
+    seen = []
+    with watch_inputs(student, ["blocks.0.conv3"], lambda _, x: seen.append(x.clone())):
+        student(dim)
+        student(5 * dim)
+    assert torch.equal(seen[1], 5 * dim)
 
 
 def test_qdrop_keeps_first_and_last_at_8_bits():
