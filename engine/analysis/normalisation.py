@@ -6,22 +6,18 @@ images that are normalised in another way do not meet them.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from engine.core.trace import watch_inputs
+from engine.core.trace import first_value, watch_inputs
 from engine.models.blocks import is_layer
 
 NEAR, FAR = 1.15, 1.3  # ratios of standard deviations: still near, and clearly off
 NEAR_Z, FAR_Z = 0.25, 0.5  # shifts of the mean, in stored standard deviations
-PHOTO_STD = (
-    0.15,
-    0.42,
-)  # of pixels in [0, 1]: what sets of photographs and of drawings lie between
+PHOTO_STD = (0.15, 0.42)  # of pixels in [0, 1]: sets of photographs and of drawings lie between
 NEIGHBOURS = 0.95  # correlation of neighbouring pixels in natural images
 COLOURS = 0.9  # correlation of the colours of one pixel
 COMMON = {
@@ -37,9 +33,8 @@ class Match:
     """How images meet the statistics that the first BatchNorm stored, over its living channels."""
 
     std_ratio: float  # median of seen to stored standard deviation; 1 where they agree
-    std_chance: (
-        float  # two standard errors of the logarithm of that ratio: few images differ by chance
-    )
+    # Two standard errors of the logarithm of that ratio: few images differ by chance.
+    std_chance: float
     mean_shift: float  # root mean square, in stored standard deviations, less what chance explains
     images: int
 
@@ -88,7 +83,7 @@ def stem_of(model: nn.Module, image_shape: Sequence[int]) -> str:
 @torch.no_grad()
 def match(model: nn.Module, stem: str, images: Tensor) -> Match:
     """How the normalised images [n, c, h, w] meet the statistics stored at the BatchNorm `stem`."""
-    x = _input_of(model, stem, images)
+    x = first_value(model, stem, "input", images).float()
     mean, std, alive = _stored(model, stem)
     own = x.mean((2, 3))  # [n, channels]: images differ, so a few of them have a mean of their own
     seen_mean = own.mean(0)
@@ -96,16 +91,15 @@ def match(model: nn.Module, stem: str, images: Tensor) -> Match:
     chance = own.var(0) / len(own) if len(own) > 1 else torch.zeros_like(mean)
     shift = ((seen_mean - mean).square() - chance) / std.square()
     ratio = (seen_std / std)[alive].median()
-    energy = (
-        (x - seen_mean[:, None, None]).square().mean((2, 3))
-    )  # each image's own part of the variance
+    # Each image's own part of the variance.
+    energy = (x - seen_mean[:, None, None]).square().mean((2, 3))
     spread = (
         energy.std(0) / energy.mean(0).clamp_min(1e-12) if len(x) > 1 else torch.ones_like(mean)
     )
     return Match(
         std_ratio=max(float(ratio), 1e-6),
-        std_chance=float(spread[alive].median())
-        / math.sqrt(len(x)),  # 2 errors; the root halves it
+        # Two errors; the root of the variance's ratio halves them.
+        std_chance=float(spread[alive].median()) / math.sqrt(len(x)),
         mean_shift=float(shift[alive].mean().clamp_min(0).sqrt()),
         images=len(images),
     )
@@ -183,28 +177,6 @@ def _stored(model: nn.Module, stem: str) -> tuple[Tensor, Tensor, Tensor]:
     std = variance.clamp_min(0).sqrt()
     alive = std > 1e-3 * std.max()
     return mean, std.clamp_min(1e-12), alive
-
-
-class _Seen(Exception):  # noqa: N818  (no error: the rest of the network need not run)
-    pass
-
-
-def _input_of(model: nn.Module, path: str, images: Tensor) -> Tensor:
-    seen: list[Tensor] = []
-
-    def listen(_path: str, x: Tensor) -> None:
-        seen.append(x.float())
-        raise _Seen
-
-    with _ended_early(), watch_inputs(model, [path], listen):
-        model(images)
-    return seen[0]
-
-
-@contextmanager
-def _ended_early() -> Iterator[None]:
-    with suppress(_Seen):
-        yield
 
 
 def _column(values: Sequence[float], images: Tensor) -> Tensor:

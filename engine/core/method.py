@@ -48,6 +48,19 @@ def knob(
     return field(default=default, metadata=metadata | {"quick": quick, "standard": standard})
 
 
+def knob_of(settings: type[Settings], name: str, **changes: Any) -> Any:
+    """The knob of that name as another method declares it; what is named in `changes` is different here.
+
+    `changes`: default, label, help, low, high, choices, quick, standard.
+    """
+    found = next(f for f in fields(settings) if f.name == name)
+    default = changes.pop("default", found.default)
+    unknown = changes.keys() - found.metadata.keys()
+    if unknown:
+        raise TypeError(f"a knob has no {', '.join(sorted(unknown))}")
+    return field(default=default, metadata={**found.metadata, **changes})
+
+
 def describe(settings: type[Settings]) -> list[dict[str, Any]]:
     """The knobs as plain data: name, type, default, label, help, range, choices, presets.
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from engine.core import device
-from engine.core.method import Machine, MethodCard, Settings, describe, discover, knob
+from engine.core.method import Machine, MethodCard, Settings, describe, discover, knob, knob_of
 from engine.core.randomness import derive, seeded_init, stream
 from engine.core.trace import count_hooks, watch_inputs, watch_outputs
 from tests.toys import Failing, TwoBlocks
@@ -137,6 +137,20 @@ class TestSettings:
         assert (steps["type"], steps["low"], steps["high"]) == ("int", 1, 9999)
         assert rule["presets"] == {"paper": "a", "standard": "a", "quick": "a"}
         assert rule["choices"] == ["a", "b"]
+
+    def test_a_knob_of_another_method_differs_only_where_it_says_so(self):
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Other(Settings):
+            steps: int = knob_of(Some, "steps", default=7, standard=9)
+
+        (steps,), (origin, _) = describe(Other), describe(Some)
+        assert steps["presets"] == {"paper": 7, "standard": 9, "quick": 0}
+        changed = {"default", "presets"}
+        assert {k: v for k, v in steps.items() if k not in changed} == {
+            k: v for k, v in origin.items() if k not in changed
+        }
+        with pytest.raises(TypeError, match="a knob has no hight"):
+            knob_of(Some, "steps", hight=3)
 
     def test_a_field_that_is_no_knob_is_refused(self):
         @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, knob
+from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import RestLike
-from engine.quantization.blockwise import Blockwise, RoundingSettings, core_settings, fisher_of
+from engine.quantization.blockwise import (
+    Blockwise,
+    JointSettings,
+    RoundingSettings,
+    core_settings,
+    fisher_of,
+)
 from engine.quantization.objectives import Distance, Objective, power_distance, squared_distance
 from engine.quantization.phases import Phase, Phases
 from engine.quantization.plan import BlockLike
@@ -41,18 +47,10 @@ class BrecqSettings(RoundingSettings):
         "step sizes learn",
         low=0, high=1_000_000, quick=30, standard=200,
     )  # fmt: skip
-    lr_activation_step: float = knob(
-        4e-4,
-        label="Learning rate of the activations' step sizes",
-        help="Adam, cosine to 0",
-        low=0, high=1, quick=1e-2, standard=4e-3,
-    )  # fmt: skip
-    step_rates: str = knob(
-        "absolute",
-        label="Step sizes move",
-        help="by absolute amounts, as released, or in proportion to their size, which suits every bit width",
-        choices=("absolute", "relative"), quick="relative", standard="relative",
-    )  # fmt: skip
+    lr_activation_step: float = knob_of(
+        JointSettings, "lr_activation_step", default=4e-4, quick=1e-2, standard=4e-3
+    )
+    step_rates: str = knob_of(JointSettings, "step_rates")
 
 
 class Brecq(Blockwise):

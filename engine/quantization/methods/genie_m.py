@@ -5,20 +5,15 @@ Jeon, Kim, Kim: "GENIE: Show Me the Data for Quantization", CVPR 2023, arXiv:221
 
 from dataclasses import dataclass
 
-from engine.core.method import MethodCard, knob
-from engine.quantization.blockwise import Blockwise, JointSettings
+from engine.core.method import MethodCard, knob, knob_of
+from engine.quantization.blockwise import Blockwise, JointSettings, RoundingSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenieMSettings(JointSettings):
     """GENIE-M's settings; the defaults are the released ones."""
 
-    rounding_weight: float = knob(
-        1.0,
-        label="Weight of the rounding regulariser",
-        help="how hard each weight is pushed to decide for up or down",
-        low=0, high=100, quick=0.1, standard=0.1,
-    )  # fmt: skip
+    rounding_weight: float = knob_of(RoundingSettings, "rounding_weight", default=1.0)
     lr_weight_step: float = knob(
         1e-4,
         label="Learning rate of the weights' step sizes",

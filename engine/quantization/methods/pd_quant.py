@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, knob
+from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import RestLike
-from engine.quantization.blockwise import Blockwise, JointSettings, known
+from engine.quantization.blockwise import Blockwise, JointSettings, RoundingSettings, known
 from engine.quantization.correction import DistributionCorrection
 from engine.quantization.phases import Phase, Phases
 from engine.quantization.plan import BlockLike
@@ -22,12 +22,7 @@ from engine.quantization.reconstruction import BlockReconstruction
 class PDQuantSettings(JointSettings):
     """PD-Quant's settings; the defaults are the released ones for ResNets."""
 
-    lr_rounding: float = knob(
-        3e-3,
-        label="Learning rate of the rounding",
-        help="Adam, for V; with few steps it must be larger, or no weight has time to change its mind",
-        low=0, high=1, quick=2e-2, standard=5e-3,
-    )  # fmt: skip
+    lr_rounding: float = knob_of(RoundingSettings, "lr_rounding", default=3e-3)
     prediction_weight: float = knob(
         10.0,
         label="Weight of the prediction difference",
