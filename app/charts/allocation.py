@@ -33,12 +33,14 @@ def front(report: dict[str, Any]) -> LiveFigure:
             marker={"color": QUANTIZED, "size": 14, "symbol": "star"},
         ),
     ]
+    if report.get("additivity"):
+        data.append(_together(report["additivity"], unit))
     budget = {"type": "line", "yref": "paper", "x0": report["budget"] / unit, "y0": 0, "y1": 1}
     budget |= {"x1": report["budget"] / unit, "line": {"color": WATCH, "width": 1.2, "dash": "dot"}}
     title = (
         "weights (kB)" if report["cost"] == "bytes" else "bit operations for one image (billions)"
     )
-    harm = axis("sum of the layers' harms", type="log", exponentformat="power", dtick=1)
+    harm = axis("harm: sum over the layers", type="log", exponentformat="power", dtick=1)
     shown = layout(HEIGHT, xaxis=axis(title), yaxis=harm, shapes=[budget], showlegend=True)
     shown["margin"] = shown["margin"] | {"r": 34}
     alt = (
@@ -46,6 +48,13 @@ def front(report: dict[str, Any]) -> LiveFigure:
         "number of bits in every layer."
     )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
+
+
+def _together(points: list[dict[str, Any]], unit: float) -> dict[str, Any]:
+    """What was measured with all layers quantized at once, for allocations on the front."""
+    places = [(one["cost"] / unit, one["kl_together"]) for one in points]
+    hollow = {"color": "rgba(0,0,0,0)", "size": 9, "line": {"color": QUANTIZED, "width": 2}}
+    return _trace("markers", "measured all at once", places, QUANTIZED, marker=hollow)
 
 
 def _trace(
@@ -63,30 +72,45 @@ def _trace(
     } | more
 
 
-def bits(weight_bits: dict[str, int], report: dict[str, Any]) -> LiveFigure:
-    """Each layer's bits as bars; grey where there was no choice."""
+def bits(
+    weight_bits: dict[str, int],
+    report: dict[str, Any],
+    activation_bits: dict[str, int | None] | None = None,
+) -> LiveFigure:
+    """Each layer's bits as bars, those of its input beside them where they were chosen; else grey."""
     harms = {one["path"]: one["harm"] for one in report["layers"]}
     paths = list(weight_bits)
-    said = [
-        f"harm {harms[path][str(weight_bits[path])]:.3g}"
-        if path in harms
-        else "not chosen: an edge layer"
-        for path in paths
-    ]
-    bars = {
-        "type": "bar",
-        "x": paths,
-        "y": [weight_bits[path] for path in paths],
-        "text": [str(weight_bits[path]) for path in paths],
-        "textposition": "outside",
-        "cliponaxis": False,
-        "customdata": said,
-        "marker": {"color": [QUANTIZED if path in harms else QUIET for path in paths]},
-        "hovertemplate": "%{x}: %{y} bits, %{customdata}<extra></extra>",
-    }
-    y_axis = axis("bits of the weights", range=[0, 9], dtick=2)
-    shown = layout(HEIGHT, xaxis=layer_axis(paths), yaxis=y_axis)
+    data = [_bars("weights", weight_bits, harms, QUANTIZED)]
+    inputs = {path: one["harm"] for one in report.get("inputs", []) for path in one["layers"]}
+    if inputs and activation_bits:
+        known = {path: count for path, count in activation_bits.items() if count is not None}
+        data.append(_bars("inputs", known, inputs, FLOAT))
+    y_axis = axis("bits" if inputs else "bits of the weights", range=[0, 9], dtick=2)
+    shown = layout(
+        HEIGHT, xaxis=layer_axis(paths), yaxis=y_axis, barmode="group", showlegend=bool(inputs)
+    )
     alt = "The bits that each layer's weights were given: " + ", ".join(
         f"{path} {count}" for path, count in weight_bits.items()
     )
-    return LiveFigure(figure={"data": [bars], "layout": shown}, alt=alt)
+    return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
+
+
+def _bars(
+    name: str, counts: dict[str, int], harms: dict[str, dict[str, float]], colour: str
+) -> dict[str, Any]:
+    said = [
+        f"harm {harms[path][str(count)]:.3g}" if path in harms else "not chosen: an edge layer"
+        for path, count in counts.items()
+    ]
+    return {
+        "type": "bar",
+        "name": name,
+        "x": list(counts),
+        "y": list(counts.values()),
+        "text": [str(count) for count in counts.values()],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "customdata": said,
+        "marker": {"color": [colour if path in harms else QUIET for path in counts]},
+        "hovertemplate": "%{x}: %{y} bits, %{customdata}<extra>" + name + "</extra>",
+    }

@@ -1,5 +1,6 @@
 """Where the bits went, for a run that chose them by measuring."""
 
+from itertools import pairwise
 from typing import Any
 
 import streamlit as st
@@ -19,13 +20,15 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
     report = chosen["report"]
     st.subheader("Where did the bits go?", help=explain("allocation"))
     st.markdown(allocation_words(report, folder.recipe.weight_bits))
+    if report.get("additivity"):
+        st.markdown(additivity_words(report["additivity"]))
     left, right = st.columns([2, 3], gap="medium")
     with left:
         mount.live_plot(
             charts.front(report), key=f"front-{folder.run_id}", run=folder.run_id, offset=0
         )
     with right:
-        figure = charts.bits(chosen["weight_bits"], report)
+        figure = charts.bits(chosen["weight_bits"], report, chosen.get("activation_bits"))
         mount.live_plot(figure, key=f"bits-{folder.run_id}", run=folder.run_id, offset=0)
 
 
@@ -36,10 +39,12 @@ def allocation_words(report: dict[str, Any], weight_bits: int) -> str:
     """
     mine = report["chosen"]["kl_together"]
     same = [one["kl_together"] for one in report["uniform"] if one["weight_bits"] == weight_bits]
-    how = "exact" if report["exact"] and report["solver"] == "exact" else report["solver"]
-    spent = (
-        f"{report['chosen']['cost'] / max(report['budget'], 1):.1%} of the budget is spent ({how})."
-    )
+    how = {
+        "exact": "exact" if report["exact"] else "nearly exact",
+        "integer": "exact, by an integer programme",
+    }
+    solver = how.get(report["solver"], report["solver"])
+    spent = f"{report['chosen']['cost'] / max(report['budget'], 1):.1%} of the budget is spent ({solver})."
     if not same:
         return f"All layers rounded together, the answers are KL {mine:.3g} away from the teacher's. {spent}"
     together = f"KL {mine:.3g} instead of {same[0]:.3g} with {weight_bits} bits in every layer"
@@ -51,4 +56,30 @@ def allocation_words(report: dict[str, Any], weight_bits: int) -> str:
     return (
         f"All layers rounded together, the answers come **{1 - mine / same[0]:.0%} nearer** to the "
         f"teacher's: {together}. {spent}"
+    )
+
+
+ALIKE = 1.25  # a factor below which the sum is as good as the measurement
+
+
+def additivity_words(points: list[dict[str, Any]]) -> str:
+    """Whether harms measured one layer at a time add up to what all layers do at once."""
+    mine = next((one for one in points if one["chosen"]), points[-1])
+    ratio, ratios = mine["ratio"], [one["ratio"] for one in points]
+    if ratio > ALIKE:
+        verdict = "the layers' errors make each other worse"
+    elif ratio < 1 / ALIKE:
+        verdict = "the layers' errors partly cancel"
+    else:
+        verdict = "so the sum can be trusted here"
+    falling = all(one["kl_together"] >= other["kl_together"] for one, other in pairwise(points))
+    along = (
+        "more budget was better each time"
+        if falling
+        else "more budget was **not** always better, so small steps along the line mean little"
+    )
+    return (
+        f"Do the harms add up? One layer at a time they sum to {mine['harm']:.3g}; all at once it is "
+        f"{mine['kl_together']:.3g}, **{ratio:.2g} times** as much: {verdict}. At the {len(points)} points "
+        f"tried along the line the factor is {min(ratios):.2g} to {max(ratios):.2g}, and {along}."
     )

@@ -86,6 +86,7 @@ class BitsChosen(Event):
     kind: ClassVar[str] = "bits-chosen"
     weight_bits: dict[str, int]  # by path, every layer
     report: dict[str, Any]
+    activation_bits: dict[str, int | None] = field(default_factory=dict)  # the same, of its input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 The choice among K options for each of n layers is a knapsack problem. It is solved exactly by dynamic
 programming over partial sums of which none is beaten in both cost and harm; its last stage is the whole
-Pareto front. Greedy, which takes the upgrade that helps most for its cost, stands beside it.
+Pareto front. The same as an integer programme (HAWQ-V3, Yao et al., ICML 2021) stays exact
+where that front is too long to keep; greedy takes the upgrade that helps most for its cost.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+HARM_SCALE = 1e4  # of the largest harm, for the integer programme: its gap is absolute, 1e-6
 MOST_SUMS = 200_000  # partial sums kept; beyond, neighbours in cost are merged, and no longer exact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What one layer may be given."""
+    """What one layer, or layers that share an input, may be given."""
 
-    bits: int
+    bits: Any  # what is bought; the solvers do not look at it
     cost: int  # in whatever the budget counts
     harm: float  # how much worse the network gets, by this layer alone
 
@@ -82,6 +84,59 @@ def pareto_front(table: Sequence[Sequence[Option]], most_sums: int = MOST_SUMS) 
     return Front(costs, harms, exact, steps)
 
 
+def integer(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
+    """The least harm that the budget can buy, by branch and bound; None where it buys nothing.
+
+    One variable in {0, 1} for each option; those of a row sum to 1, what they cost to the budget at most.
+    Costs count from each row's cheapest option, in units of their greatest common divisor: the smaller
+    the whole numbers, the less the solver's tolerance (one in a million of each variable) can hide.
+    """
+    least = [min(option.cost for option in row) for row in table]
+    room = budget - sum(least)
+    if room < 0:
+        return None
+    harms = np.concatenate([_above_least([option.harm for option in row]) for row in table])
+    extra = np.concatenate(
+        [[o.cost - low for o in row] for row, low in zip(table, least, strict=True)]
+    ).astype(np.int64)
+    unit = int(np.gcd.reduce(extra)) or 1
+    units, room = extra // unit, room // unit
+    ends = np.cumsum([len(row) for row in table])
+    while True:
+        taken = _branch_and_bound(harms, units, ends, room)
+        picks = tuple(int(part.argmax()) for part in np.split(taken, ends[:-1]))
+        found = _bought(table, picks)
+        if found.cost <= budget:
+            return found
+        room -= -(-(found.cost - budget) // unit)  # a tolerance was used: ask for as much less
+
+
+def _branch_and_bound(harms: Any, units: Any, ends: Any, room: int) -> Any:
+    """Which options are taken, as shares that are whole but for the solver's tolerance."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # here: most runs need none of it
+
+    rows = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    one_each = (rows == np.arange(len(ends))[:, None]).astype(float)
+    limits = [LinearConstraint(one_each, 1, 1), LinearConstraint(units[None], -np.inf, room)]
+    found = milp(
+        harms / (harms.max() or 1) * HARM_SCALE,
+        integrality=np.ones(len(harms)), bounds=Bounds(0, 1), constraints=limits,
+        options={"mip_rel_gap": 0},
+    )  # fmt: skip
+    if found.x is None:
+        raise RuntimeError(f"the integer programme was not solved: {found.message}")
+    return found.x
+
+
+def _above_least(harms: list[float]) -> Any:
+    return np.array(harms) - min(harms)
+
+
+def _bought(table: Sequence[Sequence[Option]], picks: tuple[int, ...]) -> Allocation:
+    chosen = [row[k] for row, k in zip(table, picks, strict=True)]
+    return Allocation(sum(o.cost for o in chosen), sum(o.harm for o in chosen), picks)
+
+
 def greedy(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
     """Cheapest options first, then again and again the upgrade with the most harm saved for its cost."""
     picks = [min(range(len(row)), key=lambda k, r=row: r[k].cost) for row in table]  # type: ignore[misc]
@@ -103,5 +158,4 @@ def greedy(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
         _, layer, k = best
         spent += table[layer][k].cost - table[layer][picks[layer]].cost
         picks[layer] = k
-    harm = sum(row[k].harm for row, k in zip(table, picks, strict=True))
-    return Allocation(spent, harm, tuple(picks))
+    return _bought(table, tuple(picks))

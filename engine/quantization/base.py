@@ -118,6 +118,7 @@ class QuantizationMethod(ABC):
     def planner(
         self,
         teacher: nn.Module,
+        blocks: Sequence[BlockLike],
         plan: dict[str, LayerBits],
         images: Tensor,
         rng: torch.Generator,

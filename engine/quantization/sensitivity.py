@@ -1,8 +1,7 @@
-"""How much each layer minds losing bits, one layer at a time, and the bits that follow from it."""
+"""How much each layer minds losing bits, one at a time, and the bits that follow from it."""
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,11 +11,12 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.models.macs import count_macs
-from engine.quantization.allocation import Allocation, Option, greedy, pareto_front
-from engine.quantization.plan import EDGE_BITS, LayerBits
-
-CHUNK = 32
-POINTS = 200  # of the front that are reported
+from engine.quantization.allocation import Allocation, greedy, integer, pareto_front
+from engine.quantization.choices import Costs, find_groups, make_table, with_choices
+from engine.quantization.partial import CHUNK, PartialStudent
+from engine.quantization.plan import BlockLike, LayerBits
+from engine.quantization.quantizers import Makers
+from engine.quantization.spending import Spending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,49 +27,53 @@ class AllocationSettings:
     bits: Sequence[int]  # to choose from, rising
     cost: str  # bytes or bit-operations
     share: float  # of what the plan before costs
-    solver: str  # exact or greedy
+    solver: str  # exact, integer or greedy
     probes: int  # of the Hessian's trace
+    inputs: bool = False  # the activations' bits are chosen too
 
 
 class BitAllocation:
-    """A step machine: each step measures one entry of the table; `plan` then solves it.
+    """A step machine: each step measures one entry of the table; `solve` then has the plan.
 
     `kl`: the Kullback-Leibler divergence of the predictions with one layer's weights rounded from the
     teacher's, as in ZeroQ (Cai et al., CVPR 2020, section 3.3). `hessian`: the mean curvature of the
     layer times its squared weight error, as in HAWQ-V2 (Dong et al., NeurIPS 2020), with the Fisher
     matrix (labels drawn from the teacher's own predictions) for the Hessian. `sqnr`: noise over signal
     of the weights, no image needed. The first and last layer stay at 8 bits where the plan has them so.
+
+    Where the activations' bits are chosen too, each input is measured by itself like a layer's weights,
+    and the harm of (weight bits, activation bits) is the sum of the two.
     """
 
     def __init__(
         self,
         teacher: nn.Module,
+        blocks: Sequence[BlockLike],
         plan: Mapping[str, LayerBits],
         images: Tensor,
         *,
         settings: AllocationSettings,
-        make_quantizer: Callable[[int], Any],
+        makers: Makers,
         rng: torch.Generator,
     ) -> None:
-        self._plan, self._settings, self._rng = plan, settings, rng
-        self._images, self._make = images, make_quantizer
-        self._model = copy.deepcopy(teacher)
-        edges = (next(iter(plan)), list(plan)[-1])
-        self._free = [
-            path
-            for path, bits in plan.items()
-            if path not in edges or bits.weight_bits != EDGE_BITS
-        ]
-        if not self._free:
+        self._plan, self._settings, self._rng = dict(plan), settings, rng
+        self._partial = PartialStudent(teacher, blocks, plan, images, makers)
+        owner = self._partial.owner if settings.inputs else {path: path for path in plan}
+        self._groups = find_groups(plan, owner, settings.bits, inputs=settings.inputs)
+        if not self._groups:
             raise UserError("no layer is left to choose bits for: first and last stay at 8 bits")
-        self._entries = [(path, bits) for path in self._free for bits in settings.bits]
-        self._harms: dict[str, float] = {}
+        self._free = [path for group in self._groups for path in group.free]
+        self._entries = [entry for group in self._groups for entry in group.entries()]
+        self._harms: dict[str, float] = {}  # by "path.weight/bits" or "path.input/bits"
         self._traces = torch.zeros(len(self._free), dtype=torch.float64)
         self._steps_done = 0
-        measured = settings.probes if settings.sensitivity == "hessian" else len(self._entries)
-        self.total_steps = measured
-        self._macs = count_macs(teacher, self._free, images[:1])
-        self._wanted = self._logits()
+        by_curvature = settings.sensitivity == "hessian"
+        self.total_steps = settings.probes if by_curvature else len(self._entries)
+        self._costs = Costs(
+            kind=settings.cost,
+            weights={path: self._partial.weight(path).numel() for path in plan},
+            macs=count_macs(teacher, list(plan), images[:1]),
+        )
 
     # --- measuring ----------------------------------------------------------------------------
 
@@ -77,49 +81,20 @@ class BitAllocation:
         if self._settings.sensitivity == "hessian":
             harm = self._probe()
         else:
-            path, bits = self._entries[self._steps_done]
-            harm = (
-                self._kl({path: bits})
-                if self._settings.sensitivity == "kl"
-                else self._noise(path, bits)
-            )
-            self._harms[f"{path}/{bits}"] = harm
+            path, what, bits = self._entries[self._steps_done]
+            harm = self._measured(path, what, bits)
+            self._harms[f"{path}.{what}/{bits}"] = harm
         self._steps_done += 1
         return {"harm": torch.tensor(harm)}
 
-    def _kl(self, bits: Mapping[str, int]) -> float:
-        """KL(teacher ‖ the teacher with these layers' weights rounded), mean over images."""
-        weights = {path: self._weight(path) for path in bits}
-        kept = {path: weight.detach().clone() for path, weight in weights.items()}
-        try:
-            with torch.no_grad():
-                for path, weight in weights.items():
-                    weight.copy_(self._rounded(path, bits[path]))
-                return float(_divergence(self._logits(), self._wanted))
-        finally:
-            with torch.no_grad():
-                for path, weight in weights.items():
-                    weight.copy_(kept[path])
-
-    @torch.no_grad()
-    def _logits(self) -> Tensor:
-        return torch.cat([self._model(chunk) for chunk in self._images.split(CHUNK)])
-
-    def _noise(self, path: str, bits: int) -> float:
-        weight = self._weight(path).detach()
-        return float((weight - self._rounded(path, bits)).square().sum() / weight.square().sum())
-
-    @torch.no_grad()
-    def _rounded(self, path: str, bits: int) -> Tensor:
-        weight = self._weight(path).detach()
-        quantizer = self._make(bits)
-        quantizer.fit(weight)
-        values: Tensor = quantizer(weight)
-        return values
-
-    def _weight(self, path: str) -> Tensor:
-        weight: Tensor = self._model.get_submodule(path).weight  # type: ignore[assignment]
-        return weight
+    def _measured(self, path: str, what: str, bits: int) -> float:
+        partial = self._partial
+        if self._settings.sensitivity == "kl":
+            on = ({path: bits}, {}) if what == "weight" else ({}, {path: bits})
+            return partial.divergence(*on)
+        if what == "input":
+            return partial.input_noise(path, bits)
+        return partial.weight_noise(path, bits) / float(partial.weight(path).square().sum())
 
     def _probe(self) -> float:
         """One mini-batch's estimate of every layer's trace: ‖∇ Σ ±log p(y)‖², whose mean is Σ ‖∇ log p‖².
@@ -127,11 +102,12 @@ class BitAllocation:
         The random signs make the images' gradients cancel on average, so that one backward pass does
         for all of them.
         """
-        chunks = self._images.split(CHUNK)
+        model = self._partial.model
+        chunks = self._partial.images.split(CHUNK)
         x = chunks[self._steps_done % len(chunks)]
-        weights = [self._weight(path).requires_grad_() for path in self._free]
+        weights = [self._partial.weight(path).requires_grad_() for path in self._free]
         with torch.enable_grad():
-            log_p = F.log_softmax(self._model(x).flatten(1), 1)
+            log_p = F.log_softmax(model(x).flatten(1), 1)
             drawn = torch.multinomial(log_p.detach().exp().cpu(), 1, generator=self._rng)
             signs = torch.randint(0, 2, (len(x),), generator=self._rng) * 2 - 1
             picked = log_p.gather(1, drawn.to(x.device))[:, 0]
@@ -142,39 +118,21 @@ class BitAllocation:
         self._traces += found
         return float(found.sum())
 
-    # --- solving ------------------------------------------------------------------------------
-
-    def table(self) -> list[list[Option]]:
-        """Cost and harm of every choice, one row for each layer that has a choice."""
-        return [
-            [
-                Option(bits=bits, cost=self._cost(path, bits), harm=self._harm(path, bits))
-                for bits in self._settings.bits
-            ]
-            for path in self._free
-        ]
-
-    def _cost(self, path: str, bits: int) -> int:
-        """Bits that the codes take, or bit operations for one image."""
-        if self._settings.cost == "bytes":
-            return self._weight(path).numel() * bits
-        return self._macs[path] * bits * (self._plan[path].activation_bits or EDGE_BITS)
-
-    def _harm(self, path: str, bits: int) -> float:
+    def _harm(self, path: str, what: str, bits: int) -> float:
         if self._settings.sensitivity != "hessian":
-            return self._harms[f"{path}/{bits}"]
-        weight = self._weight(path).detach()
-        curvature = float(self._traces[self._free.index(path)]) / self._steps_done / weight.numel()
-        return curvature * float((weight - self._rounded(path, bits)).square().sum())
+            return self._harms[f"{path}.{what}/{bits}"]
+        trace = float(self._traces[self._free.index(path)]) / self._steps_done
+        return trace / self._partial.weight(path).numel() * self._partial.weight_noise(path, bits)
+
+    # --- solving ------------------------------------------------------------------------------
 
     def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]:
         """The plan with the bits chosen, and a report with the table, the front, and what else was possible.
 
         Raises UserError where the budget does not even buy the fewest bits.
         """
-        table = self.table()
-        before = [self._plan[path].weight_bits for path in self._free]
-        spent = sum(self._cost(path, bits) for path, bits in zip(self._free, before, strict=True))
+        table = make_table(self._groups, self._costs, self._harm)
+        spent = sum(self._costs.of(group, group.planned) for group in self._groups)
         budget = int(self._settings.share * spent)
         front, quick = pareto_front(table), greedy(table, budget)
         best = front.within(budget)
@@ -183,57 +141,29 @@ class BitAllocation:
                 f"quantization.share is {self._settings.share:g}: too little even for "
                 f"{self._settings.bits[0]} bits in every layer; raise it, or quantization.lowest down"
             )
-        chosen = quick if self._settings.solver == "greedy" else best
-        bits = self._bits(chosen)
-        plan = {
-            path: replace(old, weight_bits=bits.get(path, old.weight_bits))
-            for path, old in self._plan.items()
-        }
+        chosen = self._by_solver(table, budget, best, quick)
+        spending = Spending(
+            groups=self._groups, table=table, costs=self._costs, harm=self._harm,
+            partial=self._partial, front=front,
+        )  # fmt: skip
+        plan = with_choices(self._plan, self._groups, spending.choices(chosen))
         return plan, {
             "sensitivity": self._settings.sensitivity,
             "cost": self._settings.cost,
             "solver": self._settings.solver,
-            "exact": front.exact,
-            "budget": self._unit(budget),
-            "chosen": self._summary(chosen),
-            "greedy": self._summary(quick),
-            "uniform": [self._uniform(k, table) for k in range(len(self._settings.bits))],
-            "front": self._points(front.costs.tolist(), front.harms.tolist()),
-            "layers": [
-                {
-                    "path": path,
-                    "weight_bits": bits[path],
-                    "harm": {str(o.bits): o.harm for o in row},
-                }
-                for path, row in zip(self._free, table, strict=True)
-            ],
+            "exact": front.exact or self._settings.solver == "integer",
+            "budget": self._costs.unit(budget),
+            **spending.report(
+                chosen, quick, self._settings.bits, in_kl=self._settings.sensitivity == "kl"
+            ),
         }
 
-    def _bits(self, allocation: Allocation) -> dict[str, int]:
-        picks = zip(self._free, allocation.picks, strict=True)
-        return {path: self._settings.bits[k] for path, k in picks}
-
-    def _summary(self, allocation: Allocation) -> dict[str, float]:
-        """`kl_together` is measured with all layers rounded at once: harms need not add up."""
-        return {
-            "cost": self._unit(allocation.cost),
-            "harm": allocation.harm,
-            "kl_together": self._kl(self._bits(allocation)),
-        }
-
-    def _uniform(self, k: int, table: list[list[Option]]) -> dict[str, float]:
-        same = Allocation(
-            sum(row[k].cost for row in table), sum(row[k].harm for row in table), (k,) * len(table)
-        )
-        return {"weight_bits": self._settings.bits[k], **self._summary(same)}
-
-    def _points(self, costs: list[int], harms: list[float]) -> list[list[float]]:
-        every = max(1, -(-len(costs) // POINTS))
-        kept = sorted({*range(0, len(costs), every), len(costs) - 1})
-        return [[self._unit(costs[k]), harms[k]] for k in kept]
-
-    def _unit(self, cost: int) -> float:
-        return cost / 8 if self._settings.cost == "bytes" else float(cost)
+    def _by_solver(
+        self, table: Any, budget: int, best: Allocation, quick: Allocation
+    ) -> Allocation:
+        if self._settings.solver == "integer":
+            return integer(table, budget) or best
+        return quick if self._settings.solver == "greedy" else best
 
     # --- going on -----------------------------------------------------------------------------
 
@@ -249,8 +179,3 @@ class BitAllocation:
         self._harms, self._traces = dict(state["harms"]), state["traces"].clone()
         self._steps_done = state["steps_done"]
         self._rng.set_state(state["rng"])
-
-
-def _divergence(logits: Tensor, wanted: Tensor) -> Tensor:
-    p, q = F.log_softmax(wanted.flatten(1), 1), F.log_softmax(logits.flatten(1), 1)
-    return F.kl_div(q, p, log_target=True, reduction="batchmean").clamp_min(0)

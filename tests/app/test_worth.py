@@ -10,7 +10,7 @@ import pytest
 from app.charts import allocation
 from app.charts.results import Accuracy
 from app.charts.style import QUANTIZED, QUIET
-from app.panels.allocation import allocation_words
+from app.panels.allocation import additivity_words, allocation_words
 from app.panels.gain import gain_words, plain_run
 from tests.app.fabricate import ALLOCATION, BITS, Fabricated, fabricate
 from tests.app.test_pages import opened, started, texts
@@ -94,3 +94,54 @@ def test_the_page_shows_where_the_bits_went(runs: Path) -> None:
     assert {f"front-{folder.run_id}", f"bits-{folder.run_id}"} <= {
         one.key for one in at.get("bidi_component")
     }
+
+
+def _checked(*points: tuple[float, float]) -> list[dict[str, Any]]:
+    return [
+        {"cost": 100.0 * k, "harm": harm, "kl_together": kl, "ratio": kl / harm, "chosen": k == 1}
+        for k, (harm, kl) in enumerate(points)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (
+            [(0.5, 0.6), (0.1, 0.2), (0.01, 0.012)],
+            "**2 times** as much: the layers' errors make each",
+        ),
+        (
+            [(0.5, 0.6), (0.1, 0.05), (0.01, 0.012)],
+            "**0.5 times** as much: the layers' errors partly",
+        ),
+        ([(0.5, 0.6), (0.1, 0.11), (0.01, 0.02)], "so the sum can be trusted here"),
+        (
+            [(0.5, 0.6), (0.1, 0.11), (0.01, 0.02)],
+            "the factor is 1.1 to 2, and more budget was better",
+        ),
+        ([(0.5, 0.1), (0.1, 0.11), (0.01, 0.02)], "more budget was **not** always better"),
+    ],
+)
+def test_whether_harms_add_up_is_told_as_measured(
+    points: list[tuple[float, float]], said: str
+) -> None:
+    assert said in additivity_words(_checked(*points))
+
+
+def test_what_was_measured_at_once_stands_beside_the_front() -> None:
+    report = ALLOCATION | {"additivity": _checked((0.5, 0.6), (0.02, 0.03))}
+    together = allocation.front(report).figure["data"][-1]
+    assert (together["x"], together["y"]) == ([0.0, 0.1], [0.6, 0.03])
+    assert len(allocation.front(ALLOCATION).figure["data"]) == 3  # of an older version
+
+
+def test_inputs_that_were_given_bits_stand_beside_the_weights() -> None:
+    inputs = [{"path": "layer1.0", "layers": ["layer1.0.conv1"], "activation_bits": 5,
+               "harm": {"5": 0.1}}]  # fmt: skip
+    given = {"conv1": None, "layer1.0.conv1": 5, "layer1.0.conv2": 4, "fc": 8}
+    figure = allocation.bits(BITS, ALLOCATION | {"inputs": inputs}, given).figure
+    weights, beside = figure["data"]
+    assert weights["y"] == [8, 3, 5, 8]
+    assert (beside["x"], beside["y"]) == (["layer1.0.conv1", "layer1.0.conv2", "fc"], [5, 4, 8])
+    assert beside["marker"]["color"][1:] == [QUIET, QUIET]
+    assert len(allocation.bits(BITS, ALLOCATION, given).figure["data"]) == 1

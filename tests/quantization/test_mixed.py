@@ -4,6 +4,7 @@ import copy
 import io
 import itertools
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from engine.core.errors import UserError
 from engine.core.randomness import stream
-from engine.quantization.allocation import Option, greedy, pareto_front
+from engine.quantization.allocation import Option, greedy, integer, pareto_front
+from engine.quantization.choices import Costs, find_groups, make_table
 from engine.quantization.methods.mixed import Mixed, MixedSettings
-from engine.quantization.quantizers import WeightQuantizer
+from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.sensitivity import AllocationSettings, BitAllocation
 from tests.contracts.nets import quantizing
 
@@ -23,12 +25,18 @@ options = st.lists(
     min_size=1,
     max_size=4,
 )
-tables = st.lists(options, min_size=1, max_size=5).map(
-    lambda rows: [
-        [Option(bits=k + 2, cost=cost, harm=harm) for k, (cost, harm) in enumerate(row)]
-        for row in rows
-    ]
-)
+
+
+def tables_of(rows):
+    return rows.flatmap(lambda n: st.lists(options, min_size=n, max_size=n)).map(
+        lambda rows: [
+            [Option(bits=k + 2, cost=cost, harm=harm) for k, (cost, harm) in enumerate(row)]
+            for row in rows
+        ]
+    )
+
+
+tables = tables_of(st.integers(1, 5))
 
 
 def every(table):
@@ -54,6 +62,45 @@ def test_dynamic_programming_is_brute_force(table, budget):
         assert sum(option.cost for option in chosen) == allocation.cost <= budget
         assert sum(option.harm for option in chosen) == pytest.approx(allocation.harm)
     assert quick.harm >= found.harm - 1e-9
+
+
+@given(table=tables_of(st.integers(4, 12)), budget=st.integers(20, 250))
+@settings(max_examples=60, deadline=None)
+def test_the_integer_programme_finds_the_same_least_harm(table, budget):
+    wanted = pareto_front(table).within(budget)
+    found = integer(table, budget)
+    if wanted is None:
+        assert found is None
+        return
+    chosen = [row[k] for row, k in zip(table, found.picks, strict=True)]
+    assert sum(option.cost for option in chosen) == found.cost <= budget
+    assert sum(option.harm for option in chosen) == pytest.approx(found.harm)
+    assert found.harm == pytest.approx(wanted.harm, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_integer_programme_leaves_no_gap_for_a_whole_network(seed):
+    rng = np.random.default_rng(seed)
+    table = [
+        [Option(bits=b, cost=int(size) * b, harm=float(harm) / 3.5**b) for b in range(2, 9)]
+        for size, harm in zip(rng.integers(1, 40, 50), rng.uniform(0.1, 1, 50), strict=True)
+    ]
+    budget = sum(row[2].cost for row in table)
+    assert integer(table, budget).harm == pytest.approx(pareto_front(table).within(budget).harm)
+
+
+def test_the_integer_programme_keeps_budgets_of_any_size_to_the_last_operation():
+    """Costs as bit operations are: far beyond what a solver's tolerance of 1e-6 can tell apart."""
+    dear = 10**12 + 1
+    table = [
+        [Option(bits=2, cost=dear, harm=1.0), Option(bits=3, cost=dear + 3, harm=1e-7 * k)]
+        for k in range(1, 6)
+    ]
+    for budget in (5 * dear, 5 * dear + 2, 5 * dear + 3, 5 * dear + 8, 5 * dear + 9):
+        found = integer(table, budget)
+        assert found.cost <= budget
+        assert found.harm == pytest.approx(pareto_front(table).within(budget).harm, rel=1e-9)
+    assert integer(table, 5 * dear - 1) is None
 
 
 @given(table=tables)
@@ -83,7 +130,7 @@ def allocation(**changes):
            "probes": 4} | changes
     )  # fmt: skip
     machine = BitAllocation(
-        work.teacher, work.plan, work.images, settings=chosen, make_quantizer=WeightQuantizer,
+        work.teacher, work.blocks, work.plan, work.images, settings=chosen, makers=Makers(),
         rng=stream(0, "bits"),
     )  # fmt: skip
     return work, machine
@@ -134,6 +181,133 @@ def test_the_plan_costs_no_more_than_the_one_before_and_leaves_the_edges(sensiti
     after = work.teacher.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not any(p.requires_grad for p in work.teacher.parameters())
+
+
+# --- activations too -----------------------------------------------------------------------------
+
+INPUTS = {"down.conv2", "same", "same.conv2"}  # owners; "same": its convolution and its shortcut
+
+
+def test_inputs_that_are_shared_have_one_width_and_those_at_the_edges_keep_theirs():
+    machine = allocation(inputs=True, cost="bit-operations")[1]
+    plan, report = solved(machine)
+    assert {one["path"] for one in report["inputs"]} == INPUTS
+    held = {"stem.0": None, "down.conv1": 8, "down.shortcut.0": 8, "head.2": 8}
+    assert {path: plan[path].activation_bits for path in held} == held
+    given_bits = {one["path"]: one["activation_bits"] for one in report["inputs"]}
+    assert plan["same.conv1"].activation_bits == given_bits["same"]
+    assert report["chosen"]["cost"] <= report["budget"]
+    before = next(one for one in report["uniform"] if one["weight_bits"] == 3)
+    assert before["cost"] == report["budget"]
+    assert report["chosen"]["harm"] <= before["harm"] + 1e-12
+
+
+@pytest.mark.parametrize("rule", ["brecq", "all"])
+@pytest.mark.parametrize("solver", ["exact", "integer", "greedy"])
+def test_pairs_of_widths_are_solved_as_brute_force_solves_them(rule, solver):
+    """Harms and costs made up; every combination of weight and activation bits tried by hand."""
+    work = quantizing(weight_bits=3, activation_bits=3, rule=rule)
+    owner = {
+        path: work.plan[path].block if work.plan[path].by_block else path for path in work.plan
+    }
+    rng = torch.Generator().manual_seed(0)
+    drawn = {}
+
+    def harm(path, what, bits):
+        key = (path, what, bits)
+        drawn.setdefault(key, float(torch.rand((), generator=rng)) / 4**bits)
+        return drawn[key]
+
+    found = find_groups(work.plan, owner, (2, 3), inputs=True)[:4]
+    sizes = {path: k + 1 for k, path in enumerate(work.plan)}
+    costs = Costs(kind="bit-operations", weights=sizes, macs={p: 7 * k for p, k in sizes.items()})
+    table = make_table(found, costs, harm)
+    budget = sum(costs.of(group, group.planned) for group in found)
+    whole = []
+    for choices in itertools.product(*(list(group.choices()) for group in found)):
+        pairs = list(zip(found, choices, strict=True))
+        cost = sum(costs.of(*pair) for pair in pairs)
+        if cost <= budget:
+            whole.append(sum(harm(*one) for group, pick in pairs for one in group.changed(pick)))
+    solve = {"integer": integer, "greedy": greedy}.get(
+        solver, lambda table, budget: pareto_front(table).within(budget)
+    )
+    answer = solve(table, budget)
+    assert answer.cost <= budget
+    if solver == "greedy":
+        assert answer.harm >= min(whole) - 1e-12
+    else:
+        assert answer.harm == pytest.approx(min(whole), rel=1e-6)
+
+
+@torch.no_grad()
+def test_the_kl_of_an_input_is_that_of_the_teacher_with_it_alone_quantized():
+    work, machine = allocation(inputs=True, cost="bit-operations")
+    _, report = solved(machine)
+    rows = {row["path"]: row["harm"] for row in report["inputs"]}
+    other = copy.deepcopy(work.teacher)
+    quantizer = ActivationQuantizer(2)
+    other.same.register_forward_pre_hook(lambda _, args: (quantizer(args[0]), *args[1:]))
+    p, q = F.softmax(work.teacher(work.images), 1), F.softmax(other(work.images), 1)
+    wanted = (p * (p / q).log()).sum(1).mean()
+    assert rows["same"]["2"] == pytest.approx(float(wanted), rel=1e-3)
+    assert rows["same"]["5"] < rows["same"]["2"]
+
+
+def test_activations_without_a_price_or_a_measure_are_refused():
+    with pytest.raises(UserError, match=r"set quantization.budget to bit-operations"):
+        Mixed(MixedSettings(inputs=True))
+    with pytest.raises(UserError, match=r"set it to kl or sqnr"):
+        Mixed(MixedSettings(inputs=True, budget="bit-operations", sensitivity="hessian"))
+
+
+# --- do the harms add up? ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+def test_what_bits_do_together_is_measured_on_a_student_that_has_them(inputs):
+    """Against a whole student, made by the plan and fitted to the teacher's own inputs."""
+    work, machine = allocation(inputs=inputs, cost="bit-operations", bits=(2, 3))
+    _, report = solved(machine)
+    (chosen,) = [one for one in report["additivity"] if one["chosen"]]
+    assert chosen["harm"] == pytest.approx(report["chosen"]["harm"])
+    assert chosen["ratio"] == pytest.approx(chosen["kl_together"] / chosen["harm"])
+    free = {row["path"]: row["weight_bits"] for row in report["layers"]}
+    summed = sum(row["harm"][str(row["weight_bits"])] for row in report["layers"])
+    summed += sum(row["harm"][str(row["activation_bits"])] for row in report["inputs"])
+    assert summed == pytest.approx(chosen["harm"])
+    with torch.no_grad():
+        other, seen = copy.deepcopy(work.teacher), {}
+        for row in report["inputs"]:
+            quantizer = seen[row["path"]] = ActivationQuantizer(row["activation_bits"])
+            module = other.get_submodule(row["path"])
+            module.register_forward_pre_hook(lambda _, a, q=quantizer: (q(a[0]), *a[1:]))
+        for row in report["inputs"]:  # each is fitted alone: the others let all pass
+            kept = {path: q.forward for path, q in seen.items() if path != row["path"]}
+            for path in kept:
+                seen[path].forward = lambda x: x
+            other(work.images)
+            for path, forward in kept.items():
+                seen[path].forward = forward
+        for path, bits in free.items():
+            quantizer = WeightQuantizer(bits)
+            weight = other.get_submodule(path).weight
+            quantizer.fit(weight)
+            weight.copy_(quantizer(weight))
+        p, q = F.softmax(work.teacher(work.images), 1), F.softmax(other(work.images), 1)
+        wanted = (p * (p / q).log()).sum(1).mean()
+    assert chosen["kl_together"] == pytest.approx(float(wanted), rel=1e-3)
+
+
+def test_points_of_the_front_are_measured_together_too_and_only_a_kl_is_summed():
+    _, report = solved(allocation(bits=range(2, 9))[1])
+    costs = [one["cost"] for one in report["additivity"]]
+    assert len(costs) >= 4
+    assert costs == sorted(costs)
+    assert costs[0] == report["front"][0][0]
+    assert costs[-1] == report["front"][-1][0]
+    assert all(one["ratio"] > 0 for one in report["additivity"])
+    assert solved(allocation(sensitivity="sqnr")[1])[1]["additivity"] == []
 
 
 def test_the_trace_of_the_curvature_is_the_mean_squared_gradient_of_drawn_labels():

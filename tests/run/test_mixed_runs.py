@@ -43,3 +43,27 @@ def test_the_bits_chosen_are_those_of_the_student_the_result_and_the_events(tmp_
     (folder.path / "result.json").unlink()
     assert work(folder)["allocation"] == result["allocation"]
     assert len(of(folder, BitsChosen)) == 1
+
+
+def test_the_activations_bits_chosen_are_those_of_the_student_too(tmp_path):
+    settings = {"rounding": "nearest", "effort": "quick", "images": 4, "inputs": True,
+                "budget": "bit-operations", "solver": "integer"}  # fmt: skip
+    recipe = replace(RECIPE, quantization="mixed", quantization_settings=settings)
+    folder = begun(tmp_path / "runs", recipe)
+    result = work(folder)
+    (chosen,) = of(folder, BitsChosen)
+    said = {layer["path"]: layer["activation_bits"] for layer in result["layers"]}
+    assert said == chosen.activation_bits
+    measured = {
+        event.path: event.values.get("activation_bits") for event in of(folder, LayerMeasured)
+    }
+    assert measured == said
+    for row in chosen.report["inputs"]:
+        assert {chosen.activation_bits[path] for path in row["layers"]} == {row["activation_bits"]}
+    context = make_context(
+        recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
+    )
+    student = load_student(context)
+    for row in chosen.report["inputs"]:
+        levels = student.get_submodule(row["path"]).input_quantizer.levels()
+        assert levels.numel() == 2 ** row["activation_bits"]

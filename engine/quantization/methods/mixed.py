@@ -54,13 +54,20 @@ class MixedSettings(QuantizerSettings):
         help="1: as much as the chosen bits in every layer would cost",
         low=0.1, high=4,
     )  # fmt: skip
-    lowest: int = knob(2, label="Fewest bits", help="of a layer's weights", low=2, high=8)
-    highest: int = knob(8, label="Most bits", help="of a layer's weights", low=2, high=8)
+    inputs: bool = knob(
+        False,
+        label="Choose the activations' bits too",
+        help="each layer's input gets bits of its own, measured like its weights; only operations on bits "
+        "count both",
+    )
+    lowest: int = knob(2, label="Fewest bits", help="of what is chosen", low=2, high=8)
+    highest: int = knob(8, label="Most bits", help="of what is chosen", low=2, high=8)
     solver: str = knob(
         "exact",
         label="Solver",
-        help="dynamic programming, which finds the best sum of sensitivities, or greedy",
-        choices=("exact", "greedy"),
+        help="exact: dynamic programming, which finds the best sum of sensitivities; integer: the same by "
+        "an integer programme; greedy: the best upgrade for its cost, again and again",
+        choices=("exact", "integer", "greedy"),
     )
     images: int = knob(
         128,
@@ -92,6 +99,7 @@ class Mixed(QuantizationMethod):
                 f"quantization.lowest is {settings.lowest}; it must not be above "
                 f"quantization.highest, which is {settings.highest}"
             )
+        _check_inputs(settings)
         from engine.quantization import discover_methods  # here: it imports this file
 
         cls = discover_methods()[settings.rounding]
@@ -102,6 +110,7 @@ class Mixed(QuantizationMethod):
     def planner(
         self,
         teacher: nn.Module,
+        blocks: Sequence[BlockLike],
         plan: dict[str, LayerBits],
         images: Tensor,
         rng: torch.Generator,
@@ -109,6 +118,7 @@ class Mixed(QuantizationMethod):
         chosen: MixedSettings = self.settings
         return BitAllocation(
             teacher,
+            blocks,
             plan,
             images[: chosen.images],
             settings=AllocationSettings(
@@ -118,8 +128,9 @@ class Mixed(QuantizationMethod):
                 share=chosen.share,
                 solver=chosen.solver,
                 probes=chosen.probes,
+                inputs=chosen.inputs,
             ),
-            make_quantizer=self.makers().weights,
+            makers=self.makers(),
             rng=rng,
         )
 
@@ -137,3 +148,16 @@ class Mixed(QuantizationMethod):
 
     def finish(self, student: nn.Module, block: BlockLike) -> None:
         self._inner.finish(student, block)
+
+
+def _check_inputs(settings: MixedSettings) -> None:
+    if settings.inputs and settings.budget == "bytes":
+        raise UserError(
+            "quantization.inputs chooses the activations' bits, which cost no bytes: every one would get the "
+            "most; set quantization.budget to bit-operations"
+        )
+    if settings.inputs and settings.sensitivity == "hessian":
+        raise UserError(
+            "quantization.sensitivity is hessian, which is that of weights; to choose the activations' bits "
+            "too, set it to kl or sqnr"
+        )

@@ -25,7 +25,8 @@ def restore_bits(context: Context) -> bool:
     if kept is None:
         return False
     for path, bits in kept["weight_bits"].items():
-        context.plan[path] = replace(context.plan[path], weight_bits=bits)
+        inputs = kept.get("activation_bits", {}).get(path, context.plan[path].activation_bits)
+        context.plan[path] = replace(context.plan[path], weight_bits=bits, activation_bits=inputs)
     return True
 
 
@@ -34,10 +35,12 @@ def keep_bits(
 ) -> Iterator[Event]:
     """Write the bits for good, take them into the plan, and report them."""
     bits = {path: layer.weight_bits for path, layer in plan.items()}
-    content = json.dumps({"weight_bits": bits, "report": report}).encode()
+    inputs = {path: layer.activation_bits for path, layer in plan.items()}
+    kept = {"weight_bits": bits, "activation_bits": inputs, "report": report}
+    content = json.dumps(kept).encode()
     write_atomically(context.folder.path / "bits.json", content)
     restore_bits(context)
-    yield BitsChosen(weight_bits=bits, report=report)
+    yield BitsChosen(weight_bits=bits, activation_bits=inputs, report=report)
     yield from _warn(context, report)
 
 

@@ -44,7 +44,7 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     images = context.for_device(method.calibration(images))
     context = with_equal_ranges(context, method.settings)
     rng = stream(context.recipe.seed, STAGE, "bits")
-    planner = method.planner(context.teacher, dict(context.plan), images, rng)
+    planner = method.planner(context.teacher, context.blocks, dict(context.plan), images, rng)
     before = planner.total_steps if planner else 0
     total = max(before + sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
