@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.method import Losses, MethodCard, Settings
 from engine.core.needs import why_not
+from engine.synthesis.co_training import Student
 from engine.synthesis.statistics import Observation, StoredStatistics
 
 
@@ -30,7 +31,9 @@ class Request:
     resize: int = 0  # short side that foreign images are brought to before the crop; 0: the height
     real: Tensor | None = None  # real images: as many, or all there are where labels are needed
     real_labels: Tensor | None = None  # int64, one for each real image
-    student: nn.Module | None = None  # the teacher at few bits, for methods that compete with it
+    student: Student | None = (
+        None  # the teacher at few bits: a method's own, to train or compete with
+    )
     memory: dict[str, Any] = field(default_factory=dict)  # what `remember` gave a batch before
 
     @property
@@ -111,6 +114,10 @@ class SynthesisMethod(ABC):
 
         It replaces what was there, so whoever adds to `request.memory` returns both.
         """
+        return {}
+
+    def student_weights(self) -> dict[str, Tensor]:
+        """What a student learned beside the images: floats by the teacher's names; mostly nothing."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:

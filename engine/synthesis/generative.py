@@ -1,98 +1,36 @@
 """What the generator methods share: a generator is trained once, and draws every batch of the set.
 
-GDFQ's schedule (Xu et al., ECCV 2020, arXiv:2003.03603, section 4.1) with the student left out: the
-papers train generator and student in turn; here all images are made first, so that every synthesis
-method hands the same thing to every quantizer.
+GDFQ's schedule (Xu et al., ECCV 2020, arXiv:2003.03603, section 4.1). The papers train generator and
+student in turn: so it is with `co_training`. Without, all images are made first, for students of any
+bits, so that every synthesis method hands the same thing to every quantizer.
 """
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from engine.core.device import channels_last
-from engine.core.method import Settings, knob
+from engine.core.errors import UserError
+from engine.core.method import Losses
 from engine.core.randomness import seeded_init, stream
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.classmix import ClassMix, of_labels
+from engine.synthesis.co_training import AveragedOver, CoTraining
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
-from engine.synthesis.conditional import WIDTH, ConditionalGenerator
+from engine.synthesis.conditional import ConditionalGenerator
 from engine.synthesis.embedding import Embedding, PlainLatent, ScaledLatent
 from engine.synthesis.labels import balanced, uniform
+from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, multistep
 from engine.synthesis.transforms import Transform
 
 _SMALL = 64  # pixels; up to here the papers' small-image generator, above their ImageNet one
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratorSettings(Settings):
-    """The knobs that all generator methods have; the defaults are GDFQ's."""
-
-    steps: int = knob(
-        80_000,
-        label="Steps of the generator",
-        help="optimisation steps for the one generator that draws all images",
-        low=1, high=1_000_000, quick=600, standard=3000,
-    )  # fmt: skip
-    batch: int = knob(
-        200, label="Images per step", help="images that the generator makes at a time",
-        low=2, high=1024, quick=32, standard=64,
-    )  # fmt: skip
-    lr: float = knob(
-        1e-3, label="Learning rate", help="Adam's learning rate for the generator",
-        low=1e-6, high=1, quick=5e-3,
-    )  # fmt: skip
-    lr_drops: int = knob(
-        3,
-        label="Drops of the learning rate",
-        help="how often it is divided by ten, at even distances",
-        low=0, high=10, quick=1, standard=1,
-    )  # fmt: skip
-    latent: int = knob(
-        100,
-        label="Entries of the latent",
-        help="random numbers an image begins with",
-        low=1,
-        high=4096,
-    )
-    width: int = knob(
-        WIDTH,
-        label="Width of the generator",
-        help="channels of its widest layer; half of them take a quarter of the time",
-        low=8, high=512, quick=64, standard=64,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassGeneratorSettings(GeneratorSettings):
-    """The knobs of generators that are told a class; the defaults are GDFQ's."""
-
-    conditioning: str = knob(
-        "auto",
-        label="How the class enters",
-        help="by an embedding that scales the latent, or by class-wise BatchNorm; "
-        "auto is the first for small images and the second for large ones, as in the papers",
-        choices=("auto", "embedding", "batchnorm"),
-    )
-    class_weight: float = knob(
-        1.0,
-        label="Weight of the class term",
-        help="cross entropy between the teacher's answer and the class asked for",
-        low=0, high=100,
-    )  # fmt: skip
-    bn_weight: float = knob(
-        0.1,
-        label="Weight of the BatchNorm term",
-        help="squared distance of the batch's means and variances from the stored ones",
-        low=0, high=100,
-    )  # fmt: skip
 
 
 class ClassCanvas(Canvas):
@@ -127,11 +65,13 @@ class GeneratorMethod(ComposedMethod):
     generator learns the pictures develop; their classes are balanced over the whole set.
     """
 
+    distilled_over: ClassVar[AveragedOver] = "elements"  # what the paper's KL is averaged over
     canvas: ClassCanvas
 
     def __init__(self, request: Request) -> None:
         self._set_seed = int(torch.randint(0, 2**62, (), generator=request.rng))
         super().__init__(request)
+        self.co_training = self._co_training() if self.total_steps else None
         if "canvas" in request.memory:
             self.canvas.load_state_dict(request.memory["canvas"])
             self._set_seed = request.memory["set_seed"]
@@ -176,6 +116,10 @@ class GeneratorMethod(ComposedMethod):
         """
         return [of_labels(self.balanced_labels(first, last))]
 
+    def student_labels(self, scene: Scene) -> Tensor | None:
+        """What a student is taught to answer, beside the teacher's scores; None: those alone."""
+        return scene.labels
+
     # --- what subclasses use
 
     def balanced_labels(self, first: int, last: int) -> Tensor:
@@ -218,6 +162,44 @@ class GeneratorMethod(ComposedMethod):
             transforms=self.transforms(),
         )
 
+    def _co_training(self) -> CoTraining | None:
+        request = self.request
+        if not request.settings.co_training:
+            return None
+        if request.student is None:
+            raise UserError(
+                f"synthesis {self.card.name!r} has no student to train; it comes with a run, or set "
+                "synthesis.co_training=false"
+            )
+        return CoTraining(
+            request.student,
+            request.settings,
+            classes=request.classes,
+            averaged_over=self.distilled_over,
+        )
+
+    def update(self, scene: Scene, losses: Losses) -> Losses:
+        """The generator's step and then, of the same images, the student's."""
+        done = super().update(scene, losses)
+        if self.co_training is None:
+            return done
+        return done | self.co_training.step(
+            scene.shown.detach(),
+            scene.seen.logits.detach(),
+            self.student_labels(scene),
+            scene.step,
+        )
+
+    def student_weights(self) -> dict[str, Tensor]:
+        return {} if self.co_training is None else self.co_training.student.weights()
+
+    def readings(self) -> dict[str, float]:
+        """With a student: the share of the last step's images that it takes for what the teacher does."""
+        readings = super().readings()
+        if self.co_training is not None and self.co_training.agreement is not None:
+            readings["student_agreement"] = self.co_training.agreement
+        return readings
+
     def _redraw(self) -> Tensor:
         self.canvas.mix = self.draw_classes(self.request.settings.batch)
         return self.canvas.mix.labels(self.request.classes)
@@ -246,8 +228,13 @@ class GeneratorMethod(ComposedMethod):
         return {"canvas": self.canvas.state_dict(), "set_seed": self._set_seed}
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"set_seed": self._set_seed}
+        state = super().state_dict() | {"set_seed": self._set_seed}
+        if self.co_training is not None:
+            state["co_training"] = self.co_training.state_dict()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._set_seed = state["set_seed"]
+        if self.co_training is not None and "co_training" in state:  # a fork may switch it on
+            self.co_training.load_state_dict(state["co_training"])

@@ -1,10 +1,11 @@
 """Terms on what the teacher takes the images for: its logits [images, classes]."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from engine.core.divergence import jensen_shannon
@@ -68,7 +69,7 @@ class Disagreement(Loss):
     Yin et al., DeepInversion, CVPR 2020 (adaptive DeepInversion).
     """
 
-    student: nn.Module
+    student: Callable[[Tensor], Tensor]
     temperature: float = 3.0
     bounds: ClassVar[tuple[float, float]] = (
         0.01,

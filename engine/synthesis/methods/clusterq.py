@@ -17,7 +17,8 @@ from engine.synthesis.base import Request
 from engine.synthesis.classmix import ClassMix, of_labels
 from engine.synthesis.classwise import ClassMemory, deep_half
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generative import ClassGeneratorSettings, GeneratorMethod
+from engine.synthesis.generative import GeneratorMethod
+from engine.synthesis.generator_settings import ClassGeneratorSettings
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
 from engine.synthesis.transforms import LocalCrop, Transform
@@ -103,6 +104,7 @@ class Clusterq(GeneratorMethod):
         needs=("batchnorm", "classes"),
     )
     Settings = ClusterqSettings
+    distilled_over = "images"
 
     def __init__(self, request: Request) -> None:
         self.centroids = ClassMemory(request.classes)

@@ -13,7 +13,9 @@ from torch import Tensor
 from engine.core.method import MethodCard, knob
 from engine.synthesis.composed import Weighted
 from engine.synthesis.embedding import Embedding, PlainLatent
-from engine.synthesis.generative import GeneratorMethod, GeneratorSettings
+from engine.synthesis.generative import GeneratorMethod
+from engine.synthesis.generator_settings import GeneratorSettings
+from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import LabelEntropy, OwnLabel
 from engine.synthesis.losses.features import ActivationNorm
 
@@ -64,6 +66,7 @@ class Dafl(GeneratorMethod):
         needs=("classes",),
     )
     Settings = DaflSettings
+    distilled_over = "images"
 
     def terms(self) -> Mapping[str, Weighted]:
         settings = self.request.settings
@@ -89,5 +92,10 @@ class Dafl(GeneratorMethod):
         """None: the generator is told no class."""
         return None
 
+    def student_labels(self, scene: Scene) -> Tensor | None:
+        return None
+
     def readings(self) -> dict[str, float]:
-        return {}
+        return {
+            name: value for name, value in super().readings().items() if name != "teacher_share"
+        }

@@ -7,11 +7,14 @@ help text gives the ImageNet recipe's value where it differs.
 
 from dataclasses import dataclass
 
+from engine.core.errors import UserError
 from engine.core.method import MethodCard, Settings, knob
+from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
-from engine.synthesis.composed import ComposedMethod, Composition
+from engine.synthesis.composed import ComposedMethod, Composition, Weighted
 from engine.synthesis.labels import POLICIES
 from engine.synthesis.losses.classes import CrossEntropy
+from engine.synthesis.losses.competition import Competition
 from engine.synthesis.losses.images import Magnitude, TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, cosine
@@ -70,6 +73,13 @@ class DeepInversionSettings(Settings):
     l2_weight: float = knob(
         0.0, label="Weight of the L2 norm", help="small values (ImageNet: 1e-5)", low=0, high=10
     )
+    competition_weight: float = knob(
+        0.0,
+        label="Weight of the competition",
+        help="images on which a student at the chosen bits answers otherwise than the teacher, as in "
+        "Adaptive DeepInversion; above 0 they are made for these bits alone (ImageNet: 0.2)",
+        low=0, high=100,
+    )  # fmt: skip
     jitter: int = knob(
         2, label="Jitter", help="random shift each step, in pixels (ImageNet: 30)", low=0, high=112
     )
@@ -109,19 +119,31 @@ class DeepInversion(ComposedMethod):
             metric="norm",
             layer_weights=[settings.first_weight] + [1.0] * (layers - 1),
         )
+        losses: dict[str, Weighted] = {
+            "class": (settings.class_weight, CrossEntropy()),
+            "batchnorm": (settings.batchnorm_weight, statistics),
+            "smoothness": (settings.tv_weight, TotalVariation()),
+            "magnitude": (settings.l2_weight, Magnitude()),
+        }
+        if settings.competition_weight:
+            losses["competition"] = (settings.competition_weight, _competition(request))
         return Composition(
             canvas=canvas,
             labels=labels,
-            losses={
-                "class": (settings.class_weight, CrossEntropy()),
-                "batchnorm": (settings.batchnorm_weight, statistics),
-                "smoothness": (settings.tv_weight, TotalVariation()),
-                "magnitude": (settings.l2_weight, Magnitude()),
-            },
+            losses=losses,
             optimisers={"pixels": _optimiser(canvas, settings)},
             transforms=_transforms(settings),
             keep_best=True,
         )
+
+
+def _competition(request: Request) -> Competition:
+    if request.student is None:
+        raise UserError(
+            "synthesis 'deep-inversion' has no student to compete with; it comes with a run, or set "
+            "synthesis.competition_weight=0"
+        )
+    return Competition(request.student)
 
 
 def _optimiser(canvas: Pixels, settings: DeepInversionSettings) -> Optimiser:

@@ -16,7 +16,8 @@ from engine.synthesis.base import Request
 from engine.synthesis.classmix import of_labels
 from engine.synthesis.classwise import ClassMemory, deep_half, gather
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generative import ClassGeneratorSettings, GeneratorMethod
+from engine.synthesis.generative import GeneratorMethod
+from engine.synthesis.generator_settings import ClassGeneratorSettings
 from engine.synthesis.labels import one_class
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
@@ -90,7 +91,8 @@ class Fdda(GeneratorMethod):
 
     The second is drawn to the class's centre (BNS-centralised) and to the centre under noise
     (BNS-distorted), and recognised too. Classes without a centre are never the second batch's. (The
-    released code gives these random targets for four epochs first; left out.)
+    released code gives these random targets for four epochs first; left out. So are the real images from
+    the paper's student: with `co_training` it learns from the first batch alone.)
     """
 
     card = MethodCard(
@@ -103,6 +105,7 @@ class Fdda(GeneratorMethod):
         needs=("batchnorm", "classes", "labelled-images"),
     )
     Settings = FddaSettings
+    distilled_over = "images"
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)

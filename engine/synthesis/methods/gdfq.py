@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from engine.core.method import MethodCard
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generative import ClassGeneratorSettings, GeneratorMethod
+from engine.synthesis.generative import GeneratorMethod
+from engine.synthesis.generator_settings import ClassGeneratorSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class GdfqSettings(ClassGeneratorSettings):
 class Gdfq(GeneratorMethod):
     """Minimises CE(F(G(z, y)), y) + 0.1 · the BatchNorm distance of the batch, over G alone.
 
-    The paper trains the student in turn with the generator; here the images are made first.
+    With `co_training` a student learns in turn with the generator, as in the paper (section 3.3).
     """
 
     card = MethodCard(

@@ -16,7 +16,8 @@ from engine.synthesis.classifier import classifier_rows
 from engine.synthesis.classmix import ClassMix, of_labels, superposed
 from engine.synthesis.composed import Weighted
 from engine.synthesis.embedding import Embedding, SuperposedEmbedding
-from engine.synthesis.generative import ClassGeneratorSettings, GeneratorMethod
+from engine.synthesis.generative import GeneratorMethod
+from engine.synthesis.generator_settings import ClassGeneratorSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,105 @@
+"""Co-training: a student at few bits learns from each batch that a generator learns on.
+
+Xu et al., "Generative Low-bitwidth Data Free Quantization", ECCV 2020, arXiv:2003.03603, section 3.3 and
+algorithm 1: a step of the generator, then a step of the student on the same images. How a student
+quantizes is not this room's business: whoever asks for images brings it.
+"""
+
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.core.divergence import distillation_weight, kl
+from engine.core.method import Losses
+from engine.synthesis.schedules import Optimiser, multistep
+
+FIT_EVERY = 100  # steps after which a student's ranges follow its weights and the images
+
+
+class Student(Protocol):
+    """The teacher at few bits, as a method is given one (engine.quantization.trained has it)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Scores [n, classes]; gradients pass to the images, and to what can be learned."""
+        ...
+
+    def fit(self, images: Tensor) -> None:
+        """Place the ranges anew, for these images."""
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """What was learned, by the teacher's names."""
+        ...
+
+    def parameters(self) -> Any: ...
+    def requires_grad_(self, requires_grad: bool = True) -> Any: ...  # noqa: FBT001
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+
+
+AveragedOver = Literal["images", "elements"]
+
+
+class CoTraining:
+    """The student's half of a step, its optimiser and what it has seen last.
+
+    Minimises CE(Q(x), y) + α T² KL(softmax(F(x)/T) ‖ softmax(Q(x)/T)) over the student alone, by SGD
+    (Nesterov momentum 0.9, weight decay 1e-4). `averaged_over` says how the paper reduces its KL, and so
+    what its α means. Where images have no labels the cross entropy is left out.
+    """
+
+    def __init__(
+        self, student: Student, settings: Any, *, classes: int, averaged_over: AveragedOver
+    ) -> None:
+        self.student, self._settings = student, settings
+        self.warm_up = round(settings.student_warm_up * settings.steps)
+        self._weight = distillation_weight(
+            settings.student_distillation, averaged_over=averaged_over, classes=classes,
+            temperature=settings.student_temperature,
+        )  # fmt: skip
+        learnt = [p for p in student.parameters() if p.requires_grad]
+        sgd = torch.optim.SGD(
+            learnt, settings.student_lr, momentum=0.9, weight_decay=1e-4, nesterov=True
+        )
+        parts = settings.lr_drops + 1
+        drops = [k * settings.steps // parts for k in range(1, parts)]
+        self._optimiser = Optimiser(sgd, multistep(sgd, at=drops))
+        self.agreement: float | None = None  # of the last step, in [0, 1]
+
+    def step(self, images: Tensor, teacher: Tensor, labels: Tensor | None, step: int) -> Losses:
+        """One update by detached images and the teacher's scores of them; nothing while warming up.
+
+        `step` counts the generator's steps before this one.
+        """
+        if step >= self.warm_up and (step - self.warm_up) % FIT_EVERY == 0:
+            self.student.fit(images)
+        losses: Losses = {}
+        total = torch.zeros(())
+        if step >= self.warm_up:
+            scores = self.student(images)
+            total = self.loss(scores, teacher, labels)
+            self._optimiser.optimizer.zero_grad()
+            total.backward()
+            self.agreement = float((scores.argmax(1) == teacher.argmax(1)).float().mean())
+            losses = {"student": total.detach()}
+        self._optimiser.step(total.detach(), step + 1)
+        return losses
+
+    def loss(self, scores: Tensor, teacher: Tensor, labels: Tensor | None) -> Tensor:
+        """What the student minimises."""
+        loss = self._weight * kl(teacher, scores, self._settings.student_temperature)
+        return loss if labels is None else loss + F.cross_entropy(scores, labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "student": self.student.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "agreement": self.agreement,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.student.load_state_dict(state["student"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.agreement = state["agreement"]
