@@ -24,6 +24,7 @@ from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
 from engine.run.resources import memory_mb
 from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.synthesise import _method, _request, _settings
 
 PIXELS = 6 * 3 * 224 * 224  # at most so many at a time: what a laptop bears
@@ -42,7 +43,7 @@ def measure(recipe: Recipe, part: str) -> dict[str, Any]:
     """
     device = devices.choose()
     with tempfile.TemporaryDirectory() as place:
-        small = _small(recipe)
+        small = _small(recipe, part)
         folder = RunFolder.create(Path(place), small)
         context = make_context(small, folder, Control(folder.path), device)
         load_s = time.process_time()
@@ -70,12 +71,18 @@ def _shared(value: Any, cores: float) -> Any:
     return [v / cores for v in value] if isinstance(value, list) else value / cores
 
 
-def _small(recipe: Recipe) -> Recipe:
-    """The same recipe, with so few steps that it is done at once; judged on nothing."""
+def _small(recipe: Recipe, part: str) -> Recipe:
+    """The same recipe, with so few steps that it is done at once; judged on nothing.
+
+    A student beside the images works from the first step on, and leaves no weights to be quantized.
+    """
     few = dict(recipe.quantization_settings)
     if few.get("steps", 0) > STEPS:
         few["steps"] = STEPS
-    return dataclasses.replace(recipe, quantization_settings=few)
+    images = dict(recipe.synthesis_settings)
+    if images.get(CO_TRAINING):
+        images |= {"student_warm_up": 0.0, CO_TRAINING: part == "synthesis"}
+    return dataclasses.replace(recipe, synthesis_settings=images, quantization_settings=few)
 
 
 def _images_at_once(context: Context) -> int:

@@ -32,6 +32,7 @@ from engine.run.resources import memory_mb
 from engine.run.stages.bits import keep_bits, restore_bits
 from engine.run.stages.correct import announce, correct, warn, with_equal_ranges
 from engine.run.stages.measure import measure_layers
+from engine.run.stages.students import announce_start, network_to_quantize
 from engine.run.stages.views import Looks, block_views, told
 
 STAGE = "quantization"
@@ -49,11 +50,13 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     total = max(before + sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
     yield from announce(context, method.settings)
+    yield from announce_start(context)
     shifts: list[BatchNormShift] = []
     start, waited = time.monotonic(), context.control.waited_s
     if planner:
         yield from _choose_bits(context, planner, total)
-    student = make_student(context.teacher, context.blocks, context.plan, method.makers())
+    network = network_to_quantize(context)
+    student = make_student(network, context.blocks, context.plan, method.makers())
     plan = WalkPlan(context.teacher, context.blocks)
     walks = Walk(context.teacher, plan, images, CHUNK), Walk(student, plan, images, CHUNK)
     (context.folder.path / "blocks").mkdir(exist_ok=True)
@@ -100,7 +103,8 @@ def load_student(context: Context) -> nn.Module:
     method = _method(context)
     context = with_equal_ranges(context, method.settings)
     restore_bits(context)
-    student = make_student(context.teacher, context.blocks, context.plan, method.makers())
+    network = network_to_quantize(context)
+    student = make_student(network, context.blocks, context.plan, method.makers())
     for index, block in enumerate(context.blocks):
         restore_block(student, block, load_file(_block_file(context, index)))
     return student

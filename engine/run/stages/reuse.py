@@ -1,13 +1,15 @@
 """Images that another run has already made: the same synthesis is not computed twice.
 
 Two recipes that differ only in bits or quantizer make the same images. The second run takes over the
-first one's images, film and synthesis events, and says so.
+first one's images, film and synthesis events, and says so. Where a student at the chosen bits is at work
+while images are made, they belong to these bits, and its weights go where they go.
 """
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.run.folder import RunFolder, list_runs, write_atomically
@@ -17,11 +19,31 @@ STAGE = "synthesis"
 _QUANTIZATION_ONLY = (
     "quantization", "weight_bits", "activation_bits", "edge_rule", "preset", "quantization_settings", "data",
 )  # fmt: skip
+CO_TRAINING = "co_training"  # settings of synthesis that bring a student in where they are not 0
+_WITH_STUDENT = (CO_TRAINING, "competition_weight")
+_OF_STUDENT = ("weight_bits", "activation_bits", "edge_rule")
+_GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
+STUDENT_FILE = "student.safetensors"  # weights that were trained beside the images
+
+
+def asks_for_student(synthesis_settings: Mapping[str, Any]) -> bool:
+    """Whether images are made with a student at the recipe's bits, and so for these bits alone."""
+    return any(synthesis_settings.get(name) for name in _WITH_STUDENT)
 
 
 def synthesis_key(recipe: Recipe) -> str:
     """What a recipe's images depend on, as text: equal keys, equal images."""
     content = {k: v for k, v in asdict(recipe).items() if k not in _QUANTIZATION_ONLY}
+    settings = recipe.synthesis_settings
+    if asks_for_student(settings):
+        content |= {name: getattr(recipe, name) for name in _OF_STUDENT}
+        content["grids"] = {name: recipe.quantization_settings.get(name) for name in _GRIDS}
+    else:  # as if there were no such settings: older runs have none
+        content["synthesis_settings"] = {
+            name: value
+            for name, value in settings.items()
+            if name not in _WITH_STUDENT and not name.startswith("student_")
+        }
     return json.dumps(content, sort_keys=True)
 
 
@@ -56,6 +78,8 @@ def take_over(source: RunFolder, folder: RunFolder) -> Iterator[Event]:
         kinds = (StageStarted, Stepped, SnapshotSaved, StageFinished)
         if isinstance(event, kinds) and event.stage == STAGE:
             yield event
+    if (source.path / STUDENT_FILE).exists():
+        write_atomically(folder.path / STUDENT_FILE, (source.path / STUDENT_FILE).read_bytes())
     # The images last: they are the sign that all of it is there.
     for file in sorted(source.path.glob("images-*.safetensors")):
         write_atomically(folder.path / file.name, file.read_bytes())

@@ -21,6 +21,7 @@ from engine.run.folder import write_atomically
 from engine.run.resources import memory_mb
 from engine.run.stages import portray
 from engine.run.stages.pictures import moments_file, montage, target_file
+from engine.run.stages.students import keep_weights, student_for
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.statistics import Observation, bn_gap
@@ -108,6 +109,7 @@ def _request(context: Context, number: int, size: int) -> Request:
     start = sum(_batches(context)[:number])
     real, labels = _real(context, start, size)
     mean, std = context.normalisation
+    works = _method(context).planned_steps(_settings(context), number) > 0
     return Request(
         teacher=context.teacher,
         stored=context.stored,
@@ -122,6 +124,7 @@ def _request(context: Context, number: int, size: int) -> Request:
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
         real=real,
         real_labels=labels,
+        student=student_for(context) if works else None,
         memory=_recall(context, number),
     )
 
@@ -146,6 +149,7 @@ def _recall(context: Context, number: int) -> dict[str, Any]:
 
 def _keep(context: Context, machine: SynthesisMethod, number: int) -> None:
     """Save the batch. The images come last: while they are missing, the batch is made once more."""
+    keep_weights(context, machine.student_weights())
     memory = machine.remember()
     if memory:
         buffer = io.BytesIO()
