@@ -45,7 +45,7 @@ AveragedOver = Literal["images", "elements"]
 class CoTraining:
     """The student's half of a step, its optimiser and what it has seen last.
 
-    Minimises CE(Q(x), y) + α T² KL(softmax(F(x)/T) ‖ softmax(Q(x)/T)) over the student alone, by SGD
+    Minimises w CE(Q(x), y) + α T² KL(softmax(F(x)/T) ‖ softmax(Q(x)/T)) over the student alone, by SGD
     (Nesterov momentum 0.9, weight decay 1e-4). `averaged_over` says how the paper reduces its KL, and so
     what its α means. Where images have no labels the cross entropy is left out.
     """
@@ -89,8 +89,11 @@ class CoTraining:
 
     def loss(self, scores: Tensor, teacher: Tensor, labels: Tensor | None) -> Tensor:
         """What the student minimises."""
-        loss = self._weight * kl(teacher, scores, self._settings.student_temperature)
-        return loss if labels is None else loss + F.cross_entropy(scores, labels)
+        chosen = self._settings
+        loss = self._weight * kl(teacher, scores, chosen.student_temperature)
+        if labels is None or not chosen.student_cross_entropy:
+            return loss
+        return loss + chosen.student_cross_entropy * F.cross_entropy(scores, labels)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -61,6 +61,12 @@ class GeneratorSettings(Settings):
         help="share of the steps that belong to the generator alone, at first (ImageNet: 0.125)",
         low=0, high=1, quick=0.2, standard=0.2,
     )  # fmt: skip
+    student_cross_entropy: float = knob(
+        1.0,
+        label="Weight of the cross entropy",
+        help="how much it counts to answer with the classes asked for; young generators do not show them yet",
+        low=0, high=100,
+    )  # fmt: skip
     student_temperature: float = knob(
         20.0,
         label="Temperature of the distillation",
@@ -70,7 +76,7 @@ class GeneratorSettings(Settings):
     student_distillation: float = knob(
         1.0,
         label="Weight of the distillation",
-        help="how much the teacher's answers count, beside the classes asked for",
+        help="how much it counts to answer as the teacher does",
         low=0, high=1e6,
     )  # fmt: skip
 

@@ -14,8 +14,11 @@ from engine.models.resnet import BasicBlock
 from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
 from engine.quantization.base import QuantizationMethod
+from engine.quantization.methods.nearest import NearestSettings
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.quantization.student import fit_block, make_student
+from engine.quantization.trained import TrainedStudent
+from engine.run.stages.reuse import asks_for_student
 from engine.synthesis.base import Request
 from engine.synthesis.statistics import StoredStatistics
 
@@ -85,7 +88,8 @@ def budget(settings: type[Settings], **changes: object) -> Settings:
 def request(settings: type[Settings], teacher: nn.Module | None = None, **facts: object) -> Request:
     """A batch of 8 images of 8 by 8 pixels asked for, on TinyResNet, with all that a method may need.
 
-    `facts` are fields of the request, and settings where the method has them; `seed` seeds it.
+    `facts` are fields of the request, and settings where the method has them; `seed` seeds it. A
+    student of 3 bits comes along where the settings ask for one.
     """
     teacher = ready(TinyResNet()) if teacher is None else teacher
     fields = {f.name for f in dataclasses.fields(Request)}
@@ -102,12 +106,26 @@ def request(settings: type[Settings], teacher: nn.Module | None = None, **facts:
         "real_labels": torch.arange(shape[0]) % 3,
     }
     given = {name: value for name, value in facts.items() if name in fields}
+    asked = budget(settings, **{"batch": shape[0], **chosen})
+    if asks_for_student(dataclasses.asdict(asked)):
+        quick = NearestSettings(weight_range="min-max", activation_range="min-max")
+        known["student"] = student_of(teacher, quick)
     return Request(
         teacher=teacher,
         stored=StoredStatistics(teacher, shape[1:]),
-        settings=budget(settings, **{"batch": shape[0], **chosen}),
+        settings=asked,
         **known | given,
     )
+
+
+def student_of(
+    teacher: nn.Module,
+    ranges: NearestSettings = NearestSettings(),  # noqa: B008  (frozen)
+) -> TrainedStudent:
+    """The teacher at 3 bits, to be trained or competed with."""
+    blocks = find_blocks(teacher)
+    plan = plan_bits(blocks, weight_bits=3, activation_bits=3, edge_rule="brecq")
+    return TrainedStudent(teacher, blocks, plan, ranges)
 
 
 def total(losses: dict[str, Tensor]) -> float:

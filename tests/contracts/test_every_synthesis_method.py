@@ -1,6 +1,7 @@
 """What every synthesis method owes its callers; a new method is tested by being there."""
 
 import io
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,12 @@ from tests.contracts.nets import Breaking, TinyResNet, budget, images, ready, re
 from tests.toys import ConvWithoutBn
 
 METHODS = discover_methods()
+STUDENT = {"co_training": True, "student_warm_up": 0.0, "competition_weight": 1.0}
+# Every method that can work with a student beside it is tested once more, with one.
+WITH_STUDENT = [
+    name for name, cls in METHODS.items() if {*STUDENT} & {f.name for f in fields(cls.Settings)}
+]
+METHODS |= {f"{name} with a student": METHODS[name] for name in WITH_STUDENT}
 SHAPE = (8, 3, 8, 8)
 STEPS = 14
 WITH_STEPS = [name for name, cls in METHODS.items() if cls.planned_steps(budget(cls.Settings), 0)]
@@ -37,11 +44,9 @@ def folder():
 
 def make(name, teacher=None, **facts):
     cls = METHODS[name]
-    return cls(
-        request(
-            cls.Settings, teacher, **{"steps": STEPS, "width": 16, "folder": folder().name} | facts
-        )
-    )
+    given = {"steps": STEPS, "width": 16, "folder": folder().name}
+    given |= STUDENT if name not in discover_methods() else {}
+    return cls(request(cls.Settings, teacher, **given | facts))
 
 
 def run(machine, steps=None):
@@ -84,7 +89,7 @@ def test_the_teacher_is_left_as_it_was(name):
 def hooks(machine, teacher):
     parts = getattr(machine, "parts", machine)
     held = [getattr(parts, name, None) for name in ("model", "canvas")]
-    held = [module for module in held if isinstance(module, nn.Module)]
+    held = [module for module in [*held, machine.request.student] if isinstance(module, nn.Module)]
     return sum(count_hooks(model) for model in [teacher, *held])
 
 
@@ -124,6 +129,10 @@ def test_after_a_step_the_method_can_say_what_the_teacher_saw(name):
     seen = machine.latest
     assert len(seen.moments) == 6  # stem, two in each block, one in the projection
     assert seen.logits.shape == (SHAPE[0], 3)
+
+
+def test_those_that_know_a_student_are_found():
+    assert {"gdfq", "qimera", "fdda", "clusterq", "dafl", "deep-inversion"} <= {*WITH_STUDENT}
 
 
 @every_method
@@ -197,5 +206,5 @@ def test_what_a_method_needs_is_asked_for_by_name(name):
         "labelled-images": {"real_labels": None},
     }
     for need in METHODS[name].card.needs:
-        with pytest.raises(UserError, match=name):
+        with pytest.raises(UserError, match=METHODS[name].card.name):
             make(name, **lacking[need])
