@@ -90,10 +90,10 @@ class CoTraining:
     def loss(self, scores: Tensor, teacher: Tensor, labels: Tensor | None) -> Tensor:
         """What the student minimises."""
         chosen = self._settings
-        loss = self._weight * kl(teacher, scores, chosen.student_temperature)
-        if labels is None or not chosen.student_cross_entropy:
-            return loss
-        return loss + chosen.student_cross_entropy * F.cross_entropy(scores, labels)
+        parts = [self._weight * kl(teacher, scores, chosen.student_temperature)]
+        if labels is not None and chosen.student_cross_entropy:
+            parts.append(chosen.student_cross_entropy * F.cross_entropy(scores, labels))
+        return torch.stack(parts).sum()
 
     def state_dict(self) -> dict[str, Any]:
         return {
