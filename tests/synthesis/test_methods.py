@@ -67,7 +67,8 @@ def test_a_weight_of_0_switches_a_term_off(cls, settings, terms):
         (Dsg, {"correlation_weight": 1.0, "correlation": "spectrum"}),
         (IntraQ, {"least_share": 0.5}),
         (IntraQ, {"crop": 0.0, "margin_weight": 0.0, "least_share": 1.0}),
-        (Gzsq, {"targets": "literal", "spread_weight": 0.0}),
+        (Gzsq, {"noise_images": 16}),
+        (Gzsq, {"targets": "literal", "spread_weight": 0.0, "bounded": False}),
         (Genie, {"optimise": "pixels"}),
         (Genie, {"optimise": "generator", "swing": False}),
         (Genie, {"stretch": True, "low_pass": 3.0}),
@@ -184,6 +185,21 @@ def test_gzsq_needs_no_batchnorm():
     machine, losses = stepped(Gzsq, 30, teacher, lr=0.05)
     assert machine.latest.moments == []
     assert float(losses[-1]["weights"]) < float(losses[0]["weights"])
+
+
+def test_gzsq_aims_at_the_same_statistics_in_every_batch_and_run():
+    machines = [make(Gzsq, seed=seed, noise_images=32) for seed in (0, 1)]
+    one, other = (machine.parts.losses["weights"][1].targets for machine in machines)
+    assert all(torch.equal(a.mean, b.mean) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(*(machine.parts.canvas.pixels for machine in machines))
+
+
+def test_gzsq_keeps_pixels_valid_unless_told_not_to():
+    for bounded in (True, False):
+        machine, _ = stepped(Gzsq, 3, noise_images=32, bounded=bounded)
+        low, high = machine.request.low, machine.request.high
+        pixels = machine.parts.canvas.pixels
+        assert bool(((pixels >= low) & (pixels <= high)).all()) == bounded
 
 
 def test_the_low_pass_is_for_finished_images_only():

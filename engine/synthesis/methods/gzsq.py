@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import MethodCard, Settings, knob
+from engine.core.randomness import stream
 from engine.models.blocks import trace
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
@@ -40,10 +41,16 @@ class GzsqSettings(Settings):
     targets: str = knob(
         "moment",
         label="Statistics aimed at",
-        help="moment: means and variances carried through the network operation by operation; literal: "
-        "the paper's recursion over the weights' own mean and deviation",
+        help="moment: those that N(0, 1) images have behind each convolution; literal: the paper's "
+        "recursion over the weights' own mean and deviation",
         choices=("moment", "literal"),
     )
+    noise_images: int = knob(
+        1024,
+        label="Noise to learn the statistics from",
+        help="moment targets: N(0, 1) images that are carried through the network",
+        low=16, high=100_000, quick=256,
+    )  # fmt: skip
     spread_weight: float = knob(
         1.0,
         label="Weight of the deviations",
@@ -54,6 +61,11 @@ class GzsqSettings(Settings):
         1.0, label="Weight of the image prior", help="the batch as N(0, 1) per colour",
         low=0, high=100,
     )  # fmt: skip
+    bounded: bool = knob(
+        True,
+        label="Valid pixels only",
+        help="pixels stay between black and white; off: as the paper, which does not bound them",
+    )
     fill_mean: str = knob(
         "mean",
         label="Missing means",
@@ -71,10 +83,12 @@ class GzsqSettings(Settings):
 class Gzsq(ComposedMethod):
     """Pixels whose batch statistics behind every convolution are those that the weights make likely.
 
-    Inspired by the paper in two points. As published, the targets add up the weights' own means
-    and variances, which hardly resembles what a network does to its input; and the distance can be
-    made small by large deviations alone. The defaults carry moments through the network, and compare
-    deviations too; `targets=literal` with `spread_weight=0` is the paper's own form.
+    Inspired by the paper in three points. As published, the targets add up the weights' own means
+    and variances, which hardly resembles what a network does to its input; the distance can be made
+    small by large deviations alone; and pixels have no bounds. The defaults take the statistics that
+    N(0, 1) images have in the network itself, compare deviations too, and keep pixels valid, which
+    noise's are not: `targets=literal` with `spread_weight=0` and `bounded=false` is the paper's own form.
+    What the targets can teach ends where noise does: its own statistics are met by noise best.
     """
 
     card = MethodCard(
@@ -88,18 +102,20 @@ class Gzsq(ComposedMethod):
 
     def compose(self) -> Composition:
         request, settings = self.request, self.request.settings
-        shape = (request.shape[1], request.shape[2], request.shape[3])
         if settings.targets == "moment":
-            targets = expected_outputs(request.teacher, shape)
+            # Of a stream of its own: they depend on the weights alone, not on the run's seed or batch.
+            rng = stream(0, "gzsq", "noise")
+            count = settings.noise_images
+            targets = expected_outputs(request.teacher, request.shape[1:], rng, count)
         else:
-            targets = literal_targets(request.teacher, shape[0], settings)
+            targets = literal_targets(request.teacher, request.shape[1], settings)
         statistics = StatisticsLoss(
             targets=list(targets.values()),
             metric="z-score",
             source="outputs",
             spread_weight=settings.spread_weight,
         )
-        canvas = Pixels.gaussian(request)
+        canvas = Pixels.gaussian(request, bounded=settings.bounded)
         optimiser = adam(canvas.parameters(), settings.lr)
         return Composition(
             canvas=canvas,
