@@ -1,5 +1,6 @@
 """Which images a folder holds, and their labels, in the ways people keep them."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from engine.core.errors import UserError
 from engine.data.datasets import Part, find_arrays
 from engine.data.labels import SUFFIXES, Entry, find_table, plain, read_table
 
-__all__ = ["SUFFIXES", "Entry", "check_folder", "list_images", "part_of"]
+__all__ = ["SUFFIXES", "Entry", "check_folder", "content_of", "list_images", "part_of"]
 _PARTS = {
     "test": ("test", "val", "valid", "validation", "train", "training"),
     "train": ("train", "training", "val", "valid", "validation", "test"),
@@ -50,6 +51,35 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder} is not a folder; name one that holds images")
     if find_arrays(folder, "test") is None and not list_images(part_of(folder, "test")):
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
+
+
+def content_of(folder: Path, count: int) -> str:
+    """What is in a folder of images, as a sha256: equal for equal images, wherever the folder lies.
+
+    Of names and sizes in the order in which images are taken, and of the bytes of the first `count`,
+    which are those that will be used where none is broken; of a known data set's files, all of it.
+    UserError where the folder holds no images or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        check_folder(folder)
+        root = part_of(folder, "test")
+        if find_arrays(folder, "test") is not None:
+            root, files = folder, sorted(file for file in folder.rglob("*") if file.is_file())
+            count = len(files)
+        else:
+            files = [entry.path for entry in list_images(root)]
+        for number, file in enumerate(files):
+            there = file.is_file()  # a table may name files that are not; they are left out later
+            size = file.stat().st_size if there else -1
+            digest.update(f"{file.relative_to(root).as_posix()}\0{size}\0".encode())
+            if number < count and there:
+                with file.open("rb") as opened:
+                    digest.update(hashlib.file_digest(opened, "sha256").digest())
+    except OSError as error:
+        where = error.filename or folder
+        raise UserError(f"{where} cannot be read: {error.strerror}; make it readable") from error
+    return digest.hexdigest()
 
 
 def _visible(folder: Path) -> list[Path]:

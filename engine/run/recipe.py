@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.needs import why_not
+from engine.data.listing import content_of
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -104,9 +105,19 @@ def make_recipe(
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
     complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
+    complete["contents"] |= _locate_images(complete["synthesis_settings"], complete["images"])
     if model.get("content"):  # a saved network, which another may replace under the same name
         complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
+
+
+def _locate_images(settings: dict[str, Any], count: int) -> dict[str, str]:
+    """A folder that a synthesis takes its images from, made absolute in place; what is in it."""
+    if not settings.get("folder"):
+        return {}
+    folder = Path(settings["folder"]).expanduser().absolute()
+    settings["folder"] = str(folder)
+    return {"folder": content_of(folder, count)}
 
 
 def _check_methods(

@@ -4,6 +4,7 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.run.recipe import Recipe, checked, make_recipe
+from tests.toys import _knob as a_knob
 from tests.toys import catalog
 
 NAMES = {"model": "toy", "synthesis": "dream", "quantization": "nearest"}
@@ -40,6 +41,70 @@ class TestRunId:
     def test_can_be_a_folder_s_name(self):
         name = Recipe(model="/a/B c.py:f", synthesis="dream", quantization="nearest").run_id
         assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+class TestFolder:
+    """Of images made elsewhere: absolute in the recipe, and its content part of the name."""
+
+    def made(self, folder, **wanted):
+        entries = catalog()
+        entries["synthesis"][0]["settings"].append(a_knob("folder", "", "str"))
+        settings = {"synthesis_settings": {"folder": str(folder)}}
+        return make_recipe(entries, **NAMES | settings | wanted)
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        place = tmp_path / "faces"
+        place.mkdir()
+        for k in range(3):
+            (place / f"{k}.png").write_bytes(bytes([k] * 40))
+        return place
+
+    def test_is_absolute_however_it_was_written(self, folder, monkeypatch):
+        monkeypatch.chdir(folder.parent)
+        recipe = self.made("faces")
+        assert recipe.synthesis_settings["folder"] == str(folder)
+        assert recipe.run_id == self.made(folder).run_id
+
+    @pytest.mark.parametrize("change", ["bytes", "name", "one more"])
+    def test_another_content_is_another_run(self, folder, change):
+        before = self.made(folder, images=2)
+        if change == "bytes":
+            (folder / "1.png").write_bytes(b"z" * 40)
+        elif change == "name":
+            (folder / "1.png").rename(folder / "1b.png")
+        else:
+            (folder / "3.png").write_bytes(b"z")
+        after = self.made(folder, images=2)
+        assert after.contents["folder"] != before.contents["folder"]
+        assert after.run_id != before.run_id
+
+    def test_the_same_content_is_the_same_wherever_it_lies(self, folder):
+        before = self.made(folder).contents
+        moved = folder.rename(folder.parent / "elsewhere")
+        assert self.made(moved).contents == before
+
+    @pytest.mark.parametrize("kind", ["missing", "empty", "a file"])
+    def test_a_mistake_is_one_line_that_names_the_folder(self, tmp_path, kind):
+        place = tmp_path / "place"
+        if kind == "empty":
+            place.mkdir()
+        elif kind == "a file":
+            place.write_text("")
+        with pytest.raises(UserError, match=r"place.*images") as raised:
+            self.made(place)
+        assert "\n" not in str(raised.value)
+
+    def test_what_cannot_be_read_is_named(self, folder, monkeypatch):
+        def refuse(self, *args, **more):
+            raise PermissionError(13, "Permission denied", str(self))
+
+        monkeypatch.setattr("pathlib.Path.open", refuse)
+        with pytest.raises(UserError, match=r"0\.png cannot be read: Permission denied"):
+            self.made(folder)
+
+    def test_no_folder_has_no_content(self):
+        assert self.made("").contents == {}
 
 
 class TestPresets:

@@ -16,7 +16,8 @@ from engine.synthesis.methods.genie import Genie
 from engine.synthesis.methods.gzsq import Gzsq
 from engine.synthesis.methods.intraq import IntraQ
 from engine.synthesis.methods.zeroq import ZeroQ
-from engine.synthesis.transforms import low_pass
+from engine.synthesis.statistics import bn_gap
+from engine.synthesis.transforms import LocalCrop, low_pass
 from tests.contracts.nets import TinyResNet, ready, request
 from tests.toys import ConvWithoutBn
 
@@ -158,9 +159,11 @@ def test_intraq_keeps_the_centre_of_every_class_over_all_batches():
     teacher = ready(TinyResNet())
     memory, images, labels = {}, [], []
     for batch in range(3):
-        machine, losses = stepped(IntraQ, 2, teacher, batch=batch, memory=memory, seed=batch)
+        machine, losses = stepped(
+            IntraQ, 2, teacher, batch=batch, memory=memory, seed=batch, handed="plain"
+        )
         assert ("margin" in losses[0]) == (batch > 0)
-        images.append(machine.images())
+        images.append(machine.images())  # plain ones: that is what centres are of
         labels.append(machine.labels())
         memory = machine.remember()
     features = teacher.head[:2](teacher.same(teacher.down(teacher.stem(torch.cat(images)))))
@@ -168,6 +171,34 @@ def test_intraq_keeps_the_centre_of_every_class_over_all_batches():
         mine = features[torch.cat(labels) == label]
         assert memory["counts"][label] == len(mine)
         assert torch.allclose(memory["sums"][label], mine.sum(0), atol=1e-4)
+
+
+def test_intraq_hands_on_crops_of_its_images_and_they_agree_better():
+    """Where every step sees crops, statistics hold for crops: that is what quantization should see."""
+    shape = (16, 3, 16, 16)
+    cropped, _ = stepped(IntraQ, 40, shape=shape, crop=1.0)
+    plain, _ = stepped(IntraQ, 40, shape=shape, crop=1.0, handed="plain")
+    gaps = [
+        sum(
+            bn_gap(
+                one.request.stored.observe(one.request.teacher, one.images()), one.request.stored
+            )
+        )
+        for one in (cropped, plain)
+    ]
+    assert gaps[0] < gaps[1]
+    crop = LocalCrop(probability=1.0)
+    assert torch.equal(
+        cropped.images(), crop(plain.images(), stream(cropped.request.batch, "intraq", "handed"), 0)
+    )
+    assert torch.equal(cropped.images(), cropped.images())
+
+
+def test_intraq_shows_plain_images_while_it_works_and_hands_them_on_without_crops():
+    growing, _ = stepped(IntraQ, 2, steps=3)
+    assert torch.equal(growing.images(), growing._images)
+    never, _ = stepped(IntraQ, 2, crop=0.0)
+    assert torch.equal(never.images(), never._images)
 
 
 def test_half_of_intraq_s_images_aim_at_certainty():

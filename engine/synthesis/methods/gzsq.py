@@ -1,8 +1,8 @@
 """GZSQ: images from weights alone, for networks without BatchNorm.
 
 Sharma, Abraham, Rajendiran: "A Generalized Zero-Shot Quantization of Deep Convolutional Neural Networks
-via Learned Weights Statistics", IEEE TMM 2021, arXiv:2112.02834. Optimiser, steps and batch are ZeroQ's:
-the paper does not state its own.
+via Learned Weights Statistics", IEEE TMM 2021, arXiv:2112.02834. Optimiser, steps and batch are ZeroQ's
+(the paper does not state its own), the learning rate that of bounded pixels.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,12 @@ class GzsqSettings(Settings):
     batch: int = knob(
         64, label="Images per batch", help="images optimised at a time", low=2, high=1024
     )
-    lr: float = knob(0.5, label="Learning rate", help="Adam's, of the pixels", low=1e-6, high=10)
+    lr: float = knob(
+        0.1,
+        label="Learning rate",
+        help="Adam's, of the pixels; unbounded ones bear ZeroQ's 0.5",
+        low=1e-6, high=10,
+    )  # fmt: skip
     targets: str = knob(
         "moment",
         label="Statistics aimed at",

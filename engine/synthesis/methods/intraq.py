@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, Settings, knob
+from engine.core.randomness import stream
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
@@ -75,13 +76,22 @@ class IntraQSettings(Settings):
     least_area: float = knob(
         0.5, label="Least area of a crop", help="as a share of the image", low=0.05, high=1
     )
+    handed: str = knob(
+        "cropped",
+        label="Images handed on",
+        help="cropped: each through a crop of its own, as the paper trains its quantized network; plain: as "
+        "stored, whose statistics are further off",
+        choices=("cropped", "plain"),
+    )
 
 
 class IntraQ(ComposedMethod):
     """Batch statistics on locally cropped images, soft class targets, margins around class centres.
 
     A class's centre is the mean feature of all images of the class in earlier batches, so the first
-    batch has none. Statistics hold for the cropped images that the loss sees; plain ones are further off.
+    batch has none. The plain images are seen in half of the steps only, and their statistics end further
+    off. The released code keeps the plain ones, and shows them to its quantized network through new
+    crops in every step of training. Quantization from a set that stands still sees one such crop of each.
     """
 
     card = MethodCard(
@@ -108,6 +118,7 @@ class IntraQ(ComposedMethod):
         canvas = Pixels.gaussian(request)
         optimiser = adam(canvas.parameters(), settings.lr)
         crop = LocalCrop(least=settings.least_area, probability=settings.crop)
+        cropped = settings.crop and settings.handed == "cropped"
         return Composition(
             canvas=canvas,
             labels=labels,
@@ -118,7 +129,13 @@ class IntraQ(ComposedMethod):
             },
             optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser, patience=50))},
             transforms=[crop] if settings.crop else [],
+            finish=self._cropped if cropped else None,
         )
+
+    def _cropped(self, images: Tensor) -> Tensor:
+        """Each image through a crop of its own, the same at every call: they depend on the batch alone."""
+        crop = LocalCrop(least=self.request.settings.least_area, probability=1.0)
+        return crop(images, stream(self.request.batch, "intraq", "handed"), self.steps_done)
 
     def _margin(self) -> MarginCosine:
         sums, counts = self._centres()
@@ -142,7 +159,7 @@ class IntraQ(ComposedMethod):
         request, labels = self.request, self.labels()
         if not request.stored.classifier:
             return {}
-        images = self.images().to(request.device)
+        images = self._images.to(request.device)  # the plain ones, as in the released code
         features = request.stored.observe(request.teacher, images, features=True).features
         assert features is not None
         assert labels is not None
