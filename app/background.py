@@ -1,5 +1,6 @@
 """Questions that take the engine a while, asked beside the page: it shows what is known, and looks again."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from engine.core.errors import UserError
 
 LOOK_AGAIN_S = 1.5
 KEPT = 200  # answers in memory
+TOLD_S = 20.0  # an error is told for so long before the question may be put again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +28,20 @@ class Answer:
 
 
 @st.cache_resource(show_spinner=False)
-def _asked(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]]]:
+def _asked(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]], dict[str, float]]:
+    """Who answers questions of a kind, those put, and when the errors among them were first told."""
     # One at a time of a kind: each question is a process that takes every core it gets.
-    return ThreadPoolExecutor(1, thread_name_prefix=kind), {}
+    return ThreadPoolExecutor(1, thread_name_prefix=kind), {}, {}
+
+
+def is_asked(kind: str, key: str) -> bool:
+    """Whether the question has been put, by this page or another."""
+    return key in _asked(kind)[1]
 
 
 def ask(kind: str, key: str, question: Callable[[], Any]) -> Answer:
     """The answer to a question by its kind and key; it is put once, and this returns at once."""
-    pool, futures = _asked(kind)
+    pool, futures, told = _asked(kind)
     if key not in futures:
         while len(futures) >= KEPT:
             futures.pop(next(iter(futures)))
@@ -44,7 +52,10 @@ def ask(kind: str, key: str, question: Callable[[], Any]) -> Answer:
     error = future.exception()
     if error is None:
         return Answer(value=future.result())
-    futures.pop(key, None)  # the next visit may ask again: a file may be there by then
+    # Whoever looks again must find it, not put the question anew; a later visit may: a file may be there.
+    if time.monotonic() - told.setdefault(key, time.monotonic()) >= TOLD_S:
+        futures.pop(key, None)
+        told.pop(key, None)
     if isinstance(error, UserError):
         return Answer(error=str(error))
     return Answer(error=(str(error).strip().splitlines() or [type(error).__name__])[-1])

@@ -1,12 +1,13 @@
-"""Diagnoses and estimates for pages: what is kept at once, what is missing in the background."""
+"""Diagnoses, estimates and layer costs for pages: what is kept at once, what is missing in the background."""
 
 import json
 from typing import Any
 
-from app.background import Answer, ask
+from app.background import Answer, ask, is_asked
 from app.places import runs_folder
 from engine.core.errors import UserError
-from engine.run.questions import diagnose
+from engine.run.folder import RunFolder
+from engine.run.questions import diagnose, layer_costs
 from engine.run.questions import estimate as estimates
 from engine.run.recipe import PRESETS, Recipe, make_recipe
 
@@ -30,6 +31,17 @@ def estimate(recipe: Recipe) -> Answer:
     if asked.value is None:
         return asked
     return Answer(value=estimates.estimate(recipe, runs_folder(), asked.value))
+
+
+def layer_cost(folder: RunFolder, *, wanted: bool) -> Answer | None:
+    """What each layer costs a finished run; None where it is neither kept, asked for, nor `wanted`."""
+    kept = layer_costs.kept(folder)
+    if kept is not None:
+        return Answer(value=kept)
+    key = str(folder.path)
+    if not wanted and not is_asked("analyse", key):
+        return None
+    return ask("analyse", key, lambda: layer_costs.load(folder))
 
 
 def _network(recipe: Recipe) -> str:

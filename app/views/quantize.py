@@ -10,6 +10,7 @@ from app.panels.allocation import allocation_panel
 from app.panels.branch import ablations
 from app.panels.gain import gain_panel
 from app.panels.growth import live_chart
+from app.panels.layer_costs import layer_costs_panel
 from app.panels.layer_detail import layer_detail
 from app.panels.nothing import nothing_yet
 from app.panels.policy import forms_of, policy_panel
@@ -55,6 +56,8 @@ if picked:
     st.query_params["layer"] = picked
 with st.container():
     layer_detail(folder, history)
+with st.container():
+    layer_costs_panel(folder)
 with st.container():
     allocation_panel(folder, history)
 

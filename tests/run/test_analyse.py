@@ -9,7 +9,8 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.run.context import make_context
 from engine.run.control import Control
-from engine.run.questions.analyse import analyse, kept_analysis, without_bits
+from engine.run.questions.analyse import analyse, without
+from engine.run.questions.layer_costs import kept
 from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
 from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
@@ -36,7 +37,7 @@ def test_the_gain_of_a_layer_is_what_comes_back_with_it_in_float(folder):
     assert [layer["path"] for layer in found["layers"]] == [o["path"] for o in result["layers"]]
     assert (found["images"], found["top1"]) == (IMAGES, None)
     assert found["kl"] == pytest.approx(result["logit_kl"], rel=1e-4)
-    assert kept_analysis(folder) == found
+    assert kept(folder) == found
     context = make_context(
         folder.recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
     )
@@ -44,13 +45,37 @@ def test_the_gain_of_a_layer_is_what_comes_back_with_it_in_float(folder):
     before = student(x)
     with torch.no_grad():
         weight = student.same.conv1.float_weight
-    with without_bits(student, "same.conv1"):
+    with without(student, [("same.conv1", "weight_quantizer"), ("same.conv1", "input_quantizer")]):
         assert student.same.conv1.weight is weight
         alone = kl(student, context.teacher, x)
     assert torch.equal(student(x), before)
     gains = {layer["path"]: layer["kl_gain"] for layer in found["layers"]}
     assert gains["same.conv1"] == pytest.approx(found["kl"] - alone, abs=1e-5)
     assert max(gains.values()) > 0
+
+
+def test_weights_and_inputs_are_left_out_alone_and_a_shared_input_with_each_reader(folder):
+    work(folder)
+    rows = {layer["path"]: layer for layer in analyse(folder)["layers"]}
+    context = make_context(
+        folder.recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
+    )
+    student, x = load_student(context), load_images(context)
+    whole = kl(student, context.teacher, x)
+    weights = {"same.conv1": student.same.conv1, "same.conv2": student.same.conv2}
+    for path, layer in weights.items():
+        quantizer, layer.weight_quantizer = layer.weight_quantizer, None
+        gain = whole - kl(student, context.teacher, x)
+        assert rows[path]["weights_kl_gain"] == pytest.approx(gain, abs=1e-5)
+        layer.weight_quantizer = quantizer
+    inputs = {"same.conv2": student.same.conv2, "same.conv1": student.same, "down.conv1": student.down,
+              "down.shortcut.0": student.down}  # fmt: skip
+    for path, owner in inputs.items():
+        forward, owner.input_quantizer.forward = owner.input_quantizer.forward, lambda x: x
+        gain = whole - kl(student, context.teacher, x)
+        assert rows[path]["input_kl_gain"] == pytest.approx(gain, abs=1e-5)
+        owner.input_quantizer.forward = forward
+    assert rows["stem.0"]["input_kl_gain"] is None  # the image
 
 
 def test_the_command_names_the_run_that_is_not_there(capsys, tmp_path):

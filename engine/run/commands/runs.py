@@ -55,7 +55,9 @@ def analyse(options: argparse.Namespace) -> int:
     if options.images < 1:
         raise UserError(f"--images is {options.images}; give 1 or more")
     from engine.run.questions.analyse import analyse  # torch, which the other commands do not need
+    from engine.run.worker import settle_in
 
+    settle_in()
     found = analyse(folder, options.images)
     if options.json:
         print(json.dumps(found))

@@ -1,11 +1,11 @@
 """A finished run looked at again: what each layer's bits cost the whole network.
 
-Everything stays quantized but one layer: what comes back then is that layer's share of the loss. Shares
-need not add up, since one layer's error may hide another's.
+Everything stays quantized but one layer, its weights alone, or its input alone: what comes back then is
+their share of the loss. Shares need not add up, since one layer's error may hide another's.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,14 +15,16 @@ from torch import Tensor, nn
 from engine.analysis.accuracy import logit_kl, top1
 from engine.core import device as devices
 from engine.core.errors import UserError
+from engine.quantization.layers import QuantInput
 from engine.run.context import Context, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder, write_atomically
+from engine.run.questions.layer_costs import FILE
 from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
 
 BATCH = 100
-FILE = "analysis.json"
+_NO_INPUT = {"input_kl_gain": None, "input_top1_gain": None}
 
 
 def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
@@ -30,7 +32,9 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
 
     `kl_gain`: how much nearer the predictions come to the teacher's (Kullback-Leibler divergence, nats)
     with this layer's weights and own input in float, `top1_gain` in shares of the images right (None
-    without labels). An input that a whole block shares stays quantized, corrections stay as they are.
+    without labels). `weights_...`: with its weights alone in float. `input_...`: with its input alone
+    (None where that is float anyway); an input that a block shares goes with each of its readers, and
+    with `kl_gain` it stays quantized. Corrections stay as they are.
     """
     if folder.result() is None:
         raise UserError(
@@ -42,11 +46,24 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
     student = load_student(context)
     wanted = _logits(context, context.teacher, x)
     whole = _score(_logits(context, student, x), wanted, labels)
+
+    def gain(floats: list[tuple[str, str]], prefix: str) -> dict[str, float | None]:
+        with without(student, floats):
+            alone = _score(_logits(context, student, x), wanted, labels)
+        return {prefix + name: value for name, value in _gain(whole, alone).items()}
+
     layers = []
     for path in context.plan:
-        with without_bits(student, path):
-            alone = _score(_logits(context, student, x), wanted, labels)
-        layers.append({"path": path, **_gain(whole, alone)})
+        weights, own = (path, "weight_quantizer"), (path, "input_quantizer")
+        read = (_owner(context, path), "input_quantizer")
+        layers.append(
+            {
+                "path": path,
+                **gain([weights, own], ""),
+                **gain([weights], "weights_"),
+                **(gain([read], "input_") if _is_quantized(student, *read) else _NO_INPUT),
+            }
+        )
     found = {
         "run": folder.run_id,
         "images": len(x),
@@ -58,25 +75,30 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
     return found
 
 
-def kept_analysis(folder: RunFolder) -> dict[str, Any] | None:
-    """The analysis in the folder, or None where none was made."""
-    try:
-        kept: dict[str, Any] = json.loads((folder.path / FILE).read_text())
-    except (OSError, ValueError):
-        return None
-    return kept
-
-
 @contextmanager
-def without_bits(student: nn.Module, path: str) -> Iterator[None]:
-    """Inside, this layer's weights and its own input are float."""
-    layer: Any = student.get_submodule(path)
-    kept = layer.weight_quantizer, layer.input_quantizer
-    layer.weight_quantizer = layer.input_quantizer = None
+def without(student: nn.Module, quantizers: Sequence[tuple[str, str]]) -> Iterator[None]:
+    """Inside, these quantizers (a module's path, and the name that it has there) are off."""
+    modules: list[Any] = [student.get_submodule(path) for path, _ in quantizers]
+    names = [name for _, name in quantizers]
+    kept = [getattr(module, name) for module, name in zip(modules, names, strict=True)]
+    for module, name in zip(modules, names, strict=True):
+        setattr(module, name, nn.Identity() if isinstance(module, QuantInput) else None)
     try:
         yield
     finally:
-        layer.weight_quantizer, layer.input_quantizer = kept
+        for module, name, one in zip(modules, names, kept, strict=True):
+            setattr(module, name, one)
+
+
+def _owner(context: Context, path: str) -> str:
+    """The module that quantizes what the layer reads: itself, or its block."""
+    if not context.plan[path].by_block:
+        return path
+    return next(block.paths[0] for block in context.blocks if path in block.layers)
+
+
+def _is_quantized(student: nn.Module, path: str, name: str) -> bool:
+    return getattr(student.get_submodule(path), name, None) is not None
 
 
 def _images(context: Context, count: int) -> tuple[Tensor, Tensor | None]:
