@@ -78,17 +78,16 @@ def bits(
     activation_bits: dict[str, int | None] | None = None,
 ) -> LiveFigure:
     """Each layer's bits as bars, those of its input beside them where they were chosen; else grey."""
-    harms = {one["path"]: one["harm"] for one in report["layers"]}
     paths = list(weight_bits)
-    data = [_bars("weights", weight_bits, harms, QUANTIZED)]
+    weights = {one["path"]: one["harm"] for one in report["layers"]}
     inputs = {path: one["harm"] for one in report.get("inputs", []) for path in one["layers"]}
+    data = _bars("weights", weight_bits, weights, QUANTIZED)
     if inputs and activation_bits:
         known = {path: count for path, count in activation_bits.items() if count is not None}
-        data.append(_bars("inputs", known, inputs, FLOAT))
+        data += _bars("inputs", known, inputs, FLOAT)
     y_axis = axis("bits" if inputs else "bits of the weights", range=[0, 9], dtick=2)
-    shown = layout(
-        HEIGHT, xaxis=layer_axis(paths), yaxis=y_axis, barmode="group", showlegend=bool(inputs)
-    )
+    x_axis = layer_axis(paths) | {"categoryorder": "array", "categoryarray": paths}
+    shown = layout(HEIGHT, xaxis=x_axis, yaxis=y_axis, barmode="group", showlegend=bool(inputs))
     alt = "The bits that each layer's weights were given: " + ", ".join(
         f"{path} {count}" for path, count in weight_bits.items()
     )
@@ -97,20 +96,25 @@ def bits(
 
 def _bars(
     name: str, counts: dict[str, int], harms: dict[str, dict[str, float]], colour: str
-) -> dict[str, Any]:
-    said = [
-        f"harm {harms[path][str(count)]:.3g}" if path in harms else "not chosen: an edge layer"
-        for path, count in counts.items()
+) -> list[dict[str, Any]]:
+    """Those that were chosen, and in grey those that an edge layer keeps."""
+    chosen = [path for path in counts if path in harms]
+    kept = [path for path in counts if path not in harms]
+    said = {path: f"harm {harms[path][str(counts[path])]:.3g}" for path in chosen}
+    return [
+        {
+            "type": "bar",
+            "name": title,
+            "offsetgroup": name,
+            "showlegend": title == name,
+            "x": paths,
+            "y": [counts[path] for path in paths],
+            "text": [str(counts[path]) for path in paths],
+            "textposition": "outside",
+            "cliponaxis": False,
+            "customdata": [said.get(path, "not chosen: an edge layer") for path in paths],
+            "marker": {"color": shade},
+            "hovertemplate": "%{x}: %{y} bits, %{customdata}<extra>" + name + "</extra>",
+        }
+        for title, paths, shade in ((name, chosen, colour), (f"{name} at an edge", kept, QUIET))
     ]
-    return {
-        "type": "bar",
-        "name": name,
-        "x": list(counts),
-        "y": list(counts.values()),
-        "text": [str(count) for count in counts.values()],
-        "textposition": "outside",
-        "cliponaxis": False,
-        "customdata": said,
-        "marker": {"color": [colour if path in harms else QUIET for path in counts]},
-        "hovertemplate": "%{x}: %{y} bits, %{customdata}<extra>" + name + "</extra>",
-    }

@@ -30,7 +30,9 @@ def gains(found: dict[str, Any]) -> LiveFigure:
         for name, title, colour in PARTS
         if any(layer.get(name) is not None for layer in layers)
     ]
-    y_axis = axis("gain: KL that goes away (nats)", zeroline=True, zerolinecolor=QUIET)
+    y_axis = axis(
+        "gain: KL that goes away (nats)", zeroline=True, zerolinecolor=QUIET, exponentformat="power"
+    )
     shown = layout(
         HEIGHT, barmode="group", bargap=0.25, xaxis=layer_axis(paths), yaxis=y_axis, showlegend=True
     )

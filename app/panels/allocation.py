@@ -50,8 +50,8 @@ def allocation_words(report: dict[str, Any], weight_bits: int) -> str:
     together = f"KL {mine:.3g} instead of {same[0]:.3g} with {weight_bits} bits in every layer"
     if mine >= same[0]:
         return (
-            f"**No gain**: all layers rounded together, {together}. The harms of single layers do not add "
-            f"up here. {spent}"
+            f"**No gain**: all layers rounded together, {together}. The sum of harms promised "
+            f"more than all layers at once keep. {spent}"
         )
     return (
         f"All layers rounded together, the answers come **{1 - mine / same[0]:.0%} nearer** to the "
@@ -71,7 +71,7 @@ def additivity_words(points: list[dict[str, Any]]) -> str:
     elif ratio < 1 / ALIKE:
         verdict = "the layers' errors partly cancel"
     else:
-        verdict = "so the sum can be trusted here"
+        verdict = "nearly the same"
     falling = all(one["kl_together"] >= other["kl_together"] for one, other in pairwise(points))
     along = (
         "more budget was better each time"

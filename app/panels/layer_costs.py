@@ -71,9 +71,8 @@ def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
 
 def cost_words(found: dict[str, Any]) -> str:
     """The layer whose bits cost most, and whether its weights or its input are to blame."""
-    layers = sorted(found["layers"], key=lambda layer: -layer["kl_gain"])
-    worst = max(found["layers"], key=_most)
-    gain, whole = _most(worst), found["kl"]
+    worst = max(found["layers"], key=lambda layer: float(layer["kl_gain"]))
+    gain, whole = worst["kl_gain"], found["kl"]
     if whole <= 0 or gain <= 0:
         return "No single layer made float again brings the student nearer to its teacher."
     parts = {"weights": worst.get("weights_kl_gain"), "input": worst.get("input_kl_gain")}
@@ -83,16 +82,8 @@ def cost_words(found: dict[str, Any]) -> str:
         more, less = sorted(known, key=lambda name: -known[name])
         blame = f" Most of it is its {more} ({known[more]:.3g}; its {less}: {known[less]:.3g})."
     points = worst.get("top1_gain")
-    right = (
-        "" if points is None or worst is not layers[0] else f", {100 * points:+.1f} points of top-1"
-    )
+    right = "" if points is None else f", {100 * points:+.1f} points of top-1"
     return (
         f"**{worst['path']}** costs most: float again it takes away {gain / whole:.0%} of the student's "
         f"distance from the teacher (KL {gain:.3g} of {whole:.3g}{right}).{blame}"
     )
-
-
-def _most(layer: dict[str, Any]) -> float:
-    """The largest of a layer's gains: an input that a block shares is not among its own."""
-    names = ("kl_gain", "weights_kl_gain", "input_kl_gain")
-    return float(max(layer[name] for name in names if layer.get(name) is not None))

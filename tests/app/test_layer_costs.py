@@ -39,13 +39,6 @@ def test_the_layer_that_costs_most_is_named_with_its_share_and_who_is_to_blame()
     assert "No single layer" in cost_words(FOUND | {"layers": [FOUND["layers"][2]]})  # type: ignore[index]
 
 
-def test_an_input_that_a_block_shares_can_cost_most() -> None:
-    layers = [row("conv1", 0.001, 0.001, None), row("a", 0.002, 0.002, 0.03)]
-    assert "**a** costs most: float again it takes away 75%" in cost_words(
-        FOUND | {"layers": layers}
-    )
-
-
 def test_bars_stand_in_the_order_of_the_layers_with_their_sign() -> None:
     whole, weights, read = gains(FOUND).figure["data"]
     assert whole["x"] == ["conv1", "layer1.0.conv1", "fc"]

@@ -45,7 +45,7 @@ def test_the_gain_of_a_layer_is_what_comes_back_with_it_in_float(folder):
     before = student(x)
     with torch.no_grad():
         weight = student.same.conv1.float_weight
-    with without(student, [("same.conv1", "weight_quantizer"), ("same.conv1", "input_quantizer")]):
+    with without(student, [("same.conv1", "weight_quantizer"), ("same", "input_quantizer")]):
         assert student.same.conv1.weight is weight
         alone = kl(student, context.teacher, x)
     assert torch.equal(student(x), before)

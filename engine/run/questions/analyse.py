@@ -31,10 +31,10 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
     """Leave-one-out gains of every layer, on the first test images; kept in the run's folder.
 
     `kl_gain`: how much nearer the predictions come to the teacher's (Kullback-Leibler divergence, nats)
-    with this layer's weights and own input in float, `top1_gain` in shares of the images right (None
-    without labels). `weights_...`: with its weights alone in float. `input_...`: with its input alone
-    (None where that is float anyway); an input that a block shares goes with each of its readers, and
-    with `kl_gain` it stays quantized. Corrections stay as they are.
+    with this layer's weights and input in float, `top1_gain` in shares of the images right (None without
+    labels). `weights_...`: with its weights alone in float. `input_...`: with its input alone (None where
+    that is float anyway). An input that a block shares comes back for all that read it. Corrections stay
+    as they are.
     """
     if folder.result() is None:
         raise UserError(
@@ -54,14 +54,15 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
 
     layers = []
     for path in context.plan:
-        weights, own = (path, "weight_quantizer"), (path, "input_quantizer")
-        read = (_owner(context, path), "input_quantizer")
+        weights = [(path, "weight_quantizer")]
+        read = [(_owner(context, path), "input_quantizer")]
+        read = read if _is_quantized(student, *read[0]) else []
         layers.append(
             {
                 "path": path,
-                **gain([weights, own], ""),
-                **gain([weights], "weights_"),
-                **(gain([read], "input_") if _is_quantized(student, *read) else _NO_INPUT),
+                **gain([*weights, *read], ""),
+                **gain(weights, "weights_"),
+                **(gain(read, "input_") if read else _NO_INPUT),
             }
         )
     found = {

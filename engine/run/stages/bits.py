@@ -51,7 +51,7 @@ def _warn(context: Context, report: dict[str, Any]) -> Iterator[Event]:
         yield Noted(
             message=f"No gain from mixed bits here: rounded to nearest, the chosen ones are as far from the "
             f"teacher (KL {report['chosen']['kl_together']:.4g}) as {wanted} bits in every layer "
-            f"({same[0]['kl_together']:.4g}). The harms of single layers do not add up."
+            f"({same[0]['kl_together']:.4g}). The sum of harms promised more than all layers at once keep."
         )
 
 
