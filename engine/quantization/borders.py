@@ -40,6 +40,10 @@ class BorderQuantizer(ActivationQuantizer):
     def also_learns(self) -> list[nn.Parameter]:
         return [self.border]
 
+    def side_bits(self) -> int:
+        """A float32 step size, and three float32 of the border for each channel."""
+        return super().side_bits() + 32 * self.border.numel()
+
     def borders(self, ratio: Tensor) -> Tensor:
         """The border in (0, 1) for each element of x / s, in the layout [n, channels, ...]."""
         share = (ratio / max(self.high, 1)).clamp(-1, 1)

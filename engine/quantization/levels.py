@@ -25,6 +25,11 @@ class WeightCodes(nn.Module, ABC):
     def levels(self) -> Tensor:
         """[channels, levels] values, rising along the second dimension."""
 
+    @property
+    def code_bits(self) -> int:
+        """Bits of one code as it is stored, all alike: enough for every level."""
+        return self.bits
+
     @abstractmethod
     def side_bits(self) -> int:
         """Bits stored beside the codes: scales, zero points, bases."""

@@ -207,6 +207,7 @@ def test_an_alphabet_is_even_around_zero_with_one_step_a_layer(bits, strict):
     step = 1.16 * float(weight.flatten(1).abs().amax(1).mean()) / 2 ** (bits - 1)
     assert torch.allclose(levels.diff(), torch.tensor(step))
     assert int(quantizer.codes.max()) < count
+    assert 2**quantizer.code_bits >= count > 2 ** (quantizer.code_bits - 1)
 
 
 # --- layers of a network ------------------------------------------------------------------------

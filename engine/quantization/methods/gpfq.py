@@ -76,8 +76,13 @@ class AlphabetQuantizer(WeightQuantizer):
         scale = step.expand(shape).clone()
         self.place(Grid(scale, torch.full_like(scale, self.reach), 0, self.highest), weight)
 
+    @property
+    def code_bits(self) -> int:
+        """As released, 2^b + 1 levels need one bit more than b."""
+        return int(self.highest).bit_length()
+
     def side_bits(self) -> int:
-        """One float32 step size."""
+        """One float32 step size for the whole layer; 0 is in the middle."""
         return 32
 
 

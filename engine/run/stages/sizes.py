@@ -22,7 +22,7 @@ def sizes(context: Context, student: nn.Module) -> dict[str, Any]:
     operations = bit_operations(
         BitOperations(
             macs=macs[bits.path],
-            weight_bits=bits.weight_bits,
+            weight_bits=_code_bits(student, bits.path),
             activation_bits=bits.activation_bits or IMAGE_BITS,
         )
         for bits in context.plan.values()
@@ -43,20 +43,26 @@ def _layers(context: Context, student: nn.Module) -> list[LayerBits]:
         layer: Any = student.get_submodule(path)
         parameters -= layer.float_weight.numel()
         if layer.bias is not None and context.teacher.get_submodule(path).bias is None:
-            parameters += layer.bias.numel()  # a correction has given it one
-    for k, (path, bits) in enumerate(context.plan.items()):
+            side[path] += 32 * layer.bias.numel()  # a correction has given it one
+    for k, path in enumerate(context.plan):
         weight = context.teacher.get_submodule(path)._parameters["weight"]
         assert weight is not None
         layers.append(
             LayerBits(
                 weights=weight.numel(),
                 channels=len(weight),
-                weight_bits=bits.weight_bits,
+                weight_bits=_code_bits(student, path),
                 side_bits=side[path],
                 other_parameters=parameters if k == 0 else 0,
             )
         )
     return layers
+
+
+def _code_bits(student: nn.Module, path: str) -> int:
+    """What a stored code takes: more than the bits asked for where an alphabet has more than 2^b levels."""
+    layer: Any = student.get_submodule(path)
+    return int(layer.weight_quantizer.code_bits)
 
 
 def _side_bits(context: Context, student: nn.Module) -> dict[str, int]:
