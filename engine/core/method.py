@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
+BUDGET = ("steps", "batch")  # the knobs that decide how long it takes
 Losses = dict[str, Tensor]  # weighted terms, each 0-dim; what is minimised is their sum
 
 
@@ -64,12 +65,12 @@ def knob_of(settings: type[Settings], name: str, **changes: Any) -> Any:
 def describe(settings: type[Settings]) -> list[dict[str, Any]]:
     """The knobs as plain data: name, type, default, label, help, range, choices, presets.
 
-    The method's own and its family's come first, behind them those that all methods of its kind share.
+    Its budget comes first, then what is the method's own, then what all methods of its kind share.
     """
     lineage = [cls for cls in settings.__mro__ if issubclass(cls, Settings)]
     shared = lineage[-2].__annotations__ if len(lineage) > 2 else {}
-    own_first = sorted(fields(settings), key=lambda f: f.name in shared)
-    return [_describe_knob(f) for f in own_first]
+    ordered = sorted(fields(settings), key=lambda f: (f.name not in BUDGET, f.name in shared))
+    return [_describe_knob(f) for f in ordered]
 
 
 def _describe_knob(knob_field: Any) -> dict[str, Any]:

@@ -138,6 +138,14 @@ class TestSettings:
         assert rule["presets"] == {"paper": "a", "standard": "a", "quick": "a"}
         assert rule["choices"] == ["a", "b"]
 
+    def test_the_budget_comes_first_then_its_own_then_what_all_share(self):
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Family(Some):
+            own: bool = knob(True, label="Own", help="")
+            batch: int = knob(1, label="Batch", help="")
+
+        assert [one["name"] for one in describe(Family)] == ["steps", "batch", "own", "rule"]
+
     def test_a_knob_of_another_method_differs_only_where_it_says_so(self):
         @dataclass(frozen=True, slots=True, kw_only=True)
         class Other(Settings):
