@@ -53,7 +53,7 @@ class GeneratorSettings(Settings):
         1e-4,
         label="Learning rate of the student",
         help="of stochastic gradient descent, momentum 0.9; drops with the generator's (ImageNet: 1e-6)",
-        low=0, high=10, quick=1e-3, standard=1e-3,
+        low=0, high=10, quick=1e-2, standard=1e-3,
     )  # fmt: skip
     student_warm_up: float = knob(
         0.01,
@@ -64,8 +64,9 @@ class GeneratorSettings(Settings):
     student_cross_entropy: float = knob(
         1.0,
         label="Weight of the cross entropy",
-        help="how much it counts to answer with the classes asked for; young generators do not show them yet",
-        low=0, high=100,
+        help="how much it counts to answer with the classes asked for; a generator of few steps does not "
+        "show them, and then it does harm",
+        low=0, high=100, quick=0.0, standard=0.0,
     )  # fmt: skip
     student_temperature: float = knob(
         20.0,
