@@ -63,7 +63,7 @@ class GeneratorSettings(Settings):
     )  # fmt: skip
     student_cross_entropy: float = knob(
         1.0,
-        label="Weight of the cross entropy",
+        label="Weight of the student's cross entropy",
         help="how much it counts to answer with the classes asked for; a generator of few steps does not "
         "show them, and then it does harm",
         low=0, high=100, quick=0.0, standard=0.0,
