@@ -69,8 +69,12 @@ def describe(settings: type[Settings]) -> list[dict[str, Any]]:
     """
     lineage = [cls for cls in settings.__mro__ if issubclass(cls, Settings)]
     shared = lineage[-2].__annotations__ if len(lineage) > 2 else {}
-    ordered = sorted(fields(settings), key=lambda f: (f.name not in BUDGET, f.name in shared))
-    return [_describe_knob(f) for f in ordered]
+
+    def place(one: Any) -> tuple[int, bool]:
+        rank = BUDGET.index(one.name) if one.name in BUDGET else len(BUDGET)
+        return rank, one.name in shared
+
+    return [_describe_knob(one) for one in sorted(fields(settings), key=place)]
 
 
 def _describe_knob(knob_field: Any) -> dict[str, Any]:
