@@ -16,6 +16,7 @@ DEFINITION = (
     "the teacher's (KL divergence). The higher the bar, the more that layer's bits cost; below 0 its error "
     "makes up for another's."
 )
+CLEAR = 1.5  # so many times the other's gain: one of weights and input is to blame
 
 
 def layer_costs_panel(folder: RunFolder) -> None:
@@ -80,10 +81,10 @@ def cost_words(found: dict[str, Any]) -> str:
     blame = ""
     if len(known) == 2:
         more, less = sorted(known, key=lambda name: -known[name])
-        blame = f" Most of it is its {more} ({known[more]:.3g}; its {less}: {known[less]:.3g})."
-    points = worst.get("top1_gain")
-    right = "" if points is None else f", {100 * points:+.1f} points of top-1"
+        told = f"({known[more]:.3g} by its {more} alone, {known[less]:.3g} by its {less})"
+        clear = known[more] > CLEAR * max(known[less], 0)
+        blame = f" Mostly its {more} {told}." if clear else f" Weights and input cost alike {told}."
     return (
         f"**{worst['path']}** costs most: float again it takes away {gain / whole:.0%} of the student's "
-        f"distance from the teacher (KL {gain:.3g} of {whole:.3g}{right}).{blame}"
+        f"distance from the teacher (KL {gain:.3g} of {whole:.3g}).{blame}"
     )

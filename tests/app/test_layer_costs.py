@@ -34,8 +34,9 @@ def test_the_layer_that_costs_most_is_named_with_its_share_and_who_is_to_blame()
     said = cost_words(FOUND)
     assert "**layer1.0.conv1** costs most" in said
     assert "50% of the student's distance" in said
-    assert "+1.0 points" in said
-    assert "Most of it is its weights (0.015; its input: 0.004)" in said
+    assert "Mostly its weights (0.015 by its weights alone, 0.004 by its input)" in said
+    alike = [row("a", 0.02, 0.01, 0.012)]
+    assert "Weights and input cost alike" in cost_words(FOUND | {"layers": alike})
     assert "No single layer" in cost_words(FOUND | {"layers": [FOUND["layers"][2]]})  # type: ignore[index]
 
 
