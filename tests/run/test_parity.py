@@ -8,7 +8,10 @@ import torch
 from PIL import Image
 
 from engine.core.errors import UserError
+from engine.core.method import describe
+from engine.quantization import discover_methods
 from engine.run.benches import bench
+from engine.run.benches.ablation import LADDER
 from engine.run.benches.parity import _images, _weights, resnet20
 
 
@@ -52,3 +55,23 @@ def test_what_is_missing_is_named(data, tmp_path):
     with pytest.raises(UserError, match="--data FOLDER"):
         bench.run("parity")
     assert "parity" in bench.names()
+
+
+def test_the_ladder_leads_from_the_released_settings_to_the_recipe():
+    """What the ablation measures rung by rung are GENIE-M's knobs and, at its end, this very method."""
+    genie, own = (
+        {knob["name"]: knob["presets"] for knob in describe(discover_methods()[name].Settings)}
+        for name in ("genie-m", "quantoscope")
+    )
+    reached = {name: presets["standard"] for name, presets in genie.items()}
+    for rung, change in LADDER.items():
+        reached |= change
+        if rung == "GENIE-M as released":
+            assert all(genie[name]["paper"] == value for name, value in change.items())
+        if rung.endswith("(quantoscope)"):
+            assert reached | {"steps": 400} == {
+                n: presets["standard"] for n, presets in own.items()
+            }
+            break
+    else:
+        raise AssertionError("no rung is the recipe itself")

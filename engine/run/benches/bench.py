@@ -4,6 +4,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.core.randomness import stream
 from engine.models.card import ModelCard, discover_cards
+from engine.run.benches.ablation import ablation
 from engine.run.benches.parity import parity
 from engine.run.resources import peak_memory_mb
 from engine.synthesis.base import Request
@@ -155,4 +157,8 @@ _BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "speed": _speed,
     "swing": _swing,
 }
-_ON_DATA: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"parity": parity}
+_ON_DATA: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
+    "ablation": ablation,
+    "parity": parity,
+    "parity-resnet56": partial(parity, depth=56),
+}

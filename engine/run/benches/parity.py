@@ -7,7 +7,7 @@ W2A4, one seed, on 1017 test images of which the first 1000 are used here.
 
 import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,13 @@ PUBLISHED = {"W4A4": 0.9135, "W2A4": 0.8102}
 IMAGES = "test-0000-0999.png"  # one row of the picture is one image
 SIDE = 32
 CHECKPOINTS = {20: "resnet20-12fca82f.th", 56: "resnet56-4bfd9763.th"}
-BUDGET = {"steps": 400, "rounding_weight": 1.0}
-METHODS = ("nearest", "genie-m")
-SEEDS = range(3)
+STEPS = 400  # of reconstruction, for each block
+METHODS: dict[str, dict[str, Any]] = {
+    "nearest": {},
+    "genie-m": {"steps": STEPS, "rounding_weight": 1.0},
+    "quantoscope": {"steps": STEPS},
+}
+SEEDS = (0, 1, 2)
 
 
 def resnet20() -> nn.Module:
@@ -49,13 +53,12 @@ def parity(data: Path, runs: Path, depth: int = 20) -> dict[str, Any]:
 
     `data` holds the checkpoint, the first 1000 test images as one picture and labels.json.
     """
+    network = cifar_network(data, runs / "parity", depth)
     folder = runs / "parity" / f"resnet{depth}"
-    weights = _weights(data, folder, CHECKPOINTS[depth])
-    images = _images(data, runs / "parity" / "cifar10-test-1000")
     found: dict[str, Any] = {"published (ResNet-20)": PUBLISHED}
-    for method in METHODS:
+    for method, settings in METHODS.items():
         for bits in (4, 2):
-            results = list(_results(method, bits, depth, weights, images, folder))
+            results = list(results_of(network, method, settings, bits, folder))
             tops = [result["quantized_top1"] for result in results]
             found |= {"float": results[0]["fp32_top1"], "test_images": results[0]["test_images"]}
             found[f"{method} W{bits}A4"] = {
@@ -66,19 +69,27 @@ def parity(data: Path, runs: Path, depth: int = 20) -> dict[str, Any]:
     return found
 
 
-def _results(
-    method: str, bits: int, depth: int, weights: Path, images: Path, runs: Path
-) -> Iterator[dict[str, Any]]:
-    """The results of all seeds; images made for one method serve all."""
-    own = f"{Path(__file__).resolve()}:resnet{depth}"
-    for seed in SEEDS:
+def cifar_network(data: Path, scratch: Path, depth: int) -> dict[str, Any]:
+    """What a recipe says of the published ResNet of that depth, and of the images to judge it with."""
+    return {
+        "model": f"{Path(__file__).resolve()}:resnet{depth}",
+        "own": {"file": __file__, "presets": {}, "settings": own_knobs()},
+        "weights": str(_weights(data, scratch / f"resnet{depth}", CHECKPOINTS[depth])),
+        "data": str(_images(data, scratch / "cifar10-test-1000")),
+        "model_settings": {"image_shape": [3, SIDE, SIDE]},
+    }
+
+
+def results_of(
+    network: dict[str, Any], method: str, settings: dict[str, Any], bits: int, runs: Path,
+    seeds: Iterable[int] = SEEDS,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """The results of all seeds, on 128 images of 500 steps; those made for one method serve all."""
+    for seed in seeds:
         recipe = new_recipe(
-            runs=runs, preset="standard", model=own,
-            own={"file": __file__, "presets": {}, "settings": own_knobs()},
-            weights=str(weights), data=str(images), synthesis="genie", images=128, seed=seed,
-            synthesis_settings={"steps": 500}, model_settings={"image_shape": [3, SIDE, SIDE]},
-            quantization=method, quantization_settings={} if method == "nearest" else dict(BUDGET),
-            weight_bits=bits, activation_bits=4,
+            **network, runs=runs, preset="standard", synthesis="genie", images=128, seed=seed,
+            synthesis_settings={"steps": 500}, quantization=method,
+            quantization_settings=dict(settings), weight_bits=bits, activation_bits=4,
         )  # fmt: skip
         run = start(recipe, runs)
         for _ in follow(run):
