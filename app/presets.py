@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+USUAL = {"model": "resnet20-fashion", "synthesis": "genie", "quantization": "quantoscope"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
@@ -31,13 +33,13 @@ CARDS = [
         name="resnet20-4",
         title="ResNet-20 at 4 bits",
         text="A seventh of the size, no data. How much is lost?",
-        wanted=_wanted("resnet20-fashion", "genie", "genie-m", (4, 4)),
+        wanted=_wanted("resnet20-fashion", "genie", USUAL["quantization"], (4, 4)),
     ),
     Preset(
         name="resnet20-2",
         title="ResNet-20 at 2 bits",
         text="Four values a weight. Learned rounding earns its keep.",
-        wanted=_wanted("resnet20-fashion", "genie", "genie-m", (2, 4)),
+        wanted=_wanted("resnet20-fashion", "genie", USUAL["quantization"], (2, 4)),
     ),
     Preset(
         name="nearest-2",
@@ -49,12 +51,12 @@ CARDS = [
         name="noise-4",
         title="Control: noise",
         text="Calibrated with noise instead of images. Do images matter?",
-        wanted=_wanted("resnet20-fashion", "noise", "genie-m", (4, 4)),
+        wanted=_wanted("resnet20-fashion", "noise", USUAL["quantization"], (4, 4)),
     ),
     Preset(
         name="efficientnet-4",
         title="EfficientNet-Lite0, W4A8",
         text="A real ImageNet network with depthwise layers. Takes longer.",
-        wanted=_wanted("efficientnet-lite0", "genie", "genie-m", (4, 8)),
+        wanted=_wanted("efficientnet-lite0", "genie", USUAL["quantization"], (4, 8)),
     ),
 ]

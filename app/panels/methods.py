@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.url_menu import menu
+from app.presets import USUAL
 
 KINDS = {"synthesis": "Images from", "quantization": "Quantizer"}
 
@@ -26,8 +27,9 @@ def method_menu(methods: list[dict[str, Any]]) -> dict[str, Any]:
     chosen = {}
     for column, kind in zip(st.columns(2, gap="medium"), KINDS, strict=True):
         able = {one["name"]: one["title"] for one in _of(methods, kind) if not one["reason"]}
-        usual = {"synthesis": "genie", "quantization": "genie-m"}[kind]
-        ordered = {one: able[one] for one in sorted(able, key=lambda one: (one != usual, one))}
+        ordered = {
+            one: able[one] for one in sorted(able, key=lambda one: (one != USUAL[kind], one))
+        }
         with column:
             chosen[kind] = menu(KINDS[kind], ordered, kind)
     return chosen

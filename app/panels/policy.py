@@ -20,6 +20,7 @@ FORMS = {
     "qdrop": SOFT,
     "pd-quant": SOFT,
     "genie-m": SOFT,
+    "quantoscope": SOFT,
     "aquant": (*SOFT, "borders"),
     "gpfq": ("path",),
     "hessian": ("path",),

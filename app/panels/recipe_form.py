@@ -7,12 +7,12 @@ import streamlit as st
 from app.actions import start_run
 from app.panels.estimate import before_start
 from app.panels.knobs import knobs
+from app.presets import USUAL
 from engine.core.errors import UserError
 from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe, refusal
 
 BITS = (2, 8)
 METHODS = ("synthesis", "quantization")
-USUAL = {"models": "resnet20-fashion", "synthesis": "genie", "quantization": "genie-m"}
 EFFORTS = {"quick": "quick: minutes", "standard": "standard", "paper": "as in the paper"}
 
 
@@ -60,7 +60,7 @@ def _choice(
         entries,
         key=lambda one: (
             bool(refusals[one]),
-            one != USUAL[kind],
+            one != USUAL[key],
             entries[one].get("parameters", 0),
         ),
     )

@@ -12,13 +12,13 @@ from app.charts.style import FLOAT, QUANTIZED, QUIET
 from app.choices import title_of
 from app.components import mount
 from app.places import runs_folder
+from app.presets import USUAL
 from app.text import explain
 from engine.run.folder import RunFolder, list_runs
 from engine.run.recipe import Recipe
 
 CONTROLS = ("noise", "real")
 FREE = ("synthesis", "synthesis_settings", "preset")  # in what the members may differ
-DEFAULT_SYNTHESIS = "genie"
 
 
 def triad(folder: RunFolder) -> None:
@@ -36,7 +36,7 @@ def triad(folder: RunFolder) -> None:
             st.markdown(f"- {line}")
     wanted = [name for name in CONTROLS if name not in members]
     if all(name in CONTROLS for name in members):
-        wanted.insert(0, DEFAULT_SYNTHESIS)
+        wanted.insert(0, USUAL["synthesis"])
     if wanted:
         st.caption("The same recipe with images of another origin, to compare with:")
         with st.container(horizontal=True):

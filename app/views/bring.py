@@ -11,13 +11,13 @@ from app.panels.bring_file import file_step
 from app.panels.bring_form import form_step
 from app.panels.bring_trial import images_choice, trial_step
 from app.places import runs_folder
+from app.presets import USUAL
 from app.uploads import Source, files_of
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
 
-QUICK = {"preset": "quick", "synthesis": "genie", "quantization": "genie-m", "weight_bits": 4,
-         "activation_bits": 4, "images": None}  # fmt: skip
+QUICK = {"preset": "quick", "weight_bits": 4, "activation_bits": 4, "images": None}
 
 
 def save_step(source: Source, brought: Brought, images: Source | None) -> None:
@@ -67,7 +67,7 @@ def saved_networks() -> None:
             if st.button(
                 "Quick run at W4A4", key=f"bring-run-{one.name}", icon=":material/play_arrow:"
             ):
-                start_run(QUICK | {"model": one.full_name})
+                start_run(USUAL | QUICK | {"model": one.full_name})
             if st.button("Remove", key=f"bring-forget-{one.name}", icon=":material/delete:"):
                 confirm_removal(one.full_name)
 

@@ -57,7 +57,11 @@ CATALOG = {
             "url": "",
             "settings": settings,
         }
-        for name, settings in (("genie-m", STEPS), ("nearest", []))
+        for name, settings in (
+            ("quantoscope", STEPS),
+            ("genie-m", STEPS),
+            ("nearest", []),
+        )
     ],
 }
 
