@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.benches.effects import newest
+from engine.run.benches.effects import CIFAR_FILE, FILE, newest
 from engine.run.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]
@@ -37,9 +37,14 @@ def recorded_run() -> RunFolder | None:
     return recorded[0] if recorded else None
 
 
-def effects() -> dict[str, Any] | None:
-    """The measured effects of the methods: the newer of the user's own file and the shipped one."""
-    return newest((runs_folder(), ROOT / "assets"))
+def effects() -> list[dict[str, Any]]:
+    """The measured effects of the methods, on the bundled networks and on CIFAR-10, where there are any.
+
+    Of each the newer of the user's own file and the shipped one.
+    """
+    folders = (runs_folder(), ROOT / "assets")
+    found = (newest(folders, file) for file in (FILE, CIFAR_FILE))
+    return [result for result in found if result is not None]
 
 
 def is_recorded(folder: RunFolder) -> bool:

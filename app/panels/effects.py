@@ -9,15 +9,25 @@ import streamlit as st
 from app.charts import effects as charts
 from app.choices import title_of
 from app.components import mount
+from engine.run.benches.claims import CIFAR
 from engine.run.benches.effects import Verdict, rows_of, summary, verdict_of
 
 Result = Mapping[str, Any]
 
 
+def title(result: Result) -> str:
+    """The networks that it is of."""
+    names = dict.fromkeys(row["network"] for row in result["claims"])
+    return " and ".join(map(_network, names))
+
+
+def _network(name: str) -> str:
+    return "ResNet-20 (CIFAR-10)" if name == CIFAR else title_of("models", name)
+
+
 def heading(result: Result) -> None:
     """When, with what, and how many of the directions held."""
     rows, seeds = result["claims"], ", ".join(map(str, result["seeds"]))
-    networks = [title_of("models", name) for name in dict.fromkeys(r["network"] for r in rows)]
     always = [row for row in rows if verdict_of(row).always]
     first, second, about = st.columns([1, 1, 3], gap="medium", vertical_alignment="center")
     asserted = [row for row in rows if row["asserted"]]
@@ -31,13 +41,18 @@ def heading(result: Result) -> None:
         help="In every seed; the others are reported as they come out.",
     )  # fmt: skip
     about.markdown(
-        f"**{' and '.join(networks)}** · seeds {seeds} · {result['images']} images a set · "
+        f"**{title(result)}** · seeds {seeds} · {result['images']} images a set · "
         f"{result['steps']} steps, {result['generator_steps']} of generators"
     )
     about.caption(
-        f"Measured on {result['date']} UTC with torch {result['versions'].get('torch', '?')}, "
+        f"Measured {_when(result)} UTC with torch {result['versions'].get('torch', '?')}, "
         f"{result['threads']} thread. Directions are judged, not accuracies: network and budget are small."
     )
+
+
+def _when(result: Result) -> str:
+    dates = sorted({str(row.get("date", result["date"])) for row in result["claims"]})
+    return f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}"
 
 
 def cards(result: Result, *, asserted: bool) -> None:
@@ -55,13 +70,13 @@ def _card(row: Mapping[str, Any], result: Result) -> None:
         st.markdown(f"**{row['says']}**")
         _badge(judged)
         wanted = "lower" if row["lower"] else "higher"
-        st.caption(f"{row['of']}; {wanted} is claimed · {title_of('models', row['network'])}")
+        st.caption(f"{row['of']}; {wanted} is claimed · {_network(row['network'])}")
         st.markdown(
             f"{row['method_title']} {summary(values['method'])}, {row['baseline_title']} "
             f"{summary(values['baseline'])}; difference {summary(judged.differences)}"
         )
     with chart:
-        key = f"effect-{row['name']}"
+        key = f"effect-{row['network']}-{row['name']}"
         mount.live_plot(
             charts.claim(row, result["seeds"]), key=key, run=str(result["date"]), offset=0
         )
@@ -93,7 +108,13 @@ def missing(result: Result, names: Sequence[str]) -> None:
 def command(result: Result | None = None) -> None:
     """What to type to measure (again)."""
     st.code(result["command"] if result else "python -m engine bench effects", language="bash")
+    if result and result["claims"][0]["network"] == CIFAR:
+        st.caption(
+            "CIFAR10 stands for a folder with the published checkpoint, the images as pictures of one row "
+            "each, and labels.json; the data is not part of this project."
+        )
+        return
     st.caption(
-        "About a quarter of an hour of one core. The result lies in the runs folder as effects.json, and "
-        "this page shows the newer of it and the shipped one."
+        "About half an hour of one core. The result lies in the runs folder, and this page shows the newer "
+        "of it and the shipped one."
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.charts.effects import claim
+from app.choices import title_of
 from tests.app.test_pages import opened, texts
 
 VALUES = {
@@ -76,12 +77,36 @@ def test_the_page_says_of_each_claim_whether_it_held(shipped: Path) -> None:
     assert at.code[0].value == "python -m engine bench effects --seeds 0,1,2"
 
 
+def test_claims_measured_at_different_times_say_so(shipped: Path) -> None:
+    rows = [a_row(date="2026-11-20 08:00"), a_row(name="other")]
+    (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
+    assert "Measured from 2026-11-20 08:00 to 2026-11-21 09:00 UTC" in texts(opened("effects"))
+
+
 def test_a_newer_file_of_the_users_is_shown(shipped: Path, runs: Path) -> None:
     (shipped / "effects.json").write_text(json.dumps(a_file()))
     (runs / "effects.json").write_text(json.dumps(a_file(date="2026-11-22 09:00")))
     assert "2026-11-22 09:00" in texts(opened("effects"))
     (runs / "effects.json").write_text(json.dumps(a_file(date="2026-11-20 09:00")))
     assert "2026-11-21 09:00" in texts(opened("effects"))
+
+
+def test_each_file_has_a_part_of_its_own_on_the_page(shipped: Path) -> None:
+    (shipped / "effects.json").write_text(json.dumps(a_file()))
+    alone = a_file(
+        date="2026-11-20 07:00", command="python -m engine bench effects --data CIFAR10",
+        seeds=[4, 5, 6], claims=[a_row(network="resnet20-cifar10")],
+    )  # fmt: skip
+    (shipped / "effects-cifar10.json").write_text(json.dumps(alone))
+    at = opened("effects")
+    assert [one.value for one in at.header] == [
+        title_of("models", "resnet20-fashion"), "ResNet-20 (CIFAR-10)",
+        "How is this measured, and how do I repeat it?",
+    ]  # fmt: skip
+    words = texts(at)
+    assert all(said in words for said in ("2026-11-21 09:00", "2026-11-20 07:00", "seeds 4, 5, 6"))
+    assert [code.value for code in at.code] == [a_file()["command"], alone["command"]]
+    assert len(at.get("bidi_component")) == 4
 
 
 class TestChart:

@@ -4,15 +4,28 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.models.card import ASSETS
-from engine.run.benches.claims import CLAIMS, RESNET, SETS, VGG
-from engine.run.benches.effects import FILE, newest, read, rows_of, seeds_of, summary, verdict
+from engine.models.resnet import SmallResNet
+from engine.run.benches import cifar as cifar10
+from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR, RESNET, SETS, VGG
+from engine.run.benches.effects import (
+    CIFAR_FILE,
+    FILE,
+    newest,
+    read,
+    rows_of,
+    seeds_of,
+    summary,
+    verdict,
+)
 from engine.run.benches.measure_effects import Budget, Workbench, budget_of, effects
 from engine.run.benches.measures import METRICS, Made, Subject
 from engine.synthesis import discover_methods
@@ -168,7 +181,7 @@ def test_claims_name_sets_methods_and_settings_that_there_are():
     for one in SETS.values():
         known = methods[one.method].Settings()
         assert all(hasattr(known, name) for name in one.settings)
-    assert sum(claim.asserted for claim in CLAIMS) == 5
+    assert sum(claim.asserted for claim in CLAIMS) == 4
 
 
 def test_a_method_and_its_baseline_are_made_alike():
@@ -223,6 +236,73 @@ def test_a_teacher_of_nearly_full_precision_does_not_diverge_by_more_with_fewer_
     assert few is not None
     assert fewer is not None
     assert 0 < few < fewer
+
+
+# --- another network, from a folder -------------------------------------------------------------
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """A folder as the benchmark wants it: a checkpoint, two pictures of four images each, labels."""
+    tensors = SmallResNet(20, 3, 10, "A").state_dict()
+    state = {f"module.{key.replace('fc.', 'linear.')}": value for key, value in tensors.items()}
+    torch.save({"state_dict": state}, tmp_path / cifar10.CHECKPOINT)
+    rng = np.random.default_rng(0)
+    for name in (cifar10.TEST, cifar10.TRAIN):
+        pixels = rng.integers(0, 256, (4, 32 * 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+    labels = {cifar10.TEST: [3, 1, 4, 1], cifar10.TRAIN: [5, 9, 2, 6], "more": []}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    return tmp_path
+
+
+def test_a_folder_s_network_and_images_are_read_row_by_row(cifar):
+    one = cifar10.cifar_subject(cifar)
+    assert one.held[1].tolist() == [3, 1, 4, 1]
+    assert one.real[1].tolist() == [5, 9, 2, 6]
+    row = np.asarray(Image.open(cifar / cifar10.TEST))[2]  # the third image: rows of 32 pixels
+    value = (row[32 * 5 + 7, 1] / 255 - 0.456) / 0.224
+    assert one.held[0][2, 1, 5, 7].item() == pytest.approx(value, rel=1e-5)
+    assert one.teacher(one.held[0]).shape == (4, 10)
+
+
+@pytest.mark.parametrize("name", [cifar10.CHECKPOINT, cifar10.TRAIN, "labels.json"])
+def test_what_a_folder_lacks_is_named_in_one_line(cifar, name, tmp_path, capsys):
+    (cifar / name).unlink()
+    assert main(["bench", "effects", "--runs", str(tmp_path), "--data", str(cifar)]) == 2
+    said = capsys.readouterr().err
+    assert name in said
+    assert said.count("\n") == 1
+
+
+def test_claims_of_the_other_network_are_measured_and_kept_in_a_file_of_their_own(tmp_path):
+    assert {claim.name for claim in ON_CIFAR} < {claim.name for claim in CLAIMS}
+    subjects = {CIFAR: subject(TinyResNet())}
+    out = tmp_path / CIFAR_FILE
+    effects((0,), out=out, budget=TINY, subjects=subjects, claims=ON_CIFAR)
+    found = newest((tmp_path,), CIFAR_FILE)
+    assert found is not None
+    assert newest((tmp_path,)) is None
+    assert [row["network"] for row in found["claims"]] == [CIFAR] * len(ON_CIFAR)
+    assert found["command"].endswith("--data CIFAR10")
+
+
+def test_single_claims_are_measured_anew_and_others_kept_with_their_date(tiny, tmp_path):
+    result = json.loads(tiny[1].read_text())
+    rows = [row | {"date": "2020-01-01 00:00"} for row in result["claims"]]
+    rows[0] = rows[0] | {"values": {side: [9.0, 9.0] for side in SIDES}}
+    file = written(tmp_path / "old", result, claims=rows) / FILE
+    subjects = {RESNET: subject(TinyResNet()), VGG: subject(Plain())}
+    again = effects((0, 3), out=file, budget=TINY, subjects=subjects, only=[CLAIMS[0].name])
+    assert again["claims"][0]["values"]["method"] == pytest.approx(
+        result["claims"][0]["values"]["method"]
+    )
+    assert again["claims"][0]["date"] > "2020-01-01 00:00"
+    assert again["claims"][1:] == rows[1:]
+    with pytest.raises(UserError, match="other seeds"):
+        effects((0, 4), out=file, budget=TINY, subjects=subjects, only=[CLAIMS[0].name])
+    with pytest.raises(UserError, match="'nonsense' is no claim"):
+        effects((0, 3), out=file, budget=TINY, subjects=subjects, only=["nonsense"])
 
 
 # --- files --------------------------------------------------------------------------------------

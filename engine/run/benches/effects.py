@@ -16,7 +16,8 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.run.benches.claims import CLAIMS
 
-FILE = "effects.json"  # in the runs folder, or shipped among the assets
+# In the runs folder, or shipped among the assets: of the bundled networks, and of CIFAR-10's ResNet-20.
+FILE, CIFAR_FILE = "effects.json", "effects-cifar10.json"
 Values = Sequence[float | None]
 
 
@@ -102,16 +103,16 @@ def seeds_of(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def newest(folders: Sequence[Path]) -> dict[str, Any] | None:
+def newest(folders: Sequence[Path], file: str = FILE) -> dict[str, Any] | None:
     """The latest readable file of effects in these folders, None where there is none."""
-    found = [one for one in map(read, folders) if one is not None]
+    found = [one for folder in folders if (one := read(folder, file)) is not None]
     return max(found, key=lambda one: str(one["date"]), default=None)
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+def read(folder: Path, file: str = FILE) -> dict[str, Any] | None:
     """The file of effects in this folder; None where it is missing or is not one."""
     try:
-        result: dict[str, Any] = json.loads((folder / FILE).read_text())
+        result: dict[str, Any] = json.loads((folder / file).read_text())
         rows_of(result)
         seeds = len(result["seeds"])
         whole = all(

@@ -1,4 +1,4 @@
-"""Measures the claims of engine/run/benches/claims.py: `python -m engine bench effects`.
+"""Measures the claims of engine/run/benches/claims.py: `python -m engine bench effects [--data FOLDER]`.
 
 Every set of images is made with the same teacher, number of images and steps, and the same seeds, so that
 a method and its baseline are paired. Real images to compare with are held out: none that a method reads.
@@ -21,7 +21,7 @@ from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard, discover_cards
-from engine.run.benches.claims import CLAIMS, SETS, Claim, ImageSet
+from engine.run.benches.claims import CLAIMS, ON_CIFAR, SETS, Claim, ImageSet
 from engine.run.benches.effects import verdict_of
 from engine.run.benches.measures import METRICS, Made, Subject, portrayed
 from engine.run.folder import write_atomically
@@ -78,34 +78,64 @@ def effects(
     out: Path | None = None,
     budget: Budget = Budget(),
     tell: Callable[[str], None] = lambda line: None,
+    claims: Sequence[Claim] = CLAIMS,
+    only: Sequence[str] = (),
     subjects: Mapping[str, Subject] | None = None,
 ) -> dict[str, Any]:
     """Measure every claim; the result is written to `out` too, claim by claim as they are done.
 
-    `subjects` by name stand in for the bundled networks.
+    With `only`, these claims alone, beside what `out` has of the others. `subjects` by name stand in for
+    the bundled networks. UserError for a name in `only` that is none, or an `out` of other seeds or budget.
     """
-    start, rows = time.monotonic(), list[dict[str, Any]]()
-    result = _heading(seeds, budget)
+    start, result = time.monotonic(), _heading(seeds, budget, claims)
+    rows = _kept(out, result, [claim.name for claim in claims], only) if only else {}
     benches = {
         name: Workbench(subjects[name] if subjects else subject_of(discover_cards()[name]), budget)
-        for name in dict.fromkeys(claim.network for claim in CLAIMS)
+        for name in dict.fromkeys(claim.network for claim in claims)
     }
-    for claim in CLAIMS:
-        rows.append(_measured(claim, benches[claim.network], seeds))
-        tell(f"{claim.name}: {verdict_of(rows[-1]).words} ({time.monotonic() - start:.0f} s)")
-        result |= {"claims": rows, "seconds": round(time.monotonic() - start)}
+    for claim in (one for one in claims if not only or one.name in only):
+        rows[claim.name] = _measured(claim, benches[claim.network], seeds) | {"date": _now()}
+        tell(
+            f"{claim.name}: {verdict_of(rows[claim.name]).words} ({time.monotonic() - start:.0f} s)"
+        )
+        there = [rows[one.name] for one in claims if one.name in rows]
+        result |= {"claims": there, "seconds": round(time.monotonic() - start)}
         if out is not None:
             write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
     return result
 
 
-def _heading(seeds: Sequence[int], budget: Budget) -> dict[str, Any]:
+def _kept(
+    out: Path | None, result: Mapping[str, Any], names: Sequence[str], only: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """What the file has of the claims that are not measured now, each with its own date."""
+    strange = [name for name in only if name not in names]
+    if strange:
+        raise UserError(f"--only {strange[0]!r} is no claim; choose of {', '.join(names)}")
+    if out is None or not out.is_file():
+        return {}
+    before = json.loads(out.read_text())
+    alike = ("seeds", "held_out", *(f.name for f in fields(Budget)))
+    if any(before.get(name) != result[name] for name in alike):
+        raise UserError(
+            f"{out} is of other seeds or another budget ({before.get('command')}); repeat those, or "
+            "give another --out"
+        )
+    return {row["name"]: {"date": before["date"]} | row for row in before["claims"]}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+
+
+def _heading(seeds: Sequence[int], budget: Budget, claims: Sequence[Claim]) -> dict[str, Any]:
     listed, usual = ",".join(map(str, seeds)), asdict(Budget())
     changed = {k: v for k, v in asdict(budget).items() if v != usual[k]}
     flags = "".join(f" --{name.replace('_', '-')} {value}" for name, value in changed.items())
+    flags += " --data CIFAR10" if claims is ON_CIFAR else ""
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     return {
-        "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        "date": _now(),
         "command": f"{REPEAT} --seeds {listed}{flags}",
         "seeds": list(seeds),
         **asdict(budget),

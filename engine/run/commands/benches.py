@@ -27,16 +27,22 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _effects(options: argparse.Namespace) -> int:
-    from engine.run.benches.effects import FILE, rows_of, seeds_of
+    from engine.run.benches.cifar import cifar_subject
+    from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
+    from engine.run.benches.effects import CIFAR_FILE, FILE, rows_of, seeds_of
     from engine.run.benches.measure_effects import budget_of, effects
 
+    data = options.data
     budget = ("images", "steps", "generator_steps", "generator_batch")
     chosen = {name: getattr(options, name) for name in budget}
     result = effects(
         seeds_of(options.seeds or "0,1,2"),
-        out=options.out or runs_folder(options) / FILE,
+        out=options.out or runs_folder(options) / (CIFAR_FILE if data else FILE),
         budget=budget_of({name: value for name, value in chosen.items() if value is not None}),
         tell=Progress().line,
+        only=options.only.split(",") if options.only else (),
+        claims=ON_CIFAR if data else CLAIMS,
+        subjects={CIFAR: cifar_subject(data.expanduser())} if data else None,
     )
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
