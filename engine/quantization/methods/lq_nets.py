@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from engine.core.method import MethodCard, View, knob
+from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.basis import (
     TURNS,
@@ -40,6 +40,8 @@ class LqNetsSettings(QuantizerSettings):
         help="learned as those of the weights, one basis a tensor, or an even grid",
         choices=("learned", "even"),
     )
+    # The paper's training lets BatchNorm follow the levels; without it, 2 bits break the network.
+    batchnorm: str = knob_of(QuantizerSettings, "batchnorm", quick="delta", standard="delta")
 
 
 class LqNets(QuantizationMethod):
