@@ -45,15 +45,15 @@ def part_of(folder: Path, part: Part) -> Path:
     return next(found[name] for name in _PARTS[part] if name in found)
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, part: Part = "test") -> None:
     """UserError where a folder holds neither images nor a known data set."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name one that holds images")
-    if find_arrays(folder, "test") is None and not list_images(part_of(folder, "test")):
+    if find_arrays(folder, part) is None and not list_images(part_of(folder, part)):
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
 
 
-def content_of(folder: Path, count: int) -> str:
+def content_of(folder: Path, count: int, part: Part = "test") -> str:
     """What is in a folder of images, as a sha256: equal for equal images, wherever the folder lies.
 
     Of names and sizes in the order in which images are taken, and of the bytes of the first `count`,
@@ -62,9 +62,9 @@ def content_of(folder: Path, count: int) -> str:
     """
     digest = hashlib.sha256()
     try:
-        check_folder(folder)
-        root = part_of(folder, "test")
-        if find_arrays(folder, "test") is not None:
+        check_folder(folder, part)
+        root = part_of(folder, part)
+        if find_arrays(folder, part) is not None:
             root, files = folder, sorted(file for file in folder.rglob("*") if file.is_file())
             count = len(files)
         else:

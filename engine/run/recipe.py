@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.needs import why_not
+from engine.data.datasets import Part
 from engine.data.listing import content_of
 
 PRESETS = ("quick", "standard", "paper")
@@ -105,19 +106,21 @@ def make_recipe(
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
     complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
-    complete["contents"] |= _locate_images(complete["synthesis_settings"], complete["images"])
+    complete["contents"] |= _locate_images(complete, "synthesis", "folder", "test")
+    complete["contents"] |= _locate_images(complete, "model", "calibration", "train")
     if model.get("content"):  # a saved network, which another may replace under the same name
         complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
 
 
-def _locate_images(settings: dict[str, Any], count: int) -> dict[str, str]:
-    """A folder that a synthesis takes its images from, made absolute in place; what is in it."""
-    if not settings.get("folder"):
+def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:
+    """A folder of images that a setting names, made absolute in place; what is in it."""
+    settings = fields[f"{kind}_settings"]
+    if not settings.get(name):
         return {}
-    folder = Path(settings["folder"]).expanduser().absolute()
-    settings["folder"] = str(folder)
-    return {"folder": content_of(folder, count)}
+    folder = Path(settings[name]).expanduser().absolute()
+    settings[name] = str(folder)
+    return {name: content_of(folder, fields["images"], part)}
 
 
 def _check_methods(

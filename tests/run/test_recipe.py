@@ -66,6 +66,17 @@ class TestFolder:
         assert recipe.synthesis_settings["folder"] == str(folder)
         assert recipe.run_id == self.made(folder).run_id
 
+    def test_real_images_to_calibrate_with_are_located_too(self, folder, monkeypatch):
+        """The worker runs elsewhere: what is written from here must be found from there."""
+        monkeypatch.chdir(folder.parent)
+        entries = catalog()
+        entries["models"][0]["settings"].append(a_knob("calibration", "", "str"))
+        settings = {"model_settings": {"calibration": "faces"}}
+        recipe = make_recipe(entries, **NAMES | settings)
+        assert recipe.model_settings["calibration"] == str(folder)
+        (folder / "0.png").write_bytes(b"z" * 40)
+        assert make_recipe(entries, **NAMES | settings).run_id != recipe.run_id
+
     @pytest.mark.parametrize("change", ["bytes", "name", "one more"])
     def test_another_content_is_another_run(self, folder, change):
         before = self.made(folder, images=2)
