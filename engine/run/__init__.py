@@ -3,7 +3,7 @@
     from engine import run
 
     recipe = run.new_recipe(
-        model="resnet20-fashion", synthesis="genie", quantization="genie-m", weight_bits=2, preset="quick"
+        model="resnet20-fashion", synthesis="genie", quantization="quantoscope", weight_bits=2, preset="quick"
     )
     folder = run.start(recipe, run.RUNS)
     for event in run.follow(folder):
