@@ -87,9 +87,9 @@ def _show(said: dict[str, Any], key: str) -> None:
 
 def _show_images(judged: dict[str, Any], key: str) -> None:
     if judged["skipped_count"]:
-        st.caption(
-            f"{judged['skipped_count']} files were skipped: {'; '.join(judged['skipped'][:3])}."
-        )
+        count = judged["skipped_count"]
+        what = f"{count} files were" if count > 1 else "1 file was"
+        st.caption(f"{what} skipped: {'; '.join(judged['skipped'][:3])}.")
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from engine.core.device import cores
@@ -172,6 +172,8 @@ def _for_pillow(one: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _fault(shape: tuple[int, int, int], resize: int, path: Path) -> str | None:
     try:
         check(path, shape, resize)
+    except UnidentifiedImageError:
+        return "no image that can be read"
     except _BROKEN as error:
         return str(error) if path.is_file() else "no such file"
     return None
