@@ -1,6 +1,7 @@
 """What a method needs, and the reason where a network lacks it."""
 
 import pytest
+from PIL import Image
 
 from engine.core.errors import UserError
 from engine.core.needs import NEEDS, why_not
@@ -69,8 +70,9 @@ def test_a_recipe_that_cannot_work_is_refused_before_it_begins():
     assert recipe_for({"batchnorm_layers": 1}, ["batchnorm"])
 
 
-def test_a_folder_of_the_user_s_stands_in_for_the_network_s_own_images():
+def test_a_folder_of_the_user_s_stands_in_for_the_network_s_own_images(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
     network = {"calibration_images": False, "calibration_labels": False}
     with pytest.raises(UserError, match="real images"):
         recipe_for(network, ["labelled-images"])
-    assert recipe_for(network, ["labelled-images"], calibration="/pictures")
+    assert recipe_for(network, ["labelled-images"], calibration=str(tmp_path))

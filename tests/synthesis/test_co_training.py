@@ -16,7 +16,7 @@ from engine.synthesis.methods.deep_inversion import DeepInversion
 from engine.synthesis.methods.fdda import Fdda
 from engine.synthesis.methods.gdfq import Gdfq, GdfqSettings
 from engine.synthesis.methods.qimera import Qimera
-from tests.contracts.nets import TinyResNet, ready, request
+from tests.contracts.nets import TinyResNet, images, ready, request
 
 SMALL = {"steps": 10, "width": 16, "latent": 8}
 WITH = {"co_training": True, "student_warm_up": 0.0}
@@ -125,6 +125,21 @@ def test_a_student_that_follows_the_teacher_comes_closer_to_it():
     machine = make(Gdfq, **WITH, student_cross_entropy=0.0, student_lr=1e-2, steps=40, lr_drops=0)
     losses = [float(machine.step()["student"]) for _ in range(40)]
     assert sum(losses[-10:]) < sum(losses[:10])
+
+
+@GENERATORS
+def test_on_the_same_images_what_the_student_minimises_falls(cls):
+    """Of any of them, also where the generator runs away from it: the images are held fast here."""
+    teacher, pictures = ready(TinyResNet()), images(8)
+    machine = make(cls, teacher=teacher, **WITH, student_lr=1e-3, steps=30, lr_drops=0)
+    asked = None if cls is Dafl else torch.arange(8) % 3
+    with torch.no_grad():
+        scores = teacher(pictures)
+    losses = [
+        float(machine.co_training.step(pictures, scores, asked, step)["student"])
+        for step in range(30)
+    ]
+    assert all(loss < losses[0] for loss in losses[-5:])
 
 
 def test_a_generator_that_is_told_no_class_teaches_none():
