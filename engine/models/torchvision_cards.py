@@ -79,7 +79,7 @@ def _card(name: str, architecture: str, weights: Any, *, download: bool) -> Mode
     top1 = metrics["acc@1"] / 100
     return ModelCard(
         name=name,
-        title=f"{architecture} · torchvision",
+        title=f"{name.removeprefix(PREFIX).replace('-', ' ', 1)} · torchvision",
         summary=f"torchvision's {architecture} for {len(meta['categories'])} classes, weights "
         f"{weights.name}; torchvision reports {top1:.1%} top-1 on {dataset}.",
         paper=meta.get("recipe", ""),

@@ -29,6 +29,12 @@ def test_every_listed_card_is_found_by_its_name():
         assert find_card(name, {}).name == listed[name].name == name
 
 
+def test_no_two_networks_have_the_same_title():
+    """A menu shows titles alone: two weights of one architecture must not look alike in it."""
+    titles = [card.title for card in all_cards().values()]
+    assert len(set(titles)) == len(titles)
+
+
 def test_a_file_of_the_users_is_found_too(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from torch import nn\ndef net(): return nn.Conv2d(1, 2, 3)")
