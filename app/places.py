@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.benches.effects import CIFAR_FILE, FILE, newest
+from engine.run.benches import ladder
+from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
 from engine.run.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]
@@ -42,9 +43,17 @@ def effects() -> list[dict[str, Any]]:
 
     Of each the newer of the user's own file and the shipped one.
     """
-    folders = (runs_folder(), ROOT / "assets")
-    found = (newest(folders, file) for file in (FILE, CIFAR_FILE))
+    found = (newest(_measured(), file) for file in (FILE, CIFAR_FILE))
     return [result for result in found if result is not None]
+
+
+def ablation() -> dict[str, Any] | None:
+    """What each part of the project's own recipe was measured to earn; None where it is not measured."""
+    return latest(ladder.read(folder) for folder in _measured())
+
+
+def _measured() -> tuple[Path, ...]:
+    return (runs_folder(), ROOT / "assets")
 
 
 def is_recorded(folder: RunFolder) -> bool:

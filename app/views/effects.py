@@ -1,20 +1,22 @@
 """Does each method do what its paper claims? Directions, measured seed by seed, one network set at a time."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
+from app.panels import ablation as recipe
 from app.panels.effects import cards, command, heading, missing, numbers, title
-from app.places import effects
+from app.panels.url_menu import buttons
+from app.places import ablation, effects
 from app.text import explain
 from engine.run.benches.claims import CLAIMS, ON_CIFAR
 
-st.title("Does each method do what its paper claims?")
-results = effects()
-if not results:
-    st.info("Nothing is measured yet. This measures it:")
-    command()
-    st.stop()
+OWN = "quantoscope"
 
-for result in results:
+
+def claims(result: Mapping[str, Any]) -> None:
+    """What the papers claim of the images that their methods make."""
     st.header(title(result))
     heading(result)
     st.subheader("Which claims should a small network show too?", help=explain("effects"))
@@ -27,7 +29,39 @@ for result in results:
     missing(result, [claim.name for claim in wanted])
     with st.expander("All numbers: mean ± standard deviation over the seeds"):
         numbers(result)
-st.header("How is this measured, and how do I repeat it?")
-st.markdown(explain("effects"))
-for result in results:
+    st.header("How is this measured, and how do I repeat it?")
+    st.markdown(explain("effects"))
     command(result)
+
+
+def own_recipe(result: Mapping[str, Any]) -> None:
+    """What each part of the quantizer that the app starts with is worth."""
+    st.header("What does each part of our own recipe earn?", help=explain("ablation"))
+    recipe.heading(result)
+    recipe.cards(result)
+    with st.expander("All numbers"):
+        recipe.numbers(result)
+    st.header("How is this measured, and how do I repeat it?")
+    st.markdown(explain("ablation"))
+    recipe.command(result)
+
+
+st.title("Does each method do what its paper claims?")
+results = {result["claims"][0]["network"]: result for result in effects()}
+earned = ablation()
+titles = {network: title(result) for network, result in results.items()}
+if earned is not None:
+    titles[OWN] = "Our own recipe, part by part"
+if not titles:
+    st.info("Nothing is measured yet. This measures it:")
+    command()
+    st.stop()
+chosen = (
+    buttons("Measured on", titles, "of", label_visibility="collapsed")
+    if len(titles) > 1
+    else next(iter(titles))
+)
+if chosen == OWN and earned is not None:
+    own_recipe(earned)
+else:
+    claims(results[chosen])

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.charts.ablation import earned
 from app.charts.effects import claim
 from app.choices import title_of
+from engine.run.benches.ladder import CONTROL, LADDER, OWN
 from tests.app.test_pages import opened, texts
 
 VALUES = {
@@ -98,15 +100,75 @@ def test_each_file_has_a_part_of_its_own_on_the_page(shipped: Path) -> None:
         seeds=[4, 5, 6], claims=[a_row(network="resnet20-cifar10")],
     )  # fmt: skip
     (shipped / "effects-cifar10.json").write_text(json.dumps(alone))
-    at = opened("effects")
-    assert [one.value for one in at.header] == [
-        title_of("models", "resnet20-fashion"), "ResNet-20 (CIFAR-10)",
-        "How is this measured, and how do I repeat it?",
-    ]  # fmt: skip
-    words = texts(at)
-    assert all(said in words for said in ("2026-11-21 09:00", "2026-11-20 07:00", "seeds 4, 5, 6"))
-    assert [code.value for code in at.code] == [a_file()["command"], alone["command"]]
-    assert len(at.get("bidi_component")) == 4
+    first, other = (opened("effects", **of) for of in ({}, {"of": "resnet20-cifar10"}))
+    how = "How is this measured, and how do I repeat it?"
+    bundled = title_of("models", "resnet20-fashion")
+    assert [one.value for one in first.header] == [bundled, how]
+    assert [one.value for one in other.header] == ["ResNet-20 (CIFAR-10)", how]
+    assert "2026-11-21 09:00" in texts(first)
+    assert all(said in texts(other) for said in ("2026-11-20 07:00", "seeds 4, 5, 6"))
+    assert [at.code[0].value for at in (first, other)] == [a_file()["command"], alone["command"]]
+    assert [len(at.get("bidi_component")) for at in (first, other)] == [3, 1]
+
+
+def an_ablation() -> dict[str, Any]:
+    tops = {rung: [0.8 + 0.01 * k, 0.82 + 0.01 * k] for k, rung in enumerate(LADDER)}
+    one = {
+        "title": "A network", "float": 0.9, "band": [0.88, 0.92], "test_images": 1000,
+        "top1": {CONTROL: [0.2, 0.3]} | tops,
+    }  # fmt: skip
+    near = one | {"title": "Another", "top1": {CONTROL: [0.7, None]} | tops}
+    return {
+        "date": "2026-11-21 09:00", "command": "python -m engine bench ablation", "seeds": [0, 1],
+        "bits": {"weights": 2, "activations": 4}, "steps": 400, "versions": {"torch": "2.13.0"},
+        "networks": [one, near],
+    }  # fmt: skip
+
+
+def test_what_the_own_recipe_earns_is_a_part_of_the_page(shipped: Path) -> None:
+    (shipped / "effects.json").write_text(json.dumps(a_file()))
+    (shipped / "ablation.json").write_text(json.dumps(an_ablation()))
+    at = opened("effects", of="quantoscope")
+    assert at.header[0].value == "What does each part of our own recipe earn?"
+    words = texts(at).replace("\N{NO-BREAK SPACE}", " ")
+    assert "Quantoscope **85.0 %**, GENIE-M as released 81.0 %: +4.0 points" in words
+    assert words.count("Nearest rounding (too far off to draw) 25.0 %") == 1
+    assert len(at.get("bidi_component")) == 2
+    assert at.code[0].value == "python -m engine bench ablation"
+
+
+def test_the_own_recipe_alone_is_shown_too_and_a_torn_file_of_it_is_not(shipped: Path) -> None:
+    whole = json.dumps(an_ablation())
+    (shipped / "ablation.json").write_text(whole)
+    assert "our own recipe" in opened("effects").header[0].value
+    (shipped / "ablation.json").write_text(whole[:-30])
+    assert "Nothing is measured yet" in opened("effects").info[0].value
+
+
+class TestAblationChart:
+    def test_a_row_is_a_rung_with_a_dot_for_each_seed_and_their_mean(self) -> None:
+        far, near = an_ablation()["networks"]
+        traces = {t.get("name"): t for t in earned(far, [0, 1]).figure["data"]}
+        assert traces["seed 1"]["y"] == list(LADDER)  # the control is too far off
+        assert traces["seed 1"]["x"] == pytest.approx([82, 83, 84, 85, 86, 87])
+        assert traces["mean"]["x"] == pytest.approx([81, 82, 83, 84, 85, 86])
+        drawn = {t.get("name"): t for t in earned(near, [0, 1]).figure["data"]}
+        assert drawn["seed 1"]["y"] == [CONTROL, *LADDER]
+        assert drawn["seed 1"]["x"][0] is None
+        assert drawn["mean"]["x"][0] == pytest.approx(70)
+
+    def test_the_float_network_and_its_band_stand_across(self) -> None:
+        network = an_ablation()["networks"][0]
+        band, line = earned(network, [0, 1]).figure["layout"]["shapes"]
+        assert (band["x0"], band["x1"]) == pytest.approx((88, 92))
+        assert line["x0"] == line["x1"] == pytest.approx(90)
+        unknown = earned(network | {"float": None}, [0, 1]).figure["layout"]
+        assert unknown["shapes"] == []
+
+    def test_a_rung_that_was_not_measured_is_not_drawn(self) -> None:
+        network = an_ablation()["networks"][0]
+        network["top1"][OWN] = [None, None]
+        assert OWN not in earned(network, [0, 1]).figure["data"][0]["y"]
 
 
 class TestChart:

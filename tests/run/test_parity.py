@@ -11,7 +11,7 @@ from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.quantization import discover_methods
 from engine.run.benches import bench
-from engine.run.benches.ablation import LADDER
+from engine.run.benches.ladder import LADDER, OWN
 from engine.run.benches.parity import _images, _weights, resnet20
 
 
@@ -68,7 +68,7 @@ def test_the_ladder_leads_from_the_released_settings_to_the_recipe():
         reached |= change
         if rung == "GENIE-M as released":
             assert all(genie[name]["paper"] == value for name, value in change.items())
-        if rung.endswith("(quantoscope)"):
+        if rung == OWN:
             assert reached | {"steps": 400} == {
                 n: presets["standard"] for n, presets in own.items()
             }

@@ -4,43 +4,83 @@ Weights of 2 bits, activations of 4, in the setting of the published figures (pa
 network: three networks, so that no part is chosen that only helps one.
 """
 
-import statistics
-from collections.abc import Sequence
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from engine.run.benches.ladder import CONTROL, LADDER
 from engine.run.benches.parity import STEPS, cifar_network, results_of
+from engine.run.folder import write_atomically
 
-LADDER: dict[str, dict[str, Any]] = {  # each on top of those before it
-    "GENIE-M as released": {
-        "step_rates": "absolute", "lr_activation_step": 4e-5, "lr_weight_step": 1e-4,
-        "lr_rounding": 1e-3, "rounding_weight": 1.0,
-    },
-    "step sizes in proportion": {
-        "step_rates": "relative", "lr_activation_step": 2e-3, "lr_weight_step": 5e-3,
-    },
-    "roundings learn faster": {"lr_rounding": 2e-2},
-    "a milder regulariser": {"rounding_weight": 0.1},
-    "BatchNorm corrected (quantoscope)": {"batchnorm": "delta"},
-    "mirrored images too": {"mirror": True},
-}  # fmt: skip
 BITS = 2
+BUNDLED = "resnet20-fashion"
+Rung = tuple[str, dict[str, Any]]  # the quantizer, and its settings
 
 
-def ablation(data: Path, runs: Path, seeds: Sequence[int] = (0, 1, 2)) -> dict[str, Any]:
-    """Top-1 on each network, rung by rung, seed by seed; `data` as for parity."""
-    folder = runs / "parity"
-    networks = {f"resnet{depth}": cifar_network(data, folder, depth) for depth in (20, 56)}
-    networks["resnet20-fashion"] = {"model": "resnet20-fashion"}
-    found: dict[str, Any] = {}
-    for name, network in networks.items():
-        settings: dict[str, Any] = {"steps": STEPS}
-        rungs: dict[str, tuple[str, dict[str, Any]]] = {"nearest": ("nearest", {})}
-        for rung, change in LADDER.items():
-            settings = settings | change
-            rungs[rung] = ("genie-m", settings)
-        for rung, (method, chosen) in rungs.items():
-            results = results_of(network, method, chosen, BITS, folder / name, seeds)
-            tops = [result["quantized_top1"] for result in results]
-            found[f"{name}, {rung}"] = {"top1": tops, "mean": round(statistics.mean(tops), 4)}
-    return found
+def ablation(
+    data: Path, runs: Path, seeds: Sequence[int], out: Path, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Top-1 on each network, rung by rung, seed by seed; `data` as for parity.
+
+    The file `out` is written anew after every run, so that nothing is lost where it ends early; begun
+    again, what was finished is found among the runs.
+    """
+    result = _heading(seeds)
+    for title, folder, network in _networks(data, runs / "parity"):
+        found: dict[str, Any] = {
+            "title": title,
+            "float": None,
+            "top1": {rung: [None] * len(seeds) for rung in rungs()},
+        }
+        for k, seed in enumerate(seeds):
+            for rung, (method, settings) in rungs().items():
+                (one,) = results_of(network, method, settings, BITS, folder, [seed])
+                found["top1"][rung][k] = one["quantized_top1"]
+                found |= {
+                    "float": one["fp32_top1"],
+                    "band": one["top1_band"]["fp32"],
+                    "test_images": one["test_images"],
+                }
+                kept = {"date": _now(), "networks": [*result["networks"], found]}
+                write_atomically(out, (json.dumps(result | kept, indent=1) + "\n").encode())
+                tell(f"{title}, seed {seed}, {rung}: {one['quantized_top1']:.1%}")
+        result = result | {"date": _now(), "networks": [*result["networks"], found]}
+    return result
+
+
+def rungs() -> dict[str, Rung]:
+    """Every rung by name, from the control upwards."""
+    settings: dict[str, Any] = {"steps": STEPS}
+    every: dict[str, Rung] = {CONTROL: ("nearest", {})}
+    for rung, change in LADDER.items():
+        settings = settings | change
+        every[rung] = ("genie-m", settings)
+    return every
+
+
+def _networks(data: Path, folder: Path) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    for depth in (20, 56):
+        name = f"resnet{depth}"
+        yield f"ResNet-{depth} · CIFAR-10", folder / name, cifar_network(data, folder, depth)
+    yield "ResNet-20 · Fashion-MNIST", folder / BUNDLED, {"model": BUNDLED}
+
+
+def _heading(seeds: Sequence[int]) -> dict[str, Any]:
+    listed = ",".join(map(str, seeds))
+    return {
+        "command": f"python -m engine bench ablation --seeds {listed} --data CIFAR10",
+        "seeds": list(seeds),
+        "bits": {"weights": BITS, "activations": 4},
+        "steps": STEPS,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "networks": [],
+    }
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime())

@@ -15,7 +15,6 @@ from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.core.randomness import stream
 from engine.models.card import ModelCard, discover_cards
-from engine.run.benches.ablation import ablation
 from engine.run.benches.parity import parity
 from engine.run.resources import peak_memory_mb
 from engine.synthesis.base import Request
@@ -23,23 +22,29 @@ from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics import StoredStatistics, bn_gap
 
 REPEATS = 5
-EFFECTS = "effects"  # engine/run/benches/measure_effects.py, which has options of its own
+# Those that have options of their own: measure_effects.py and ablation.py beside this file.
+EFFECTS, ABLATION = "effects", "ablation"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS])
+    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS, ABLATION])
 
 
 def run(name: str, data: Path | None = None, runs: Path = Path("runs")) -> dict[str, Any]:
     """Measure, and return plain data; `data` is the folder of a benchmark that works on real data."""
     if name in _BENCHMARKS:
         return _BENCHMARKS[name]()
+    return _ON_DATA[name](needed(data, name), runs)
+
+
+def needed(data: Path | None, name: str) -> Path:
+    """The folder of real data; UserError where it is not given."""
     if data is None:
         raise UserError(
             f"benchmark {name!r} works on real data; give its folder with --data FOLDER"
         )
-    return _ON_DATA[name](data, runs)
+    return data.expanduser()
 
 
 def _speed() -> dict[str, Any]:
@@ -158,7 +163,6 @@ _BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "swing": _swing,
 }
 _ON_DATA: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
-    "ablation": ablation,
     "parity": parity,
     "parity-resnet56": partial(parity, depth=56),
 }

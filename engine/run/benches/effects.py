@@ -8,7 +8,7 @@ nothing of a paper's accuracies.
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,12 @@ def seeds_of(text: str) -> tuple[int, ...]:
 
 def newest(folders: Sequence[Path], file: str = FILE) -> dict[str, Any] | None:
     """The latest readable file of effects in these folders, None where there is none."""
-    found = [one for folder in folders if (one := read(folder, file)) is not None]
-    return max(found, key=lambda one: str(one["date"]), default=None)
+    return latest(read(folder, file) for folder in folders)
+
+
+def latest(found: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """The one of the latest date; None where there is none at all."""
+    return max((one for one in found if one), key=lambda one: str(one["date"]), default=None)
 
 
 def read(folder: Path, file: str = FILE) -> dict[str, Any] | None:

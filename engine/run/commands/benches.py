@@ -21,6 +21,8 @@ def bench(options: argparse.Namespace) -> int:
         )
     if options.name == bench.EFFECTS:
         return _effects(options)
+    if options.name == bench.ABLATION:
+        return _ablation(options)
     result = bench.run(options.name, options.data, runs_folder(options))
     print(json.dumps(result) if options.json else table(result.items()))
     return 0
@@ -44,5 +46,20 @@ def _effects(options: argparse.Namespace) -> int:
         claims=ON_CIFAR if data else CLAIMS,
         subjects={CIFAR: cifar_subject(data.expanduser())} if data else None,
     )
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _ablation(options: argparse.Namespace) -> int:
+    from engine.run.benches.ablation import ablation
+    from engine.run.benches.bench import ABLATION, needed
+    from engine.run.benches.effects import seeds_of
+    from engine.run.benches.ladder import FILE, rows_of
+
+    runs = runs_folder(options)
+    result = ablation(
+        needed(options.data, ABLATION), runs, seeds_of(options.seeds or "0,1,2"),
+        options.out or runs / FILE, Progress().line,
+    )  # fmt: skip
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
