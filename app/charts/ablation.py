@@ -1,11 +1,13 @@
 """What each part of a recipe earns, on one network: a row a rung, a dot a seed, their mean a diamond."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from app.charts.style import FLOAT, GRID, QUANTIZED, QUIET, LiveFigure, axis, layout
 from engine.run.benches.ladder import CONTROL, mean_of, percent
 
+LONGEST = 22  # letters of a row's name in one line
 MOST_SPAN = 0.25  # of top-1: a rung further below the next is said in words instead of drawn
 
 
@@ -29,10 +31,29 @@ def earned(network: Mapping[str, Any], seeds: Sequence[int]) -> LiveFigure:
     data += [_means(means, list(rungs))]
     y_axis = axis(type="category", showgrid=False, range=[len(rungs) - 0.4, -0.6])
     y_axis |= {"categoryorder": "array", "categoryarray": list(rungs), "tickfont": {"size": 12}}
-    figure = layout(86 + 30 * len(rungs), xaxis=axis("top-1, %", nticks=7), yaxis=y_axis)
-    figure["margin"] = {"l": 200, "r": 16, "t": 26, "b": 44}
+    y_axis |= {"tickvals": list(rungs), "ticktext": [_in_lines(rung) for rung in rungs]}
+    x_axis = axis("top-1, %", nticks=6) | _reach(network, rungs)
+    figure = layout(86 + 34 * len(rungs), xaxis=x_axis, yaxis=y_axis)
+    figure["margin"] = {"l": 120, "r": 16, "t": 26, "b": 44}
     figure["shapes"], figure["annotations"] = _float(network)
     return LiveFigure(figure={"data": data, "layout": figure}, alt=_alt(network, rungs))
+
+
+def _in_lines(rung: str) -> str:
+    """In two lines where it is long, so that a narrow page keeps room for the dots."""
+    return "<br>".join(wrap(rung, LONGEST))
+
+
+def _reach(
+    network: Mapping[str, Any], rungs: Mapping[str, Sequence[float | None]]
+) -> dict[str, Any]:
+    """The axis over all dots and the float network's band, with room on both sides."""
+    every = [*network["band"], *(top for tops in rungs.values() for top in tops)]
+    known = [100 * share for share in every if share is not None]
+    if not known:
+        return {}
+    room = 0.05 * (max(known) - min(known)) or 0.5
+    return {"range": [min(known) - room, max(known) + room]}
 
 
 def _percent(top1: float | None) -> float | None:

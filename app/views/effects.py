@@ -10,9 +10,10 @@ from app.panels.effects import cards, command, heading, missing, numbers, title
 from app.panels.url_menu import buttons
 from app.places import ablation, effects
 from app.text import explain
-from engine.run.benches.claims import CLAIMS, ON_CIFAR
+from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
 
 OWN = "quantoscope"
+SHORT = {CLAIMS[0].network: "On Fashion-MNIST", CIFAR: "On CIFAR-10", OWN: "Our own recipe"}
 
 
 def claims(result: Mapping[str, Any]) -> None:
@@ -49,9 +50,7 @@ def own_recipe(result: Mapping[str, Any]) -> None:
 st.title("Does each method do what its paper claims?")
 results = {result["claims"][0]["network"]: result for result in effects()}
 earned = ablation()
-titles = {network: title(result) for network, result in results.items()}
-if earned is not None:
-    titles[OWN] = "Our own recipe, part by part"
+titles = {one: SHORT.get(one, one) for one in [*results, *([OWN] if earned else [])]}
 if not titles:
     st.info("Nothing is measured yet. This measures it:")
     command()

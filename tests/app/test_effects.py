@@ -162,7 +162,10 @@ class TestAblationChart:
         band, line = earned(network, [0, 1]).figure["layout"]["shapes"]
         assert (band["x0"], band["x1"]) == pytest.approx((88, 92))
         assert line["x0"] == line["x1"] == pytest.approx(90)
-        unknown = earned(network | {"float": None}, [0, 1]).figure["layout"]
+        low, high = earned(network, [0, 1]).figure["layout"]["xaxis"]["range"]
+        assert 75 < low < 80 < 92 < high < 95
+        nothing = {"float": None, "band": [None, None], "top1": {OWN: [None, None]}}
+        unknown = earned(network | nothing, [0, 1]).figure["layout"]
         assert unknown["shapes"] == []
 
     def test_a_rung_that_was_not_measured_is_not_drawn(self) -> None:
