@@ -73,7 +73,8 @@ def test_quantization_starts_from_what_the_student_learned(straight):
             quantizer = layer.weight_quantizer
             nearest = quantizer.grid.codes(kept[f"{path}.weight"])
             assert torch.equal(quantizer.codes.float(), nearest), path
-    assert any("starts from weights" in note.message for note in of(straight, Noted))
+    bits = f"W{straight.recipe.weight_bits}A{straight.recipe.activation_bits}"
+    assert any(f"trained for {bits} beside" in note.message for note in of(straight, Noted))
 
 
 def test_errors_are_measured_against_the_network_as_it_came(straight):

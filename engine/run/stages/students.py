@@ -55,9 +55,11 @@ def network_to_quantize(context: Context) -> nn.Module:
 def announce_start(context: Context) -> Iterator[Event]:
     """Say so where quantization does not start from the teacher's weights."""
     if _co_trained(context):
+        recipe = context.recipe
         yield Noted(
-            message="Quantization starts from weights that were trained at these bits beside the images; "
-            "all errors are measured against the network as it came."
+            message=f"Quantization starts from weights that were trained for W{recipe.weight_bits}"
+            f"A{recipe.activation_bits} beside the images, also where each layer gets bits of its own "
+            "later; all errors are measured against the network as it came."
         )
 
 
