@@ -33,18 +33,24 @@ def gap_maps(layers: list[str], grids: Sequence[Rows]) -> LiveFigure:
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
 
 
-def gap_difference(layers: list[str], grid: Rows) -> LiveFigure:
-    """log10 of B's gap over A's: orange where B's is larger, blue where it is smaller."""
+def gap_difference(layers: list[str], grid: Rows, k: int = 1) -> LiveFigure:
+    """log10 of the k-th run's gap over A's: orange where it is larger, blue where it is smaller."""
+    ratio = f"{letter(k)} / A"
     scale = [[0, "#3b8bd0"], [0.5, "#f2f2f2"], [1, "#ee8a1d"]]
-    bar = _bar("B / A", [-1, -0.5, 0, 0.5, 1], ["0.1", "0.3", "1", "3", "10"])
-    data = [_map(0, layers, grid, zmin=-1, zmax=1, colorscale=scale) | {"colorbar": bar}]
+    bar = _bar(ratio, [-1, -0.5, 0, 0.5, 1], ["0.1", "0.3", "1", "3", "10"])
+    drawn = _map(0, layers, grid, name=ratio, zmin=-1, zmax=1, colorscale=scale)
+    data = [drawn | {"colorbar": bar}]
     height = max(260, min(560, 90 + 14 * len(layers)))
     shown = layout(height, **_side_by_side(1, "of the synthesis", layers))
-    alt = "Ratio of the two runs' BatchNorm gaps: blue where B is closer to the teacher, orange where A is."
+    alt = (
+        f"Ratio of the BatchNorm gaps {ratio}: blue where {letter(k)} is closer to the teacher, orange where "
+        "A is."
+    )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
 
 
-def _map(k: int, layers: list[str], grid: Rows, **more: Any) -> dict[str, Any]:
+def _map(k: int, layers: list[str], grid: Rows, *, name: str = "", **more: Any) -> dict[str, Any]:
+    """A map of logarithms; the pointer is told the numbers themselves."""
     columns = len(grid[0]) if grid else 1
     return {
         "type": "heatmap",
@@ -53,7 +59,8 @@ def _map(k: int, layers: list[str], grid: Rows, **more: Any) -> dict[str, Any]:
         "z": [list(row) for row in grid],
         "xaxis": f"x{k + 1 if k else ''}",
         "yaxis": "y",
-        "hovertemplate": f"{letter(k)} · %{{y}} at %{{x:.0%}}: 10^%{{z:.2f}}<extra></extra>",
+        "customdata": [[None if z is None else 10**z for z in row] for row in grid],
+        "hovertemplate": f"{name or letter(k)} · %{{y}} at %{{x:.0%}}: %{{customdata:.3g}}<extra></extra>",
     } | more
 
 

@@ -11,6 +11,7 @@ from app.places import state_of
 from app.words import STATES, bits_of
 from engine.run.folder import RunFolder
 
+ROW_PX, HEAD_PX = 44, 38
 COLUMNS = {
     "picture": st.column_config.ImageColumn("Images", width="small"),
     "network": st.column_config.TextColumn("Network"),
@@ -26,8 +27,8 @@ COLUMNS = {
 }
 
 
-def runs_table(folders: list[RunFolder], *, key: str) -> RunFolder | None:
-    """The table; returns the run of the row that is selected."""
+def runs_table(folders: list[RunFolder], *, key: str, at_once: int = 8) -> RunFolder | None:
+    """The table, `at_once` rows high at most; returns the run of the row that is selected."""
     rows = [row for folder in folders if (row := _row(folder))]
     if not rows:
         return None
@@ -37,7 +38,8 @@ def runs_table(folders: list[RunFolder], *, key: str) -> RunFolder | None:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        row_height=44,
+        row_height=ROW_PX,
+        height=HEAD_PX + ROW_PX * min(len(rows), at_once),
         placeholder="–",
         key=key,
     )

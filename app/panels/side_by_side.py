@@ -86,7 +86,7 @@ def films(sides: Sequence[Side]) -> None:
 
 
 def gap_maps(sides: Sequence[Side]) -> None:
-    """The maps on one scale where the layers are the same, and the ratio of the first two."""
+    """The maps on one scale where the layers are the same, and each one's ratio to the first."""
     shown = [side for side in sides if side.layers]
     if not shown:
         st.caption("These networks have no BatchNorm layers: there is no gap to map.")
@@ -95,10 +95,14 @@ def gap_maps(sides: Sequence[Side]) -> None:
         st.caption("The networks have different layers: open each run's own map in the Live lab.")
         return
     _draw(charts.gap_maps(sides[0].layers, [_logs(side.gaps) for side in sides]), "gap-maps", sides)
-    difference = gap_difference(sides[0], sides[1])
-    if difference is not None:
-        st.markdown("**B against A**: blue where B's statistics are nearer to the teacher's.")
-        _draw(charts.gap_difference(sides[0].layers, _plain(difference)), "gap-ratio", sides)
+    for k, other in enumerate(sides[1:], start=1):
+        difference, name = gap_difference(sides[0], other), letter(k)
+        if difference is not None:
+            st.markdown(
+                f"**{name} against A**: blue where {name}'s statistics are nearer to the teacher's."
+            )
+            chart = charts.gap_difference(sides[0].layers, _plain(difference), k)
+            _draw(chart, f"gap-ratio-{name}", sides)
 
 
 def measures(sides: Sequence[Side]) -> None:
@@ -109,6 +113,8 @@ def measures(sides: Sequence[Side]) -> None:
             f"No portrait of {', '.join(missing)} yet: it is taken when a run's images are finished "
             "(and was not taken by older versions; the same recipe run again takes it)."
         )
+    if len(missing) == len(sides):
+        return
     rows = [
         {"what": row["title"]}
         | {letter(k): value for k, value in enumerate(row["values"])}
@@ -119,7 +125,13 @@ def measures(sides: Sequence[Side]) -> None:
         letter(k): st.column_config.NumberColumn(letter(k), format="%.3f", width="small")
         for k in range(len(sides))
     }
-    st.dataframe(pd.DataFrame(rows), column_config=numbers, hide_index=True, height="content")
+    st.dataframe(
+        pd.DataFrame(rows),
+        column_config=numbers,
+        hide_index=True,
+        height="content",
+        placeholder="–",
+    )
 
 
 def classes_and_features(sides: Sequence[Side]) -> None:

@@ -64,7 +64,7 @@ if not folders:
     nothing_yet()
 else:
     st.caption("Select a row to open, resume or delete it; click on a column's head to sort.")
-    chosen = runs_table(folders, key="runs")
+    chosen = runs_table(folders, key="runs", at_once=15)
     if chosen is not None:
         details(chosen)
 if recorded is not None:

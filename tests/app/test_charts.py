@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.charts import quantization, reconstruction, synthesis
+from app.charts import compare, quantization, reconstruction, synthesis
 from app.charts.bindings import MOST_COLUMNS, MOST_POINTS, extended
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import OVER, QUANTIZED, WATCH
@@ -125,3 +125,15 @@ def test_bands_tell_what_is_distinguishable() -> None:
     assert overlap(row(0.9), row(0.915))
     assert not overlap(row(0.9), row(0.93))
     assert "0.93 93.0%" in accuracies([row(0.9), row(0.93)]).alt
+
+
+def test_the_pointer_on_a_map_of_logarithms_is_told_the_number_and_whose() -> None:
+    (ratio,) = compare.gap_difference(["bn1"], [[-1.0, None, 0.5]], k=2).figure["data"]
+    assert ratio["customdata"][0][0] == pytest.approx(0.1)
+    assert ratio["customdata"][0][1] is None
+    assert ratio["customdata"][0][2] == pytest.approx(10**0.5)
+    assert ratio["hovertemplate"].startswith("C / A · ")
+    assert ratio["colorbar"]["title"]["text"] == "C / A"
+    first, second = compare.gap_maps(["bn1"], [[[-2.0]], [[0.0]]]).figure["data"]
+    assert (first["customdata"], second["customdata"]) == ([[0.01]], [[1.0]])
+    assert second["hovertemplate"].startswith("B · ")

@@ -198,6 +198,15 @@ def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
     rows = at.dataframe[0].value
     assert list(rows.index) == ["seed"]
     assert list(rows.loc["seed"]) == ["0", "1"]
+    assert len(at.dataframe) == 1  # no portrait, no numbers of it
+
+
+def test_each_further_run_is_held_against_the_first(runs: Path) -> None:
+    ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1, 2)]
+    at = opened("compare", runs=",".join(ids))
+    assert "**B against A**" in texts(at)
+    assert "**C against A**" in texts(at)
+    assert len(at.get("bidi_component")) == 3  # the maps, and two ratios
 
 
 def test_comparison_forgets_runs_that_are_gone(runs: Path, finished: str) -> None:
