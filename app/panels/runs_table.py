@@ -18,6 +18,7 @@ COLUMNS = {
     "images from": st.column_config.TextColumn("Images from"),
     "quantizer": st.column_config.TextColumn("Quantizer"),
     "bits": st.column_config.TextColumn("Bits", width="small"),
+    "seed": st.column_config.NumberColumn("Seed", width="small"),
     "state": st.column_config.TextColumn("State", width="small"),
     "top-1": st.column_config.NumberColumn("Top-1", format="%.2f %%", width="small"),
     "drop": st.column_config.NumberColumn(
@@ -62,6 +63,7 @@ def _row(folder: RunFolder) -> dict[str, Any] | None:
         "images from": title_of("synthesis", recipe.synthesis),
         "quantizer": title_of("quantization", recipe.quantization),
         "bits": bits_of(recipe),
+        "seed": recipe.seed,
         "state": STATES.get(state, state),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
