@@ -10,7 +10,7 @@ from engine.core.events import Noted
 from engine.run.context import make_context
 from engine.run.control import Control
 from engine.run.stages.quantize import load_student
-from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+from tests.run.toy_runs import RECIPE, begun, break_at, of, only_the_toy, wish_cancel, work
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +47,29 @@ def test_images_unlike_data_are_a_warning_where_their_statistics_are_taken(tmp_p
     folder = run(tmp_path / "runs", batchnorm=mode)[2]
     notes = [event.message for event in of(folder, Noted)]
     assert any("Taking BatchNorm statistics" in note for note in notes) is warned
+
+
+def test_a_resumed_run_warns_of_the_blocks_before_the_break_too(tmp_path, monkeypatch):
+    settings = {"batchnorm": "replace"}
+    straight = run(tmp_path / "straight", **settings)[2]
+    recipe = straight.recipe
+    folder = begun(tmp_path / "stopped", recipe)
+    measured = []
+
+    def late(event):
+        measured.extend([event] if event.kind == "layer-measured" else [])
+        return len(measured) == 4  # blocks are finished by then
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.run.drive.Thinned.is_due", lambda self: True)
+        break_at(patch, late, wish_cancel)
+        work(folder)
+    assert folder.status()["state"] == "cancelled"
+    assert list(folder.path.glob("blocks/*.safetensors"))
+    work(folder)
+    told, again = (
+        [note.message for note in of(one, Noted) if note.message.startswith("Taking")]
+        for one in (straight, folder)
+    )
+    assert told == again
+    assert len(told) == 1

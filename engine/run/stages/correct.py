@@ -1,9 +1,10 @@
 """Corrections around quantizing: before it across layers, behind it block by block."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from engine.core.events import Event, Noted
@@ -12,6 +13,8 @@ from engine.quantization.base import QuantizerSettings
 from engine.quantization.corrections import BatchNormShift, correct_block
 from engine.quantization.equalise import equalised
 from engine.run.context import Context
+
+_SHIFT = "batchnorm-shift:"  # before the name of a BatchNorm, in a block's file
 
 
 def with_equal_ranges(context: Context, settings: QuantizerSettings) -> Context:
@@ -56,6 +59,24 @@ def correct(
         bias=settings.bias_correction,
         batchnorm=settings.batchnorm,
     )
+
+
+def stored_shifts(shifts: Sequence[BatchNormShift]) -> dict[str, Tensor]:
+    """What was found at a block's BatchNorms, for its file: a resumed run warns of all blocks too."""
+    return {
+        f"{_SHIFT}{shift.path}": torch.tensor([shift.of_images, shift.of_bits], dtype=torch.float64)
+        for shift in shifts
+    }
+
+
+def restored_shifts(state: Mapping[str, Tensor]) -> list[BatchNormShift]:
+    """The same from a block's file."""
+    return [
+        BatchNormShift(path=name.removeprefix(_SHIFT), of_images=images, of_bits=bits)
+        for name, value in state.items()
+        if name.startswith(_SHIFT)
+        for images, bits in (value.tolist(),)
+    ]
 
 
 def warn(shifts: Sequence[BatchNormShift], settings: QuantizerSettings) -> Iterator[Event]:

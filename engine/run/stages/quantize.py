@@ -30,7 +30,14 @@ from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.resources import memory_mb
 from engine.run.stages.bits import keep_bits, restore_bits
-from engine.run.stages.correct import announce, correct, warn, with_equal_ranges
+from engine.run.stages.correct import (
+    announce,
+    correct,
+    restored_shifts,
+    stored_shifts,
+    warn,
+    with_equal_ranges,
+)
 from engine.run.stages.measure import measure_layers
 from engine.run.stages.students import announce_start, network_to_quantize
 from engine.run.stages.views import Looks, block_views, told
@@ -65,7 +72,9 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
         x_teacher, x_student = walks[0].to(block), walks[1].to(block)
         y_teacher = walks[0].through(block)
         if file.exists():
-            restore_block(student, block, load_file(file))
+            kept = load_file(file)
+            restore_block(student, block, kept)
+            shifts += restored_shifts(kept)
         else:
             context.control.wait()
             yield BlockStarted(block=block.name, index=index, total_steps=method.steps_of(block))
@@ -77,12 +86,13 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
             if method.looks_ahead:
                 cached["rest"] = Rest(context.teacher, plan, block, images)
             yield from _one_block(context, method, student, index, cached, (before, total))
-            shifts += correct(context, method.settings, student, block, cached)
+            found = correct(context, method.settings, student, block, cached)
+            shifts += found
             for path, values in measure_layers(context, student, block, x_teacher, x_student):
                 yield LayerMeasured(path=path, block=block.name, values=values)
             done = before + _steps(context, method, index + 1)
             yield from block_views(method, student, block, done)
-            write_atomically(file, save(stored_block(student, block)))
+            write_atomically(file, save(stored_block(student, block) | stored_shifts(found)))
             context.checkpoint.clear()
         walks[1].through(block)
     yield from warn(shifts, method.settings)
