@@ -33,6 +33,7 @@ QUESTIONS = {
     "levels": "Where do the levels go?",
 }
 NEWEST = "newest"
+STILL = ("nearest", "lq-nets")  # behind mixed bits: they take no steps
 
 
 def forms_of(recipe: Recipe) -> tuple[str, ...]:
@@ -41,6 +42,12 @@ def forms_of(recipe: Recipe) -> tuple[str, ...]:
     if name == "mixed":
         name = str(recipe.quantization_settings.get("rounding", "nearest"))
     return FORMS.get(name, ())
+
+
+def takes_steps(recipe: Recipe) -> bool:
+    """Whether the quantizer goes through a block step by step, also one behind mixed bits."""
+    settings = recipe.quantization_settings
+    return bool(settings.get("steps")) or settings.get("rounding", STILL[0]) not in STILL
 
 
 @st.fragment

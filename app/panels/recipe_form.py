@@ -76,6 +76,10 @@ def _choice(
     if refusals[name]:
         st.warning(f"{entry['title']} cannot work here: {refusals[name]}.")
     st.caption(str(entry.get("summary", "")))
+    if not entry.get("exportable", True):
+        st.caption(
+            "What it learns is computed in float here: kernels for integers cannot compute it."
+        )
     if entry.get("url"):
         st.markdown(f"[{entry['paper']}]({entry['url']})")
     return entry

@@ -13,7 +13,7 @@ from app.panels.growth import live_chart
 from app.panels.layer_costs import layer_costs_panel
 from app.panels.layer_detail import layer_detail
 from app.panels.nothing import nothing_yet
-from app.panels.policy import forms_of, policy_panel
+from app.panels.policy import forms_of, policy_panel, takes_steps
 from app.panels.result import result_panel
 from app.panels.run_head import is_live, run_head
 from app.panels.triad import triad
@@ -62,7 +62,7 @@ with st.container():
     allocation_panel(folder, history)
 
 stages = {event["stage"] for event in history.of("stage-started")}
-if "quantization" in stages and folder.recipe.quantization_settings.get("steps"):
+if "quantization" in stages and takes_steps(folder.recipe):
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("What is the block at work doing?", help=explain("reconstruction"))

@@ -85,8 +85,8 @@ class QuantizationMethod(ABC):
 
     card: ClassVar[MethodCard]
     Settings: ClassVar[type[QuantizerSettings]]
-    exportable: ClassVar[bool] = True  # integer kernels can compute what the student does
-    looks_ahead: ClassVar[bool] = False  # `reconstruct` takes `rest`, the teacher behind the block
+    exportable: bool = True  # integer kernels can compute what the student does
+    looks_ahead: bool = False  # `reconstruct` takes `rest`, the teacher behind the block
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

@@ -80,7 +80,7 @@ class LayerwiseRounding:
         self._path: list[tuple[int, int, float, float]] = []
         self._values: dict[str, float] = {}
         self._error = 0.0
-        self._channel: dict[str, Tensor] = {}  # what is shown of the layer last finished
+        self._finished: list[View] = []  # layers finished since the last look
 
     @torch.no_grad()
     def step(self) -> Losses:
@@ -122,7 +122,7 @@ class LayerwiseRounding:
         if problem.held_teacher.shape[2]:
             self._values["error_held_out"] = problem.error(values, held_out=True)
         self._path += [(self._at, *point) for point in rounding.path]
-        self._channel = channel_arrays(rounding)
+        self._finished.append(self._view(self._at, channel_arrays(rounding)))
         self._at, self._rounding = self._at + 1, None
 
     def values(self) -> dict[str, float]:
@@ -142,14 +142,18 @@ class LayerwiseRounding:
         return torch.tensor(points, dtype=torch.float64).view(-1, 4)
 
     def views(self) -> Sequence[View]:
-        """The error of the layer at work, column by column, and the codes of one output channel."""
+        """The error column by column, and the codes of one output channel.
+
+        Of the layers finished since the last look, and of the one at work.
+        """
+        seen, self._finished = self._finished, []
+        if self._rounding is not None and self._rounding.at:
+            seen = [*seen, self._view(self._at, channel_arrays(self._rounding))]
+        return seen
+
+    def _view(self, at: int, channel: dict[str, Tensor]) -> View:
         table = self._table()
-        if not len(table):
-            return ()
-        at = int(table[-1, 0])
-        open_one = self._rounding if self._rounding is not None and self._rounding.at else None
-        channel = self._channel if open_one is None else channel_arrays(open_one)
-        return (path_view(self._block.layers[at], table[table[:, 0] == at], channel),)
+        return path_view(self._block.layers[at], table[table[:, 0] == at], channel)
 
     @torch.no_grad()
     def flipped(self) -> float:

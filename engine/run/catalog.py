@@ -91,5 +91,6 @@ def _method_entry(cls: Any) -> dict[str, Any]:
         "paper": card.paper,
         "url": card.url,
         "needs": list(card.needs),
+        "exportable": getattr(cls, "exportable", True),
         "settings": describe(cls.Settings),
     }

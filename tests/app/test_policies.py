@@ -1,5 +1,6 @@
 """Rounding policies at work: their pictures from events, and their place on the page."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from app.charts.bindings import extended
 from app.charts.policies import CHARTS
-from app.panels.policy import FORMS, forms_of, words
+from app.panels.policy import FORMS, forms_of, takes_steps, words
 from engine.run.recipe import Recipe
 from tests.app.fabricate import FORM_OF, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
@@ -75,6 +76,10 @@ def test_mixed_bits_show_the_quantizer_behind_them() -> None:
         model="m", synthesis="s", quantization="mixed", quantization_settings={"rounding": "gpfq"}
     )
     assert forms_of(recipe) == ("path",)
+    assert takes_steps(recipe)
+    still = dataclasses.replace(recipe, quantization_settings={"rounding": "nearest", "steps": 0})
+    assert not takes_steps(still)
+    assert not takes_steps(dataclasses.replace(still, quantization="nearest"))
 
 
 @pytest.mark.parametrize("name", FORM_OF)

@@ -12,13 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.core.errors import UserError
+from engine.core.method import describe
 from engine.core.randomness import stream
+from engine.quantization import discover_methods
 from engine.quantization.allocation import Option, greedy, integer, pareto_front
 from engine.quantization.choices import Costs, find_groups, make_table
 from engine.quantization.methods.mixed import Mixed, MixedSettings
 from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.sensitivity import AllocationSettings, BitAllocation
 from tests.contracts.nets import quantizing
+
+METHODS = discover_methods()
+BEHIND = next(k["choices"] for k in describe(MixedSettings) if k["name"] == "rounding")
 
 options = st.lists(
     st.tuples(st.integers(1, 30), st.floats(0, 10).map(lambda v: round(v, 3))),
@@ -355,3 +360,35 @@ def test_the_quantizer_behind_takes_its_own_preset_and_the_shared_knobs():
     assert method.steps_per_block() == method._inner.settings.steps > 0
     assert method._inner.settings.weight_range == "min-max"
     assert method._inner.settings.keep_float == 0.5
+
+
+@pytest.mark.parametrize("effort", ["quick", "standard", "paper"])
+@pytest.mark.parametrize("rounding", BEHIND)
+def test_the_quantizer_behind_keeps_its_own_correction_of_batchnorm(rounding, effort):
+    knobs = {one["name"]: one["presets"][effort] for one in describe(METHODS[rounding].Settings)}
+    method = Mixed(MixedSettings(rounding=rounding, effort=effort))
+    # What corrects a block reads the method's own settings.
+    assert method.settings.batchnorm == method._inner.settings.batchnorm == knobs["batchnorm"]
+    other = Mixed(MixedSettings(rounding=rounding, effort=effort, batchnorm="momentum"))
+    assert other.settings.batchnorm == other._inner.settings.batchnorm == "momentum"
+
+
+def test_some_quantizer_behind_corrects_batchnorm_of_itself():
+    assert Mixed(MixedSettings(rounding="lq-nets", effort="quick")).settings.batchnorm == "delta"
+
+
+@pytest.mark.parametrize("rounding", BEHIND)
+def test_what_holds_for_the_quantizer_behind_holds_for_mixed(rounding):
+    method = Mixed(MixedSettings(rounding=rounding, effort="quick"))
+    inner = method._inner
+    assert (method.looks_ahead, method.exportable) == (inner.looks_ahead, inner.exportable)
+    block = quantizing().blocks[1]
+    assert method.steps_of(block) == inner.steps_of(block)
+    made = torch.arange(12.0).view(3, 4)
+    assert torch.equal(method.calibration(made), inner.calibration(made))
+    fewer = Mixed(MixedSettings(rounding=rounding, effort="quick", steps=3))
+    assert getattr(fewer._inner.settings, "steps", 3) == 3
+
+
+def test_every_quantizer_can_stand_behind_but_mixed_itself():
+    assert set(BEHIND) == set(METHODS) - {"mixed"}

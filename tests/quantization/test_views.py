@@ -1,5 +1,6 @@
 """Looks inside quantizers: small, finite, true, and without any effect on what is looked at."""
 
+import pytest
 import torch
 
 from engine.core.method import View
@@ -82,14 +83,30 @@ def test_the_path_ends_with_every_code_of_the_layer_taken():
     opened = list(zip(range(2), work.machines(method), strict=False))[-1][1]  # not the 8-bit edge
     for _ in range(3):
         opened.machine.step()
-    (view,) = opened.machine.views()
-    assert view.what == opened.block.layers[-1]
+    *others, view = opened.machine.views()
+    assert [one.what for one in [*others, view]] == [*opened.block.layers]
+    assert not opened.machine.views()  # nothing new
     assert view.arrays["at"][-1] == view.arrays["column"][-1]
     codes = work.student.get_submodule(view.what).weight_quantizer.codes
     count = len(view.arrays["taken"])
     levels = view.arrays["levels"]
     assert torch.equal(view.arrays["taken"], levels[codes[0].flatten()[-count:].long()])
     assert float(view.arrays["error"][-1]) == view.values["error"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 32])
+def test_every_layer_s_path_is_seen_to_its_end_however_few_looks_there_are(steps):
+    views, _ = viewed("gpfq", steps=steps)
+    blocks = [
+        opened.block
+        for opened in quantizing().machines(METHODS["nearest"](budget(METHODS["nearest"].Settings)))
+    ]
+    for path in (path for block in blocks for path in block.layers):
+        ends = [
+            v.arrays["taken"].isfinite().all() for v in views if (v.form, v.what) == ("path", path)
+        ]
+        assert ends, path
+        assert ends[-1], path
 
 
 def test_codes_yet_to_come_are_not_shown():

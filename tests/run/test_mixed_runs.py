@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.core.events import BitsChosen, LayerMeasured, Stepped
+from engine.core.events import BitsChosen, BlockStarted, LayerMeasured, Stepped
 from engine.run.context import make_context
 from engine.run.control import Control
 from engine.run.stages.quantize import load_student
@@ -67,3 +67,15 @@ def test_the_activations_bits_chosen_are_those_of_the_student_too(tmp_path):
     for row in chosen.report["inputs"]:
         levels = student.get_submodule(row["path"]).input_quantizer.levels()
         assert levels.numel() == 2 ** row["activation_bits"]
+
+
+@pytest.mark.parametrize("rounding", ["quantoscope", "brecq", "pd-quant", "aquant"])
+def test_a_learning_quantizer_takes_its_steps_with_the_bits_chosen(tmp_path, rounding):
+    settings = {"rounding": rounding, "effort": "quick", "steps": 2, "images": 4}
+    folder = begun(
+        tmp_path / "runs", replace(RECIPE, quantization="mixed", quantization_settings=settings)
+    )
+    result = work(folder)
+    (chosen,) = of(folder, BitsChosen)
+    assert {layer["path"]: layer["weight_bits"] for layer in result["layers"]} == chosen.weight_bits
+    assert all(block.total_steps >= 2 for block in of(folder, BlockStarted))

@@ -40,6 +40,12 @@ def test_a_fast_machine_is_not_looked_at_more_often_than_a_screen_needs(monkeypa
     assert [step for step in range(1, 1001) if looks.after(step)] == [1, 1000]
 
 
+def test_a_machine_of_few_steps_is_looked_at_after_each(monkeypatch):
+    monkeypatch.setattr(drive.Thinned, "is_due", lambda self: False)
+    looks = Looks(Shown(32))
+    assert [step for step in range(1, 33) if looks.after(step)] == [*range(1, 33)]
+
+
 def test_a_machine_that_cannot_be_looked_at_is_left_alone():
     machine = Shown(3)
     machine.views = None

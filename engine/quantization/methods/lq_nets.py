@@ -26,7 +26,7 @@ from engine.quantization.views import levels_view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LqNetsSettings(QuantizerSettings):
-    """LQ-Nets' settings. The rules for ranges count where levels stay even."""
+    """LQ-Nets' settings. The rule for weights' ranges never counts, that for activations on an even grid."""
 
     turns: int = knob(
         TURNS,
@@ -56,6 +56,7 @@ class LqNets(QuantizationMethod):
         url="https://arxiv.org/abs/1807.10029",
     )
     Settings = LqNetsSettings
+    exportable = False  # levels are sums of floats
 
     def makers(self) -> Makers:
         chosen: LqNetsSettings = self.settings

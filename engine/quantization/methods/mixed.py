@@ -5,18 +5,20 @@ Cai et al., "ZeroQ: A Novel Zero Shot Quantization Framework", CVPR 2020, arXiv:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.core.method import Machine, MethodCard, View, describe, knob
+from engine.core.method import Machine, MethodCard, View, describe, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import Makers
 from engine.quantization.sensitivity import AllocationSettings, BitAllocation
+
+OWN = "own"  # of a setting: that of the quantizer behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +29,26 @@ class MixedSettings(QuantizerSettings):
         "nearest",
         label="Quantizer behind it",
         help="what chooses the codes once the bits are chosen",
-        choices=("nearest", "gpfq", "hessian", "lq-nets", "genie-m"),
-    )
+        choices=("nearest", "gpfq", "hessian", "lq-nets", "adaround", "brecq", "qdrop", "genie-m",
+                 "quantoscope", "pd-quant", "aquant"),
+    )  # fmt: skip
+    steps: int = knob(
+        0,
+        label="Its steps a block",
+        help="0: as many as its preset takes; nearest and lq-nets take none",
+        low=0, high=1_000_000,
+    )  # fmt: skip
     effort: str = knob(
         "paper",
         label="Its effort",
         help="which of its own presets it takes",
         choices=("quick", "standard", "paper"), quick="quick", standard="standard",
+    )  # fmt: skip
+    batchnorm: str = knob_of(
+        QuantizerSettings, "batchnorm",
+        default=OWN,
+        help="own: as the quantizer behind it does; delta, replace, momentum: see there",
+        choices=(OWN, "none", "replace", "momentum", "delta"),
     )  # fmt: skip
     sensitivity: str = knob(
         "kl",
@@ -93,7 +108,6 @@ class Mixed(QuantizationMethod):
     Settings = MixedSettings
 
     def __init__(self, settings: Any) -> None:
-        super().__init__(settings)
         if settings.lowest > settings.highest:
             raise UserError(
                 f"quantization.lowest is {settings.lowest}; it must not be above "
@@ -104,8 +118,14 @@ class Mixed(QuantizationMethod):
 
         cls = discover_methods()[settings.rounding]
         own = {one["name"]: one["presets"][settings.effort] for one in describe(cls.Settings)}
+        if settings.batchnorm == OWN:
+            settings = replace(settings, batchnorm=own["batchnorm"])
+        if settings.steps and "steps" in own:
+            own["steps"] = settings.steps
         shared = {one.name: getattr(settings, one.name) for one in fields(QuantizerSettings)}
+        super().__init__(settings)
         self._inner = cls(cls.Settings(**own | shared))
+        self.looks_ahead, self.exportable = self._inner.looks_ahead, self._inner.exportable
 
     def planner(
         self,
@@ -139,6 +159,12 @@ class Mixed(QuantizationMethod):
 
     def steps_per_block(self) -> int:
         return self._inner.steps_per_block()
+
+    def steps_of(self, block: BlockLike) -> int:
+        return self._inner.steps_of(block)
+
+    def calibration(self, images: Tensor) -> Tensor:
+        return self._inner.calibration(images)
 
     def reconstruct(self, student: nn.Module, block: BlockLike, **given: Any) -> Machine | None:
         return self._inner.reconstruct(student, block, **given)

@@ -17,6 +17,7 @@ from engine.run.drive import Thinned
 STAGE = "quantization"
 PER_BLOCK = 24  # looks at a block at most: a long run stays a small file
 PER_SECOND = 4.0
+FEW = 40  # steps of a block that are all looked at: a way of columns is soon gone, and then seen whole
 MOST_LEVELS = 64  # of one channel
 
 
@@ -29,10 +30,10 @@ class Looks:
         self._next = 0
 
     def after(self, step: int) -> Sequence[View]:
-        """What is seen after this step, counted from 1; the first and the last are always looked at."""
+        """What is seen after this step, counted from 1; always after the first, the last and each of few."""
         views = getattr(self._machine, "views", None)
-        ends = step in (1, self._total)
-        if views is None or not (ends or (step >= self._next and self._thinned.is_due())):
+        always = self._total <= FEW or step in (1, self._total)
+        if views is None or not (always or (step >= self._next and self._thinned.is_due())):
             return ()
         self._next = step + max(1, self._total // PER_BLOCK)
         seen: Sequence[View] = views()
