@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from engine.core.method import Machine, MethodCard, Settings, View, knob
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
-from engine.quantization.ranges import RULES
+from engine.quantization.ranges import ACTIVATION_RULES, RULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +29,14 @@ class QuantizerSettings(Settings):
     activation_range: str = knob(
         "mse",
         label="Range of the activations",
-        help="the same rules, for each tensor as a whole",
-        choices=RULES,
+        help="the same rules, for each tensor as a whole; peak: the mean over images of each one's largest "
+        "(made for AAC's images); peak-percentile: of each one's percentile",
+        choices=ACTIVATION_RULES,
     )
     percentile: float = knob(
         99.9,
         label="Percentile",
-        help="per cent of the values that the percentile rule keeps within the range",
+        help="per cent of the values that the percentile rules keep within the range",
         low=50, high=100,
     )  # fmt: skip
     equalise: bool = knob(

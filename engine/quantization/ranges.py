@@ -2,12 +2,15 @@
 
 `mse` is the search of engine.quantization.grid; the others are the classical rules beside it: nothing
 clipped, a percentile, and the smallest Kullback-Leibler divergence of histograms (Migacz, "8-bit
-inference with TensorRT", GTC 2017).
+inference with TensorRT", GTC 2017). For activations also the peak response, on average over images (He
+et al., "Data-Free Quantization with Accurate Activation Clipping", arXiv:2204.04215): made for images
+that excite the network as strongly as they can.
 """
 
 import torch
 from torch import Tensor
 
+from engine.core.peaks import Reduce, peak
 from engine.quantization.grid import (
     CLIP_RATIOS,
     Grid,
@@ -18,6 +21,8 @@ from engine.quantization.grid import (
 )
 
 RULES = ("mse", "min-max", "percentile", "kl")
+PEAKS: dict[str, Reduce] = {"peak": "mean-of-max", "peak-percentile": "percentile"}
+ACTIVATION_RULES = (*RULES, *PEAKS)
 BINS = 2048
 _LEAST_RATIO = 0.02  # below, a histogram of 2048 bins has too few left to be compared
 _MAX_SORTED = 2**22  # values that a percentile is taken of
@@ -51,9 +56,11 @@ def weight_grid(weight: Tensor, bits: int, *, rule: str, percentile: float) -> G
 def activation_step(
     x: Tensor, bits: int, *, rule: str, percentile: float
 ) -> tuple[float, int, int]:
-    """(scale, low, high) of one grid for the whole tensor, zero point 0.
+    """(scale, low, high) of one grid for the whole tensor [images, ...], zero point 0.
 
-    `percentile` is of the absolute values, so that a tensor of one sign keeps its zero.
+    `percentile` is of the absolute values, so that a tensor of one sign keeps its zero. `peak` is the mean
+    over images of each one's largest, which more images do not raise as they do that of `min-max`;
+    `peak-percentile` that of each one's percentile.
     """
     if rule == "mse":
         return search_activation_step(x, bits)
@@ -71,6 +78,8 @@ def activation_step(
         reach = float(sample.kthvalue(rank).values) or largest
     elif rule == "kl":
         reach = largest * kl_ratio(sizes / largest, high)
+    elif rule in PEAKS:
+        reach = float(peak(x, PEAKS[rule], percentile / 100)) or largest
     span = reach if low == 0 else 2 * reach
     return span / (2**bits - 1), low, high
 

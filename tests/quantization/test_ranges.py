@@ -5,7 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.quantization.ranges import RULES, activation_step, kl_ratio, weight_grid
+from engine.quantization.ranges import (
+    ACTIVATION_RULES,
+    RULES,
+    activation_step,
+    kl_ratio,
+    weight_grid,
+)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -78,3 +84,38 @@ def test_zeros_alone_are_no_trouble(rule):
     assert activation_step(torch.zeros(9), 4, rule=rule, percentile=99.0) == (1.0, 0, 15)
     grid = weight_grid(torch.zeros(2, 9), 4, rule=rule, percentile=99.0)
     assert torch.equal(grid.quantize(torch.zeros(2, 9)), torch.zeros(2, 9))
+
+
+@pytest.mark.parametrize(
+    ("rule", "reach"), [("peak", (4 + 2) / 2), ("peak-percentile", (3 + 1) / 2)]
+)
+def test_a_peak_is_the_mean_over_images_of_each_one_s_own(rule, reach):
+    x = torch.tensor([[1.0, 2.0, 3.0, 4.0], [2.0, 0.5, 1.0, 0.0]])
+    scale, low, high = activation_step(x, 2, rule=rule, percentile=75.0)
+    assert (low, high) == (0, 3)
+    assert scale == pytest.approx(reach / 3)
+    signed = torch.stack([x[0], -x[1]])
+    assert activation_step(signed, 2, rule=rule, percentile=75.0)[0] == pytest.approx(2 * reach / 3)
+
+
+def test_a_peak_does_not_grow_with_the_number_of_images_as_the_largest_does():
+    x = normal(400, 50).abs()
+    few, many = (
+        [activation_step(x[:n], 4, rule=rule, percentile=99.0)[0] for rule in ("peak", "min-max")]
+        for n in (40, 400)
+    )
+    assert many[0] == pytest.approx(few[0], rel=0.05)
+    assert many[1] > 1.03 * few[1]
+
+
+@pytest.mark.parametrize("rule", ACTIVATION_RULES)
+@given(seed=st.integers(0, 2**16), bits=st.integers(2, 8), sign=st.booleans())
+@settings(max_examples=8, deadline=None)
+def test_any_rule_for_activations_keeps_to_its_bits_and_half_a_step(rule, seed, bits, sign):
+    x = normal(4, 5, 6, seed=seed) if sign else normal(4, 5, 6, seed=seed).relu()
+    scale, low, high = activation_step(x, bits, rule=rule, percentile=99.0)
+    codes = (x / scale).round().clamp(low, high)
+    assert high - low <= 2**bits - 1
+    inside = (codes > low) & (codes < high)
+    assert bool(inside.any())
+    assert float(((x - codes * scale).abs() / scale)[inside].max()) <= 0.5 + 1e-3

@@ -62,7 +62,8 @@ class Aac(ComposedMethod):
     """Class, logit and (unless switched off) batch statistics, on pixels kept within black and white.
 
     The bounds are not a nicety: ReLU networks are nearly homogeneous, so that without them the
-    response grows with the pixels and has no peak. `engine.core.peaks` turns responses into a range.
+    response grows with the pixels and has no peak. The quantizers' rule `activation_range=peak`
+    ends ranges at these responses.
     """
 
     card = MethodCard(
