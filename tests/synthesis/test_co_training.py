@@ -121,6 +121,17 @@ def test_the_generator_does_not_notice_the_student(cls):
     assert not alone.student_weights()
 
 
+def test_fdda_s_and_clusterq_s_students_are_their_papers_own():
+    """FDDA for ImageNet: alpha 20, rate 1e-6, 50 of 400 epochs alone; ClusterQ for CIFAR-10: 10 of 400."""
+    fdda, clusterq = Fdda.Settings(), Clusterq.Settings()
+    assert (fdda.student_distillation, fdda.student_lr, fdda.student_warm_up) == (
+        20,
+        1e-6,
+        50 / 400,
+    )
+    assert clusterq.student_warm_up == clusterq.warm_up == 10 / 400
+
+
 def test_a_student_that_follows_the_teacher_comes_closer_to_it():
     machine = make(Gdfq, **WITH, student_cross_entropy=0.0, student_lr=1e-2, steps=40, lr_drops=0)
     losses = [float(machine.step()["student"]) for _ in range(40)]

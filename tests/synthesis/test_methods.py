@@ -123,9 +123,8 @@ def test_a_class_term_asks_for_a_classifier():
 
 
 def test_deep_inversion_keeps_the_images_of_the_least_loss():
-    machine = make(
-        DeepInversion, steps=30, lr=3.0, jitter=0
-    )  # a rate at which the loss jumps about
+    jumpy = {"lr": 3.0, "betas": "0.5/0.9"}  # the loss jumps about
+    machine = make(DeepInversion, steps=30, jitter=0, **jumpy)
     totals, shown = [], []
     for _ in range(30):
         shown.append(machine.parts.canvas.render(None).detach().clone())
@@ -133,6 +132,16 @@ def test_deep_inversion_keeps_the_images_of_the_least_loss():
     best = int(np.argmin(totals))
     assert best != 29, "the last is to be told from the best"
     assert torch.equal(machine.images(), shown[best])
+
+
+@pytest.mark.parametrize(
+    ("settings", "betas"),
+    [({}, (0.9, 0.999)), ({"betas": "0.5/0.9"}, (0.5, 0.9))],
+    ids=["CIFAR-10", "ImageNet"],
+)
+def test_deep_inversion_has_the_betas_of_its_recipe(settings, betas):
+    optimiser = make(DeepInversion, **settings).parts.optimisers["pixels"].optimizer
+    assert optimiser.param_groups[0]["betas"] == betas
 
 
 def test_aac_stays_within_black_and_white():

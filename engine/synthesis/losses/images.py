@@ -72,14 +72,19 @@ class Correlation(Loss):
 
 
 class Spectrum(Loss):
-    """DSG's spectral part as published: eigenvalues of the cosine matrix against Gaussian images' (MSE)."""
+    """DSG's spectral part as published: 10⁻⁴ · MSE of the cosine matrix's eigenvalues to Gaussian images'.
+
+    The published term on eigenvectors, which is added to it there, is left out: their signs are arbitrary.
+    """
+
+    SCALE = 1e-4  # the paper's, within the term; its weight is 1 / layers
 
     def __init__(self, gaussian: Tensor) -> None:
         self._wanted = torch.linalg.eigvalsh(pixel_cosines(gaussian))
 
     def __call__(self, scene: Scene) -> Tensor:
         found = torch.linalg.eigvalsh(pixel_cosines(scene.images))
-        return F.mse_loss(found, self._wanted.to(found))
+        return self.SCALE * F.mse_loss(found, self._wanted.to(found))
 
     def state_dict(self) -> dict[str, Any]:
         return {"wanted": self._wanted}

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from engine.core.method import MethodCard, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.classmix import ClassMix, of_labels
 from engine.synthesis.classwise import ClassMemory, deep_half
@@ -84,6 +84,10 @@ class ClusterqSettings(ClassGeneratorSettings):
         label="Images of a class in a batch",
         help="at least as many on average, by taking fewer classes at a time: one image has no spread",
         low=1, high=1024,
+    )  # fmt: skip
+    student_warm_up: float = knob_of(
+        ClassGeneratorSettings, "student_warm_up", default=0.025,
+        help="share of the steps that belong to the generator alone, at first",
     )  # fmt: skip
 
 

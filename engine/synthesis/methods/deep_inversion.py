@@ -39,6 +39,12 @@ class DeepInversionSettings(Settings):
         0.05, label="Learning rate", help="Adam's, of the pixels (ImageNet: 0.25)",
         low=1e-6, high=10, quick=0.1,
     )  # fmt: skip
+    betas: str = knob(
+        "0.9/0.999",
+        label="Adam's betas",
+        help="how slowly it forgets gradients and their squares (ImageNet: 0.5/0.9)",
+        choices=("0.9/0.999", "0.5/0.9"),
+    )
     warm_up: int = knob(
         0,
         label="Warm-up steps",
@@ -96,7 +102,11 @@ class DeepInversionSettings(Settings):
 
 
 class DeepInversion(ComposedMethod):
-    """Cross-entropy, batch statistics as un-squared norms, image priors, jitter; keeps its best images."""
+    """Cross-entropy, batch statistics as un-squared norms, image priors, jitter; keeps its best images.
+
+    In the released CIFAR-10 code the best images are the very tensor that goes on being optimised, so
+    that the last ones come out; here they are a copy.
+    """
 
     card = MethodCard(
         name="deep-inversion",
@@ -147,7 +157,8 @@ def _competition(request: Request) -> Competition:
 
 
 def _optimiser(canvas: Pixels, settings: DeepInversionSettings) -> Optimiser:
-    optimiser = adam(canvas.parameters(), settings.lr, betas=(0.5, 0.9))
+    first, second = map(float, settings.betas.split("/"))
+    optimiser = adam(canvas.parameters(), settings.lr, betas=(first, second))
     if not settings.warm_up:
         return Optimiser(optimiser)
     return Optimiser(optimiser, cosine(optimiser, total=settings.steps, warm_up=settings.warm_up))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.core.errors import UserError
-from engine.core.method import Losses, MethodCard, knob
+from engine.core.method import Losses, MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.classmix import of_labels
 from engine.synthesis.classwise import ClassMemory, deep_half, gather
@@ -84,6 +84,17 @@ class FddaSettings(ClassGeneratorSettings):
         help="the deeper half, where classes part, or all",
         choices=("deep-half", "all"),
     )
+    student_lr: float = knob_of(
+        ClassGeneratorSettings, "student_lr", default=1e-6,
+        help="of stochastic gradient descent, momentum 0.9; drops with the generator's",
+    )  # fmt: skip
+    student_warm_up: float = knob_of(
+        ClassGeneratorSettings, "student_warm_up", default=0.125,
+        help="share of the steps that belong to the generator alone, at first",
+    )  # fmt: skip
+    student_distillation: float = knob_of(
+        ClassGeneratorSettings, "student_distillation", default=20.0, quick=1.0, standard=1.0,
+    )  # fmt: skip
 
 
 class Fdda(GeneratorMethod):
@@ -91,8 +102,9 @@ class Fdda(GeneratorMethod):
 
     The second is drawn to the class's centre (BNS-centralised) and to the centre under noise
     (BNS-distorted), and recognised too. Classes without a centre are never the second batch's. (The
-    released code gives these random targets for four epochs first; left out. So are the real images from
-    the paper's student: with `co_training` it learns from the first batch alone.)
+    released code gives these random targets for four epochs first, and breaks where its warm-up ends;
+    left out. So are the real images from the paper's student: with `co_training` it learns from the first
+    batch alone. Its rate drops in steps, with the generator's; the paper's falls by a cosine.)
     """
 
     card = MethodCard(

@@ -92,6 +92,10 @@ class IntraQ(ComposedMethod):
     batch has none. The plain images are seen in half of the steps only, and their statistics end further
     off. The released code keeps the plain ones, and shows them to its quantized network through new
     crops in every step of training. Quantization from a set that stands still sees one such crop of each.
+
+    The released ImageNet script has margins 0 and 2 and a least probability of 1, which switches margins
+    and soft targets off, against the paper. The release also places its student's ranges on images of an
+    untrained generator like GDFQ's; here they follow the images made.
     """
 
     card = MethodCard(
