@@ -40,4 +40,4 @@ __all__ = [
 
 def new_recipe(*, preset: str = "standard", runs: Path = RUNS, **wanted: Any) -> Recipe:
     """A complete recipe by the names of its network and methods; UserError says what is wrong with it."""
-    return make_recipe(load_catalog(runs), preset=preset, **wanted)
+    return make_recipe(load_catalog(runs), preset=preset, own_code=True, **wanted)

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.needs import why_not
+from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
 
@@ -71,12 +72,15 @@ def make_recipe(
     *,
     preset: str = "standard",
     own: dict[str, Any] | None = None,
+    own_code: bool = False,
     **wanted: Any,
 ) -> Recipe:
     """A complete recipe from a catalog (see engine.run.catalog) and what the user asked for.
 
     `wanted` holds the fields of Recipe; the three settings dictionaries may hold only what differs
-    from the preset. `own` stands for the catalog's entry where the network is a file of the user's.
+    from the preset. `own` stands for the catalog's entry where the network is a file of the user's;
+    `own_code` lets images come from one too (FILE.py:FACTORY, which is executed): the command line and
+    Python say so, a page never does.
     Raises UserError for an unknown name or a value out of range.
     """
     if preset not in PRESETS:
@@ -106,11 +110,29 @@ def make_recipe(
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
     complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
-    complete["contents"] |= _locate_images(complete, "synthesis", "folder", "test")
+    folder = complete["synthesis_settings"].get("folder", "")
+    if is_own(str(folder)):
+        complete["contents"] |= _locate_code(complete["synthesis_settings"], own_code=own_code)
+    else:
+        complete["contents"] |= _locate_images(complete, "synthesis", "folder", "test")
     complete["contents"] |= _locate_images(complete, "model", "calibration", "train")
     if model.get("content"):  # a saved network, which another may replace under the same name
         complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
+
+
+def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
+    """FILE.py:FACTORY in place of a folder, its file made absolute in place; what is in the file."""
+    name = str(settings["folder"])
+    if not own_code:
+        raise UserError(
+            f"synthesis.folder {name!r} would execute a file, which only the command line and Python may; "
+            "give a folder of images here"
+        )
+    file, factory = file_and_factory(name)
+    file = file.resolve()
+    settings["folder"] = f"{file}:{factory}"
+    return {"folder": _sha256(file)}
 
 
 def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:

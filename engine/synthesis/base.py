@@ -67,6 +67,7 @@ class SynthesisMethod(ABC):
 
     card: ClassVar[MethodCard]
     Settings: ClassVar[type[Settings]]
+    at_once: ClassVar[bool] = False  # a run's images are one batch: their source is read once
 
     total_steps: int = 0
     latest: Observation | None = None

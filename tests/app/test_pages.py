@@ -158,6 +158,24 @@ def test_form_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) 
     assert recipes[0].synthesis_settings == {"steps": 11}
 
 
+def test_form_executes_no_file_of_whoever_opens_the_page(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    presets = {"paper": "", "standard": "", "quick": ""}
+    folder = {"name": "folder", "type": "str", "default": "", "label": "Folder", "help": "",
+              "low": None, "high": None, "choices": [], "presets": presets}  # fmt: skip
+    genie = next(one for one in CATALOG["synthesis"] if one["name"] == "genie")
+    catalog = CATALOG | {"synthesis": [genie | {"settings": [folder]}]}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+    at = opened("start")
+    at.text_input(key="knob-synthesis-genie-quick-folder").set_value("/a/faces.py:draw").run()
+    at.button(key="start-own").click().run()
+    assert "'/a/faces.py:draw' would execute a file" in at.error[0].value
+    assert "\n" not in at.error[0].value
+    assert not recipes
+
+
 def test_form_tells_why_a_method_cannot_work_and_does_not_start_it(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,32 @@ class TestFolder:
             self.made(place)
         assert "\n" not in str(raised.value)
 
+    @pytest.fixture
+    def program(self, tmp_path):
+        file = tmp_path / "faces.py"
+        file.write_text("def faces(): ...")
+        return file
+
+    def test_a_program_in_its_place_is_absolute_and_its_text_part_of_the_name(
+        self, program, monkeypatch
+    ):
+        monkeypatch.chdir(program.parent)
+        recipe = self.made("faces.py:faces", own_code=True)
+        assert recipe.synthesis_settings["folder"] == f"{program}:faces"
+        assert recipe.run_id == self.made(f"{program}:faces", own_code=True).run_id
+        program.write_text("def faces(): return []")
+        assert self.made("faces.py:faces", own_code=True).run_id != recipe.run_id
+
+    def test_a_program_is_refused_where_nobody_vouches_for_it(self, program):
+        """What a page's form holds was typed by whoever has opened the page."""
+        with pytest.raises(UserError, match=r"faces\.py:faces.*command line") as raised:
+            self.made(f"{program}:faces")
+        assert "\n" not in str(raised.value)
+
+    def test_a_program_that_is_not_there_is_named(self, tmp_path):
+        with pytest.raises(UserError, match=r"gone\.py"):
+            self.made(tmp_path / "gone.py:faces", own_code=True)
+
     def test_what_cannot_be_read_is_named(self, folder, monkeypatch):
         def refuse(self, *args, **more):
             raise PermissionError(13, "Permission denied", str(self))

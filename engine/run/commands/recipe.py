@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.own_code import file_and_factory, is_own
 from engine.data.listing import check_folder
 from engine.models.knobs import own_knobs, unlisted_knobs
 from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
@@ -45,6 +46,7 @@ def recipe_of(options: argparse.Namespace, catalog: dict[str, Any]) -> Recipe:
         preset=options.preset,
         model=model,
         own=_own(model),
+        own_code=True,
         synthesis=options.synthesis,
         quantization=options.quantization,
         weight_bits=options.weight_bits,
@@ -60,20 +62,19 @@ def recipe_of(options: argparse.Namespace, catalog: dict[str, Any]) -> Recipe:
 
 def _model(name: str) -> str:
     """The name; a FILE.py:FACTORY with its file made absolute, for the worker's folder is another."""
-    file, colon, factory = name.rpartition(":")
-    if not colon or not file.endswith(".py"):
+    if not is_own(name):
         return name
-    return f"{_existing(file, 'model')}:{factory}"
+    file, factory = file_and_factory(name)
+    return f"{_existing(str(file), 'model')}:{factory}"
 
 
 def _own(model: str) -> dict[str, Any] | None:
     """What the catalog would say of a FILE.py:FACTORY or timm/NAME; None for a network of the catalog."""
     if model.startswith("timm/"):
         return {"file": "", "presets": {}, "settings": unlisted_knobs()}
-    file, colon, _ = model.rpartition(":")
-    if not colon or not file.endswith(".py"):
+    if not is_own(model):
         return None
-    return {"file": file, "presets": {}, "settings": own_knobs()}
+    return {"file": str(file_and_factory(model)[0]), "presets": {}, "settings": own_knobs()}
 
 
 def _existing(path: str | None, option: str) -> str:

@@ -53,8 +53,8 @@ def synthesise(context: Context) -> Iterator[Event]:
 
 def load_images(context: Context) -> Tensor:
     """All images of the run, [n, c, h, w], in the teacher's input space."""
-    parts = [load_file(_batch_file(context, k))["images"] for k in range(len(_batches(context)))]
-    return torch.cat(parts)
+    files = sorted(context.folder.path.glob("images-*.safetensors"))
+    return torch.cat([load_file(file)["images"] for file in files])
 
 
 def _method(context: Context) -> type[SynthesisMethod]:
@@ -70,6 +70,8 @@ def _settings(context: Context) -> Any:
 def _batches(context: Context) -> list[int]:
     """Sizes of the batches; what is left over makes a smaller last one (2 at least: a batch has a std)."""
     images, size = context.recipe.images, int(getattr(_settings(context), "batch", 128))
+    if _method(context).at_once:
+        return [images]
     sizes = [size] * (images // size) + ([images % size] if images % size else [])
     if len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [sizes[-2] + 1]
