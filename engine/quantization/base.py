@@ -104,6 +104,10 @@ class QuantizationMethod(ABC):
             ),
         )
 
+    def notes(self) -> list[str]:
+        """What a user should know of these settings before anything is quantized."""
+        return []
+
     def steps_per_block(self) -> int:
         """How many steps each block's machine will take; 0 where there is none."""
         return 0

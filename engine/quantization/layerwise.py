@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Losses, View, knob
+from engine.quantization.alphabet import ALPHABETS
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.patches import LayerProblem, PatchSettings, layer_problem
 from engine.quantization.plan import BlockLike
@@ -44,6 +45,20 @@ class LayerwiseSettings(QuantizerSettings):
         help="of all images together; memory and time grow with it, and fewer than four times a layer's "
         "inputs are learned by heart",
         low=1, high=100_000_000, quick=4096, standard=8192,
+    )  # fmt: skip
+
+    alphabet: str = knob(
+        "strict",
+        label="Alphabet",
+        help="strict: 2^b − 1 even levels around 0, one step size a layer; paper: as GPFQ was released, "
+        "2^b + 1 of them, which is more than b bits; grid: 2^b levels a channel, by the rule for ranges",
+        choices=ALPHABETS,
+    )
+    radius: float = knob(
+        1.16,
+        label="Radius of the alphabet",
+        help="in mean largest weights of a neuron",
+        low=0.01, high=100,
     )  # fmt: skip
 
     @property

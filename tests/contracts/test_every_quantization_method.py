@@ -2,11 +2,13 @@
 
 import copy
 import io
+from dataclasses import fields, make_dataclass
 
 import pytest
 import torch
 from safetensors.torch import load, save
 
+from engine.core.method import knob_of
 from engine.core.trace import count_hooks, watch_outputs
 from engine.quantization import discover_methods
 from engine.quantization.quantizers import ActivationQuantizer
@@ -14,6 +16,32 @@ from engine.quantization.student import make_student, restore_block, stored_bloc
 from tests.contracts.nets import budget, images, quantized, quantizing, smooth_images
 
 METHODS = discover_methods()
+
+
+def variant(name, **changed):
+    """The method with other defaults, whatever the preset."""
+    cls = METHODS[name]
+    knobs = [
+        (
+            f.name,
+            f.type,
+            knob_of(cls.Settings, f.name, default=changed[f.name], quick=None, standard=None),
+        )
+        for f in fields(cls.Settings)
+        if f.name in changed
+    ]
+    settings = make_dataclass(
+        "Changed", knobs, bases=(cls.Settings,), frozen=True, slots=True, kw_only=True
+    )
+    return type(cls.__name__, (cls,), {"Settings": settings})
+
+
+METHODS |= {
+    "gpfq at random": variant("gpfq", form="stochastic"),
+    "gpfq sparse": variant("gpfq", form="sparse", threshold=0.1),
+    "gpfq on a grid": variant("gpfq", alphabet="grid"),
+    "hessian on the alphabet": variant("hessian", alphabet="strict"),
+}
 LEARNED = [n for n, cls in METHODS.items() if cls(budget(cls.Settings)).steps_per_block()]
 every_method = pytest.mark.parametrize("name", METHODS)
 learned_method = pytest.mark.parametrize("name", LEARNED)

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.quantization.alphabet import AlphabetQuantizer
 from engine.quantization.basis import BasisActivationQuantizer, BasisWeightQuantizer
 from engine.quantization.borders import BorderQuantizer
 from engine.quantization.levels import level_values
-from engine.quantization.methods.gpfq import AlphabetQuantizer
 from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
-from engine.quantization.ranges import RULES
+from engine.quantization.ranges import ACTIVATION_RULES, RULES
 
 WEIGHTS = {
     **{rule: partial(WeightQuantizer, rule=rule) for rule in RULES},
@@ -20,7 +20,7 @@ WEIGHTS = {
     "strict alphabet": partial(AlphabetQuantizer, strict=True, radius=1.16),
 }
 INPUTS = {
-    **{rule: partial(ActivationQuantizer, rule=rule) for rule in RULES},
+    **{rule: partial(ActivationQuantizer, rule=rule) for rule in ACTIVATION_RULES},
     "basis": BasisActivationQuantizer,
     "borders": BorderQuantizer,
 }
@@ -103,4 +103,16 @@ def test_more_bits_are_never_worse_for_weights_spread_without_gaps(make, seed, k
         quantizer = make(bits)
         quantizer.fit(weight)
         errors.append(float((weight - quantizer(weight)).square().mean()))
+    assert errors == sorted(errors, reverse=True)
+
+
+@every_input
+@given(
+    seed=st.integers(0, 2**16), kind=st.sampled_from(("gaussian", "heavy")), positive=st.booleans()
+)
+@some
+def test_more_bits_are_never_worse_for_inputs_spread_without_gaps(make, seed, kind, positive):
+    x = drawn(kind, seed).repeat(1, 4, 1, 1) + 0.1 * drawn("gaussian", seed + 1).repeat(1, 4, 1, 1)
+    x = x.relu() if positive else x
+    errors = [float((x - make(bits)(x)).square().mean()) for bits in (2, 4, 6, 8)]
     assert errors == sorted(errors, reverse=True)

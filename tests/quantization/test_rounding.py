@@ -9,9 +9,9 @@ from torch import nn
 
 from engine.core.trace import count_hooks
 from engine.quantization import discover_methods
+from engine.quantization.alphabet import AlphabetQuantizer
 from engine.quantization.layerwise import LayerwiseRounding
 from engine.quantization.levels import level_values, nearest_codes
-from engine.quantization.methods.gpfq import AlphabetQuantizer
 from engine.quantization.patches import LayerProblem, PatchSettings, layer_problem, unfolded
 from engine.quantization.rounding import (
     GreedyPath,

@@ -73,3 +73,27 @@ def test_a_resumed_run_warns_of_the_blocks_before_the_break_too(tmp_path, monkey
     )
     assert told == again
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("quantization", "settings", "told"),
+    [
+        ("gpfq", {"weight_range": "kl"}, "alphabet 'strict'"),
+        ("gpfq", {"weight_range": "kl", "alphabet": "grid"}, ""),
+        ("gpfq", {}, ""),
+        ("lq-nets", {"activation_range": "kl", "turns": 2}, "activations' range"),
+        ("lq-nets", {"activation_range": "kl", "activations": "even", "turns": 2}, ""),
+        (
+            "mixed",
+            {"rounding": "gpfq", "effort": "quick", "images": 4, "weight_range": "kl"},
+            "'kl'",
+        ),
+    ],
+)
+def test_a_rule_that_decides_nothing_is_said_to(tmp_path, quantization, settings, told):
+    recipe = replace(RECIPE, quantization=quantization, quantization_settings=settings)
+    folder = begun(tmp_path / "runs", recipe)
+    work(folder)
+    notes = [event.message for event in of(folder, Noted) if "nothing to decide" in event.message]
+    assert bool(notes) is bool(told)
+    assert all(told in note for note in notes)

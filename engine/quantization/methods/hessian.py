@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, knob
+from engine.core.method import Machine, MethodCard, knob, knob_of
+from engine.quantization.alphabet import notes_on, with_alphabet
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.layerwise import LayerwiseRounding, LayerwiseSettings
 from engine.quantization.patches import LayerProblem
 from engine.quantization.plan import BlockLike
+from engine.quantization.quantizers import Makers
 from engine.quantization.rounding import HessianCompensated
 
 
@@ -28,6 +30,7 @@ class HessianSettings(LayerwiseSettings):
         help="share of the Hessian's mean diagonal that is added to it",
         low=0, high=10,
     )  # fmt: skip
+    alphabet: str = knob_of(LayerwiseSettings, "alphabet", default="grid")
     order: str = knob(
         "natural",
         label="Order of the columns",
@@ -37,7 +40,10 @@ class HessianSettings(LayerwiseSettings):
 
 
 class Hessian(QuantizationMethod):
-    """The yardstick for greedy path following: the same target and the same levels, another rounding."""
+    """The yardstick for greedy path following: the same target, another rounding.
+
+    As GPTQ, on a grid for each channel; with the other's alphabet the levels are the same too.
+    """
 
     card = MethodCard(
         name="hessian",
@@ -48,6 +54,12 @@ class Hessian(QuantizationMethod):
         url="https://arxiv.org/abs/2210.17323",
     )
     Settings = HessianSettings
+
+    def makers(self) -> Makers:
+        return with_alphabet(super().makers(), self.settings)
+
+    def notes(self) -> list[str]:
+        return notes_on(self.settings)
 
     def steps_per_block(self) -> int:
         return int(self.settings.steps)

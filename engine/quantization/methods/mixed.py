@@ -157,6 +157,9 @@ class Mixed(QuantizationMethod):
     def makers(self) -> Makers:
         return self._inner.makers()
 
+    def notes(self) -> list[str]:
+        return self._inner.notes()
+
     def steps_per_block(self) -> int:
         return self._inner.steps_per_block()
 

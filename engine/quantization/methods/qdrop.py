@@ -3,9 +3,10 @@
 Wei, Gong, Li, Liu, Yu: "QDrop: Randomly Dropping Quantization for Extremely Low-bit Post-Training
 Quantization", ICLR 2022, arXiv:2203.05740.
 
-As released, but for two things: mini-batches are drawn without repetition, and activations have the zero
-point 0 (its release: asymmetric ones). Its scaling of the step sizes' gradient is left out, since Adam's
-steps do not depend on it.
+As released, but for these: mini-batches are drawn without repetition; activations have the zero point 0
+(its release: asymmetric ones) and are fitted on 32 images (256); BatchNorm stays where it is (folded); and
+first and last layers follow the recipe, whose usual edge rule is BRECQ's (edge_rule=qdrop: its own). Its
+scaling of the step sizes' gradient is left out, since Adam's steps do not depend on it.
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,7 @@ from engine.core.events import (
     BlockStarted,
     Event,
     LayerMeasured,
+    Noted,
     SnapshotSaved,
     StageFinished,
     StageStarted,
@@ -56,6 +57,7 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
     before = planner.total_steps if planner else 0
     total = max(before + sum(method.steps_of(block) for block in context.blocks), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
+    yield from (Noted(message=note) for note in method.notes())
     yield from announce(context, method.settings)
     yield from announce_start(context)
     shifts: list[BatchNormShift] = []
