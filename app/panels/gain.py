@@ -40,6 +40,12 @@ def gain_panel(folder: RunFolder) -> None:
         _accuracy(_name(plain.recipe), other, QUIET),
     )
     if mine is None or its is None:
+        if result.get("embedding_cosine"):
+            kept = [one["embedding_cosine"]["mean"] for one in (result, other)]
+            st.markdown(
+                f"The embeddings keep a mean cosine of {kept[0]:.4f}; with nearest rounding {kept[1]:.4f}."
+            )
+            return
         st.markdown(
             f"The test images have no labels. Teacher and student agree on {result['agreement']:.1%}; "
             f"with nearest rounding on {other['agreement']:.1%}."

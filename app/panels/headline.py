@@ -1,5 +1,8 @@
 """What a finished run lost and saved, in four numbers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import streamlit as st
 
 from app.words import size_words
@@ -13,7 +16,10 @@ def headline(folder: RunFolder) -> None:
         return
     first, second, third, fourth = st.columns(4)
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
-    if before is not None and after is not None:
+    cosine = result.get("embedding_cosine")
+    if cosine:
+        _embeddings((first, second, third), cosine, result["test_images"])
+    elif before is not None and after is not None:
         test = f"{result['test_images']:,} test images"
         first.metric("Float top-1", f"{before:.2%}", help=test, border=True, height="stretch")
         second.metric(
@@ -37,13 +43,14 @@ def headline(folder: RunFolder) -> None:
         second.metric(
             "Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True, height="stretch"
         )
-    third.metric(
-        "Agreement",
-        f"{result['agreement']:.1%}",
-        border=True,
-        height="stretch",
-        help="The share of test images that teacher and student give the same class.",
-    )
+    if result["agreement"] is not None:
+        third.metric(
+            "Agreement",
+            f"{result['agreement']:.1%}",
+            border=True,
+            height="stretch",
+            help="The share of test images that teacher and student give the same class.",
+        )
     size = result["size_bytes"]
     fourth.metric(
         "Size of the weights",
@@ -55,6 +62,21 @@ def headline(folder: RunFolder) -> None:
         height="stretch",
         help=f"As float: {size_words(size['fp32'])}. Packed codes with their scales.",
     )
+
+
+def _embeddings(columns: Sequence[Any], cosine: dict[str, float], images: int) -> None:
+    """How well the directions of embeddings are kept, of a network without classes."""
+    told = (
+        (
+            "Cosine of the embeddings",
+            cosine["mean"],
+            "Teacher's to student's, the mean of all images.",
+        ),
+        ("Least cosine", cosine["least"], "That of the image whose embedding has turned furthest."),
+    )
+    for column, (label, value, words) in zip(columns, told, strict=False):
+        column.metric(label, f"{value:.4f}", border=True, height="stretch", help=words)
+    columns[2].metric("Images judged on", f"{images:,}", border=True, height="stretch")
 
 
 def _overlap(bands: dict[str, list[float]]) -> bool:

@@ -21,7 +21,12 @@ def result_panel(folder: RunFolder) -> None:
     bands = result.get("top1_band") or {}
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is None or after is None or not bands.get("fp32") or not bands.get("quantized"):
-        st.info("The test images have no labels, so there is an agreement, but no accuracy.")
+        if result.get("embedding_cosine"):
+            st.info(
+                "This network gives embeddings, not classes: what counts is that their directions stay."
+            )
+        else:
+            st.info("The test images have no labels, so there is an agreement, but no accuracy.")
         return
     teacher = _accuracy("float", before, bands["fp32"], FLOAT)
     student = _accuracy("quantized", after, bands["quantized"], QUANTIZED)

@@ -139,7 +139,7 @@ def classes_and_features(sides: Sequence[Side]) -> None:
     names = _class_names(sides)
     points = feature_map(sides)
     if points is not None:
-        classes = [[int(c) for c in side.portrait["classes"]] for side in sides if side.portrait]
+        classes = [_classes(side, len(p)) for side, p in zip(sides, points, strict=True)]
         _draw(charts.feature_maps([p.tolist() for p in points], classes, names), "features", sides)
     else:
         st.caption("The features lie on one plane only for finished images of one network.")
@@ -177,8 +177,14 @@ def distributions(sides: Sequence[Side]) -> None:
         _draw(chart, "spectrum", sides)
 
 
+def _classes(side: Side, count: int) -> list[int]:
+    """The class that the teacher sees in each image; all alike where it has no classes."""
+    seen = (side.portrait or {}).get("classes")
+    return [0] * count if seen is None else [int(c) for c in seen]
+
+
 def _shares(side: Side) -> list[float] | None:
-    if side.portrait is None:
+    if side.portrait is None or "classes" not in side.portrait:
         return None
     classes = side.portrait["classes"].tolist()
     count = len(side.portrait["class_probability"])

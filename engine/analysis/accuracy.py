@@ -70,6 +70,11 @@ def agreement(a: Tensor, b: Tensor) -> float:
     return float((a.argmax(1) == b.argmax(1)).double().mean())
 
 
+def embedding_cosines(a: Tensor, b: Tensor) -> Tensor:
+    """The cosine of two networks' outputs [n, ...] to the same images, in [-1, 1]: [n], double."""
+    return F.cosine_similarity(a.double().flatten(1), b.double().flatten(1), dim=1).clamp(-1, 1)
+
+
 def logit_kl(teacher_logits: Tensor, student_logits: Tensor) -> float:
     """The mean divergence KL(teacher || student) of the softmaxes, in nats; 0 where they agree."""
     teacher = F.log_softmax(teacher_logits.double(), 1)

@@ -41,7 +41,14 @@ def joint_map(portraits: Sequence[Arrays]) -> list[np.ndarray]:
 
 def measures_of(portrait: Arrays) -> dict[str, float | None]:
     """Every measure of the portrait by its name."""
-    return {measure.name: measure.of(portrait) for measure in MEASURES}
+    return {measure.name: _value(measure, portrait) for measure in MEASURES}
+
+
+def _value(measure: Measure, portrait: Arrays) -> float | None:
+    try:
+        return measure.of(portrait)
+    except KeyError:  # of classes, where the network has none
+        return None
 
 
 def _mean(name: str) -> Callable[[Arrays], float | None]:

@@ -22,23 +22,20 @@ def portrait(
     features: Tensor,
     image_means: Sequence[Tensor],
     stored: Sequence[tuple[Tensor, Tensor]],
+    *,
+    classifier: bool = True,
 ) -> Portrait:
     """Arrays that describe n images [n, c, h, w] by what the teacher makes of them.
 
     `features` [n, d] are the input of its last layer; `image_means` [n, channels] the mean of every image
-    at each BatchNorm layer's input, `stored` those layers' (mean, std).
+    at each BatchNorm layer's input, `stored` those layers' (mean, std). What is told of classes is left
+    out where the teacher is no `classifier`.
     """
-    probabilities = logits.double().softmax(1)
-    best = probabilities.topk(min(2, probabilities.shape[1]), dim=1).values
     frequencies, power = power_spectrum(images)
     gaps = [spread_and_distance(m, *s) for m, s in zip(image_means, stored, strict=True)]
     return {
         "features": features.half().cpu().numpy(),
-        "classes": logits.argmax(1).cpu().numpy().astype(np.int32),
-        "class_probability": probabilities.mean(0).float().cpu().numpy(),
-        "margin": (best[:, 0] - best[:, -1]).float().cpu().numpy(),
-        "confidence": np.array(confidence(logits), np.float32),
-        "classes_seen": np.array(class_spread(logits), np.float32),
+        **(_of_classes(logits) if classifier else {}),
         "pixel_cosines": pair_cosines(images.flatten(1)).half().cpu().numpy(),
         "feature_cosines": pair_cosines(features).half().cpu().numpy(),
         "frequencies": frequencies.float().cpu().numpy(),
@@ -46,6 +43,18 @@ def portrait(
         "spread": np.array([spread for spread, _ in gaps], np.float32),
         "bn_distance": np.array([distance for _, distance in gaps], np.float32),
         "total_variation": np.array(total_variation(images), np.float32),
+    }
+
+
+def _of_classes(logits: Tensor) -> Portrait:
+    probabilities = logits.double().softmax(1)
+    best = probabilities.topk(min(2, probabilities.shape[1]), dim=1).values
+    return {
+        "classes": logits.argmax(1).cpu().numpy().astype(np.int32),
+        "class_probability": probabilities.mean(0).float().cpu().numpy(),
+        "margin": (best[:, 0] - best[:, -1]).float().cpu().numpy(),
+        "confidence": np.array(confidence(logits), np.float32),
+        "classes_seen": np.array(class_spread(logits), np.float32),
     }
 
 

@@ -49,7 +49,7 @@ def images_from(
 
 def _parts(name: str) -> Iterator[Any]:
     """What the user's iterator gives; its own errors are the user's to mend."""
-    factory = load_factory(name, "image")
+    factory = load_factory(name, "generator")
     given = 0
     try:
         for part in factory():

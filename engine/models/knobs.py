@@ -28,7 +28,7 @@ def card_knobs(
 
 
 def own_knobs() -> list[dict[str, Any]]:
-    """What can be set of a network from the user's own file: also the shape of its images."""
+    """What can be set of a network from the user's own file: also the shape of its images, what it gives."""
     shape = _knob(
         "image_shape", "list", [], "Shape of an image",
         "channels, height, width; guessed as 224 pixels square where it is not given",
@@ -37,7 +37,12 @@ def own_knobs() -> list[dict[str, Any]]:
         "interpolation", "str", "bicubic", "Resize by", "how larger images are resized",
         choices=INTERPOLATIONS,
     )  # fmt: skip
-    return [shape, *card_knobs(mean=[], std=[], resize=0, low=0), resample]
+    output = _knob(
+        "output", "str", "classes", "What it gives",
+        "a score for each class, or an embedding (a face's, say), which has no classes",
+        choices=("classes", "embedding"),
+    )  # fmt: skip
+    return [shape, *card_knobs(mean=[], std=[], resize=0, low=0), resample, output]
 
 
 def unlisted_knobs() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The rest of a network behind a block: from the block's output to the logits."""
+"""The rest of a network behind a block: from the block's output to the network's answer."""
 
 from typing import Any
 
@@ -17,8 +17,16 @@ class Rest:
     size of the image). What else is needed is computed again from the images: nothing in a chain.
     """
 
-    def __init__(self, teacher: nn.Module, plan: WalkPlan, block: Block, images: Tensor) -> None:
-        self.teacher = teacher
+    def __init__(
+        self,
+        teacher: nn.Module,
+        plan: WalkPlan,
+        block: Block,
+        images: Tensor,
+        *,
+        classifier: bool = True,
+    ) -> None:
+        self.teacher, self.classifier = teacher, classifier
         self._images = images
         self._block = block
         self._seen = plan.seen

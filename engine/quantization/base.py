@@ -64,9 +64,10 @@ class RestLike(Protocol):
     """The teacher behind a block (engine.models.rest.Rest is one)."""
 
     teacher: nn.Module
+    classifier: bool  # its outputs are scores of classes, not an embedding
 
     def __call__(self, y: Tensor, index: Tensor) -> Tensor:
-        """Logits from outputs y of the block, for the images of that index; gradients pass."""
+        """The network's outputs from outputs y of the block, for the images of that index; gradients pass."""
         ...
 
 

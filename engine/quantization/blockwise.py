@@ -14,7 +14,9 @@ from engine.core.method import Machine, knob
 from engine.quantization.base import QuantizationMethod, QuantizerSettings, RestLike
 from engine.quantization.objectives import (
     Distance,
+    EmbeddingDistance,
     Objective,
+    Prediction,
     PredictionDifference,
     fisher_distance,
     fisher_gradient,
@@ -104,10 +106,17 @@ class JointSettings(RoundingSettings):
         "goes through the rest of the network too, which takes two to four times as long",
         low=0, high=1000,
     )  # fmt: skip
+    prediction: str = knob(
+        "auto",
+        label="Answers are compared by",
+        help="kl: the probabilities of the classes (PD-Quant); embedding: the direction of the output "
+        "(QuantFace); auto: kl for a classifier, embedding for a network without classes",
+        choices=("auto", "kl", "embedding"),
+    )
     temperature: float = knob(
         4.0,
         label="Temperature of the prediction",
-        help="softens the answers that are compared: 4 for ResNets, 1 for mobile networks",
+        help="softens the answers that kl compares: 4 for ResNets, 1 for mobile networks",
         low=0.1, high=100,
     )  # fmt: skip
     rounding_rate: str = knob(
@@ -169,15 +178,13 @@ class Blockwise(QuantizationMethod):
         rest: RestLike | None,
     ) -> Objective:
         """What the settings ask to be minimised."""
-        chosen, prediction = self.settings, None
+        chosen = self.settings
         distance: Distance = squared_distance
         if chosen.distance == "fisher":
             distance = fisher_of(student, block, x_student, y_teacher, rest)
+        prediction = None
         if chosen.prediction_weight:
-            prediction = PredictionDifference(
-                known(rest), y_teacher,
-                temperature=chosen.temperature, weight=chosen.prediction_weight,
-            )  # fmt: skip
+            prediction = prediction_of(chosen, y_teacher, known(rest))
         return Objective(distance=distance, prediction=prediction)
 
     def finish(self, student: nn.Module, block: BlockLike) -> None:
@@ -193,6 +200,19 @@ def fisher_of(
 ) -> Distance:
     """The Fisher-weighted distance at this block, for the student as it stands."""
     return fisher_distance(fisher_gradient(student, block, x_student, y_teacher, known(rest)))
+
+
+def prediction_of(chosen: JointSettings, y_teacher: Tensor, rest: RestLike) -> Prediction:
+    """How the network's answers are compared; what is not chosen is what suits its outputs."""
+    weight = chosen.prediction_weight
+    by = (
+        ("kl" if rest.classifier else "embedding")
+        if chosen.prediction == "auto"
+        else chosen.prediction
+    )
+    if by == "embedding":
+        return EmbeddingDistance(rest, y_teacher, weight=weight)
+    return PredictionDifference(rest, y_teacher, temperature=chosen.temperature, weight=weight)
 
 
 def known(rest: RestLike | None) -> RestLike:

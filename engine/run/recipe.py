@@ -178,6 +178,8 @@ def refusal(
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)
+    if model_settings.get("output") == "embedding":
+        network["classes"] = 0
     needs = find(catalog, kind, method).get("needs", ())
     reason = why_not(needs, network)
     better = [name for name, facts in forms.items() if not why_not(needs, network | facts)]

@@ -70,6 +70,21 @@ def test_a_recipe_that_cannot_work_is_refused_before_it_begins():
     assert recipe_for({"batchnorm_layers": 1}, ["batchnorm"])
 
 
+def test_a_network_that_gives_embeddings_has_no_classes():
+    content = catalog()
+    output = {
+        "name": "output",
+        "type": "str",
+        "presets": dict.fromkeys(("paper", "standard", "quick"), "classes"),
+    }
+    content["models"][0]["settings"].append(output)
+    content["synthesis"][0]["needs"] = ["classes"]
+    names = {"model": "toy", "synthesis": "dream", "quantization": "nearest"}
+    assert make_recipe(content, **names)
+    with pytest.raises(UserError, match="it needs a classifier"):
+        make_recipe(content, **names, model_settings={"output": "embedding"})
+
+
 def test_a_folder_of_the_user_s_stands_in_for_the_network_s_own_images(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
     network = {"calibration_images": False, "calibration_labels": False}

@@ -5,8 +5,11 @@ import torch
 
 from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
+from engine.quantization.blockwise import JointSettings, prediction_of
 from engine.quantization.objectives import (
+    EmbeddingDistance,
     PredictionDifference,
+    embedding_distances,
     fisher_distance,
     fisher_gradient,
     power_distance,
@@ -101,3 +104,63 @@ def test_the_prediction_difference_is_the_mean_kl_at_its_temperature(temperature
     wanted = 10.0 * float((p * (p / q).log()).sum()) / 3
     lost = PredictionDifference(cut.rest, cut.y, temperature=temperature, weight=10.0)
     assert lost(out, index).item() == pytest.approx(wanted, rel=1e-6)
+
+
+class Alike:
+    """A network that ends with the block: its answer is the block's output."""
+
+    teacher = torch.nn.Identity()
+
+    def __init__(self, *, classifier=False):
+        self.classifier = classifier
+
+    def __call__(self, y, index):
+        return y
+
+
+def test_the_distance_of_embeddings_by_hand():
+    wanted = torch.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]])
+    out = torch.tensor([[4.0, 3.0], [7.0, 0.0], [0.0, -1.0]])
+    # directions (.8, .6) for (.6, .8): 2 · .2²; only longer: 0; the other way round: 2² = 4
+    assert embedding_distances(out, wanted).tolist() == pytest.approx([0.08, 0.0, 4.0], abs=1e-6)
+    lost = EmbeddingDistance(Alike(), wanted, weight=10.0)
+    assert lost(out, torch.arange(3)).item() == pytest.approx(10 * 4.08 / 3, rel=1e-6)
+    assert lost(out[[0]], torch.tensor([0])).item() == pytest.approx(0.8, rel=1e-6)
+
+
+def test_gradients_of_the_distance_of_embeddings_are_those_of_finite_differences():
+    cut = Cut()
+    lost = EmbeddingDistance(cut.rest, cut.y, weight=10.0)
+    index = torch.tensor([1, 6])
+    out = cut.block.run(cut.work.student, cut.x)[index].detach()
+    assert lost(cut.y, cut.all).item() == pytest.approx(0.0, abs=1e-12)
+    assert torch.autograd.gradcheck(lambda y: lost(y, index), (out.requires_grad_(),))
+
+
+def test_fisher_gradients_without_classes_are_those_of_embeddings():
+    cut = Cut()
+    cut.rest.classifier = False
+    found = fisher_gradient(cut.work.student, cut.block, cut.x, cut.y, cut.rest)
+    out = cut.block.run(cut.work.student, cut.x)
+    wanted = cut.rest(cut.y, cut.all)
+    for place in [(0, 0, 0, 0), (7, 5, 3, 2)]:
+        up, down = out.clone(), out.clone()
+        up[place] += 1e-5
+        down[place] -= 1e-5
+        at = [embedding_distances(cut.rest(y, cut.all), wanted)[place[0]] for y in (up, down)]
+        assert float(found[place]) == pytest.approx(float(at[0] - at[1]) / 2e-5, rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "classifier", "wanted"),
+    [
+        ("auto", True, PredictionDifference),
+        ("auto", False, EmbeddingDistance),
+        ("kl", False, PredictionDifference),
+        ("embedding", True, EmbeddingDistance),
+    ],
+)
+def test_answers_are_compared_as_chosen_or_as_suits_the_network(chosen, classifier, wanted):
+    settings = JointSettings(prediction=chosen, prediction_weight=1.0)
+    made = prediction_of(settings, torch.randn(2, 3), Alike(classifier=classifier))
+    assert type(made) is wanted

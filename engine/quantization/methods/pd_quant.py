@@ -1,7 +1,8 @@
 """PD-Quant: QDrop that also asks what the network's answer becomes, on inputs corrected to be more typical.
 
 Liu, Niu, Yuan, Yang, Wang, Liu: "PD-Quant: Post-Training Quantization Based on Prediction Difference
-Metric", CVPR 2023, arXiv:2212.07048.
+Metric", CVPR 2023, arXiv:2212.07048. Where a network has no classes, the difference is that of its
+embeddings (Boutros et al., QuantFace): the paper's own is one of logits.
 """
 
 from dataclasses import dataclass
@@ -60,7 +61,6 @@ class PDQuant(Blockwise):
         summary="A rounding is judged by what the whole network then answers, not by its block alone.",
         paper="Liu et al., PD-Quant: Prediction Difference Metric, CVPR 2023",
         url="https://arxiv.org/abs/2212.07048",
-        needs=("classes",),
     )
     Settings = PDQuantSettings
 

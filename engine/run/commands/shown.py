@@ -148,22 +148,33 @@ def duration(seconds: float) -> str:
 def result_table(result: dict[str, Any]) -> str:
     """A finished run's numbers, one a line, for a person."""
     size = result["size_bytes"]
-    band = result.get("top1_band") or {}
     rows = [
         ("run", result["run"]),
         ("network", result["model"]),
         ("synthesis", result["synthesis"]),
         ("quantization", result["quantization"]),
         ("bits", f"W{result['weight_bits']}A{result['activation_bits']}, seed {result['seed']}"),
-        ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
-        ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
-        ("agreement", _share(result["agreement"])),
+        *_quality(result),
         ("judged on", f"{result['test_images']} images {result.get('test_set') or ''}".strip()),
         ("size", f"{size['fp32']:,} -> {size['quantized']:,} bytes"),
         ("time", ", ".join(f"{k} {duration(s)}" for k, s in result["seconds"].items())),
         ("folder", result["folder"]),
     ]
     return table(rows)
+
+
+def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is lost: of classes, or of embeddings where the network has no classes."""
+    cosine = result.get("embedding_cosine")
+    if cosine:
+        words = f"mean {cosine['mean']:.4f}, least {cosine['least']:.4f}"
+        return [("cosine of the embeddings", words)]
+    band = result.get("top1_band") or {}
+    return [
+        ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
+        ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
+        ("agreement", _share(result["agreement"])),
+    ]
 
 
 def _share(share: float | None, band: Sequence[float] | None = None) -> str:

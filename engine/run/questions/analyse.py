@@ -42,6 +42,11 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
         )
     control = Control(folder.path, lambda _state: None)
     context = make_context(folder.recipe, folder, control, devices.choose())
+    if not context.card.classifier:
+        raise UserError(
+            f"run {folder.run_id!r} is of a network without classes, and costs of layers are told by what "
+            "becomes of the classes' scores; its result has each layer's SQNR"
+        )
     x, labels = _images(context, images)
     student = load_student(context)
     wanted = _logits(context, context.teacher, x)

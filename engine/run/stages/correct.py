@@ -33,9 +33,26 @@ def announce(context: Context, settings: QuantizerSettings) -> Iterator[Event]:
             message="Nothing was equalised: no two layers of this network stand in a chain of their own "
             "with only a BatchNorm, ReLU or pooling between them."
         )
+    if not context.card.classifier:
+        yield from _takes_for_classes(settings)
     if settings.batchnorm != "none" and not any(isinstance(m, nn.BatchNorm2d) for m in modules):
         yield Noted(
             message="This network has no BatchNorm to correct; quantization.bias_correction does the like."
+        )
+
+
+def _takes_for_classes(settings: Any) -> Iterator[Event]:
+    """Say so where a setting reads an embedding as if it were scores of classes."""
+    if getattr(settings, "prediction", "") == "kl" and settings.prediction_weight:
+        yield Noted(
+            message="quantization.prediction=kl reads this network's outputs as scores of classes, which "
+            "they are not; embedding compares their directions."
+        )
+    sensitivity = getattr(settings, "sensitivity", "sqnr")
+    if sensitivity != "sqnr":
+        yield Noted(
+            message=f"quantization.sensitivity={sensitivity} reads this network's outputs as scores of "
+            "classes, which they are not; sqnr looks at the weights alone."
         )
 
 

@@ -8,13 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1, wilson
-from engine.core.events import Event, StageFinished, StageStarted, Stepped
+from engine.analysis.accuracy import (
+    agreement,
+    embedding_cosines,
+    logit_kl,
+    paired_drop,
+    top1,
+    wilson,
+)
+from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
 from engine.run.context import Context
 from engine.run.drive import Thinned
 
 STAGE = "evaluation"
 BATCH = 250
+_UNKNOWN = dict.fromkeys(
+    ("fp32_top1", "quantized_top1", "top1_band", "top1_drop", "agreement", "logit_kl")
+)
 
 
 @dataclass(slots=True)
@@ -32,6 +42,11 @@ def judge(
     labels = context.test.labels if context.test is not None else None
     count = len(context.test) if context.test is not None else len(calibration)
     yield StageStarted(stage=STAGE, total_steps=count)
+    if labels is not None and not context.card.classifier:
+        labels = None
+        yield Noted(
+            message="The labels of the test images are not looked at: this network has no classes."
+        )
     start, waited = time.monotonic(), context.control.waited_s
     teachers: list[Tensor] = []
     students: list[Tensor] = []
@@ -52,7 +67,11 @@ def judge(
                 yield Stepped(
                     stage=STAGE, part=part, step=done, losses={}, values={"top1": running}
                 )
-    verdict.values = _verdict(torch.cat(teachers), torch.cat(students), labels)
+    judged = torch.cat(teachers), torch.cat(students)
+    if context.card.classifier:
+        verdict.values = _verdict(*judged, labels)
+    else:
+        verdict.values = _verdict_of_embeddings(*judged)
     name = context.test.name if context.test is not None else "the calibration images themselves"
     verdict.values |= {"test_images": count, "test_set": name}
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
@@ -61,10 +80,7 @@ def judge(
 
 def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "fp32_top1": None,
-        "quantized_top1": None,
-        "top1_band": None,
-        "top1_drop": None,
+        **_UNKNOWN,
         "agreement": agreement(teacher, student),
         "logit_kl": logit_kl(teacher, student),
     }
@@ -76,3 +92,10 @@ def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[st
         values["top1_drop"] = drop._asdict() | {"band": list(drop.band)}
         values["top1_band"] = {name: list(band) for name, band in bands.items()}
     return values
+
+
+def _verdict_of_embeddings(teacher: Tensor, student: Tensor) -> dict[str, Any]:
+    """Of a network without classes: how well directions are kept, on average and for the worst image."""
+    cosines = embedding_cosines(teacher, student)
+    found = {"mean": float(cosines.mean()), "least": float(cosines.min())}
+    return {**_UNKNOWN, "embedding_cosine": found}

@@ -38,6 +38,7 @@ def portrait_file(context: Context, images: Tensor) -> bytes:
         torch.cat([chunk[head] for chunk in chunks]),
         [torch.cat([chunk[path] for chunk in chunks]) for path in layers],
         [(moments.mean, moments.std) for moments in context.stored.moments],
+        classifier=context.card.classifier,
     )
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

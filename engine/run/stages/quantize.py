@@ -86,7 +86,9 @@ def quantize(context: Context, images: Tensor) -> Iterator[Event]:
                 "y_teacher": y_teacher,
             }
             if method.looks_ahead:
-                cached["rest"] = Rest(context.teacher, plan, block, images)
+                cached["rest"] = Rest(
+                    context.teacher, plan, block, images, classifier=context.card.classifier
+                )
             yield from _one_block(context, method, student, index, cached, (before, total))
             found = correct(context, method.settings, student, block, cached)
             shifts += found

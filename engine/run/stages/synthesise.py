@@ -191,8 +191,10 @@ def _report(
 ) -> Stepped:
     seen = machine.latest
     assert seen is not None
-    logits = seen.logits.detach()
-    values = {"confidence": confidence(logits), "class_spread": class_spread(logits), **speed}
+    values = dict(speed)
+    if context.card.classifier:
+        logits = seen.logits.detach()
+        values |= {"confidence": confidence(logits), "class_spread": class_spread(logits)}
     values |= machine.readings()
     gaps = [float(f"{gap:.4g}") for gap in bn_gap(seen, context.stored)]
     return Stepped(
