@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -18,6 +18,8 @@ from engine.quantization.ranges import ACTIVATION_RULES, RULES
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizerSettings(Settings):
     """What every quantizer can be combined with: how ranges are chosen, and what is corrected after."""
+
+    step_takes: ClassVar[str] = "batch"  # see Stretch
 
     weight_range: str = knob(
         "mse",
@@ -57,6 +59,17 @@ class QuantizerSettings(Settings):
         help="delta: move the statistics by what quantization shifted; replace: take those of the "
         "images (harmful where images are not like data); momentum: a running mean of the two",
         choices=("none", "replace", "momentum", "delta"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Some of a block's steps, one after another: from them a run's length is told before it is started."""
+
+    steps: int
+    knob: str = "steps"  # the setting that asks for them
+    takes: str = (
+        "batch"  # a step is of a mini-batch, of all "images", or a "share" of what is to do anyway
     )
 
 
@@ -116,6 +129,20 @@ class QuantizationMethod(ABC):
     def steps_of(self, block: BlockLike) -> int:
         """How many steps this block's machine will take."""
         return self.steps_per_block()
+
+    def stretches_of(self, block: BlockLike) -> tuple[Stretch, ...]:
+        """The block's steps in order; together as many as `steps_of`. For methods that take several kinds."""
+        return (Stretch(steps=self.steps_of(block), takes=self.settings.step_takes),)
+
+    def at_most(self, steps: int) -> "QuantizationMethod":
+        """The same method in at most so many steps by each knob of steps, to see how long one takes.
+
+        Such a knob is called `steps`, or its name ends in `_steps`.
+        """
+        names = [one.name for one in fields(self.settings)]
+        wanted = [name for name in names if name == "steps" or name.endswith("_steps")]
+        few = {name: min(steps, getattr(self.settings, name)) for name in wanted}
+        return type(self)(replace(self.settings, **few))
 
     def calibration(self, images: Tensor) -> Tensor:
         """The images that the blocks are calibrated with, from those that were made."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from engine.quantization.views import channel_arrays, path_view
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerwiseSettings(QuantizerSettings):
     """What layer-by-layer rounding can be told; defaults as in GPFQ's released code."""
+
+    step_takes: ClassVar[str] = "share"
 
     steps: int = knob(
         32,

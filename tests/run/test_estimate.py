@@ -6,18 +6,24 @@ from typing import Any
 import pytest
 
 from engine.core.events import Stepped
+from engine.core.method import describe
+from engine.models.blocks import find_blocks
+from engine.quantization import discover_methods
 from engine.run.folder import RunFolder
 from engine.run.questions import estimate as estimates
 from engine.run.questions.estimate import estimate, memory_by_pace, seconds_by_pace
+from engine.run.questions.few_steps import STEPS, extrapolated
 from engine.run.questions.pace import measure
 from engine.run.recipe import Recipe
+from tests.contracts.nets import TinyResNet
 
 PACE: dict[str, Any] = {
     "synthesis": {
         "planned": [9, 9], "asked": 9, "step_s": [0.5, 0.01], "memory_mb": [300.0, 2.0], "busy": 1.0,
     },
     "quantization": {
-        "blocks": 3, "batch": 8, "images": 16, "step_s": 0.2, "weights_s": 1.0, "once_s": 5.0,
+        "blocks": 3, "batch": 8, "images": 16, "asked": 25, "bits_s": 0.0, "weights_s": 1.0, "once_s": 5.0,
+        "learned": [{"knob": "steps", "takes": "batch", "s": 5.0}],
         "forward_s": 0.01, "held_mb": 1.0, "start_mb": 100.0, "memory_mb": 48.0, "load_s": 4.0,
         "test_images": 1000, "busy": 1.0,
     },
@@ -38,9 +44,9 @@ def test_seconds_by_measured_steps_are_those_worked_out_by_hand() -> None:
     seconds = seconds_by_pace(recipe(), PACE)
     # batches of 40, 40 and 20; ten steps each of 0.5 s and 0.01 s an image
     assert seconds["synthesis"] == pytest.approx(10 * (3 * 0.5 + 0.01 * 100))
-    # ranges of weights 1 s; the other 4 s were for 16 images, and are taken on 64; a step's batch is
-    # twice the measured one; each image passes both networks once
-    assert seconds["quantization"] == pytest.approx(1 + 4 * 64 / 16 + 50 * 0.2 * 2 + 100 * 0.01)
+    # ranges of weights 1 s; the other 4 s were for 16 images, and are taken on 64; 5 s were for half the
+    # steps at half the batch; each image passes both networks once
+    assert seconds["quantization"] == pytest.approx(1 + 4 * 64 / 16 + 5 * 2 * 2 + 100 * 0.01)
     assert seconds["evaluation"] == pytest.approx(1000 * 0.01)
 
 
@@ -48,6 +54,43 @@ def test_method_that_trains_once_is_counted_once() -> None:
     once = PACE | {"synthesis": PACE["synthesis"] | {"planned": [18, 0]}}  # two parts of nine each
     seconds = seconds_by_pace(recipe(), once)
     assert seconds["synthesis"] == pytest.approx(20 * (0.5 + 0.01 * 40))
+
+
+def learned_seconds(**changed: Any) -> float:
+    """What is asked of `recipe()` beyond its ranges and walks: 50 steps of 16 of its 100 images."""
+    pace = PACE | {"quantization": PACE["quantization"] | {"learned": []} | changed}
+    bare = PACE | {"quantization": PACE["quantization"] | {"learned": []}}
+    return (
+        seconds_by_pace(recipe(), pace)["quantization"]
+        - seconds_by_pace(recipe(), bare)["quantization"]
+    )
+
+
+def test_each_kind_of_steps_grows_with_what_it_takes() -> None:
+    def of(knob: str, takes: str) -> float:
+        return learned_seconds(learned=[{"knob": knob, "takes": takes, "s": 5.0}])
+
+    assert of("activation_steps", "batch") == pytest.approx(5 * 2)  # the batch; not with `steps`
+    assert of("correction_steps", "images") == pytest.approx(5 * 100 / 16)
+    assert of("steps", "images") == pytest.approx(5 * 2 * 100 / 16)
+    assert of("steps", "share") == pytest.approx(5 * 100 / 16)  # finer shares of the same work
+
+
+def test_a_presets_own_steps_are_no_multiple_of_what_was_asked() -> None:
+    """0 steps stand for a preset's: what was measured is for as many as that, however many they are."""
+    same = [{"knob": "steps", "takes": "batch", "s": 5.0}]
+    assert learned_seconds(learned=same, asked=0) == pytest.approx(5 * 2)
+
+
+def test_measuring_for_bits_grows_with_the_images_it_looks_at() -> None:
+    assert learned_seconds(bits_s=3.0) == pytest.approx(3 * 100 / 16)
+    pace = PACE | {"quantization": PACE["quantization"] | {"bits_s": 3.0}}
+    few = {"steps": 50, "batch": 16, "images": 32}
+    seconds = [
+        seconds_by_pace(recipe(quantization_settings=few), known)["quantization"]
+        for known in (pace, PACE)
+    ]
+    assert seconds[0] - seconds[1] == pytest.approx(3 * 32 / 16)
 
 
 def test_memory_by_measured_steps_is_the_larger_stage() -> None:
@@ -120,15 +163,86 @@ def test_more_memory_than_there_is_is_warned_of(
     assert estimate(recipe(), tmp_path, PACE)["warning"] == ""
 
 
-@pytest.mark.parametrize("part", ["synthesis", "quantization"])
-def test_steps_of_a_real_network_are_measured(tmp_path: Path, part: str) -> None:
-    file = tmp_path / "net.py"
+METHODS = discover_methods()
+
+
+def tiny(folder: Path, **more: Any) -> Recipe:
+    """A network of a few thousand weights, from a file."""
+    file = folder / "net.py"
     file.write_text(
         "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"
     )
-    small = Recipe(
-        model=f"{file}:tiny", synthesis="genie", quantization="genie-m", images=16,
-        model_settings={"image_shape": [3, 8, 8]}, synthesis_settings={"steps": 9, "batch": 8},
+    return Recipe(
+        model=f"{file}:tiny", synthesis="genie", images=16, model_settings={"image_shape": [3, 8, 8]}, **more
+    )  # fmt: skip
+
+
+BEHIND = [
+    one["choices"] for one in describe(METHODS["mixed"].Settings) if one["name"] == "rounding"
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [*((name, {}) for name in METHODS), *(("mixed", {"rounding": name}) for name in BEHIND[0])],
+)
+def test_no_quantizer_takes_more_than_a_few_steps_to_be_measured(
+    name: str, own: dict[str, Any]
+) -> None:
+    few = METHODS[name](METHODS[name].Settings(**own)).at_most(STEPS)
+    for block in find_blocks(TinyResNet().eval(), (3, 8, 8)):
+        stretches = few.stretches_of(block)
+        assert all(one.steps <= STEPS for one in stretches)
+        assert few.steps_of(block) <= 2 * STEPS * len(block.layers)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_stretches_are_the_announced_steps(name: str) -> None:
+    block = find_blocks(TinyResNet().eval(), (3, 8, 8))[1]
+    method = METHODS[name](METHODS[name].Settings())
+    stretches = method.stretches_of(block)
+    assert sum(one.steps for one in stretches) == method.steps_of(block)
+    knobs = {one["name"] for one in describe(METHODS[name].Settings)}
+    assert {one.knob for one in stretches if one.steps} <= knobs | {"steps"}
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [
+        ("brecq", [("steps", "batch"), ("activation_steps", "batch")]),
+        ("pd-quant", [("correction_steps", "images"), ("steps", "batch")]),
+        ("gpfq", [("steps", "share")]),
+        ("hessian", [("steps", "share")]),
+        ("mixed", []),
+    ],
+)
+def test_kinds_of_steps_are_timed_apart(
+    name: str, takes: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    measured = measure(tiny(tmp_path, quantization=name), "quantization")
+    assert [(one["knob"], one["takes"]) for one in measured["learned"]] == takes
+    assert all(one["s"] > 0 for one in measured["learned"])
+    assert (measured["bits_s"] > 0) == (name == "mixed")
+
+
+def test_steps_told_are_all_of_the_recipe_from_the_mean_of_the_measured() -> None:
+    """By hand: brecq in 40 + 20 steps, measured in 3 + 3; the first of each prepares and is left out."""
+    blocks = find_blocks(TinyResNet().eval(), (3, 8, 8))[:1]
+    brecq = METHODS["brecq"](METHODS["brecq"].Settings(steps=40, activation_steps=20))
+    took = {blocks[0].name: [9.0, 1.0, 3.0, 7.0, 0.5, 0.5]}
+    told, counted = extrapolated(blocks, brecq, brecq.at_most(3), took)
+    assert [one["s"] for one in told] == [40 * 2.0, 20 * 0.5]
+    assert counted == 1 + 3 + 0.5 + 0.5
+    gpfq = METHODS["gpfq"](METHODS["gpfq"].Settings(steps=40))
+    told, counted = extrapolated(blocks, gpfq, gpfq.at_most(3), {blocks[0].name: [9.0, 1.0, 3.0]})
+    assert [one["s"] for one in told] == [13.0]  # the shares are all there is to do
+    assert counted == 13.0
+
+
+@pytest.mark.parametrize("part", ["synthesis", "quantization"])
+def test_steps_of_a_real_network_are_measured(tmp_path: Path, part: str) -> None:
+    small = tiny(
+        tmp_path, quantization="genie-m", synthesis_settings={"steps": 9, "batch": 8},
         quantization_settings={"steps": 20, "batch": 4},
     )  # fmt: skip
     measured = measure(small, part)
@@ -138,5 +252,6 @@ def test_steps_of_a_real_network_are_measured(tmp_path: Path, part: str) -> None
         assert sum(measured["step_s"]) > 0
     else:
         assert measured["blocks"] == 4
-        assert measured["step_s"] > 0
+        assert [(one["knob"], one["takes"]) for one in measured["learned"]] == [("steps", "batch")]
+        assert measured["learned"][0]["s"] > 0
         assert measured["held_mb"] == pytest.approx(4 * 8 * 4 * 8 * 8 / 1e6, rel=0.5)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from engine.core.method import Machine, MethodCard, knob
 from engine.core.trace import watch_inputs
 from engine.models.blocks import Block, layer_blocks
-from engine.quantization.base import RestLike
+from engine.quantization.base import RestLike, Stretch
 from engine.quantization.blockwise import Blockwise, RoundingSettings, core_settings, known
 from engine.quantization.phases import Phase, Phases
 from engine.quantization.plan import BlockLike
@@ -52,6 +52,9 @@ class AdaRound(Blockwise):
 
     def steps_of(self, block: BlockLike) -> int:
         return int(self.settings.steps) * len(block.layers)
+
+    def stretches_of(self, block: BlockLike) -> tuple[Stretch, ...]:
+        return (Stretch(steps=int(self.settings.steps)),) * len(block.layers)
 
     def reconstruct(
         self,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.base import RestLike
+from engine.quantization.base import RestLike, Stretch
 from engine.quantization.blockwise import (
     Blockwise,
     JointSettings,
@@ -69,6 +69,13 @@ class Brecq(Blockwise):
     def steps_per_block(self) -> int:
         chosen: BrecqSettings = self.settings
         return chosen.steps + chosen.activation_steps
+
+    def stretches_of(self, block: BlockLike) -> tuple[Stretch, ...]:
+        chosen: BrecqSettings = self.settings
+        return (
+            Stretch(steps=chosen.steps),
+            Stretch(steps=chosen.activation_steps, knob="activation_steps"),
+        )
 
     def reconstruct(
         self,

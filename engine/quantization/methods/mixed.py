@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.method import Machine, MethodCard, View, describe, knob, knob_of
-from engine.quantization.base import QuantizationMethod, QuantizerSettings
+from engine.quantization.base import QuantizationMethod, QuantizerSettings, Stretch
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import Makers
 from engine.quantization.sensitivity import AllocationSettings, BitAllocation
@@ -168,6 +168,14 @@ class Mixed(QuantizationMethod):
 
     def calibration(self, images: Tensor) -> Tensor:
         return self._inner.calibration(images)
+
+    def stretches_of(self, block: BlockLike) -> tuple[Stretch, ...]:
+        return self._inner.stretches_of(block)
+
+    def at_most(self, steps: int) -> "Mixed":
+        few = Mixed(self.settings)
+        few._inner = self._inner.at_most(steps)
+        return few
 
     def reconstruct(self, student: nn.Module, block: BlockLike, **given: Any) -> Machine | None:
         return self._inner.reconstruct(student, block, **given)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.base import RestLike
+from engine.quantization.base import RestLike, Stretch
 from engine.quantization.blockwise import Blockwise, JointSettings, RoundingSettings, known
 from engine.quantization.correction import DistributionCorrection
 from engine.quantization.phases import Phase, Phases
@@ -67,6 +67,15 @@ class PDQuant(Blockwise):
     def steps_per_block(self) -> int:
         chosen: PDQuantSettings = self.settings
         return chosen.correction_steps + chosen.steps if chosen.steps else 0
+
+    def stretches_of(self, block: BlockLike) -> tuple[Stretch, ...]:
+        chosen: PDQuantSettings = self.settings
+        if not chosen.steps:
+            return ()
+        return (
+            Stretch(steps=chosen.correction_steps, knob="correction_steps", takes="images"),
+            Stretch(steps=chosen.steps),
+        )
 
     def reconstruct(
         self,

@@ -71,7 +71,8 @@ def _bare(recipe: Recipe) -> Recipe:
 
 def _by(recipe: Recipe, part: str) -> dict[str, Any]:
     settings = getattr(recipe, f"{part}_settings")
-    kept = {name: value for name, value in settings.items() if name not in _BUDGET}
+    # 0 steps may stand for none, or for a preset's: no multiple of it
+    kept = {name: value for name, value in settings.items() if name not in _BUDGET or not value}
     return {"part": part, "method": getattr(recipe, part), "settings": kept}
 
 
@@ -148,14 +149,26 @@ def seconds_by_pace(recipe: Recipe, pace: Pace) -> dict[str, float]:
     once = quantization["weights_s"] + fitted * max(
         0.0, quantization["once_s"] - quantization["weights_s"]
     )
-    batch = int(recipe.quantization_settings.get("batch", quantization["batch"]))
-    a_step = quantization["step_s"] * min(batch, recipe.images) / quantization["batch"]
-    learned = int(recipe.quantization_settings.get("steps", 0)) * a_step
+    learned = sum(_learned(recipe, quantization, one) for one in quantization["learned"])
+    looked_at = min(recipe.images, recipe.quantization_settings.get("images", recipe.images))
+    bits = quantization["bits_s"] * looked_at / quantization["images"]
     return {
         "synthesis": made,
-        "quantization": once + learned + recipe.images * per_image,
+        "quantization": bits + once + learned + recipe.images * per_image,
         "evaluation": quantization["test_images"] * per_image,
     }
+
+
+def _learned(recipe: Recipe, quantization: Pace, one: dict[str, Any]) -> float:
+    """Seconds of all steps of one kind: by how many are asked for now, and how many images one takes."""
+    settings = recipe.quantization_settings
+    often = 1.0
+    if one["knob"] == "steps" and one["takes"] != "share" and quantization["asked"]:
+        often = settings.get("steps", 0) / quantization["asked"]
+    if one["takes"] != "batch":
+        return float(often * one["s"] * recipe.images / quantization["images"])
+    batch = int(settings.get("batch") or quantization["batch"])
+    return float(often * one["s"] * min(batch, recipe.images) / quantization["batch"])
 
 
 def memory_by_pace(recipe: Recipe, pace: Pace) -> float:
@@ -232,7 +245,8 @@ def _work(stage: str, recipe: Recipe) -> tuple[str, float] | None:
         return json.dumps(["evaluation", recipe.data]), 1.0
     method = getattr(recipe, stage)
     settings = dict(getattr(recipe, f"{stage}_settings"))
-    steps = max(1, int(settings.pop("steps", 1)))
+    # 0 steps may stand for none, or for a preset's: such runs are like each other alone
+    steps = int(settings.pop("steps")) if settings.get("steps") else 1
     batch = settings.pop("batch", None)
     images = recipe.images if stage == "synthesis" else min(int(batch or 32), recipe.images)
     return json.dumps([method, settings], sort_keys=True), float(steps * images)

@@ -15,22 +15,26 @@ import torch
 from torch import Tensor
 
 from engine.core import device as devices
-from engine.core.events import Stepped
 from engine.core.randomness import stream
 from engine.models.walk import Walk, WalkPlan
 from engine.run.context import Context, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder
+from engine.run.questions.few_steps import (
+    STEPS,
+    choose_no_bits,
+    extrapolated,
+    step_times,
+)
 from engine.run.recipe import Recipe
 from engine.run.resources import memory_mb
-from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.quantize import chosen_method, load_student
 from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.synthesise import _method, _request, _settings
 
 PIXELS = 6 * 3 * 224 * 224  # at most so many at a time: what a laptop bears
-STEPS = 3  # of the quantizer a block; the first is left out
 PARTS = ("synthesis", "quantization")
-_SECONDS = ("step_s", "weights_s", "once_s", "forward_s")
+_SECONDS = ("step_s", "learned", "bits_s", "weights_s", "once_s", "forward_s")
 FEW, MANY = 2, 32  # images: at least, and where they are small
 
 
@@ -68,21 +72,17 @@ def measure(recipe: Recipe, part: str) -> dict[str, Any]:
 
 
 def _shared(value: Any, cores: float) -> Any:
-    return [v / cores for v in value] if isinstance(value, list) else value / cores
+    if isinstance(value, list):
+        return [_shared(one, cores) for one in value]
+    return value | {"s": value["s"] / cores} if isinstance(value, dict) else value / cores
 
 
 def _small(recipe: Recipe, part: str) -> Recipe:
-    """The same recipe, with so few steps that it is done at once; judged on nothing.
-
-    A student beside the images works from the first step on, and leaves no weights to be quantized.
-    """
-    few = dict(recipe.quantization_settings)
-    if few.get("steps", 0) > STEPS:
-        few["steps"] = STEPS
+    """The same recipe; a student beside the images works at once, and leaves no weights to be quantized."""
     images = dict(recipe.synthesis_settings)
     if images.get(CO_TRAINING):
         images |= {"student_warm_up": 0.0, CO_TRAINING: part == "synthesis"}
-    return dataclasses.replace(recipe, synthesis_settings=images, quantization_settings=few)
+    return dataclasses.replace(recipe, synthesis_settings=images)
 
 
 def _images_at_once(context: Context) -> int:
@@ -136,16 +136,13 @@ def _line(sizes: tuple[int, int], values: list[float]) -> list[float]:
 
 def _quantization(context: Context, recipe: Recipe, images: Tensor) -> dict[str, Any]:
     """Seconds of all blocks' steps together, and of all that comes once for each block."""
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
+    method = chosen_method(context)
+    few = method.at_most(STEPS)
+    bits_s = choose_no_bits(context, images, few)
     begin, begin_mb = time.process_time(), memory_mb()
-    for event in quantize(context, images):
-        if isinstance(event, Stepped):
-            first.setdefault(event.part, time.process_time())
-            last[event.part] = time.process_time()
+    took = step_times(context, images, few)
     whole = time.process_time() - begin
-    steps = int(context.recipe.quantization_settings.get("steps", 0))
-    a_step = sum((last[b] - first[b]) / max(1, steps - 1) for b in last) if steps > 1 else 0.0
+    learned, counted = extrapolated(context.blocks, method, few, took)
     batch = min(int(recipe.quantization_settings.get("batch", len(images))), len(images))
     held = max(0.0, memory_mb() - begin_mb)
     x = context.for_device(images)
@@ -158,9 +155,11 @@ def _quantization(context: Context, recipe: Recipe, images: Tensor) -> dict[str,
         "blocks": len(context.blocks),
         "batch": batch,
         "images": len(images),
-        "step_s": a_step,  # one step of every block, at that batch
-        "weights_s": weights_s,  # of that: the ranges of the weights, whatever the images
-        "once_s": max(0.0, whole - a_step * steps),  # ranges, walks, measurements
+        "asked": int(recipe.quantization_settings.get("steps", 0)),
+        "learned": learned,  # where so many steps were asked for, at that batch, of all blocks
+        "bits_s": bits_s,  # of measuring which layer needs how many bits
+        "weights_s": weights_s,  # of `once_s`: the ranges of the weights, whatever the images
+        "once_s": max(0.0, whole - counted),  # ranges, walks, measurements
         "held_mb": _held_mb(context, images[:1]),  # an image's part in what a block keeps
         "forward_s": both_s / len(images),  # of teacher and student, an image
         "start_mb": begin_mb,

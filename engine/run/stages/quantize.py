@@ -47,9 +47,14 @@ STAGE = "quantization"
 CHUNK = 32  # images that walk through a network together
 
 
-def quantize(context: Context, images: Tensor) -> Iterator[Event]:
-    """Quantize every block; afterwards `load_student` has the student. Finished blocks stay finished."""
-    method = _method(context)
+def quantize(
+    context: Context, images: Tensor, method: QuantizationMethod | None = None
+) -> Iterator[Event]:
+    """Quantize every block; afterwards `load_student` has the student. Finished blocks stay finished.
+
+    `method`: the recipe's own, or the same in fewer steps.
+    """
+    method = method or chosen_method(context)
     images = context.for_device(method.calibration(images))
     context = with_equal_ranges(context, method.settings)
     rng = stream(context.recipe.seed, STAGE, "bits")
@@ -114,7 +119,7 @@ def _choose_bits(context: Context, planner: Any, total: int) -> Iterator[Event]:
 
 def load_student(context: Context) -> nn.Module:
     """The finished student, from its blocks on disk."""
-    method = _method(context)
+    method = chosen_method(context)
     context = with_equal_ranges(context, method.settings)
     restore_bits(context)
     network = network_to_quantize(context)
@@ -133,7 +138,7 @@ def _block_file(context: Context, index: int) -> Any:
     return context.folder.path / "blocks" / f"{index:03d}.safetensors"
 
 
-def _method(context: Context) -> QuantizationMethod:
+def chosen_method(context: Context) -> QuantizationMethod:
     method = discover_methods()[context.recipe.quantization]
     return method(method.Settings(**context.recipe.quantization_settings))
 
