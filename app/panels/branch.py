@@ -12,7 +12,7 @@ from app.places import is_recorded, runs_folder
 from engine.core.errors import UserError
 from engine.run import launch
 from engine.run.folder import RunFolder
-from engine.run.fork import FIXED, can_fork, fork
+from engine.run.fork import can_change, can_fork, fork
 from engine.run.recipe import find, make_recipe
 
 
@@ -90,7 +90,7 @@ def fork_panel(folder: RunFolder, offset: int) -> None:
             st.error(str(error))
             return
         st.caption("Change a setting: both futures go on from the same state, one after the other.")
-        open_ones = [knob for knob in settings if knob["name"] not in FIXED]
+        open_ones = [knob for knob in settings if can_change(knob)]
         changes = knobs(open_ones, recipe.synthesis_settings, key=f"fork-{folder.run_id}")
         if st.button("Fork here", type="primary", key="fork-here", disabled=not changes):
             _fork(folder, changes)

@@ -33,7 +33,7 @@ class Settings:
     """The knobs of one method; subclasses declare fields with `knob`. Defaults are the paper's."""
 
 
-def knob(
+def knob(  # noqa: PLR0913  (all that a form wants to know of a setting)
     default: Any,
     *,
     label: str,
@@ -43,16 +43,23 @@ def knob(
     choices: tuple[str, ...] = (),
     quick: Any = None,
     standard: Any = None,
+    fixed: bool = False,
+    off: Any = (),
 ) -> Any:
-    """A field of Settings: the paper's value, what it is called, its range, and smaller budgets."""
+    """A field of Settings: the paper's value, what it is called, its range, and smaller budgets.
+
+    `fixed`: once work has begun it cannot change any more, as a budget cannot. `off`: the value, or the
+    values as a tuple, at which a part of the method is left out; a toggle and a weight need not say it.
+    """
     metadata = {"label": label, "help": help, "low": low, "high": high, "choices": choices}
-    return field(default=default, metadata=metadata | {"quick": quick, "standard": standard})
+    metadata |= {"quick": quick, "standard": standard, "fixed": fixed, "off": off}
+    return field(default=default, metadata=metadata)
 
 
 def knob_of(settings: type[Settings], name: str, **changes: Any) -> Any:
     """The knob of that name as another method declares it; what is named in `changes` is different here.
 
-    `changes`: default, label, help, low, high, choices, quick, standard.
+    `changes`: default, label, help, low, high, choices, quick, standard, fixed, off.
     """
     found = next(f for f in fields(settings) if f.name == name)
     default = changes.pop("default", found.default)
@@ -63,7 +70,7 @@ def knob_of(settings: type[Settings], name: str, **changes: Any) -> Any:
 
 
 def describe(settings: type[Settings]) -> list[dict[str, Any]]:
-    """The knobs as plain data: name, type, default, label, help, range, choices, presets.
+    """The knobs as plain data: name, type, default, label, help, range, choices, presets, fixed, off.
 
     Its budget comes first, then what is the method's own, then what all methods of its kind share.
     """
@@ -81,6 +88,7 @@ def _describe_knob(knob_field: Any) -> dict[str, Any]:
     if knob_field.default is MISSING:
         raise TypeError(f"{knob_field.name} is not declared with knob(...)")
     details = dict(knob_field.metadata)
+    off = details["off"]
     presets = {"paper": knob_field.default}
     for preset in ("standard", "quick"):
         value = details.pop(preset)
@@ -91,6 +99,8 @@ def _describe_knob(knob_field: Any) -> dict[str, Any]:
         "default": knob_field.default,
         **details,
         "choices": list(details["choices"]),
+        "fixed": details["fixed"] or knob_field.name in BUDGET,
+        "off": list(off) if isinstance(off, tuple) else [off],
         "presets": presets,
     }
 

@@ -17,7 +17,6 @@ from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe, find, resolve
 
 STAGE = "synthesis"
-FIXED = ("steps", "batch")  # the course of a synthesis that has begun
 
 
 def fork(source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any]) -> RunFolder:
@@ -33,6 +32,11 @@ def fork(source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any]) ->
         _copy(source, folder, _stage_step(source.recipe, mark), changes)
     launch.start(recipe, source.path.parent)
     return folder
+
+
+def can_change(knob: dict[str, Any]) -> bool:
+    """Whether a setting, as a catalog describes it, can still change in a synthesis that has begun."""
+    return not knob.get("fixed")
 
 
 def can_fork(source: RunFolder) -> bool:
@@ -61,8 +65,9 @@ def _recipe(
 ) -> Recipe:
     recipe = source.recipe
     knobs = find(catalog, STAGE, recipe.synthesis)["settings"]
+    fixed = [knob["name"] for knob in knobs if not can_change(knob)]
     for name in changes:
-        if name in FIXED:
+        if name in fixed:
             raise UserError(f"synthesis.{name} cannot change in a fork; start a new run for that")
     settings = resolve(knobs, recipe.preset, recipe.synthesis_settings | changes, STAGE)
     if settings == recipe.synthesis_settings:

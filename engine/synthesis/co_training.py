@@ -66,6 +66,7 @@ class CoTraining:
         parts = settings.lr_drops + 1
         drops = [k * settings.steps // parts for k in range(1, parts)]
         self._optimiser = Optimiser(sgd, multistep(sgd, at=drops))
+        self._fitted = False
         self.agreement: float | None = None  # of the last step, in [0, 1]
 
     def step(self, images: Tensor, teacher: Tensor, labels: Tensor | None, step: int) -> Losses:
@@ -73,8 +74,10 @@ class CoTraining:
 
         `step` counts the generator's steps before this one.
         """
-        if step >= self.warm_up and (step - self.warm_up) % FIT_EVERY == 0:
+        due = not self._fitted or (step - self.warm_up) % FIT_EVERY == 0
+        if step >= self.warm_up and due:  # a fork may begin in the middle of a hundred
             self.student.fit(images)
+            self._fitted = True
         losses: Losses = {}
         total = torch.zeros(())
         if step >= self.warm_up:
@@ -99,10 +102,11 @@ class CoTraining:
         return {
             "student": self.student.state_dict(),
             "optimiser": self._optimiser.state_dict(),
+            "fitted": self._fitted,
             "agreement": self.agreement,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.student.load_state_dict(state["student"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self.agreement = state["agreement"]
+        self._fitted, self.agreement = state["fitted"], state["agreement"]

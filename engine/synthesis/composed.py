@@ -11,12 +11,13 @@ A published method is then a file with settings and a `compose`.
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.canvas import Canvas
@@ -49,7 +50,8 @@ class Composition:
 class ComposedMethod(SynthesisMethod):
     """A step machine made of parts: subclasses give a card, settings and `compose`.
 
-    Resumes bit for bit: canvas, optimisers, schedules, losses, labels and random numbers are saved.
+    Resumes bit for bit: canvas, optimisers, schedules, losses, labels and random numbers are saved. A
+    fork restores them under other settings: what is not `fixed` must come from these, not from the state.
     What a subclass changes by itself it must save by itself, around these two methods.
     """
 
@@ -59,6 +61,8 @@ class ComposedMethod(SynthesisMethod):
         if self.parts.labels is not None:
             self.parts.labels = self.parts.labels.to(request.device)
         self._losses = {name: part for name, part in self.parts.losses.items() if part[0]}
+        if not self._losses and not self.adds_losses():
+            raise UserError(_nothing_left(self.card.name, request.settings))
         self._model = request.teacher if self.parts.model is None else self.parts.model
         self._images = torch.zeros(request.shape)
         self._least = float("inf")
@@ -68,6 +72,10 @@ class ComposedMethod(SynthesisMethod):
     @abstractmethod
     def compose(self) -> Composition:
         """The parts, from `self.request`; everything drawn by chance comes from `self.request.rng`."""
+
+    def adds_losses(self) -> bool:
+        """Whether a step minimises more than the composition's losses."""
+        return False
 
     def step(self) -> Losses:
         scene = self.look()
@@ -164,6 +172,7 @@ class ComposedMethod(SynthesisMethod):
             "images": self._images,
             "least": self._least,
             "steps_done": self.steps_done,
+            "settings": asdict(self.request.settings),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -172,9 +181,25 @@ class ComposedMethod(SynthesisMethod):
         for name, optimiser in parts.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         for name, (_, loss) in self._losses.items():
-            if name in state["losses"]:  # a fork may switch on what was off
-                loss.load_state_dict(state["losses"][name])
-        parts.labels = state["labels"]
+            saved = state["losses"].get(name)
+            if saved:  # a fork may switch on what was off, or without a memory
+                loss.load_state_dict(saved)
+        if state["labels"] is not None:  # else those drawn just now, which a fork may want first
+            parts.labels = state["labels"]
         self.request.rng.set_state(state["rng"])
         self._images, self._least = state["images"], state["least"]
         self.steps_done = state["steps_done"]
+        if state["settings"] != asdict(self.request.settings):
+            self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """In a fork sums of losses do not compare with those before: none of them is the best so far."""
+        self._least = float("inf")
+        for optimiser in self.parts.optimisers.values():
+            optimiser.start_afresh()
+
+
+def _nothing_left(method: str, settings: Any) -> str:
+    weights = [name for name in asdict(settings) if "weight" in name.split("_")]
+    ways = ", ".join(f"synthesis.{name}" for name in weights if not getattr(settings, name))
+    return f"synthesis {method!r} has nothing to minimise: set a weight above 0 ({ways})"

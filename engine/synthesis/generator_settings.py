@@ -36,12 +36,13 @@ class GeneratorSettings(Settings):
         help="random numbers an image begins with",
         low=1,
         high=4096,
+        fixed=True,
     )
     width: int = knob(
         WIDTH,
         label="Width of the generator",
         help="channels of its widest layer; half of them take a quarter of the time",
-        low=8, high=512, quick=64, standard=64,
+        low=8, high=512, quick=64, standard=64, fixed=True,
     )  # fmt: skip
     co_training: bool = knob(
         False,
@@ -92,6 +93,7 @@ class ClassGeneratorSettings(GeneratorSettings):
         help="by an embedding that scales the latent, or by class-wise BatchNorm; "
         "auto is the first for small images and the second for large ones, as in the papers",
         choices=("auto", "embedding", "batchnorm"),
+        fixed=True,
     )
     class_weight: float = knob(
         1.0,

@@ -146,6 +146,19 @@ class TestSettings:
 
         assert [one["name"] for one in describe(Family)] == ["steps", "batch", "own", "rule"]
 
+    def test_what_cannot_change_later_and_what_is_off_are_declared(self):
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Declared(Some):
+            batch: int = knob(1, label="Batch", help="")
+            seen: int = knob(8, label="Seen", help="", fixed=True, off=0)
+            kind: str = knob("a", label="Kind", help="", choices=("a", "b", "c"), off=("b", "c"))
+
+        found = {one["name"]: (one["fixed"], one["off"]) for one in describe(Declared)}
+        assert found == {
+            "steps": (True, []), "batch": (True, []), "seen": (True, [0]),
+            "kind": (False, ["b", "c"]), "rule": (False, []),
+        }  # fmt: skip
+
     def test_a_knob_of_another_method_differs_only_where_it_says_so(self):
         @dataclass(frozen=True, slots=True, kw_only=True)
         class Other(Settings):

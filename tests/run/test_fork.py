@@ -17,7 +17,7 @@ from engine.run.catalog import collect
 from engine.run.context import make_context
 from engine.run.control import CHECKPOINT_MARK, Control, Wish, write_wish
 from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.recipe import Recipe, find
 from engine.run.stages.synthesise import load_images
 from engine.run.worker import run
 from engine.synthesis.base import Request
@@ -108,12 +108,19 @@ def continued_by_hand(folder, checkpoint):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [({}, "needs a setting that differs"), ({"steps": 9}, "synthesis.steps cannot change"),
+     ({"stretch": True}, "synthesis.stretch cannot change in a fork; start a new run"),
      ({"swang": True}, "is not a setting here"), ({"image_weight": -1}, "must lie between")],
 )  # fmt: skip
 def test_what_cannot_be_forked_is_told(paused, catalog, changes, says):
     with pytest.raises(UserError, match=says):
         forks.fork(paused, changes, catalog)
     assert len(list(paused.path.parent.glob("*/recipe.json"))) == 1
+
+
+def test_what_a_method_declares_fixed_is_not_offered(catalog):
+    genie = find(catalog, "synthesis", "genie")["settings"]
+    fixed = [knob["name"] for knob in genie if not forks.can_change(knob)]
+    assert fixed == ["steps", "batch", "optimise", "stretch"]
 
 
 def test_a_run_that_is_not_in_its_synthesis_cannot_be_forked(tmp_path, catalog):

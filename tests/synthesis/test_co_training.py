@@ -171,6 +171,7 @@ def test_a_fork_may_switch_it_on_or_off():
     switched_on.load_state_dict(static.state_dict())
     switched_off.load_state_dict(beside.state_dict())
     assert "student" in switched_on.step()
+    assert all(each.fitted for each in switched_on.co_training.student._inputs().values())
     assert "student" not in switched_off.step()
 
 

@@ -10,9 +10,11 @@ from engine.core.errors import UserError
 from engine.core.randomness import stream
 from engine.synthesis.methods.aac import Aac
 from engine.synthesis.methods.deep_inversion import DeepInversion
-from engine.synthesis.methods.dsg import Dsg, noise_margins
+from engine.synthesis.methods.dsg import Dsg, margins, noise_gaps
 from engine.synthesis.methods.external import External
+from engine.synthesis.methods.fdda import Fdda
 from engine.synthesis.methods.genie import Genie
+from engine.synthesis.methods.gznq import Gznq
 from engine.synthesis.methods.gzsq import Gzsq
 from engine.synthesis.methods.intraq import IntraQ
 from engine.synthesis.methods.zeroq import ZeroQ
@@ -91,15 +93,29 @@ def test_every_option_resumes_to_the_same_numbers(cls, settings):
 def test_margins_are_a_percentile_of_what_noise_misses():
     teacher = ready(TinyResNet())
     asked = request(Dsg.Settings, teacher, noise_images=100, percentile=0.5, slack=2.0, seed=4)
-    margins = noise_margins(asked)
+    found_margins = margins(noise_gaps(asked), asked.settings)
     noise = torch.cat([
         torch.randn(size, 3, 8, 8, generator=rng) for rng in [stream(4, "contract")] for size in (64, 36)
     ])  # fmt: skip
     seen = asked.stored.observe(teacher, noise)
-    for found, moments, stored in zip(margins, seen.moments, asked.stored.moments, strict=True):
+    for found, moments, stored in zip(
+        found_margins, seen.moments, asked.stored.moments, strict=True
+    ):
         mean = np.quantile((moments.mean - stored.mean).abs().numpy(), 0.5)
         std = np.quantile((moments.std - stored.std).abs().numpy(), 0.5)
         assert found == pytest.approx((2 * mean, 2 * std), rel=1e-3, abs=1e-4)
+
+
+def test_a_fork_has_the_slack_it_asks_for_of_the_very_noise_that_was_measured():
+    first, _ = stepped(Dsg, 2, steps=6, slack=1.0, percentile=0.5)
+    state = first.state_dict()
+    forked = make(Dsg, seed=9, steps=6, slack=3.0, percentile=0.5)
+    forked.load_state_dict(state)
+    pairs = zip(first._statistics.slack, forked._statistics.slack, strict=True)
+    assert all(b == pytest.approx((3 * a[0], 3 * a[1])) for a, b in pairs)
+    without = make(Dsg, seed=9, steps=6, slack=0.0)
+    without.load_state_dict(state)
+    assert without._statistics.slack is None
 
 
 def test_noise_lies_within_its_own_widest_margins():
@@ -142,6 +158,31 @@ def test_deep_inversion_keeps_the_images_of_the_least_loss():
 def test_deep_inversion_has_the_betas_of_its_recipe(settings, betas):
     optimiser = make(DeepInversion, **settings).parts.optimisers["pixels"].optimizer
     assert optimiser.param_groups[0]["betas"] == betas
+
+
+def test_what_was_best_by_other_weights_is_not_the_best_of_a_fork():
+    first, _ = stepped(DeepInversion, 3, steps=6)
+    forked = make(DeepInversion, steps=6, class_weight=100.0)
+    forked.load_state_dict(first.state_dict())
+    before = forked.parts.canvas.render(None).detach().clone()
+    assert float(sum(forked.step().values())) > first._least
+    assert torch.equal(forked.images(), before)
+
+
+@pytest.mark.parametrize(
+    ("cls", "weights"),
+    [(IntraQ, ("batchnorm", "class", "margin")), (Gznq, ("bn", "class", "tv"))],
+)
+def test_where_every_weight_is_0_it_says_which_to_set(cls, weights):
+    with pytest.raises(UserError, match=r"has nothing to minimise.*synthesis\.class_weight"):
+        make(cls, **{f"{name}_weight": 0.0 for name in weights})
+
+
+def test_fdda_may_live_by_its_class_centres_alone():
+    stepped(Fdda, 1, class_weight=0.0, bn_weight=0.0)
+    off = dict.fromkeys(("class_weight", "bn_weight", "central_weight", "blurred_weight"), 0.0)
+    with pytest.raises(UserError, match=r"'fdda' has nothing to minimise.*central_weight"):
+        make(Fdda, **off)
 
 
 def test_aac_stays_within_black_and_white():

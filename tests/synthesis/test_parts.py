@@ -9,7 +9,7 @@ from engine.core.randomness import stream
 from engine.synthesis.canvas import LatentImages, Pixels
 from engine.synthesis.labels import POLICIES, balanced, one_class, uniform
 from engine.synthesis.methods.genie import GenieSettings
-from engine.synthesis.schedules import cosine, exponential, multistep
+from engine.synthesis.schedules import Optimiser, Plateau, cosine, exponential, multistep, steady
 from engine.synthesis.transforms import Coarse, Flip, LocalCrop, Roll, low_pass
 from tests.contracts.nets import request
 
@@ -129,6 +129,57 @@ def test_the_cosine_rises_and_falls_to_nothing():
 def test_steps_of_a_tenth_and_exponential_decay():
     assert rates(lambda o: multistep(o, at=[2, 3]), 5) == pytest.approx([1, 1, 0.1, 0.01, 0.01])
     assert rates(lambda o: exponential(o, factor=0.5, every=2), 5) == [1, 1, 0.5, 0.5, 0.25]
+
+
+def rated(rate, schedule, at=0, losses=None, state=None):
+    """An optimiser with its schedule, begun or restored, and the rates of its steps from `at` to 8."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    optimiser, seen = Optimiser(optimizer, schedule(optimizer)), []
+    if state is not None:
+        optimiser.load_state_dict(state)
+    for done in range(at + 1, 9):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimiser.step(torch.tensor(1.0 if losses is None else losses[done - 1]), done)
+        if done == 4:
+            kept = optimiser.state_dict()
+            state = {"optimizer": kept["optimizer"], "initial": kept["initial"]}
+            state |= {"schedule": dict(kept["schedule"])}
+    return seen, state
+
+
+PLANS = {
+    "drops": lambda o: multistep(o, at=[2, 6]),
+    "other drops": lambda o: multistep(o, at=[3, 5, 7]),
+    "decay": lambda o: exponential(o, factor=0.9, every=3),
+    "cosine": lambda o: cosine(o, total=8, warm_up=3),
+    "steady": steady,
+    "plateau": lambda o: Plateau(o, patience=1, least=1e-9),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [*((name, name) for name in PLANS), ("drops", "other drops"), ("steady", "cosine")],
+)
+@pytest.mark.parametrize("rate", [0.3, 0.7])
+def test_a_fork_goes_on_at_the_rates_that_it_asks_for(before, after, rate):
+    _, state = rated(0.3, PLANS[before])
+    wanted, _ = rated(rate, PLANS[after])
+    found, _ = rated(rate, PLANS[after], at=4, state=state)
+    if (before, rate) == (after, 0.3):
+        assert found == wanted[4:]  # what is only resumed: to the last bit
+    assert found == pytest.approx(wanted[4:])
+
+
+def test_what_is_another_sum_has_not_stopped_falling():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    optimiser = Optimiser(optimizer, Plateau(optimizer, patience=3))
+    for done, loss in enumerate((1.0, 1.0, 1.0)):
+        optimiser.step(torch.tensor(loss), done)
+    optimiser.start_afresh()
+    for done, loss in enumerate((10.0, 9.0, 8.0, 7.0, 6.0, 5.0)):
+        optimiser.step(torch.tensor(loss), done)
+    assert optimizer.param_groups[0]["lr"] == 1.0
 
 
 # --- canvases -----------------------------------------------------------------------------------

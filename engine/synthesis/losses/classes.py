@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -39,12 +39,6 @@ class SoftTarget(Loss):
     def __call__(self, scene: Scene) -> Tensor:
         shares = scene.seen.logits.softmax(1).gather(1, scene.target[:, None])[:, 0]
         return F.mse_loss(shares, self.wanted.to(shares))
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"wanted": self.wanted}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.wanted = state["wanted"]
 
 
 class LogitMagnitude(Loss):

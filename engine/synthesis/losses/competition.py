@@ -18,12 +18,13 @@ class Competition(Disagreement):
 
     def __init__(self, student: Student, temperature: float = 3.0) -> None:
         super().__init__(student, temperature)
-        self._student = student
+        self._student, self._fitted = student, False
         student.requires_grad_(False)
 
     def __call__(self, scene: Scene) -> Tensor:
-        if scene.step % FIT_EVERY == 0:
+        if not self._fitted or scene.step % FIT_EVERY == 0:
             self._student.fit(scene.shown.detach())
+            self._fitted = True
         return super().__call__(scene)
 
     def state_dict(self) -> dict[str, Any]:
@@ -31,3 +32,4 @@ class Competition(Disagreement):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._student.load_state_dict(state)
+        self._fitted = True

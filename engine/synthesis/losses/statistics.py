@@ -127,13 +127,10 @@ class StatisticsLoss(Loss):
         return seen
 
     def state_dict(self) -> dict[str, Any]:
-        slack = None if self.slack is None else [list(margins) for margins in self.slack]
-        return {"average": [list(pair) for pair in self._average], "slack": slack}
+        return {"average": [list(pair) for pair in self._average]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._average = [(mean, spread) for mean, spread in state["average"]]
-        if state["slack"] is not None:
-            self.slack = [(mean, spread) for mean, spread in state["slack"]]
 
 
 def z_score(seen: Pair, target: Pair, spread_weight: float = 1.0) -> Tensor:

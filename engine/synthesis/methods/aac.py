@@ -37,6 +37,7 @@ class AacSettings(Settings):
         label="Classes",
         help="which classes the images are to show",
         choices=tuple(POLICIES),
+        fixed=True,
     )
     class_weight: float = knob(
         1.0, label="Weight of the class", help="cross-entropy to the label", low=0, high=100

@@ -38,6 +38,7 @@ class ClusterqSettings(ClassGeneratorSettings):
         help="random numbers an image begins with",
         low=1,
         high=4096,
+        fixed=True,
     )
     centroid_weight: float = knob(
         0.9,
@@ -65,7 +66,7 @@ class ClusterqSettings(ClassGeneratorSettings):
         0.1,
         label="Noise on the centroids",
         help="uniform, up to this share of the layer's deviation and variance, against collapse; 0: none",
-        low=0, high=10,
+        low=0, high=10, off=0.0,
     )  # fmt: skip
     layers: str = knob(
         "deep-half",
@@ -77,7 +78,7 @@ class ClusterqSettings(ClassGeneratorSettings):
         0.5,
         label="Share of cropped batches",
         help="how often generated images are cropped and mirrored before the network sees them",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
     together: int = knob(
         4,

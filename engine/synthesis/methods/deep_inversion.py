@@ -17,7 +17,7 @@ from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.competition import Competition
 from engine.synthesis.losses.images import Magnitude, TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
-from engine.synthesis.schedules import Optimiser, adam, cosine
+from engine.synthesis.schedules import Optimiser, adam, cosine, steady
 from engine.synthesis.transforms import Coarse, Flip, Roll, Transform
 
 
@@ -56,6 +56,7 @@ class DeepInversionSettings(Settings):
         label="Classes",
         help="which classes the images are to show",
         choices=tuple(POLICIES),
+        fixed=True,
     )
     class_weight: float = knob(
         1.0, label="Weight of the class", help="cross-entropy to the label", low=0, high=100
@@ -160,7 +161,7 @@ def _optimiser(canvas: Pixels, settings: DeepInversionSettings) -> Optimiser:
     first, second = map(float, settings.betas.split("/"))
     optimiser = adam(canvas.parameters(), settings.lr, betas=(first, second))
     if not settings.warm_up:
-        return Optimiser(optimiser)
+        return Optimiser(optimiser, steady(optimiser))
     return Optimiser(optimiser, cosine(optimiser, total=settings.steps, warm_up=settings.warm_up))
 
 

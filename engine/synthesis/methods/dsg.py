@@ -5,6 +5,7 @@ arXiv:2103.01049: slack distribution alignment and layerwise sample enhancement.
 smoothness and class terms are of the journal version (Qin et al., TPAMI 2023).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ from engine.synthesis.losses.images import (
     Spectrum,
     TotalVariation,
 )
-from engine.synthesis.losses.statistics import StatisticsLoss, layer_emphasis, share_inside
+from engine.synthesis.losses.statistics import Pair, StatisticsLoss, layer_emphasis, share_inside
 from engine.synthesis.moments import Moments, pooled
 from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics import StoredStatistics
@@ -50,7 +51,7 @@ class DsgSettings(Settings):
         1.0,
         label="Slack",
         help="scale of the margins within which statistics may differ; 1 as in the paper, 0: none (ZeroQ)",
-        low=0, high=10,
+        low=0, high=10, off=0.0,
     )  # fmt: skip
     percentile: float = knob(
         0.9,
@@ -60,7 +61,7 @@ class DsgSettings(Settings):
     )  # fmt: skip
     noise_images: int = knob(
         1024, label="Images of noise", help="that the margins are measured with",
-        low=2, high=10_000, quick=256, standard=512,
+        low=2, high=10_000, quick=256, standard=512, fixed=True,
     )  # fmt: skip
     emphasis: bool = knob(
         True,
@@ -123,12 +124,13 @@ class Dsg(ComposedMethod):
             raise UserError(
                 "synthesis 'dsg' with a class term needs a classifier; set synthesis.class_weight=0"
             )
+        self._gaps = noise_gaps(request) if settings.slack else []
         count, layers = request.shape[0], len(request.stored.paths)
         self._statistics = StatisticsLoss(
             targets=request.stored.moments,
             scope="image",
             over_channels="sum",
-            slack=noise_margins(request) if settings.slack else None,
+            slack=margins(self._gaps, settings) if settings.slack else None,
             image_weights=layer_emphasis(count, layers) if settings.emphasis else None,
         )
         canvas = Pixels.gaussian(request)
@@ -157,6 +159,17 @@ class Dsg(ComposedMethod):
         inside = share_inside(self.latest.moments, targets, self._statistics.slack)
         return values | {"inside_slack": inside}
 
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"gaps": [list(pair) for pair in self._gaps]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The noise's gaps are restored; what slack they give is for the settings to say."""
+        super().load_state_dict(state)
+        settings = self.request.settings
+        if settings.slack and state["gaps"]:
+            self._gaps = [(mean, spread) for mean, spread in state["gaps"]]
+            self._statistics.slack = margins(self._gaps, settings)
+
 
 def _correlation(request: Request) -> Loss:
     if request.settings.correlation == "pairs":
@@ -164,19 +177,26 @@ def _correlation(request: Request) -> Loss:
     return Spectrum(torch.randn(request.shape, generator=request.rng))
 
 
-def noise_margins(request: Request) -> list[tuple[float, float]]:
-    """Each layer's margins (of means, of deviations): the percentile of the gaps that N(0, 1) images have.
+def noise_gaps(request: Request) -> list[Pair]:
+    """Each layer's gaps (of means, of deviations), [channels], between the stored and N(0, 1) images.
 
-    The gaps are of the statistics of all the noise together, over channels.
+    They are of the statistics of all the noise together.
     """
-    settings = request.settings
-    seen = _look_at_noise(request.teacher, request.stored, request, settings.noise_images)
-    margins = []
-    for noise, stored in zip(seen, request.stored.moments, strict=True):
-        gaps = ((noise.mean - stored.mean).abs(), (noise.std - stored.std).abs())
-        mean, spread = (float(gap.quantile(settings.percentile)) for gap in gaps)
-        margins.append((settings.slack * mean, settings.slack * spread))
-    return margins
+    count = request.settings.noise_images
+    seen = _look_at_noise(request.teacher, request.stored, request, count)
+    return [
+        ((noise.mean - stored.mean).abs(), (noise.std - stored.std).abs())
+        for noise, stored in zip(seen, request.stored.moments, strict=True)
+    ]
+
+
+def margins(gaps: Sequence[Pair], settings: DsgSettings) -> list[tuple[float, float]]:
+    """Each layer's margins (of means, of deviations): a percentile of its gaps over channels, scaled."""
+    found = []
+    for pair in gaps:
+        mean, spread = (float(gap.quantile(settings.percentile)) for gap in pair)
+        found.append((settings.slack * mean, settings.slack * spread))
+    return found
 
 
 @torch.no_grad()

@@ -126,6 +126,10 @@ class Fdda(GeneratorMethod):
             self.centres = self._measure()
         self._of_one = self._terms_of_one()
 
+    def adds_losses(self) -> bool:
+        settings = self.request.settings
+        return bool(settings.central_weight or settings.blurred_weight)
+
     def terms(self) -> Mapping[str, Weighted]:
         return {"class": self.class_term(), "batchnorm": self.batchnorm_term()}
 

@@ -54,17 +54,20 @@ class GenieSettings(Settings):
         help="the paper's ablations: a generator alone, fed with new noise at every step (GBA); or the "
         "pixels themselves (DBA, at ZeroQ's learning rate of 0.5)",
         choices=("latents and generator", "generator", "pixels"),
+        fixed=True,
+        off=("pixels", "generator"),
     )
     stretch: bool = knob(
         False,
         label="Learnt range of colours",
         help="a scale and an offset for each colour, learnt behind the generator (not in the paper)",
+        fixed=True,
     )
     low_pass: float = knob(
         0.0,
         label="Low-pass filter on the finished images",
         help="frequencies that are kept, in periods a side; 8 suits 32 pixels; 0: none (SynQ, not GENIE)",
-        low=0, high=1000,
+        low=0, high=1000, off=0.0,
     )  # fmt: skip
     precision: str = knob(
         "float32",

@@ -36,6 +36,8 @@ class GznqSettings(Settings):
         label="What is optimised",
         help="latents and a generator of the batch's own, or the pixels themselves",
         choices=("latents", "pixels"),
+        fixed=True,
+        off="pixels",
     )
     lr: float = knob(
         0.1, label="Learning rate", help="Adam's, for pixels or latents", low=1e-6, high=10
@@ -48,7 +50,7 @@ class GznqSettings(Settings):
         label="Share of the present batch",
         help="in the moving average of the statistics that is compared with the stored ones; "
         "1: each step by itself",
-        low=0.01, high=1,
+        low=0.01, high=1, off=1.0,
     )  # fmt: skip
     bn_weight: float = knob(
         1.0,
@@ -70,6 +72,7 @@ class GznqSettings(Settings):
         help="pixels by which a batch is shifted at most, at random",
         low=0,
         high=64,
+        off=0,
     )
     flip: bool = knob(True, label="Mirror", help="mirror half of the batches")
 

@@ -14,7 +14,6 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, Settings, knob
 from engine.core.randomness import stream
-from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.labels import uniform
@@ -53,7 +52,7 @@ class IntraQSettings(Settings):
         0.95,
         label="Least probability aimed at",
         help="half of the images aim at a probability between this and 1 (1: soft targets off; ImageNet 0.9)",
-        low=0, high=1,
+        low=0, high=1, off=1.0,
     )  # fmt: skip
     margin_weight: float = knob(
         1.0, label="Weight of the distance to the class", help="0 switches the margins off",
@@ -71,7 +70,7 @@ class IntraQSettings(Settings):
         0.5,
         label="Probability of local crops",
         help="of a step at which each image is seen through a crop of its own; 0: off",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
     least_area: float = knob(
         0.5, label="Least area of a crop", help="as a share of the image", low=0.05, high=1
@@ -121,6 +120,8 @@ class IntraQ(ComposedMethod):
         )
         canvas = Pixels.gaussian(request)
         optimiser = adam(canvas.parameters(), settings.lr)
+        self._drawn = torch.rand(2, request.shape[0], generator=request.rng)
+        self._soft = SoftTarget(soft_targets(self._drawn, settings.least_share))
         crop = LocalCrop(least=settings.least_area, probability=settings.crop)
         cropped = settings.crop and settings.handed == "cropped"
         return Composition(
@@ -128,7 +129,7 @@ class IntraQ(ComposedMethod):
             labels=labels,
             losses={
                 "batchnorm": (settings.batchnorm_weight, statistics),
-                "class": (settings.class_weight, SoftTarget(_soft_targets(request))),
+                "class": (settings.class_weight, self._soft),
                 "margin": (settings.margin_weight if request.memory else 0.0, self._margin()),
             },
             optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser, patience=50))},
@@ -158,6 +159,14 @@ class IntraQ(ComposedMethod):
         classes = self.request.classes
         return torch.zeros(classes, 1, device=device), torch.zeros(classes, device=device)
 
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"drawn": self._drawn}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._drawn = state["drawn"]
+        self._soft.wanted = soft_targets(self._drawn, self.request.settings.least_share)
+
     @torch.no_grad()
     def remember(self) -> dict[str, Any]:
         request, labels = self.request, self.labels()
@@ -174,8 +183,10 @@ class IntraQ(ComposedMethod):
         return {"sums": sums.cpu(), "counts": counts.cpu()}
 
 
-def _soft_targets(request: Request) -> Tensor:
-    """The probability that each image aims at: half of the time 1, else between `least_share` and 1."""
-    least, count = request.settings.least_share, request.shape[0]
-    drawn, which = torch.rand(2, count, generator=request.rng)
-    return torch.where(which < 0.5, least + (1 - least) * drawn, torch.ones(count))
+def soft_targets(chances: Tensor, least: float) -> Tensor:
+    """The probability that each image aims at: half of the time 1, else between `least` and 1.
+
+    `chances` [2, images] are drawn uniformly from [0, 1): where between the two, and whether.
+    """
+    drawn, which = chances
+    return torch.where(which < 0.5, least + (1 - least) * drawn, torch.ones_like(drawn))

@@ -30,12 +30,13 @@ class QimeraSettings(ClassGeneratorSettings):
         help="by its embedding alone, or by class-wise BatchNorm as well; "
         "auto is the first for small images and the second for large ones, as in the paper",
         choices=("auto", "embedding", "batchnorm"),
+        fixed=True,
     )
     superposed: float = knob(
         0.4,
         label="Share of mixtures",
         help="how often a batch is asked for mixtures of classes instead of single ones",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
     together: int = knob(
         2,
@@ -48,16 +49,21 @@ class QimeraSettings(ClassGeneratorSettings):
         label="Disentangling mapping",
         help="entries that each embedding is mapped to before it is superposed, 0: no mapping; "
         "the paper takes 64 for small images and 100 for ImageNet",
-        low=0, high=4096,
+        low=0, high=4096, fixed=True, off=0,
     )  # fmt: skip
     embeddings: str = knob(
         "classifier",
         label="Start of the embeddings",
         help="the rows of the network's own classifier, or random numbers",
         choices=("classifier", "random"),
+        fixed=True,
+        off="random",
     )
     frozen: bool = knob(
-        False, label="Keep the embeddings", help="leave the embeddings as they start"
+        False,
+        label="Keep the embeddings",
+        help="leave the embeddings as they start",
+        fixed=True,
     )
 
 

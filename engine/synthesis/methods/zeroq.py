@@ -32,6 +32,7 @@ class ZeroQSettings(Settings):
         label="Start from",
         help="faint: an almost even grey, as released; gaussian: N(0, 1)",
         choices=("faint", "gaussian"),
+        fixed=True,
     )
     scope: str = knob(
         "image",
