@@ -57,9 +57,7 @@ def gain_panel(folder: RunFolder) -> None:
         mount.live_plot(accuracies([its, mine]), key=key, run=folder.run_id, offset=0)
     with right:
         st.markdown(gain_words(mine, its))
-        st.caption(
-            f"Same network, images and seed. Nearest: run `{plain.run_id}`. Bands: 95 %, Wilson."
-        )
+        st.caption(f"{_fine_print(result, other)} Nearest: run `{plain.run_id}`.")
 
 
 def gain_words(mine: Accuracy, its: Accuracy) -> str:
@@ -115,11 +113,11 @@ def _start(recipe: Recipe) -> None:
 def _fine_print(mine: dict[str, Any], its: dict[str, Any]) -> str:
     """How far both are from the teacher's answers, which needs no label, and how it was judged."""
     judged = (
-        f"{mine['test_images']:,} test images; 95 % bands, Wilson. Same network, images and seed."
+        f"Same network, images and seed; {mine['test_images']:,} test images; bands: 95 %, Wilson."
     )
     if mine.get("logit_kl") is None or its.get("logit_kl") is None:
         return judged
-    return f"KL to the teacher's answers {mine['logit_kl']:.3g}, nearest {its['logit_kl']:.3g}. {judged}"
+    return f"{judged} KL to the teacher's answers {mine['logit_kl']:.3g}, nearest {its['logit_kl']:.3g}."
 
 
 def _name(recipe: Recipe) -> str:

@@ -63,6 +63,17 @@ def test_nearest_rounding_is_one_click_away(finished: str, monkeypatch: pytest.M
     assert recipes[0].quantization_settings == {}  # the catalog here gives it none
 
 
+def test_both_distances_from_the_teacher_stand_below(runs: Path) -> None:
+    mine = fabricate(runs, Fabricated())
+    plain = fabricate(runs, Fabricated(quantization="nearest"))
+    for folder, divergence in ((mine, 0.0123), (plain, 0.456)):
+        file = folder.path / "result.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"logit_kl": divergence}))
+    said = texts(opened("quantize", run=mine.run_id))
+    assert "KL to the teacher's answers 0.0123, nearest 0.456" in said
+    assert f"Nearest: run `{plain.run_id}`" in said
+
+
 def test_nearest_rounding_is_not_compared_with_itself(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(quantization="nearest"))
     assert "better than rounding to nearest" not in texts(opened("quantize", run=folder.run_id))
