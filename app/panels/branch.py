@@ -16,20 +16,25 @@ from engine.run.fork import can_change, can_fork, fork
 from engine.run.recipe import find, make_recipe
 
 
-def parts_of(settings: list[dict[str, Any]], chosen: dict[str, Any]) -> dict[str, Any]:
-    """The parts of a method that are on, by setting: what switches each of them off.
+def parts_of(
+    settings: list[dict[str, Any]], chosen: dict[str, Any]
+) -> list[tuple[dict[str, Any], Any]]:
+    """The parts of a method that are on: the setting of each, and a value that switches it off.
 
-    A part is a toggle that is on, or a weight above 0 that may be 0.
+    A setting may have several such values. What is a part of something that is off is off as well.
     """
-    off: dict[str, Any] = {}
-    for knob in settings:
-        name, value = knob["name"], chosen.get(knob["name"])
-        if knob["type"] == "bool" and value is True:
-            off[name] = False
-        weight = knob["type"] == "float" and "weight" in name.split("_") and knob["low"] == 0
-        if weight and isinstance(value, (int, float)) and value > 0:
-            off[name] = 0.0
-    return off
+    by_name = {knob["name"]: knob for knob in settings}
+
+    def is_on(name: str) -> bool:
+        off, within = by_name[name].get("off", ()), by_name[name].get("within")
+        return chosen.get(name) not in (None, *off) and (not within or is_on(within))
+
+    return [
+        (by_name[name], off)
+        for name in by_name
+        if is_on(name)
+        for off in by_name[name].get("off", ())
+    ]
 
 
 def ablations(folder: RunFolder, kind: str) -> None:
@@ -43,11 +48,15 @@ def ablations(folder: RunFolder, kind: str) -> None:
     parts = parts_of(settings, chosen)
     if not parts:
         return
-    labels = {knob["name"]: str(knob["label"]) for knob in settings}
     with st.popover("Try it without…", icon=":material/toggle_off:", key=f"without-{kind}"):
         st.caption("The same recipe and seed with one part off; the two stand side by side.")
-        for name, value in parts.items():
-            if st.button(labels[name], key=f"ablate-{kind}-{name}", width="stretch"):
+        for knob, value in parts:
+            name, label = knob["name"], str(knob["label"])
+            told = f"{label}: {value:g}" if isinstance(value, float) else f"{label}: {value}"
+            if st.button(
+                told if value else label, key=f"ablate-{kind}-{name}-{value}", width="stretch",
+                help=knob["help"] or None,
+            ):  # fmt: skip
                 _start_without(folder, kind, {name: value})
 
 

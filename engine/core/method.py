@@ -45,21 +45,23 @@ def knob(  # noqa: PLR0913  (all that a form wants to know of a setting)
     standard: Any = None,
     fixed: bool = False,
     off: Any = (),
+    within: str = "",
 ) -> Any:
     """A field of Settings: the paper's value, what it is called, its range, and smaller budgets.
 
     `fixed`: once work has begun it cannot change any more, as a budget cannot. `off`: the value, or the
     values as a tuple, at which a part of the method is left out; a toggle and a weight need not say it.
+    `within`: another knob's part that this one is a part of, and is left out with.
     """
     metadata = {"label": label, "help": help, "low": low, "high": high, "choices": choices}
-    metadata |= {"quick": quick, "standard": standard, "fixed": fixed, "off": off}
+    metadata |= {"quick": quick, "standard": standard, "fixed": fixed, "off": off, "within": within}
     return field(default=default, metadata=metadata)
 
 
 def knob_of(settings: type[Settings], name: str, **changes: Any) -> Any:
     """The knob of that name as another method declares it; what is named in `changes` is different here.
 
-    `changes`: default, label, help, low, high, choices, quick, standard, fixed, off.
+    `changes`: default, label, help, low, high, choices, quick, standard, fixed, off, within.
     """
     found = next(f for f in fields(settings) if f.name == name)
     default = changes.pop("default", found.default)
@@ -70,7 +72,7 @@ def knob_of(settings: type[Settings], name: str, **changes: Any) -> Any:
 
 
 def describe(settings: type[Settings]) -> list[dict[str, Any]]:
-    """The knobs as plain data: name, type, default, label, help, range, choices, presets, fixed, off.
+    """The knobs as data: name, type, default, label, help, range, choices, presets, fixed, off, within.
 
     Its budget comes first, then what is the method's own, then what all methods of its kind share.
     """
@@ -88,7 +90,6 @@ def _describe_knob(knob_field: Any) -> dict[str, Any]:
     if knob_field.default is MISSING:
         raise TypeError(f"{knob_field.name} is not declared with knob(...)")
     details = dict(knob_field.metadata)
-    off = details["off"]
     presets = {"paper": knob_field.default}
     for preset in ("standard", "quick"):
         value = details.pop(preset)
@@ -100,9 +101,22 @@ def _describe_knob(knob_field: Any) -> dict[str, Any]:
         **details,
         "choices": list(details["choices"]),
         "fixed": details["fixed"] or knob_field.name in BUDGET,
-        "off": list(off) if isinstance(off, tuple) else [off],
+        "off": _off_values(knob_field),
         "presets": presets,
     }
+
+
+def _off_values(knob_field: Any) -> list[Any]:
+    """What switches its part off: as declared, else False of a toggle and 0 of a weight."""
+    off = knob_field.metadata["off"]
+    if not isinstance(off, tuple):
+        return [off]
+    if off or isinstance(knob_field.default, str):
+        return list(off)
+    if isinstance(knob_field.default, bool):
+        return [False]
+    weight = "weight" in knob_field.name.split("_") and knob_field.metadata["low"] == 0
+    return [0.0] if weight else []
 
 
 @runtime_checkable

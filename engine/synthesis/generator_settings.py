@@ -28,7 +28,7 @@ class GeneratorSettings(Settings):
         3,
         label="Drops of the learning rate",
         help="how often it is divided by ten, at even distances",
-        low=0, high=10, quick=1, standard=1,
+        low=0, high=10, quick=1, standard=1, off=0,
     )  # fmt: skip
     latent: int = knob(
         100,
@@ -60,14 +60,14 @@ class GeneratorSettings(Settings):
         0.01,
         label="Warm-up of the student",
         help="share of the steps that belong to the generator alone, at first (ImageNet: 0.125)",
-        low=0, high=1, quick=0.2, standard=0.2,
+        low=0, high=1, quick=0.2, standard=0.2, off=0.0, within="co_training",
     )  # fmt: skip
     student_cross_entropy: float = knob(
         1.0,
         label="Weight of the student's cross entropy",
         help="how much it counts to answer with the classes asked for; a generator of few steps does not "
         "show them, and then it does harm",
-        low=0, high=100, quick=0.0, standard=0.0,
+        low=0, high=100, quick=0.0, standard=0.0, off=0.0, within="co_training",
     )  # fmt: skip
     student_temperature: float = knob(
         20.0,
@@ -79,7 +79,7 @@ class GeneratorSettings(Settings):
         1.0,
         label="Weight of the distillation",
         help="how much it counts to answer as the teacher does",
-        low=0, high=1e6,
+        low=0, high=1e6, off=0.0, within="co_training",
     )  # fmt: skip
 
 

@@ -159,6 +159,22 @@ class TestSettings:
             "kind": (False, ["b", "c"]), "rule": (False, []),
         }  # fmt: skip
 
+    def test_a_toggle_and_a_weight_that_may_be_0_need_not_say_what_is_off(self):
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Parts(Settings):
+            swing: bool = knob(False, label="", help="")
+            tv_weight: float = knob(1.0, label="", help="", low=0)
+            first_weight: float = knob(1.0, label="", help="", low=0, off=1.0)
+            weight_step: float = knob(1.0, label="", help="", low=1e-6)
+            weighted: str = knob("weight", label="", help="", within="swing")
+
+        off = {one["name"]: one["off"] for one in describe(Parts)}
+        assert off == {
+            "swing": [False], "tv_weight": [0.0], "first_weight": [1.0], "weight_step": [],
+            "weighted": [],
+        }  # fmt: skip
+        assert [one["within"] for one in describe(Parts)] == ["", "", "", "", "swing"]
+
     def test_a_knob_of_another_method_differs_only_where_it_says_so(self):
         @dataclass(frozen=True, slots=True, kw_only=True)
         class Other(Settings):

@@ -47,14 +47,15 @@ class ClusterqSettings(ClassGeneratorSettings):
         low=0, high=100,
     )  # fmt: skip
     beta: float = knob(
-        0.2, label="Pace of the centroids", help="how far a centroid moves towards its class each time",
-        low=0, high=1,
+        0.2, label="Pace of the centroids", help="how far a centroid moves towards its class each "
+        "time; 0: it stays where it first was, 1: no average, the newest moments alone",
+        low=0, high=1, off=(0.0, 1.0), within="centroid_weight",
     )  # fmt: skip
     warm_up: float = knob(
         0.025,
         label="Warm-up",
         help="share of the steps before the centroids are there",
-        low=0, high=1, quick=0.2, standard=0.1,
+        low=0, high=1, quick=0.2, standard=0.1, off=0.0, within="centroid_weight",
     )  # fmt: skip
     pace: float = knob(
         0.0025,
@@ -66,13 +67,15 @@ class ClusterqSettings(ClassGeneratorSettings):
         0.1,
         label="Noise on the centroids",
         help="uniform, up to this share of the layer's deviation and variance, against collapse; 0: none",
-        low=0, high=10, off=0.0,
+        low=0, high=10, off=0.0, within="centroid_weight",
     )  # fmt: skip
     layers: str = knob(
         "deep-half",
         label="Layers of the centroid term",
         help="the deeper half, where classes part, or all",
         choices=("deep-half", "all"),
+        off="all",
+        within="centroid_weight",
     )
     crop: float = knob(
         0.5,

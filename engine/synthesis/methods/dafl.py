@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.core.method import MethodCard, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.composed import Weighted
 from engine.synthesis.embedding import Embedding, PlainLatent
 from engine.synthesis.generative import GeneratorMethod
@@ -51,6 +51,10 @@ class DaflSettings(GeneratorSettings):
     balance_weight: float = knob(
         5.0, label="Weight of balance", help="how evenly the classes should be chosen in a batch",
         low=0, high=100,
+    )  # fmt: skip
+    student_cross_entropy: float = knob_of(
+        GeneratorSettings, "student_cross_entropy", help="no class is asked for: it says nothing here",
+        off=(),
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class DeepInversionSettings(Settings):
         0,
         label="Warm-up steps",
         help="0: a constant rate; else a linear rise, then half a cosine down to 0 (ImageNet: 100)",
-        low=0, high=10_000,
+        low=0, high=10_000, off=0,
     )  # fmt: skip
     labels: str = knob(
         "balanced",
@@ -69,7 +69,7 @@ class DeepInversionSettings(Settings):
         1.0,
         label="Factor of the first layer",
         help="on the first BatchNorm layer's statistics, beside all others' 1 (ImageNet: 10)",
-        low=0, high=1000,
+        low=0, high=1000, off=1.0, within="batchnorm_weight",
     )  # fmt: skip
     tv_weight: float = knob(
         2.5e-5,
@@ -88,14 +88,15 @@ class DeepInversionSettings(Settings):
         low=0, high=100,
     )  # fmt: skip
     jitter: int = knob(
-        2, label="Jitter", help="random shift each step, in pixels (ImageNet: 30)", low=0, high=112
-    )
+        2, label="Jitter", help="random shift each step, in pixels (ImageNet: 30)", low=0, high=112,
+        off=0,
+    )  # fmt: skip
     flip: bool = knob(False, label="Flip", help="mirror the batch half of the time (ImageNet: yes)")
     coarse: float = knob(
         0.0,
         label="Share of steps at half size",
         help="the first steps see 2x2 averages (ImageNet: 2000 of 3000 steps)",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
     clamp: bool = knob(
         False, label="Clamp", help="keep pixels within black and white (ImageNet: yes)"

@@ -51,7 +51,7 @@ class DsgSettings(Settings):
         1.0,
         label="Slack",
         help="scale of the margins within which statistics may differ; 1 as in the paper, 0: none (ZeroQ)",
-        low=0, high=10, off=0.0,
+        low=0, high=10, off=0.0, within="batchnorm_weight",
     )  # fmt: skip
     percentile: float = knob(
         0.9,
@@ -67,6 +67,10 @@ class DsgSettings(Settings):
         True,
         label="Layer emphasis",
         help="each image counts twice in one layer, each in another",
+        within="batchnorm_weight",
+    )
+    batchnorm_weight: float = knob(
+        1.0, label="Weight of the statistics", help="at every BatchNorm layer", low=0, high=1000
     )
     image_weight: float = knob(
         1.0,
@@ -124,8 +128,13 @@ class Dsg(ComposedMethod):
             raise UserError(
                 "synthesis 'dsg' with a class term needs a classifier; set synthesis.class_weight=0"
             )
-        self._gaps = noise_gaps(request) if settings.slack else []
         count, layers = request.shape[0], len(request.stored.paths)
+        canvas = Pixels.gaussian(request)
+        optimiser = adam(canvas.parameters(), settings.lr)
+        correlation = _correlation(request)
+        labels = uniform(count, request.classes, request.rng) if settings.class_weight else None
+        # Last of all that is drawn: without slack the same images begin the batch.
+        self._gaps = noise_gaps(request) if settings.slack else []
         self._statistics = StatisticsLoss(
             targets=request.stored.moments,
             scope="image",
@@ -133,16 +142,13 @@ class Dsg(ComposedMethod):
             slack=margins(self._gaps, settings) if settings.slack else None,
             image_weights=layer_emphasis(count, layers) if settings.emphasis else None,
         )
-        canvas = Pixels.gaussian(request)
-        optimiser = adam(canvas.parameters(), settings.lr)
-        labels = uniform(count, request.classes, request.rng) if settings.class_weight else None
         return Composition(
             canvas=canvas,
             labels=labels,
             losses={
-                "batchnorm": (1.0, self._statistics),
+                "batchnorm": (settings.batchnorm_weight, self._statistics),
                 "image": (settings.image_weight, InputStatistics()),  # without slack
-                "correlation": (settings.correlation_weight, _correlation(request)),
+                "correlation": (settings.correlation_weight, correlation),
                 "class": (settings.class_weight, CrossEntropy()),
                 "smoothness": (settings.tv_weight, TotalVariation()),
                 "magnitude": (settings.l2_weight, Magnitude()),

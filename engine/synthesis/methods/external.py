@@ -34,7 +34,7 @@ class ExternalSettings(Settings):
         0.0,
         label="Probability of a flip",
         help="each image is mirrored with this probability (QuantFace: 0.5)",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
 
 

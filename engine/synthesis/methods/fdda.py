@@ -63,11 +63,11 @@ class FddaSettings(ClassGeneratorSettings):
     )  # fmt: skip
     noise_mean: float = knob(
         0.5, label="Noise on means", help="its standard deviation", low=0, high=10, quick=0.25,
-        standard=0.25,
+        standard=0.25, off=0.0, within="blurred_weight",
     )  # fmt: skip
     noise_variance: float = knob(
         1.0, label="Noise on variances", help="its standard deviation", low=0, high=10, quick=0.5,
-        standard=0.5,
+        standard=0.5, off=0.0, within="blurred_weight",
     )  # fmt: skip
     images_per_class: int = knob(
         1, label="Real images per class", help="labelled images that a centre is measured on, at most",
@@ -83,6 +83,7 @@ class FddaSettings(ClassGeneratorSettings):
         label="Layers of the class terms",
         help="the deeper half, where classes part, or all",
         choices=("deep-half", "all"),
+        off="all",
     )
     student_lr: float = knob_of(
         ClassGeneratorSettings, "student_lr", default=1e-6,

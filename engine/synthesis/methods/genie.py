@@ -42,6 +42,9 @@ class GenieSettings(Settings):
         label="Swing convolution",
         help="shift by a random pixel before every strided convolution",
     )
+    batchnorm_weight: float = knob(
+        1.0, label="Weight of the statistics", help="at every BatchNorm layer", low=0, high=1000
+    )
     image_weight: float = knob(
         1.0,
         label="Weight of the image prior",
@@ -100,7 +103,10 @@ class Genie(ComposedMethod):
         return Composition(
             canvas=canvas,
             losses={
-                "batchnorm": (1.0, StatisticsLoss(targets=request.stored.moments)),
+                "batchnorm": (
+                    settings.batchnorm_weight,
+                    StatisticsLoss(targets=request.stored.moments),
+                ),
                 "image": (settings.image_weight, InputStatistics()),
             },
             optimisers=_optimisers(canvas, settings),

@@ -56,6 +56,9 @@ class GzsqSettings(Settings):
         help="moment targets: N(0, 1) images that are carried through the network",
         low=16, high=100_000, quick=256,
     )  # fmt: skip
+    statistics_weight: float = knob(
+        1.0, label="Weight of the statistics", help="behind every convolution", low=0, high=1000
+    )
     spread_weight: float = knob(
         1.0,
         label="Weight of the deviations",
@@ -125,7 +128,7 @@ class Gzsq(ComposedMethod):
         return Composition(
             canvas=canvas,
             losses={
-                "weights": (1.0, statistics),
+                "weights": (settings.statistics_weight, statistics),
                 "image": (settings.image_weight, StandardInput(settings.spread_weight)),
             },
             optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser))},

@@ -52,19 +52,19 @@ class IntraQSettings(Settings):
         0.95,
         label="Least probability aimed at",
         help="half of the images aim at a probability between this and 1 (1: soft targets off; ImageNet 0.9)",
-        low=0, high=1, off=1.0,
+        low=0, high=1, off=1.0, within="class_weight",
     )  # fmt: skip
     margin_weight: float = knob(
         1.0, label="Weight of the distance to the class", help="0 switches the margins off",
         low=0, high=1000,
     )  # fmt: skip
     lower: float = knob(
-        0.05, label="Least distance", help="cosine distance to the class's centre (ImageNet 0.3)",
-        low=0, high=2,
+        0.05, label="Least distance", help="cosine distance to the class's centre (ImageNet 0.3; 0: none)",
+        low=0, high=2, off=0.0, within="margin_weight",
     )  # fmt: skip
     upper: float = knob(
-        0.8, label="Greatest distance", help="cosine distance to the class's centre",
-        low=0, high=2,
+        0.8, label="Greatest distance", help="cosine distance to the class's centre (2: none)",
+        low=0, high=2, off=2.0, within="margin_weight",
     )  # fmt: skip
     crop: float = knob(
         0.5,
@@ -81,6 +81,8 @@ class IntraQSettings(Settings):
         help="cropped: each through a crop of its own, as the paper trains its quantized network; plain: as "
         "stored, whose statistics are further off",
         choices=("cropped", "plain"),
+        off="plain",
+        within="crop",
     )
 
 

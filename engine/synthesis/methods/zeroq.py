@@ -40,6 +40,9 @@ class ZeroQSettings(Settings):
         help="each image by itself, as in the paper, or the batch together, as later methods do",
         choices=("image", "batch"),
     )
+    batchnorm_weight: float = knob(
+        1.0, label="Weight of the statistics", help="at every BatchNorm layer", low=0, high=1000
+    )
     image_weight: float = knob(
         1.0,
         label="Weight of the image prior",
@@ -76,7 +79,7 @@ class ZeroQ(ComposedMethod):
         return Composition(
             canvas=canvas,
             losses={
-                "batchnorm": (1.0, statistics),
+                "batchnorm": (settings.batchnorm_weight, statistics),
                 "image": (settings.image_weight, InputStatistics()),
             },
             optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser))},
