@@ -1,10 +1,31 @@
 """How far one tensor is from another that it stands for."""
 
 import math
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 LIMIT_DB = 100.0  # beyond, float32 rounding is what is measured; also keeps the numbers finite
+
+
+class Distance(NamedTuple):
+    """How far a tensor is from its reference, in three ways; the first and the last know no scale."""
+
+    sqnr_db: float  # see `sqnr_db`; higher is nearer
+    mse: float  # mean squared difference, in squared units of the tensors; inf or nan where one is broken
+    cosine: float  # see `cosine`; higher is nearer
+
+
+def distance(reference: Tensor, other: Tensor) -> Distance:
+    """All three at once, of tensors of one shape."""
+    a, b = _flat(reference), _flat(other)
+    signal, noise = _energy(a), _energy(a - b)
+    return Distance(
+        sqnr_db=_decibels(signal, noise),
+        mse=noise / max(a.numel(), 1),
+        cosine=_cosine(float(torch.dot(a, b)), signal, _energy(b)),
+    )
 
 
 def sqnr_db(reference: Tensor, other: Tensor) -> float:
@@ -12,8 +33,20 @@ def sqnr_db(reference: Tensor, other: Tensor) -> float:
 
     A reference of zeros has no signal: 100 where the other is zero too, else -100.
     """
-    signal = _energy(reference)
-    noise = _energy(reference.double() - other.double())
+    a = _flat(reference)
+    return _decibels(_energy(a), _energy(a - _flat(other)))
+
+
+def cosine(a: Tensor, b: Tensor) -> float:
+    """The cosine of the angle between two tensors; 1 for two zeros, 0 for a zero and something.
+
+    What is broken (inf, nan) has no direction: 0 with anything.
+    """
+    one, two = _flat(a), _flat(b)
+    return _cosine(float(torch.dot(one, two)), _energy(one), _energy(two))
+
+
+def _decibels(signal: float, noise: float) -> float:
     if noise == 0:
         return LIMIT_DB
     if signal == 0 or not math.isfinite(noise):
@@ -21,14 +54,18 @@ def sqnr_db(reference: Tensor, other: Tensor) -> float:
     return max(-LIMIT_DB, min(LIMIT_DB, 10 * math.log10(signal / noise)))
 
 
-def cosine(a: Tensor, b: Tensor) -> float:
-    """The cosine of the angle between two tensors; 1 for two zeros, 0 for a zero and something."""
-    lengths = math.sqrt(_energy(a)) * math.sqrt(_energy(b))
+def _cosine(product: float, energy_a: float, energy_b: float) -> float:
+    lengths = math.sqrt(energy_a) * math.sqrt(energy_b)
+    if not math.isfinite(lengths):  # min and max below would make a 1 of a nan
+        return 0.0
     if lengths == 0:
-        return 1.0 if _energy(a) == _energy(b) else 0.0
-    product = float((a.double() * b.double()).sum())
+        return 1.0 if energy_a == energy_b else 0.0
     return max(-1.0, min(1.0, product / lengths))
 
 
+def _flat(x: Tensor) -> Tensor:
+    return x.detach().double().flatten()
+
+
 def _energy(x: Tensor) -> float:
-    return float(x.double().square().sum())
+    return float(torch.dot(x, x))

@@ -27,6 +27,24 @@ class SizeBytes:
     quantized: int
 
 
+class StoredBits(NamedTuple):
+    """What `SizeBytes.quantized` is made of, bit by bit, before anything is padded to a byte."""
+
+    codes: int
+    grids: int  # side information: scales, zero points, bases, borders
+    floats: int  # what stays float32: biases, BatchNorm
+
+
+def stored_bits(layers: Iterable[LayerBits]) -> StoredBits:
+    """The bits of the layers together, by what they are for."""
+    layers = list(layers)
+    return StoredBits(
+        codes=sum(layer.weights * layer.weight_bits for layer in layers),
+        grids=sum(_grid_bits(layer) for layer in layers),
+        floats=sum(layer.other_parameters for layer in layers) * 8 * FLOAT_BYTES,
+    )
+
+
 def stored_bytes(layers: Iterable[LayerBits]) -> SizeBytes:
     """The bytes of the layers; each layer's codes are packed without gaps and padded to a byte."""
     layers = list(layers)
@@ -38,10 +56,14 @@ def stored_bytes(layers: Iterable[LayerBits]) -> SizeBytes:
 
 def _quantized_bytes(layer: LayerBits) -> int:
     codes = (layer.weights * layer.weight_bits + 7) // 8
-    grids = layer.channels * (FLOAT_BYTES + ZERO_POINT_BYTES)
-    if layer.side_bits is not None:
-        grids = (layer.side_bits + 7) // 8
+    grids = (_grid_bits(layer) + 7) // 8
     return codes + grids + layer.other_parameters * FLOAT_BYTES
+
+
+def _grid_bits(layer: LayerBits) -> int:
+    if layer.side_bits is not None:
+        return layer.side_bits
+    return layer.channels * 8 * (FLOAT_BYTES + ZERO_POINT_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,14 +62,14 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
                 "path": event.path,
                 "weight_bits": bits.weight_bits,
                 "activation_bits": bits.activation_bits,
-                "sqnr_local_db": round(event.values["sqnr_local_db"], 3),
-                "sqnr_accumulated_db": round(event.values["sqnr_accumulated_db"], 3),
+                **_measured(event.values),
             }
         elif isinstance(event, StageFinished):
             seconds[event.stage] += round(event.seconds, 2)
             last_gap = event.values.get("bn_gap", last_gap)
         elif isinstance(event, Stepped) and event.bn_gap and not gaps:
             gaps = event.bn_gap
+    weighed = sizes(context, student)
     return {
         "run": context.folder.run_id,
         "model": recipe.model,
@@ -83,10 +83,19 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
         "edge_rule": recipe.edge_rule,
         **verdict,
         "bn_gap": {"first": sum(gaps) / len(gaps) if gaps else None, "last": last_gap},
-        "layers": [layers[path] for path in context.plan],
-        **sizes(context, student),
+        "layers": [layers[path] | weighed.layers[path] for path in context.plan],
+        **weighed.network,
         **allocation(context),
         "seconds": seconds,
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "device": devices.describe(context.device),
+    }
+
+
+def _measured(values: dict[str, float]) -> dict[str, float]:
+    """All that was measured of a layer, bits aside: decibels to a thousandth, the others in six digits."""
+    return {
+        name: round(value, 3) if name.endswith("_db") else float(f"{value:.6g}")
+        for name, value in values.items()
+        if name not in ("weight_bits", "activation_bits")
     }

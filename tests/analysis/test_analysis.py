@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1, wilson
-from engine.analysis.errors import LIMIT_DB, cosine, sqnr_db
+from engine.analysis.errors import LIMIT_DB, cosine, distance, sqnr_db
 from engine.analysis.images import class_spread, confidence
-from engine.analysis.size import LayerBits, stored_bytes
+from engine.analysis.size import LayerBits, stored_bits, stored_bytes
 
 
 class TestSqnr:
@@ -57,6 +57,34 @@ class TestCosine:
     def test_of_zeros(self):
         assert cosine(torch.zeros(2), torch.zeros(2)) == 1
         assert cosine(torch.zeros(2), torch.ones(2)) == 0
+
+    @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+    def test_what_is_broken_has_no_direction(self, broken):
+        assert cosine(torch.ones(2), torch.tensor([1.0, broken])) == 0
+
+
+class TestDistance:
+    def test_by_hand(self):
+        found = distance(torch.tensor([[3.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+        # signal 9, noise 16 over two values; 9 / (3 * 5)
+        assert found == pytest.approx((10 * math.log10(9 / 16), 8.0, 0.6))
+
+    def test_is_each_number_alone_and_leaves_the_layout_in_memory_out(self):
+        a = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+        b = (a + 0.3 * torch.randn_like(a)).to(memory_format=torch.channels_last)
+        found = distance(a, b)
+        assert (found.sqnr_db, found.cosine) == (sqnr_db(a, b), cosine(a, b))
+        pairs = list(zip(a.flatten().tolist(), b.flatten().tolist(), strict=True))
+        assert found.mse == pytest.approx(sum((p - q) ** 2 for p, q in pairs) / len(pairs))
+        dot = sum(p * q for p, q in pairs)
+        lengths = math.sqrt(sum(p * p for p, _ in pairs)) * math.sqrt(sum(q * q for _, q in pairs))
+        assert found.cosine == pytest.approx(dot / lengths)
+
+    def test_of_equal_and_of_broken_tensors(self):
+        assert distance(torch.ones(3), torch.ones(3)) == (LIMIT_DB, 0, 1)
+        broken = distance(torch.ones(2), torch.tensor([1.0, math.nan]))
+        assert (broken.sqnr_db, broken.cosine) == (-LIMIT_DB, 0)
+        assert math.isnan(broken.mse)
 
 
 class TestWilson:
@@ -150,6 +178,15 @@ class TestSize:
         assert size.fp32 == (27 + 3 + 10) * 4
         # 54 bits are 7 bytes, 3 channels of 4 + 1; 80 bits are 10 bytes, 2 channels of 4 + 1
         assert size.quantized == (7 + 15 + 12) + (10 + 10)
+
+    def test_bits_by_what_they_are_for(self):
+        layers = [
+            LayerBits(weights=27, channels=3, weight_bits=2, other_parameters=3),
+            LayerBits(weights=10, channels=2, weight_bits=8, side_bits=33),
+        ]
+        assert stored_bits(layers) == (54 + 80, 3 * 40 + 33, 3 * 32)
+        # padded to bytes: 2 bits behind the first codes, 7 behind the second grid
+        assert 8 * stored_bytes(layers).quantized == sum(stored_bits(layers)) + 2 + 7
 
     def test_takes_any_iterable_once(self):
         layers = (LayerBits(weights=8, channels=1, weight_bits=4) for _ in range(2))

@@ -4,15 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.run.context import make_context
 from engine.run.control import Control
+from engine.run.questions import analyse as questions
 from engine.run.questions.analyse import analyse, without
 from engine.run.questions.layer_costs import kept
 from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
+from tests.contracts.nets import TinyResNet, ready
 from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
 
 
@@ -76,6 +79,65 @@ def test_weights_and_inputs_are_left_out_alone_and_a_shared_input_with_each_read
         assert rows[path]["input_kl_gain"] == pytest.approx(gain, abs=1e-5)
         owner.input_quantizer.forward = forward
     assert rows["stem.0"]["input_kl_gain"] is None  # the image
+
+
+def test_gains_in_right_answers_are_counted_image_by_image(folder, monkeypatch):
+    """A naive second count: which images each student has right, and the band by hand."""
+    rng, count = torch.Generator().manual_seed(0), 60
+    x = torch.randn(count, 3, 8, 8, generator=rng) + 3 * torch.randn(count, 3, 1, 1, generator=rng)
+    labels = torch.randint(0, 3, (count,), generator=rng)
+    monkeypatch.setattr(questions, "_images", lambda context, most: (x, labels))
+    file = folder.path.parents[1] / "toy.safetensors"
+    weights = load_file(file)  # a head that is centred, so that answers differ
+    with torch.no_grad():
+        network = ready(TinyResNet())
+        outputs = network(x)
+        weights["head.2.bias"] = network.head[2].bias - outputs.mean(0)
+    save_file(weights, file)
+    work(folder)
+    found = analyse(folder)
+    context = make_context(
+        folder.recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
+    )
+    student = load_student(context)
+    with torch.no_grad():
+        teacher, whole = context.teacher(x).argmax(1), student(x).argmax(1)
+        assert found["agreement"] == float((teacher == whole).double().mean())
+        for row in found["layers"]:
+            with without(student, [(row["path"], "weight_quantizer")]):
+                alone = student(x).argmax(1)
+            for name, right in (("agreement", teacher), ("top1", labels)):
+                outcomes = [
+                    (int(a == r), int(w == r)) for a, w, r in zip(alone, whole, right, strict=True)
+                ]
+                won, lost = outcomes.count((1, 0)), outcomes.count((0, 1))
+                gain = f"weights_{name}_gain"
+                assert row[gain] == pytest.approx((won - lost) / count)
+                b, c, m = won + 0.5, lost + 0.5, count + 2
+                half = 1.959964 * (b + c - (b - c) ** 2 / m) ** 0.5 / m
+                band = (row[f"{gain}_low"], row[f"{gain}_high"])
+                assert band == pytest.approx(((b - c) / m - half, (b - c) / m + half))
+    for name in ("agreement_gain", "top1_gain"):  # else nothing was counted
+        assert any(row[name] or row[f"weights_{name}"] for row in found["layers"])
+
+
+def test_without_labels_there_is_agreement_but_no_accuracy(folder):
+    work(folder)
+    found = analyse(folder)
+    assert 0 <= found["agreement"] <= 1
+    for row in found["layers"]:
+        assert row["agreement_gain_low"] < row["agreement_gain_high"]
+        assert row["top1_gain"] is row["top1_gain_low"] is row["weights_top1_gain_high"] is None
+        assert (row["input_agreement_gain"] is None) is (row["input_kl_gain"] is None)
+
+
+def test_the_command_prints_a_row_a_layer(folder, capsys):
+    work(folder)
+    place = ["--runs", str(folder.path.parent)]
+    assert main(["analyse", folder.run_id, *place]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert {"kl_gain", "agreement_gain", "top1_gain", "top1_gain_low"} <= set(head.split())
+    assert len(rows) == len(kept(folder)["layers"])
 
 
 def test_the_command_names_the_run_that_is_not_there(capsys, tmp_path):

@@ -68,6 +68,20 @@ def finishes(folder):
     folder.write_status("done")
 
 
+def test_a_person_reads_what_a_result_says_and_no_more():
+    older = cli.result_table(RESULT)
+    assert "stored bits" not in older
+    assert "KL of the logits" not in older
+    newer = RESULT | {
+        "stored_bits": {"codes": 4000, "grids": 640, "floats": 96}, "logit_kl": 0.0123,
+        "bit_operations": {"fp32": 10_240_000, "quantized": 160_000},
+    }  # fmt: skip
+    told = cli.result_table(newer)
+    assert "codes 4,000, grids 640, floats 96" in told
+    assert "1.024e+07 -> 1.6e+05 an image" in told
+    assert "0.0123 nats" in told
+
+
 class TestMistakes:
     """Status 2, nothing on standard output, one line on standard error."""
 

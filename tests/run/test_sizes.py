@@ -45,9 +45,17 @@ def test_every_bit_that_is_stored_is_counted(tmp_path, method, settings, wanted)
         RECIPE, synthesis="noise", synthesis_settings={}, quantization=method, weight_bits=2,
         quantization_settings=settings,
     )  # fmt: skip
-    size = work(begun(tmp_path / "runs", recipe))["size_bytes"]
+    result = work(begun(tmp_path / "runs", recipe))
+    size = result["size_bytes"]
     assert size["fp32"] == 4 * (108 + 18 + 216 + 324 + 24 + 324 + 324) + FLOATS
     assert size["quantized"] == wanted + FLOATS
+    stored = result["stored_bits"]
+    assert 0 <= 8 * size["quantized"] - sum(stored.values()) < 8 * 2 * len(result["layers"])
+    # what a correction adds as a bias of a layer that had none stands with its grids
+    assert stored["floats"] == 8 * FLOATS
+    width = {"paper": 3}.get(settings.get("alphabet"), 2)
+    if method != "mixed":  # whose budget counts side information too
+        assert stored["codes"] == 8 * (108 + 18) + width * (216 + 324 + 24 + 324 + 324)
 
 
 def test_operations_move_the_bits_that_codes_have(tmp_path):

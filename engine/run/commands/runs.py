@@ -12,6 +12,11 @@ from engine.run.commands.shown import attend
 from engine.run.folder import RunFolder
 from engine.run.networks import unpacked
 
+_TOLD = (
+    "path", "kl_gain", "weights_kl_gain", "input_kl_gain", "agreement_gain", "top1_gain",
+    "top1_gain_low", "top1_gain_high",
+)  # fmt: skip  # of an analysis, to a person; --json has all
+
 
 def run(options: argparse.Namespace) -> int:
     runs = runs_folder(options)
@@ -62,7 +67,7 @@ def analyse(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found))
         return 0
-    return print_rows(options, found["layers"])
+    return print_rows(options, [{name: layer[name] for name in _TOLD} for layer in found["layers"]])
 
 
 def _size(folder: RunFolder) -> int:

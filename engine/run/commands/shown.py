@@ -157,10 +157,24 @@ def result_table(result: dict[str, Any]) -> str:
         *_quality(result),
         ("judged on", f"{result['test_images']} images {result.get('test_set') or ''}".strip()),
         ("size", f"{size['fp32']:,} -> {size['quantized']:,} bytes"),
+        *_work(result),
         ("time", ", ".join(f"{k} {duration(s)}" for k, s in result["seconds"].items())),
         ("folder", result["folder"]),
     ]
     return table(rows)
+
+
+def _work(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the codes and the products come to in bits; runs of older versions do not say."""
+    stored, operations = result.get("stored_bits"), result.get("bit_operations")
+    rows = []
+    if stored:
+        parts = f"codes {stored['codes']:,}, grids {stored['grids']:,}, floats {stored['floats']:,}"
+        rows.append(("stored bits", parts))
+    if operations:
+        words = f"{operations['fp32']:.4g} -> {operations['quantized']:.4g} an image"
+        rows.append(("bit operations", words))
+    return rows
 
 
 def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
@@ -174,7 +188,13 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
         ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
         ("agreement", _share(result["agreement"])),
+        *_divergence(result),
     ]
+
+
+def _divergence(result: dict[str, Any]) -> list[tuple[str, str]]:
+    kl = result.get("logit_kl")
+    return [] if kl is None else [("KL of the logits", f"{kl:.4g} nats")]
 
 
 def _share(share: float | None, band: Sequence[float] | None = None) -> str:

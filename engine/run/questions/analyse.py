@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.accuracy import logit_kl, top1
+from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1
 from engine.core import device as devices
 from engine.core.errors import UserError
 from engine.quantization.layers import QuantInput
@@ -24,17 +24,22 @@ from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
 
 BATCH = 100
-_NO_INPUT = {"input_kl_gain": None, "input_top1_gain": None}
+GAINS = (
+    "kl_gain", "agreement_gain", "agreement_gain_low", "agreement_gain_high",
+    "top1_gain", "top1_gain_low", "top1_gain_high",
+)  # fmt: skip
+_NO_INPUT = {f"input_{name}": None for name in GAINS}
 
 
 def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
     """Leave-one-out gains of every layer, on the first test images; kept in the run's folder.
 
     `kl_gain`: how much nearer the predictions come to the teacher's (Kullback-Leibler divergence, nats)
-    with this layer's weights and input in float, `top1_gain` in shares of the images right (None without
-    labels). `weights_...`: with its weights alone in float. `input_...`: with its input alone (None where
-    that is float anyway). An input that a block shares comes back for all that read it. Corrections stay
-    as they are.
+    with this layer's weights and input in float, `agreement_gain` in shares of the images that both give
+    the same class, `top1_gain` in shares of the images right (None without labels). `..._low` and
+    `..._high`: the 95 % band of such a share, paired, since the images are the same. `weights_...`: with
+    its weights alone in float. `input_...`: with its input alone (None where that is float anyway). An
+    input that a block shares comes back for all that read it. Corrections stay as they are.
     """
     if folder.result() is None:
         raise UserError(
@@ -50,12 +55,12 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
     x, labels = _images(context, images)
     student = load_student(context)
     wanted = _logits(context, context.teacher, x)
-    whole = _score(_logits(context, student, x), wanted, labels)
+    whole = _logits(context, student, x)
 
     def gain(floats: list[tuple[str, str]], prefix: str) -> dict[str, float | None]:
         with without(student, floats):
-            alone = _score(_logits(context, student, x), wanted, labels)
-        return {prefix + name: value for name, value in _gain(whole, alone).items()}
+            found = _gain(whole, _logits(context, student, x), wanted, labels)
+        return {prefix + name: value for name, value in found.items()}
 
     layers = []
     for path in context.plan:
@@ -74,7 +79,7 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
         "run": folder.run_id,
         "images": len(x),
         "test_set": context.test.name if context.test else "the calibration images themselves",
-        **whole,
+        **_score(whole, wanted, labels),
         "layers": layers,
     }
     write_atomically(folder.path / FILE, json.dumps(found, indent=1).encode())
@@ -126,15 +131,25 @@ def _logits(context: Context, model: nn.Module, x: Tensor) -> Tensor:
 
 
 def _score(logits: Tensor, wanted: Tensor, labels: Tensor | None) -> dict[str, float | None]:
-    right = None if labels is None else top1(logits, labels)
-    return {"kl": logit_kl(wanted, logits), "top1": right}
+    return {
+        "kl": logit_kl(wanted, logits),
+        "agreement": agreement(wanted, logits),
+        "top1": None if labels is None else top1(logits, labels),
+    }
 
 
 def _gain(
-    whole: dict[str, float | None], alone: dict[str, float | None]
+    whole: Tensor, alone: Tensor, wanted: Tensor, labels: Tensor | None
 ) -> dict[str, float | None]:
-    def difference(name: str, sign: int) -> float | None:
-        before, after = whole[name], alone[name]
-        return None if before is None or after is None else sign * (after - before)
-
-    return {"kl_gain": difference("kl", -1), "top1_gain": difference("top1", 1)}
+    """What is better in the logits with something in float than in those of the whole student."""
+    found: dict[str, float | None] = dict.fromkeys(GAINS)
+    found["kl_gain"] = logit_kl(wanted, whole) - logit_kl(wanted, alone)
+    for name, right in (("agreement", wanted.argmax(1)), ("top1", labels)):
+        if right is not None:  # the gain is the drop from the better student to the whole one
+            gain = paired_drop(alone, whole, right)
+            found |= {
+                f"{name}_gain": gain.share,
+                f"{name}_gain_low": gain.band.low,
+                f"{name}_gain_high": gain.band.high,
+            }
+    return found

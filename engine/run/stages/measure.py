@@ -1,5 +1,6 @@
 """How wrong each layer has become, measured the moment its block is done."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.analysis.codes import closeness, level_use
-from engine.analysis.errors import sqnr_db
+from engine.analysis.errors import distance
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.blocks import Block
 from engine.run.context import Context
@@ -22,11 +23,11 @@ def measure_layers(
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """(path, values) of each layer in the block.
 
-    Of its output, in dB: `sqnr_local_db` with this layer alone quantized, on the teacher's input;
-    `sqnr_weights_db` and `sqnr_activations_db` with its weights alone, its input alone;
-    `sqnr_accumulated_db` with everything before it quantized too. `flipped`: the share of codes that
-    differ from nearest rounding. `weight_...` and `input_...`: how its levels are used, see
-    engine.analysis.codes.
+    Of its output, against the teacher's: `sqnr_local_db`, `mse_local` and `cosine_local` with this layer
+    alone quantized, on the teacher's input; `..._weights...` and `..._activations...` with its weights
+    alone, its input alone; `..._accumulated...` with everything before it quantized too. `flipped`: the
+    share of codes that differ from nearest rounding. `weight_...` and `input_...`: how its levels are
+    used, see engine.analysis.codes. A number that is not finite is left out.
     """
     x_teacher, x_student = x_teacher[:IMAGES], x_student[:IMAGES]
     inputs: dict[str, Tensor] = {}
@@ -46,7 +47,7 @@ def measure_layers(
         reader: Any = getattr(by_block, "input_quantizer", None)
         values = {
             **_output_errors(context.teacher.get_submodule(path), layer, reader, inputs[path]),
-            "sqnr_accumulated_db": sqnr_db(wanted[path], got[path]),
+            **_error("accumulated", wanted[path], got[path]),
             "flipped": layer.weight_quantizer.flipped(layer.float_weight),
             "weight_bits": float(bits.weight_bits),
             **_weight_use(layer),
@@ -55,7 +56,7 @@ def measure_layers(
             values["activation_bits"] = float(bits.activation_bits)
         if reader is not None:
             values |= _input_use(reader, inputs[path])
-        yield path, values
+        yield path, {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _output_errors(teacher: nn.Module, layer: Any, reader: Any, x: Tensor) -> dict[str, float]:
@@ -72,9 +73,18 @@ def _output_errors(teacher: nn.Module, layer: Any, reader: Any, x: Tensor) -> di
     finally:
         layer.input_quantizer = own
     return {
-        "sqnr_local_db": sqnr_db(wanted, both),
-        "sqnr_weights_db": sqnr_db(wanted, weights),
-        "sqnr_activations_db": sqnr_db(wanted, teacher(coarse)),
+        **_error("local", wanted, both),
+        **_error("weights", wanted, weights),
+        **_error("activations", wanted, teacher(coarse)),
+    }
+
+
+def _error(part: str, wanted: Tensor, got: Tensor) -> dict[str, float]:
+    found = distance(wanted, got)
+    return {
+        f"sqnr_{part}_db": found.sqnr_db,
+        f"mse_{part}": found.mse,
+        f"cosine_{part}": found.cosine,
     }
 
 

@@ -1,11 +1,11 @@
 """What a finished student weighs: stored bits, counted one by one, and operations on bits."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bytes
+from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bits, stored_bytes
 from engine.models.macs import count_macs
 from engine.quantization.student import quantizers
 from engine.run.context import Context
@@ -13,24 +13,48 @@ from engine.run.context import Context
 IMAGE_BITS = 8  # an input that is not quantized is an image, which has 8 bits a pixel
 
 
-def sizes(context: Context, student: nn.Module) -> dict[str, Any]:
-    """`size_bytes` and `bit_operations` of a result, float32 beside quantized."""
-    packed = stored_bytes(_layers(context, student))
+class Sizes(NamedTuple):
+    """Of the whole network, and of each layer by its path."""
+
+    network: dict[str, Any]
+    layers: dict[str, dict[str, int]]
+
+
+def sizes(context: Context, student: nn.Module) -> Sizes:
+    """`size_bytes` and `bit_operations` of a result, float32 beside quantized, and its `stored_bits`.
+
+    A layer's `stored_bits` are those of its codes and grids; its `bit_operations` are the quantized ones.
+    """
+    stored = _layers(context, student)
+    packed = stored_bytes(stored)
     shape = (1, *context.card.image_shape)
     image = context.for_device(torch.zeros(shape))
     macs = count_macs(context.teacher, context.plan, image)
-    operations = bit_operations(
+    products = [
         BitOperations(
             macs=macs[bits.path],
             weight_bits=_code_bits(student, bits.path),
             activation_bits=bits.activation_bits or IMAGE_BITS,
         )
         for bits in context.plan.values()
-    )
-    return {
+    ]
+    network = {
         "size_bytes": {"fp32": packed.fp32, "quantized": packed.quantized},
-        "bit_operations": operations._asdict(),
+        "stored_bits": stored_bits(stored)._asdict(),
+        "bit_operations": bit_operations(products)._asdict(),
     }
+    return Sizes(
+        network,
+        {
+            path: {
+                "stored_bits": bits.codes + bits.grids,
+                "bit_operations": bit_operations([product]).quantized,
+            }
+            for path, bits, product in zip(
+                context.plan, (stored_bits([layer]) for layer in stored), products, strict=True
+            )
+        },
+    )
 
 
 def _layers(context: Context, student: nn.Module) -> list[LayerBits]:
