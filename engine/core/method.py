@@ -76,8 +76,8 @@ def describe(settings: type[Settings]) -> list[dict[str, Any]]:
 
     Its budget comes first, then what is the method's own, then what all methods of its kind share.
     """
-    lineage = [cls for cls in settings.__mro__ if issubclass(cls, Settings)]
-    shared = lineage[-2].__annotations__ if len(lineage) > 2 else {}
+    families = [cls for cls in settings.__mro__[1:] if Settings in cls.__bases__]
+    shared = {name for family in families for name in family.__annotations__}
 
     def place(one: Any) -> tuple[int, bool]:
         rank = BUDGET.index(one.name) if one.name in BUDGET else len(BUDGET)

@@ -5,7 +5,7 @@ algorithm 1: a step of the generator, then a step of the student on the same ima
 quantizes is not this room's business: whoever asks for images brings it.
 """
 
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -39,24 +39,19 @@ class Student(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
 
 
-AveragedOver = Literal["images", "elements"]
-
-
 class CoTraining:
     """The student's half of a step, its optimiser and what it has seen last.
 
     Minimises w CE(Q(x), y) + α T² KL(softmax(F(x)/T) ‖ softmax(Q(x)/T)) over the student alone, by SGD
-    (Nesterov momentum 0.9, weight decay 1e-4). `averaged_over` says how the paper reduces its KL, and so
-    what its α means. Where images have no labels the cross entropy is left out.
+    (Nesterov momentum 0.9, weight decay 1e-4). `student_kl_over` says how the paper reduces its KL, and
+    so what its α means. Where images have no labels the cross entropy is left out.
     """
 
-    def __init__(
-        self, student: Student, settings: Any, *, classes: int, averaged_over: AveragedOver
-    ) -> None:
+    def __init__(self, student: Student, settings: Any, *, classes: int) -> None:
         self.student, self._settings = student, settings
         self.warm_up = round(settings.student_warm_up * settings.steps)
         self._weight = distillation_weight(
-            settings.student_distillation, averaged_over=averaged_over, classes=classes,
+            settings.student_distillation, averaged_over=settings.student_kl_over, classes=classes,
             temperature=settings.student_temperature,
         )  # fmt: skip
         learnt = [p for p in student.parameters() if p.requires_grad]

@@ -7,7 +7,7 @@ bits, so that every synthesis method hands the same thing to every quantizer.
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from engine.core.randomness import seeded_init, stream
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.classmix import ClassMix, of_labels
-from engine.synthesis.co_training import AveragedOver, CoTraining
+from engine.synthesis.co_training import CoTraining
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
 from engine.synthesis.conditional import ConditionalGenerator
 from engine.synthesis.embedding import Embedding, PlainLatent, ScaledLatent
@@ -28,6 +28,7 @@ from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, multistep
+from engine.synthesis.statistics_settings import statistics_of
 from engine.synthesis.transforms import Transform
 
 _SMALL = 64  # pixels; up to here the papers' small-image generator, above their ImageNet one
@@ -65,7 +66,6 @@ class GeneratorMethod(ComposedMethod):
     generator learns the pictures develop; their classes are balanced over the whole set.
     """
 
-    distilled_over: ClassVar[AveragedOver] = "elements"  # what the paper's KL is averaged over
     canvas: ClassCanvas
 
     def __init__(self, request: Request) -> None:
@@ -128,9 +128,10 @@ class GeneratorMethod(ComposedMethod):
         return balanced(last, self.request.classes, rng)[first:]
 
     def batchnorm_term(self) -> Weighted:
-        """The mean over layers of MSE(m, μ) + MSE(s², σ²): variances, where GENIE compares deviations."""
-        loss = StatisticsLoss(targets=self.request.stored.moments, second="var", over_layers="mean")
-        return self.request.settings.bn_weight, loss
+        """The distance of the statistics; by default the mean over layers of MSE(m, μ) + MSE(s², σ²)."""
+        request, settings = self.request, self.request.settings
+        loss = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
+        return settings.bn_weight, loss
 
     def class_term(self) -> Weighted:
         """Cross entropy with the classes asked for."""
@@ -171,12 +172,7 @@ class GeneratorMethod(ComposedMethod):
                 f"synthesis {self.card.name!r} has no student to train; it comes with a run, or set "
                 "synthesis.co_training=false"
             )
-        return CoTraining(
-            request.student,
-            request.settings,
-            classes=request.classes,
-            averaged_over=self.distilled_over,
-        )
+        return CoTraining(request.student, request.settings, classes=request.classes)
 
     def update(self, scene: Scene, losses: Losses) -> Losses:
         """The generator's step and then, of the same images, the student's."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from engine.core.method import Settings, knob
 from engine.synthesis.conditional import WIDTH
+from engine.synthesis.statistics_settings import StatisticsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +82,17 @@ class GeneratorSettings(Settings):
         help="how much it counts to answer as the teacher does",
         low=0, high=1e6, off=0.0, within="co_training",
     )  # fmt: skip
+    student_kl_over: str = knob(
+        "elements",
+        label="Distillation averaged over",
+        help="what the weight above is meant for: images alone, or elements, which are images and classes; "
+        "the second counts as many times less as there are classes",
+        choices=("images", "elements"),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassGeneratorSettings(GeneratorSettings):
+class ClassGeneratorSettings(StatisticsSettings, GeneratorSettings):
     """The knobs of generators that are told a class; the defaults are GDFQ's."""
 
     conditioning: str = knob(

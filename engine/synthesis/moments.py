@@ -23,6 +23,10 @@ class Moments:
         share = (self.count - 1) / self.count if self.count > 1 else 1.0
         return self.std.square() * share
 
+    def spread(self, second: str) -> Tensor:
+        """The second moment in one of its forms: "std" or "var"."""
+        return self.std if second == "std" else self.variance
+
     def detach(self) -> "Moments":
         return Moments(self.mean.detach(), self.std.detach(), self.count)
 

@@ -27,11 +27,13 @@ WHERE = {
     "student_cross_entropy": {"co_training": True, "student_warm_up": 0.0},
     "student_temperature": {"co_training": True, "student_warm_up": 0.0},
     "student_distillation": {"co_training": True, "student_warm_up": 0.0},
+    "student_kl_over": {"co_training": True, "student_warm_up": 0.0},
     "student_warm_up": {"co_training": True, "student_warm_up": 0.25},
     "co_training": {"student_warm_up": 0.0},
     "fill_mean": {"targets": "literal"},
     "fill_std": {"targets": "literal"},
     "correlation": {"correlation_weight": 10.0},
+    "present": {"scope": "moving"},
 }
 CLUSTERS = {
     "warm_up": 0.25,
@@ -40,7 +42,11 @@ CLUSTERS = {
 OF_METHOD = {
     "clusterq": dict.fromkeys(
         ("centroid_weight", "beta", "noise", "layers", "warm_up", "pace"), CLUSTERS
-    )
+    ),
+    "deep-inversion": {
+        "over_channels": {"metric": "squared"}
+    },  # a norm is of all channels as it is
+    "gzsq": {"second": {"metric": "squared"}},  # a z-score is of deviations as it is
 }
 TO = {  # values that say more than twice or half of what was
     "warm_up": 1.0,

@@ -175,6 +175,22 @@ class TestSettings:
         }  # fmt: skip
         assert [one["within"] for one in describe(Parts)] == ["", "", "", "", "swing"]
 
+    def test_what_several_families_share_stands_last_in_their_order(self):
+        @dataclass(frozen=True, kw_only=True)
+        class More(Settings):
+            more: int = knob(1, label="More", help="")
+
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Both(More, Some):
+            own: bool = knob(True, label="Own", help="")
+
+        @dataclass(frozen=True, slots=True, kw_only=True)
+        class Child(Both):
+            last: bool = knob(True, label="Last", help="")
+
+        names = [one["name"] for one in describe(Child)]
+        assert names == ["steps", "own", "last", "rule", "more"]
+
     def test_a_knob_of_another_method_differs_only_where_it_says_so(self):
         @dataclass(frozen=True, slots=True, kw_only=True)
         class Other(Settings):

@@ -1,11 +1,14 @@
 """Statistics per class, beside plain loops and values worked out by hand."""
 
+from itertools import product
+
 import pytest
 import torch
 
 from engine.synthesis.classwise import ClassMemory, class_gap, deep_half, gather
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
+from engine.synthesis.losses.statistics import z_score
 from engine.synthesis.moments import Moments, image_moments
 from engine.synthesis.statistics import Observation, StoredStatistics
 from tests.contracts.nets import TinyResNet, images, ready
@@ -129,6 +132,65 @@ def test_the_distance_is_that_of_a_loop_over_the_classes_that_are_known_and_ther
         gaps = (seen[0] - mean[label]).square() + (seen[1] - variance[label]).square()
         wanted += gaps.mean() / 3
     assert torch.allclose(loss, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("form", "wanted"),
+    [
+        (("var", "squared", "mean", "mean"), 14.0),  # (1² + 3² + 3² + 3²) / 2
+        (("std", "squared", "mean", "mean"), 6.0),  # (1² + 1² + 3² + 1²) / 2
+        (("var", "squared", "sum", "mean"), 28.0),
+        (("std", "squared", "sum", "sum"), 24.0),
+        (("var", "norm", "mean", "mean"), 10**0.5 + 18**0.5),
+        (("std", "norm", "sum", "sum"), 2 * (10**0.5 + 2**0.5)),
+        (("std", "z-score", "sum", "mean"), 4 / 5**0.5 + 2 / 3),
+        (("var", "z-score", "mean", "sum"), 4 / 5**0.5 + 2 / 3),
+    ],
+)
+def test_the_distance_worked_out_by_hand(form, wanted):
+    """One class has means (1, 3) and deviations (1, 2), its centre (0, 0) and (2, 1); two layers alike."""
+    x = torch.tensor([[[[0.0, 2.0]], [[1.0, 5.0]]]] * 2)
+    memory = centres(torch.zeros(1, 2), torch.tensor([[4.0, 1.0]]), [1.0])
+    memory.layers *= 2
+    both = scene(x, torch.tensor([0, 0]))
+    both.seen.per_image.append(both.seen.per_image[0])
+    loss = ClassCentres(memory, STORED * 2, [0, 1], torch.Generator(), None, *form)
+    assert float(loss(both)) == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("second", ["std", "var"])
+@pytest.mark.parametrize("metric", ["squared", "norm", "z-score"])
+@pytest.mark.parametrize("over", ["mean", "sum"])
+def test_every_form_of_the_distance_is_that_of_a_loop(second, metric, over):
+    """Two layers that see the same images, with other centres."""
+    x, labels = torch.randn(6, 5, 3, 3), torch.tensor([0, 1, 1, 0, 2, 2])
+    means, spreads = torch.randn(2, 3, 5), torch.rand(2, 3, 5) + 0.5
+    memory = centres(means[0], spreads[0].square(), [1.0, 2.0, 1.0])
+    memory.layers.append(Moments(means[1], spreads[1]))
+    both = scene(x, labels)
+    both.seen.per_image.append(both.seen.per_image[0])
+    loss = ClassCentres(
+        memory, STORED * 2, [0, 1], torch.Generator(), None, second, metric, over, over
+    )
+    wanted = 0.0
+    for layer, label in product(range(2), range(3)):
+        mean, variance = naive(x, labels, label)
+        there = (means[layer, label], spreads[layer, label])
+        if metric == "z-score":
+            wanted += reduced(z_score((mean, variance.sqrt()), there), over) / 3
+            continue
+        first = mean - there[0]
+        last = variance - there[1] ** 2 if second == "var" else variance.sqrt() - there[1]
+        if metric == "norm":
+            wanted += (first.norm() + last.norm()) / 3
+        else:
+            wanted += reduced(first**2 + last**2, over) / 3
+    wanted = wanted / 2 if over == "mean" else wanted
+    assert torch.allclose(loss(both), wanted, rtol=1e-3)
+
+
+def reduced(per_channel, over):
+    return per_channel.mean() if over == "mean" else per_channel.sum()
 
 
 def test_gradients_pass_to_known_classes_only():

@@ -46,8 +46,7 @@ class Fixed:
 
 def co(**settings):
     settings = {"co_training": True, "steps": 10, "student_warm_up": 0.0, "lr_drops": 0} | settings
-    over = settings.pop("averaged_over", "elements")
-    return CoTraining(Fixed(), GdfqSettings(**settings), classes=2, averaged_over=over)
+    return CoTraining(Fixed(), GdfqSettings(**settings), classes=2)
 
 
 @pytest.mark.parametrize(("over", "factor"), [("elements", 1 / 2), ("images", 1.0)])
@@ -56,7 +55,7 @@ def test_the_students_loss_worked_out_by_hand(over, factor):
     teacher = torch.tensor([[2 * log(3), 0.0]] * 2)
     half = co(
         student_temperature=2.0, student_distillation=5.0, student_cross_entropy=0.5,
-        averaged_over=over,
+        student_kl_over=over,
     )  # fmt: skip
     kl = 0.75 * log(1.5) + 0.25 * log(0.5)
     wanted = factor * 5.0 * 2.0**2 * kl + 0.5 * log(2)

@@ -65,6 +65,8 @@ def test_a_weight_of_0_switches_a_term_off(cls, settings, terms):
     ("cls", "settings"),
     [
         (ZeroQ, {"scope": "batch", "start": "gaussian"}),
+        (ZeroQ, {"scope": "moving", "metric": "z-score"}),
+        (Dsg, {"scope": "moving", "second": "var", "metric": "norm"}),
         (DeepInversion, {"warm_up": 2, "flip": True, "coarse": 0.5, "clamp": True, "l2_weight": 1e-5}),
         (Dsg, {"slack": 0.0, "emphasis": False}),
         (Dsg, {"correlation_weight": 1.0, "correlation": "spectrum"}),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.synthesis.classwise import ClassMemory
 from engine.synthesis.loss import Loss, Scene
+from engine.synthesis.losses.statistics import gaps, second_of
 from engine.synthesis.moments import Moments, class_moments
 
 
@@ -48,7 +49,9 @@ class Blur:
 class ClassCentres(Loss):
     """Mean over classes and layers of MSE(m_c, M_c) + MSE(s²_c, V_c), of the classes in the batch.
 
-    A class that the memory does not know plays no part; 0 where it knows none of the batch's.
+    So by default, as published; `second`, `metric` and the two reductions are those of `StatisticsLoss`,
+    but a class's deviations are biased, as its variances are. Noise is drawn for means and variances in
+    any form. A class that the memory does not know plays no part; 0 where it knows none of the batch's.
     """
 
     memory: ClassMemory
@@ -56,6 +59,10 @@ class ClassCentres(Loss):
     layers: Sequence[int]
     rng: torch.Generator
     blur: Blur | None = None
+    second: Literal["std", "var"] = "var"
+    metric: Literal["squared", "norm", "z-score"] = "squared"
+    over_channels: Literal["mean", "sum"] = "mean"
+    over_layers: Literal["mean", "sum"] = "mean"
     reads: ClassVar[frozenset[str]] = frozenset({"per-image"})
 
     def __call__(self, scene: Scene) -> Tensor:
@@ -65,7 +72,8 @@ class ClassCentres(Loss):
         if not known.any():
             return scene.seen.logits.sum() * 0
         terms = [self._distance(k, _some(rows[k], known), labels[known]) for k in self.layers]
-        return torch.stack(terms).mean()
+        together = torch.stack(terms)
+        return together.sum() if self.over_layers == "sum" else together.mean()
 
     def _distance(self, layer: int, rows: Moments, labels: Tensor) -> Tensor:
         classes, seen = class_moments(rows, labels)
@@ -74,7 +82,11 @@ class ClassCentres(Loss):
         mean, variance = centre.mean, centre.variance
         if self.blur is not None:
             mean, variance = self.blur.of(centre, self.stored[layer], self.rng)
-        return ((seen.mean - mean).square() + (seen.variance - variance).square()).mean()
+        second = second_of(self.second, self.metric)
+        wanted = (mean, variance if second == "var" else variance.sqrt())
+        found = (seen.mean, seen.spread(second))
+        per_channel = gaps(found, wanted, self.metric)
+        return per_channel.mean() if self.over_channels == "mean" else per_channel.sum(-1).mean()
 
     def state_dict(self) -> dict[str, Any]:
         return self.memory.state_dict()

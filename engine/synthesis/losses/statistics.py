@@ -7,10 +7,13 @@ The published methods differ silently in five choices; here each is an argument:
 | ZeroQ, DSG     | image | std    | squared | sum           | sum         |
 | GENIE          | batch | std    | squared | mean          | sum         |
 | GDFQ, IntraQ   | batch | var    | squared | mean          | mean        |
+| FDDA, ClusterQ | class | var    | squared | mean          | mean        |
 | DeepInversion  | batch | var    | norm    | (in the norm) | sum         |
 | GZSQ           | batch | std    | z-score | mean          | sum         |
 
-`std` is the unbiased standard deviation, `var` the biased variance, as in the released codes.
+`std` is the unbiased standard deviation, `var` the biased variance, as in the released codes. All but
+the scope "class" are knobs of each method that has the term (statistics_settings.py); the row of FDDA
+and ClusterQ is of their class terms (centres.py), beside which they have GDFQ's.
 The slack margins of DSG, the stress on one layer per image, the centre of a class and the moving
 average are options of the one term, not terms of their own.
 """
@@ -38,7 +41,8 @@ class StatisticsLoss(Loss):
     the batch play no part). `slack` gives each layer (margin of the mean, margin of the spread): a
     gap within the margin costs nothing, one beyond only what it is beyond (DSG). `image_weights` is
     [images, layers] for the scope "image". `momentum` is the share of the present batch in the moving
-    average of the scope "moving"; the rest is remembered, and passes no gradient.
+    average of the scope "moving"; the rest is remembered, and passes no gradient. A z-score knows no
+    slack, and compares deviations whatever `second` says.
     """
 
     targets: Sequence[Moments]
@@ -87,7 +91,7 @@ class StatisticsLoss(Loss):
         return [self._pair(each) for each in moments]
 
     def _pair(self, moments: Moments) -> Pair:
-        return moments.mean, moments.std if self.second == "std" else moments.variance
+        return moments.mean, moments.spread(second_of(self.second, self.metric))
 
     def _target(self, layer: int, scene: Scene) -> Pair:
         mean, spread = self._pair(self.targets[layer])
@@ -99,21 +103,8 @@ class StatisticsLoss(Loss):
 
     def _distance(self, seen: Pair, target: Pair, layer: int) -> Tensor:
         """Of one layer: 0-dim, or one for each row of the moments."""
-        if self.metric == "z-score":
-            return self._reduce(z_score(seen, target, self.spread_weight))
-        first, second = seen[0] - target[0], seen[1] - target[1]
-        if self.slack is not None:
-            # The magnitude first, then the margin. (DSG's code for training does it the other way
-            # round, which punishes what lies inside the margin.)
-            margins = self.slack[layer]
-            first = (first.abs() - margins[0]).clamp_min(0)
-            second = (second.abs() - margins[1]).clamp_min(0)
-        if self.metric == "norm":
-            lengths: Tensor = torch.stack([first, second]).norm(dim=-1)
-            return lengths.sum(0)
-        return self._reduce(first.square() + second.square())
-
-    def _reduce(self, per_channel: Tensor) -> Tensor:
+        margins = None if self.slack is None else self.slack[layer]
+        per_channel = gaps(seen, target, self.metric, margins, self.spread_weight)
         return per_channel.mean(-1) if self.over_channels == "mean" else per_channel.sum(-1)
 
     def _moving(self, seen: list[Pair]) -> list[Pair]:
@@ -127,10 +118,41 @@ class StatisticsLoss(Loss):
         return seen
 
     def state_dict(self) -> dict[str, Any]:
-        return {"average": [list(pair) for pair in self._average]}
+        average = [list(pair) for pair in self._average]
+        return {"average": average, "second": second_of(self.second, self.metric)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        here = second_of(self.second, self.metric)
+        if state.get("second", here) != here:
+            return  # a fork that compares the other second moment: its average begins anew
         self._average = [(mean, spread) for mean, spread in state["average"]]
+
+
+def second_of(second: str, metric: str) -> str:
+    """The second moment that is compared: a z-score is of deviations."""
+    return "std" if metric == "z-score" else second
+
+
+def gaps(
+    seen: Pair,
+    target: Pair,
+    metric: str,
+    margins: tuple[float, float] | None = None,
+    spread_weight: float = 1.0,
+) -> Tensor:
+    """What means and spreads differ by in a metric, [.., channels]; a norm is one for all channels."""
+    if metric == "z-score":
+        return z_score(seen, target, spread_weight)
+    first, second = seen[0] - target[0], seen[1] - target[1]
+    if margins is not None:
+        # The magnitude first, then the margin. (DSG's code for training does it the other way
+        # round, which punishes what lies inside the margin.)
+        first = (first.abs() - margins[0]).clamp_min(0)
+        second = (second.abs() - margins[1]).clamp_min(0)
+    if metric == "norm":
+        lengths: Tensor = torch.stack([first, second]).norm(dim=-1)
+        return lengths.sum(0)[..., None]
+    return first.square() + second.square()
 
 
 def z_score(seen: Pair, target: Pair, spread_weight: float = 1.0) -> Tensor:
@@ -155,10 +177,15 @@ def layer_emphasis(images: int, layers: int) -> Tensor:
     return weights
 
 
-def share_inside(seen: Sequence[Moments], targets: Sequence[Moments], slack: Any) -> float:
+def share_inside(
+    seen: Sequence[Moments], targets: Sequence[Moments], slack: Any, second: str = "std"
+) -> float:
     """The share of all channels' means and spreads that lie within the slack, in [0, 1]."""
     inside = [
-        torch.cat([(a.mean - b.mean).abs() <= mean, (a.std - b.std).abs() <= spread], dim=-1)
+        torch.cat([
+            (a.mean - b.mean).abs() <= mean,
+            (a.spread(second) - b.spread(second)).abs() <= spread,
+        ], dim=-1)
         for a, b, (mean, spread) in zip(seen, targets, slack, strict=True)
-    ]
+    ]  # fmt: skip
     return float(torch.cat([part.flatten() for part in inside]).float().mean())

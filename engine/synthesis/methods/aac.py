@@ -8,7 +8,7 @@ to the class. The weights and the anchor in the statistics are this project's.
 
 from dataclasses import dataclass
 
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.labels import POLICIES
@@ -16,10 +16,11 @@ from engine.synthesis.losses.classes import CrossEntropy, LogitMagnitude
 from engine.synthesis.losses.images import TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AacSettings(Settings):
+class AacSettings(StatisticsSettings):
     """The weights are this project's: the paper's exact loss could not be read."""
 
     steps: int = knob(
@@ -81,9 +82,7 @@ class Aac(ComposedMethod):
         request, settings = self.request, self.request.settings
         labels = POLICIES[settings.labels](request.shape[0], request.classes, request.rng)
         canvas = Pixels.gaussian(request, bounded=True)
-        statistics = StatisticsLoss(
-            targets=request.stored.moments, second="var", over_layers="mean"
-        )
+        statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         anchor = settings.batchnorm_weight if request.stored.paths else 0.0
         optimiser = adam(canvas.parameters(), settings.lr)
         return Composition(

@@ -21,6 +21,7 @@ from engine.synthesis.generative import GeneratorMethod
 from engine.synthesis.generator_settings import ClassGeneratorSettings
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
+from engine.synthesis.statistics_settings import form_of
 from engine.synthesis.transforms import LocalCrop, Transform
 
 
@@ -93,13 +94,15 @@ class ClusterqSettings(ClassGeneratorSettings):
         ClassGeneratorSettings, "student_warm_up", default=0.025,
         help="share of the steps that belong to the generator alone, at first",
     )  # fmt: skip
+    student_kl_over: str = knob_of(ClassGeneratorSettings, "student_kl_over", default="images")
 
 
 class Clusterq(GeneratorMethod):
     """Minimises GDFQ's two terms + 0.9 · the distance of each class from its centroid, over G alone.
 
     m ← (1 − β) m + β m̂ at the end of every epoch, m̂ from all images of the epoch that the teacher
-    takes for the class asked for; the first comes after the warm-up, whole.
+    takes for the class asked for; the first comes after the warm-up, whole. Spread, distance and reductions
+    of the statistics are chosen for both terms at once; `scope` is of the BatchNorm term alone.
     """
 
     card = MethodCard(
@@ -112,7 +115,6 @@ class Clusterq(GeneratorMethod):
         needs=("batchnorm", "classes"),
     )
     Settings = ClusterqSettings
-    distilled_over = "images"
 
     def __init__(self, request: Request) -> None:
         self.centroids = ClassMemory(request.classes)
@@ -133,6 +135,7 @@ class Clusterq(GeneratorMethod):
             Blur(mean=settings.noise, variance=settings.noise, shape="uniform")
             if settings.noise
             else None,
+            **form_of(settings),
         )
         return {
             "class": self.class_term(),

@@ -56,6 +56,7 @@ class DaflSettings(GeneratorSettings):
         GeneratorSettings, "student_cross_entropy", help="no class is asked for: it says nothing here",
         off=(),
     )  # fmt: skip
+    student_kl_over: str = knob_of(GeneratorSettings, "student_kl_over", default="images")
 
 
 class Dafl(GeneratorMethod):
@@ -70,7 +71,6 @@ class Dafl(GeneratorMethod):
         needs=("classes",),
     )
     Settings = DaflSettings
-    distilled_over = "images"
 
     def terms(self) -> Mapping[str, Weighted]:
         settings = self.request.settings

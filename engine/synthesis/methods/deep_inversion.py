@@ -8,7 +8,7 @@ help text gives the ImageNet recipe's value where it differs.
 from dataclasses import dataclass
 
 from engine.core.errors import UserError
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
@@ -18,11 +18,12 @@ from engine.synthesis.losses.competition import Competition
 from engine.synthesis.losses.images import Magnitude, TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, cosine, steady
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 from engine.synthesis.transforms import Coarse, Flip, Roll, Transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeepInversionSettings(Settings):
+class DeepInversionSettings(StatisticsSettings):
     """DeepInversion's settings; the defaults are its CIFAR-10 recipe."""
 
     steps: int = knob(
@@ -101,6 +102,8 @@ class DeepInversionSettings(Settings):
     clamp: bool = knob(
         False, label="Clamp", help="keep pixels within black and white (ImageNet: yes)"
     )
+    metric: str = knob_of(StatisticsSettings, "metric", default="norm")
+    over_layers: str = knob_of(StatisticsSettings, "over_layers", default="sum")
 
 
 class DeepInversion(ComposedMethod):
@@ -127,9 +130,8 @@ class DeepInversion(ComposedMethod):
         layers = len(request.stored.paths)
         statistics = StatisticsLoss(
             targets=request.stored.moments,
-            second="var",
-            metric="norm",
             layer_weights=[settings.first_weight] + [1.0] * (layers - 1),
+            **statistics_of(settings),
         )
         losses: dict[str, Weighted] = {
             "class": (settings.class_weight, CrossEntropy()),

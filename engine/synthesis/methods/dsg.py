@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
@@ -27,14 +27,17 @@ from engine.synthesis.losses.images import (
     Spectrum,
     TotalVariation,
 )
-from engine.synthesis.losses.statistics import Pair, StatisticsLoss, layer_emphasis, share_inside
+from engine.synthesis.losses.statistics import StatisticsLoss, layer_emphasis, share_inside
 from engine.synthesis.moments import Moments, pooled
 from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+
+Gaps = tuple[Tensor, Tensor, Tensor]  # of means, of deviations, of variances; [channels] each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DsgSettings(Settings):
+class DsgSettings(StatisticsSettings):
     """DSG's settings; the defaults are the conference paper's, the journal's additions are off."""
 
     steps: int = knob(
@@ -102,6 +105,18 @@ class DsgSettings(Settings):
     l2_weight: float = knob(
         0.0, label="Weight of the L2 norm", help="journal version (there 0.01)", low=0, high=10
     )
+    scope: str = knob_of(
+        StatisticsSettings, "scope", default="image",
+        help="each image by itself, as in the paper, the batch together, or a moving average over the "
+        "batches of all steps; layer emphasis is for single images alone",
+    )  # fmt: skip
+    second: str = knob_of(StatisticsSettings, "second", default="std")
+    metric: str = knob_of(
+        StatisticsSettings, "metric", choices=("squared", "norm"),
+        help="squared gaps; norm: the length of all channels' gaps, not squared",
+    )  # fmt: skip
+    over_channels: str = knob_of(StatisticsSettings, "over_channels", default="sum")
+    over_layers: str = knob_of(StatisticsSettings, "over_layers", default="sum")
 
 
 class Dsg(ComposedMethod):
@@ -137,10 +152,9 @@ class Dsg(ComposedMethod):
         self._gaps = noise_gaps(request) if settings.slack else []
         self._statistics = StatisticsLoss(
             targets=request.stored.moments,
-            scope="image",
-            over_channels="sum",
             slack=margins(self._gaps, settings) if settings.slack else None,
-            image_weights=layer_emphasis(count, layers) if settings.emphasis else None,
+            image_weights=layer_emphasis(count, layers) if self._emphasised() else None,
+            **statistics_of(settings),
         )
         return Composition(
             canvas=canvas,
@@ -156,24 +170,33 @@ class Dsg(ComposedMethod):
             optimisers={"pixels": Optimiser(optimiser, Plateau(optimiser))},
         )
 
+    def _emphasised(self) -> bool:
+        settings = self.request.settings
+        if settings.emphasis and settings.scope != "image":
+            self.notes.append(
+                "DSG: layer emphasis is of single images, so it is left out where statistics are not."
+            )
+        return bool(settings.emphasis) and settings.scope == "image"
+
     def readings(self) -> dict[str, float]:
         """The share of means and deviations, over the batch, that lie within the slack already."""
         values = super().readings()
         if self._statistics.slack is None or self.latest is None:
             return values
         targets = self.request.stored.moments
-        inside = share_inside(self.latest.moments, targets, self._statistics.slack)
+        second = self.request.settings.second
+        inside = share_inside(self.latest.moments, targets, self._statistics.slack, second)
         return values | {"inside_slack": inside}
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"gaps": [list(pair) for pair in self._gaps]}
+        return super().state_dict() | {"gaps": [list(gaps) for gaps in self._gaps]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The noise's gaps are restored; what slack they give is for the settings to say."""
         super().load_state_dict(state)
         settings = self.request.settings
         if settings.slack and state["gaps"]:
-            self._gaps = [(mean, spread) for mean, spread in state["gaps"]]
+            self._gaps = [(mean, std, variance) for mean, std, variance in state["gaps"]]
             self._statistics.slack = margins(self._gaps, settings)
 
 
@@ -183,24 +206,29 @@ def _correlation(request: Request) -> Loss:
     return Spectrum(torch.randn(request.shape, generator=request.rng))
 
 
-def noise_gaps(request: Request) -> list[Pair]:
-    """Each layer's gaps (of means, of deviations), [channels], between the stored and N(0, 1) images.
+def noise_gaps(request: Request) -> list[Gaps]:
+    """Each layer's gaps between the stored and N(0, 1) images, in either form of the spread.
 
     They are of the statistics of all the noise together.
     """
     count = request.settings.noise_images
     seen = _look_at_noise(request.teacher, request.stored, request, count)
     return [
-        ((noise.mean - stored.mean).abs(), (noise.std - stored.std).abs())
+        (
+            (noise.mean - stored.mean).abs(),
+            (noise.std - stored.std).abs(),
+            (noise.variance - stored.variance).abs(),
+        )
         for noise, stored in zip(seen, request.stored.moments, strict=True)
     ]
 
 
-def margins(gaps: Sequence[Pair], settings: DsgSettings) -> list[tuple[float, float]]:
-    """Each layer's margins (of means, of deviations): a percentile of its gaps over channels, scaled."""
+def margins(gaps: Sequence[Gaps], settings: DsgSettings) -> list[tuple[float, float]]:
+    """Each layer's margins (of means, of spreads): a percentile of its gaps over channels, scaled."""
     found = []
-    for pair in gaps:
-        mean, spread = (float(gap.quantile(settings.percentile)) for gap in pair)
+    for means, deviations, variances in gaps:
+        spreads = deviations if settings.second == "std" else variances
+        mean, spread = (float(gap.quantile(settings.percentile)) for gap in (means, spreads))
         found.append((settings.slack * mean, settings.slack * spread))
     return found
 

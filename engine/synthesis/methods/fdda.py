@@ -21,6 +21,7 @@ from engine.synthesis.generator_settings import ClassGeneratorSettings
 from engine.synthesis.labels import one_class
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
+from engine.synthesis.statistics_settings import form_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class FddaSettings(ClassGeneratorSettings):
     student_distillation: float = knob_of(
         ClassGeneratorSettings, "student_distillation", default=20.0, quick=1.0, standard=1.0,
     )  # fmt: skip
+    student_kl_over: str = knob_of(ClassGeneratorSettings, "student_kl_over", default="images")
 
 
 class Fdda(GeneratorMethod):
@@ -106,6 +108,7 @@ class Fdda(GeneratorMethod):
     released code gives these random targets for four epochs first, and breaks where its warm-up ends;
     left out. So are the real images from the paper's student: with `co_training` it learns from the first
     batch alone. Its rate drops in steps, with the generator's; the paper's falls by a cosine.)
+    Spread, distance and reductions are chosen for all three terms at once; `scope` is of the first alone.
     """
 
     card = MethodCard(
@@ -118,7 +121,6 @@ class Fdda(GeneratorMethod):
         needs=("batchnorm", "classes", "labelled-images"),
     )
     Settings = FddaSettings
-    distilled_over = "images"
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -152,10 +154,11 @@ class Fdda(GeneratorMethod):
             relative=settings.noise == "relative",
         )
         parts = (self.centres, request.stored.moments, layers, request.rng)
+        form = form_of(settings)
         terms = {
             "class": self.class_term(),
-            "central": (settings.central_weight, ClassCentres(*parts)),
-            "blurred": (settings.blurred_weight, ClassCentres(*parts, blur)),
+            "central": (settings.central_weight, ClassCentres(*parts, **form)),
+            "blurred": (settings.blurred_weight, ClassCentres(*parts, blur, **form)),
         }
         return {name: term for name, term in terms.items() if term[0]}
 

@@ -8,18 +8,19 @@ from functools import partial
 
 import torch
 
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.canvas import Canvas, LatentImages, Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.losses.images import InputStatistics
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam, exponential
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 from engine.synthesis.swing import with_swing
 from engine.synthesis.transforms import low_pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GenieSettings(Settings):
+class GenieSettings(StatisticsSettings):
     """GENIE-D's settings; the defaults are the paper's."""
 
     steps: int = knob(
@@ -78,6 +79,8 @@ class GenieSettings(Settings):
         help="bfloat16 is faster where the processor supports it",
         choices=("float32", "bfloat16"),
     )
+    second: str = knob_of(StatisticsSettings, "second", default="std")
+    over_layers: str = knob_of(StatisticsSettings, "over_layers", default="sum")
 
 
 class Genie(ComposedMethod):
@@ -100,13 +103,11 @@ class Genie(ComposedMethod):
     def compose(self) -> Composition:
         request, settings = self.request, self.request.settings
         canvas = self._canvas()
+        statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         return Composition(
             canvas=canvas,
             losses={
-                "batchnorm": (
-                    settings.batchnorm_weight,
-                    StatisticsLoss(targets=request.stored.moments),
-                ),
+                "batchnorm": (settings.batchnorm_weight, statistics),
                 "image": (settings.image_weight, InputStatistics()),
             },
             optimisers=_optimisers(canvas, settings),

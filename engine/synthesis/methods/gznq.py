@@ -7,7 +7,7 @@ statistics by generative modelling. All the rest is this project's reading of it
 
 from dataclasses import dataclass
 
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.canvas import Canvas, LatentImages, Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.labels import POLICIES
@@ -15,11 +15,12 @@ from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.images import TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 from engine.synthesis.transforms import Flip, Roll, Transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GznqSettings(Settings):
+class GznqSettings(StatisticsSettings):
     """GZNQ-style settings; the values are this project's choice."""
 
     steps: int = knob(
@@ -45,13 +46,6 @@ class GznqSettings(Settings):
     lr_generator: float = knob(
         0.01, label="Learning rate of the generator", help="Adam's learning rate", low=1e-6, high=10
     )
-    present: float = knob(
-        0.2,
-        label="Share of the present batch",
-        help="in the moving average of the statistics that is compared with the stored ones; "
-        "1: each step by itself",
-        low=0.01, high=1, off=1.0,
-    )  # fmt: skip
     bn_weight: float = knob(
         1.0,
         label="Weight of the BatchNorm term",
@@ -75,6 +69,14 @@ class GznqSettings(Settings):
         off=0,
     )
     flip: bool = knob(True, label="Mirror", help="mirror half of the batches")
+    scope: str = knob_of(StatisticsSettings, "scope", default="moving")
+    over_layers: str = knob_of(StatisticsSettings, "over_layers", default="sum")
+    present: float = knob_of(
+        StatisticsSettings, "present", default=0.2,
+        help="in the moving average of the statistics that is compared with the stored ones; "
+        "1: each step by itself",
+        off=1.0,
+    )  # fmt: skip
 
 
 class Gznq(ComposedMethod):
@@ -98,9 +100,7 @@ class Gznq(ComposedMethod):
         transforms: list[Transform] = [Roll(settings.roll)] if settings.roll else []
         if settings.flip:
             transforms.append(Flip())
-        statistics = StatisticsLoss(
-            targets=request.stored.moments, scope="moving", second="var", momentum=settings.present
-        )
+        statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         return Composition(
             canvas=canvas,
             losses={

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.core.randomness import stream
 from engine.models.blocks import trace
 from engine.synthesis.canvas import Pixels
@@ -20,12 +20,13 @@ from engine.synthesis.losses.statistics import StatisticsLoss, z_score
 from engine.synthesis.moments import Moments, batch_moments
 from engine.synthesis.propagation import expected_outputs
 from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 
 ADJUSTMENTS = ("mean", "min", "max", "mean+min", "mean-min")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GzsqSettings(Settings):
+class GzsqSettings(StatisticsSettings):
     """GZSQ's settings; where the paper's own form does not work, the default is one that does."""
 
     steps: int = knob(
@@ -86,6 +87,17 @@ class GzsqSettings(Settings):
         help="literal targets: what stands in where a layer has another number of channels",
         choices=ADJUSTMENTS,
     )
+    scope: str = knob_of(
+        StatisticsSettings, "scope", choices=("batch", "moving"),
+        help="the batch together, or a moving average over the batches of all steps",
+    )  # fmt: skip
+    second: str = knob_of(StatisticsSettings, "second", default="std")
+    metric: str = knob_of(
+        StatisticsSettings, "metric", default="z-score",
+        help="z-score: gaps in units of both deviations, as in the paper; squared gaps; or their norm over "
+        "all channels. The image prior stays a z-score",
+    )  # fmt: skip
+    over_layers: str = knob_of(StatisticsSettings, "over_layers", default="sum")
 
 
 class Gzsq(ComposedMethod):
@@ -119,9 +131,9 @@ class Gzsq(ComposedMethod):
             targets = literal_targets(request.teacher, request.shape[1], settings)
         statistics = StatisticsLoss(
             targets=list(targets.values()),
-            metric="z-score",
             source="outputs",
             spread_weight=settings.spread_weight,
+            **statistics_of(settings),
         )
         canvas = Pixels.gaussian(request, bounded=settings.bounded)
         optimiser = adam(canvas.parameters(), settings.lr)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.core.errors import UserError
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob
 from engine.core.randomness import stream
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
@@ -21,11 +21,12 @@ from engine.synthesis.losses.classes import SoftTarget
 from engine.synthesis.losses.features import MarginCosine, class_sums
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 from engine.synthesis.transforms import LocalCrop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IntraQSettings(Settings):
+class IntraQSettings(StatisticsSettings):
     """IntraQ's settings; the defaults are those of CIFAR-10."""
 
     steps: int = knob(
@@ -117,9 +118,7 @@ class IntraQ(ComposedMethod):
                 "and this network has none; set synthesis.margin_weight=0"
             )
         labels = uniform(request.shape[0], request.classes, request.rng)
-        statistics = StatisticsLoss(
-            targets=request.stored.moments, second="var", over_layers="mean"
-        )
+        statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         canvas = Pixels.gaussian(request)
         optimiser = adam(canvas.parameters(), settings.lr)
         self._drawn = torch.rand(2, request.shape[0], generator=request.rng)

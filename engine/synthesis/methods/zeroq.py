@@ -5,16 +5,17 @@ Cai et al., "ZeroQ: A Novel Zero Shot Quantization Framework", CVPR 2020, arXiv:
 
 from dataclasses import dataclass
 
-from engine.core.method import MethodCard, Settings, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.losses.images import InputStatistics
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
+from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ZeroQSettings(Settings):
+class ZeroQSettings(StatisticsSettings):
     """ZeroQ's settings; the defaults are the released code's."""
 
     steps: int = knob(
@@ -34,12 +35,6 @@ class ZeroQSettings(Settings):
         choices=("faint", "gaussian"),
         fixed=True,
     )
-    scope: str = knob(
-        "image",
-        label="Statistics of",
-        help="each image by itself, as in the paper, or the batch together, as later methods do",
-        choices=("image", "batch"),
-    )
     batchnorm_weight: float = knob(
         1.0, label="Weight of the statistics", help="at every BatchNorm layer", low=0, high=1000
     )
@@ -49,6 +44,14 @@ class ZeroQSettings(Settings):
         help="each image's own mean and standard deviation per colour are drawn towards 0 and 1",
         low=0, high=100,
     )  # fmt: skip
+    scope: str = knob_of(
+        StatisticsSettings, "scope", default="image",
+        help="each image by itself, as in the paper, the batch together, as later methods do, or a moving "
+        "average over the batches of all steps",
+    )  # fmt: skip
+    second: str = knob_of(StatisticsSettings, "second", default="std")
+    over_channels: str = knob_of(StatisticsSettings, "over_channels", default="sum")
+    over_layers: str = knob_of(StatisticsSettings, "over_layers", default="sum")
 
 
 class ZeroQ(ComposedMethod):
@@ -72,9 +75,7 @@ class ZeroQ(ComposedMethod):
         request, settings = self.request, self.request.settings
         pixels = Pixels.faint if settings.start == "faint" else Pixels.gaussian
         canvas = pixels(request)
-        statistics = StatisticsLoss(
-            targets=request.stored.moments, scope=settings.scope, over_channels="sum"
-        )
+        statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         optimiser = adam(canvas.parameters(), settings.lr)
         return Composition(
             canvas=canvas,
