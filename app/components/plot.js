@@ -24,17 +24,26 @@ export class Plot {
     this.scheduled = false;
     this.afterDraw = () => {};
     this.observer = new ResizeObserver(() => {
-      if (this.drawn && window.Plotly && this.root.isConnected) window.Plotly.Plots.resize(this.root);
+      if (!this.drawn || !window.Plotly || !this.root.isConnected) return;
+      if (this.layout() !== this.shown) this.redraw();
+      else window.Plotly.Plots.resize(this.root);
     });
     this.observer.observe(this.box);
   }
 
   set({ figure, alt }) {
     this.figure = structuredClone(figure);
-    this.box.style.minHeight = `${figure.layout.height}px`;
+    this.box.style.minHeight = `${this.layout().height}px`;
     this.box.setAttribute("role", "img");
     this.box.setAttribute("aria-label", alt || "");
     this.redraw();
+  }
+
+  // A chart of several panels has a second layout, for a narrow page.
+  layout() {
+    const { layout, narrow } = this.figure;
+    const width = this.box.clientWidth;
+    return narrow && width > 0 && width < narrow.below ? narrow.layout : layout;
   }
 
   // Many events in one frame are one drawing.
@@ -49,7 +58,8 @@ export class Plot {
     const plotly = await loadPlotly();
     if (!this.root.isConnected || this.closed) return;
     const text = getComputedStyle(this.box).getPropertyValue("--st-text-color").trim();
-    const layout = this.figure.layout;
+    const layout = (this.shown = this.layout());
+    this.box.style.minHeight = `${layout.height}px`;
     layout.font = { ...layout.font, color: text || "#888", family: getComputedStyle(this.box).fontFamily };
     layout.datarevision = ++this.revision;
     const config = { displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };

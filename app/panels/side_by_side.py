@@ -1,4 +1,4 @@
-"""Runs side by side: each function draws one question's answer for all of them."""
+"""Runs side by side over their syntheses: each function draws one question's answer for all of them."""
 
 import dataclasses
 import math
@@ -9,21 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from app.charts import compare as charts
-from app.charts.compare import letter
-from app.charts.style import LiveFigure
-from app.choices import load_catalog, title_of
+from app.charts.panels import letter
+from app.charts.style import SERIES, LiveFigure
+from app.choices import title_of
 from app.components import mount
+from app.panels.url_menu import buttons
 from app.words import recipe_words
-from engine.run.compare import (
-    Side,
-    cosine_histogram,
-    feature_map,
-    frame_at,
-    gap_difference,
-    measure_table,
-)
+from engine.run.compare import Side, course, frame_at, gap_difference, gap_grid
 
 HIDDEN = ("contents", "preset")
+LOG = {"type": "log", "dtick": 1, "tickformat": "~g"}
 MOST_TOLD = 4  # settings that differ are told at once; more of them on demand
 
 
@@ -38,7 +33,7 @@ def what_differs(sides: Sequence[Side]) -> None:
     }
     columns = st.columns(len(sides), gap="medium")
     for k, (column, side) in enumerate(zip(columns, sides, strict=True)):
-        column.markdown(f"**{letter(k)}** · {recipe_words(side.run.recipe)}")
+        column.markdown(f"{coloured(k)} · {recipe_words(side.run.recipe)}")
         if 0 < len(rows) <= MOST_TOLD:
             column.caption(" · ".join(f"{name} {values[k]}" for name, values in rows.items()))
         column.page_link(
@@ -53,6 +48,11 @@ def what_differs(sides: Sequence[Side]) -> None:
             st.caption("Nothing: it is the same recipe.")
 
 
+def coloured(k: int) -> str:
+    """The letter of a side in Markdown, in the colour of its lines and bars."""
+    return f':color[**{letter(k)}**]{{foreground="{SERIES[k % len(SERIES)]}"}}'
+
+
 def _flat(fields: dict[str, Any], before: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in fields.items():
@@ -65,27 +65,59 @@ def _flat(fields: dict[str, Any], before: str = "") -> dict[str, Any]:
     return flat
 
 
-def films(sides: Sequence[Side]) -> None:
-    """Every side's images at the same share of its synthesis, moved by one slider."""
-    share = st.slider(
-        "Share of the synthesis", 0, 100, 100, format="%d %%", key="compare-share",
-        help="0 is the first picture kept, 100 the finished images.",
+def common_axis(sides: Sequence[Side]) -> int:
+    """What films, maps and lines share: so many steps, or 0 for the share of each run's own synthesis.
+
+    A choice where the runs differ in their steps; where they do not, the steps say both.
+    """
+    longest = max(side.total for side in sides)
+    if longest == 1 or len({side.total for side in sides if side.total > 1}) == 1:
+        return longest if longest > 1 else 0
+    told = ", ".join(
+        f"{letter(k)} {side.total}" if side.total > 1 else f"{letter(k)} none"
+        for k, side in enumerate(sides)
+    )
+    chosen = buttons(
+        "Compare at the same", {"share": "share of the run", "step": "step"}, "axis",
+        help=f"The runs differ in their steps ({told}). Share: each run from its own beginning to its own "
+        "end. Step: after equally many steps; a shorter run stays at its finished images.",
     )  # fmt: skip
+    return longest if chosen == "step" else 0
+
+
+def films(sides: Sequence[Side], steps: int) -> None:
+    """Every side's images at the same moment of the common axis, moved by one slider."""
+    if steps:
+        at: float = st.slider(
+            "Step", 0, steps, steps, key=f"compare-step-{steps}",
+            help="0 is the first picture kept; a run that has ended shows its finished images.",
+        )  # fmt: skip
+    else:
+        at = st.slider(
+            "Share of the synthesis", 0, 100, 100, format="%d %%", key="compare-share",
+            help="0 is the first picture kept, 100 the finished images.",
+        )  # fmt: skip
     for k, (column, side) in enumerate(
         zip(st.columns(len(sides), gap="medium"), sides, strict=True)
     ):
-        file = frame_at(side, share / 100)
+        step = at if steps else at / 100 * side.total
+        file = frame_at(side, step)
         if file is None or not side.run.snapshot(file).is_file():
-            column.caption(f"{letter(k)}: no picture yet")
+            column.markdown(f"{coloured(k)} · no picture yet")
             continue
-        column.image(
-            side.run.snapshot(file).read_bytes(),
-            caption=f"{letter(k)} · {title_of('synthesis', side.run.recipe.synthesis)}",
-            width="stretch",
+        column.image(side.run.snapshot(file).read_bytes(), width="stretch")
+        column.caption(
+            f"{coloured(k)} · {title_of('synthesis', side.run.recipe.synthesis)} · {_moment(side, step)}"
         )
 
 
-def gap_maps(sides: Sequence[Side]) -> None:
+def _moment(side: Side, step: float) -> str:
+    if side.total == 1:
+        return "no steps: taken as they are"
+    return f"step {min(int(step + 1e-6), side.total)} of {side.total}"
+
+
+def gap_maps(sides: Sequence[Side], steps: int) -> None:
     """The maps on one scale where the layers are the same, and each one's ratio to the first."""
     shown = [side for side in sides if side.layers]
     if not shown:
@@ -94,110 +126,45 @@ def gap_maps(sides: Sequence[Side]) -> None:
     if len({tuple(side.layers) for side in shown}) > 1 or len(shown) < len(sides):
         st.caption("The networks have different layers: open each run's own map in the Live lab.")
         return
-    _draw(charts.gap_maps(sides[0].layers, [_logs(side.gaps) for side in sides]), "gap-maps", sides)
-    for k, other in enumerate(sides[1:], start=1):
-        difference, name = gap_difference(sides[0], other), letter(k)
-        if difference is not None:
-            st.markdown(
-                f"**{name} against A**: blue where {name}'s statistics are nearer to the teacher's."
-            )
-            chart = charts.gap_difference(sides[0].layers, _plain(difference), k)
-            _draw(chart, f"gap-ratio-{name}", sides)
-
-
-def measures(sides: Sequence[Side]) -> None:
-    """The numbers as a table, each with its direction and definition."""
-    missing = [letter(k) for k, side in enumerate(sides) if side.portrait is None]
-    if missing:
-        st.caption(
-            f"No portrait of {', '.join(missing)} yet: it is taken when a run's images are finished "
-            "(and was not taken by older versions; the same recipe run again takes it)."
-        )
-    if len(missing) == len(sides):
-        return
-    rows = [
-        {"what": row["title"]}
-        | {letter(k): value for k, value in enumerate(row["values"])}
-        | {"more of it means": row["direction"], "definition": row["definition"]}
-        for row in measure_table(sides)
-    ]
-    numbers = {
-        letter(k): st.column_config.NumberColumn(letter(k), format="%.3f", width="small")
-        for k in range(len(sides))
-    }
-    st.dataframe(
-        pd.DataFrame(rows),
-        column_config=numbers,
-        hide_index=True,
-        height="content",
-        placeholder="–",
+    st.caption(
+        "The gap of each layer (rows, input on top): how far the images' statistics are from those that "
+        "the layer stored. **Lower (darker) is nearer to the data that the network was trained on.**"
     )
+    grids = [_logs(gap_grid(side, steps)) for side in sides]
+    draw(charts.gap_maps(sides[0].layers, grids, steps), "gap-maps", sides, steps)
+    found = [gap_difference(sides[0], other, steps) for other in sides[1:]]
+    differences = [_plain(one) for one in found if one is not None]
+    names = [letter(k + 1) for k in range(len(differences))]
+    st.markdown(
+        f"**{joined(names)} against A**: the ratio of their gaps. Below 1 (blue), {joined(names, 'or')} is "
+        "nearer to the teacher's statistics; above 1 (orange), A is; empty where one of them has no step."
+    )
+    draw(charts.gap_differences(sides[0].layers, differences, steps), "gap-ratios", sides, steps)
 
 
-def classes_and_features(sides: Sequence[Side]) -> None:
-    """The joint map of features, and the classes that the teacher sees."""
-    names = _class_names(sides)
-    points = feature_map(sides)
-    if points is not None:
-        classes = [_classes(side, len(p)) for side, p in zip(sides, points, strict=True)]
-        _draw(charts.feature_maps([p.tolist() for p in points], classes, names), "features", sides)
-    else:
-        st.caption("The features lie on one plane only for finished images of one network.")
-    shares = [_shares(side) for side in sides]
-    if max((len(one) for one in shares if one), default=0) <= 100:
-        _draw(charts.class_bars(shares, names), "classes", sides)
-
-
-def distributions(sides: Sequence[Side]) -> None:
-    """Cosines of pairs of images and of features, and the power spectrum."""
-    left, middle, right = st.columns(3, gap="medium")
-    for column, name, title in (
-        (left, "pixel_cosines", "cosine of two images' pixels"),
-        (middle, "feature_cosines", "cosine of two images' features"),
+def courses(sides: Sequence[Side], steps: int) -> None:
+    """Mean gap, the teacher's confidence and the classes it sees, over the common axis."""
+    lines = (
+        ("gap", "Mean gap", "of all layers. **Lower: nearer to the training data.**", LOG),
+        ("confidence", "Teacher's confidence", "mean of each image's largest probability. **Higher: surer.**",
+         {"range": [0, 1.02], "tickformat": ".0%"}),
+        ("class_spread", "Classes seen", "e to the entropy of the mean softmax. **Higher: more classes "
+         "have images** in the batch at work.", {"rangemode": "tozero"}),
+    )  # fmt: skip
+    told = [(*line, [course(side, line[0], steps) for side in sides]) for line in lines]
+    told = [line for line in told if any(one for one in line[-1])]
+    for column, (name, title, words, up, found) in zip(
+        st.columns(max(len(told), 1), gap="medium"), told, strict=False
     ):
         with column:
-            found = [cosine_histogram(side, name) for side in sides]
-            plain = [None if f is None else (f[0].tolist(), f[1].tolist()) for f in found]
-            chart = charts.lines(
-                plain, x_title=title, y_title="share of pairs", filled=True,
-                alt=f"Distribution of the {title}, by run.",
-            )  # fmt: skip
-            _draw(chart, name, sides)
-    with right:
-        spectra = [
-            (side.portrait["frequencies"].tolist(), side.portrait["power"].tolist())
-            if side.portrait
-            else None
-            for side in sides
-        ]
-        chart = charts.lines(
-            spectra, x_title="cycles a pixel", y_title="share of the power", logarithmic=True,
-            alt="Power of the images by spatial frequency, by run.",
-        )  # fmt: skip
-        _draw(chart, "spectrum", sides)
+            st.caption(f"**{title}**: {words}")
+            chart = charts.course(found, title.lower(), steps, alt=f"{title}, by run.", **up)
+            draw(chart, f"course-{name}", sides, steps)
 
 
-def _classes(side: Side, count: int) -> list[int]:
-    """The class that the teacher sees in each image; all alike where it has no classes."""
-    seen = (side.portrait or {}).get("classes")
-    return [0] * count if seen is None else [int(c) for c in seen]
-
-
-def _shares(side: Side) -> list[float] | None:
-    if side.portrait is None or "classes" not in side.portrait:
-        return None
-    classes = side.portrait["classes"].tolist()
-    count = len(side.portrait["class_probability"])
-    return [classes.count(c) / len(classes) for c in range(count)]
-
-
-def _class_names(sides: Sequence[Side]) -> list[str]:
-    try:
-        models = load_catalog()["models"]
-    except (RuntimeError, OSError, KeyError):
-        return []
-    wanted = sides[0].run.recipe.model
-    return next((list(m.get("class_names", [])) for m in models if m["name"] == wanted), [])
+def joined(names: Sequence[str], word: str = "and") -> str:
+    """The names as one phrase: A, B and C."""
+    return " ".join([", ".join(names[:-1]), word, names[-1]]) if len(names) > 1 else names[0]
 
 
 def _logs(grid: Any) -> list[list[float | None]]:
@@ -208,8 +175,9 @@ def _plain(grid: Any) -> list[list[float | None]]:
     return [[v if v == v else None for v in row] for row in grid.tolist()]
 
 
-def _draw(chart: LiveFigure, name: str, sides: Sequence[Side]) -> None:
-    key = f"{name}-" + "-".join(side.run.run_id[-8:] for side in sides)
+def draw(chart: LiveFigure, name: str, sides: Sequence[Side], steps: int = 0) -> None:
+    """The chart, drawn anew whenever one of the sides has more to tell."""
+    key = f"{name}-{steps}-" + "-".join(side.run.run_id[-8:] for side in sides)
     # The offset tells the chart that there is more to draw than when it was drawn before.
     read = sum(side.run.events_file.stat().st_size for side in sides)
     mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=read)

@@ -3,17 +3,12 @@
 import streamlit as st
 
 from app.choices import title_of
+from app.panels.measures import measures
 from app.panels.nothing import nothing_yet
 from app.panels.pick_runs import pick_runs
+from app.panels.portraits import class_histogram, distributions, features, spreads
 from app.panels.run_head import is_live
-from app.panels.side_by_side import (
-    classes_and_features,
-    distributions,
-    films,
-    gap_maps,
-    measures,
-    what_differs,
-)
+from app.panels.side_by_side import common_axis, courses, films, gap_maps, what_differs
 from app.places import open_run, state_of
 from app.text import explain
 from engine.run.compare import open_side
@@ -48,14 +43,19 @@ def comparison(ids: list[str]) -> None:
         )
     what_differs(sides)
     st.subheader("How did the images grow?", help=explain("images"))
-    films(sides)
+    steps = common_axis(sides)
+    films(sides, steps)
+    courses(sides, steps)
     st.subheader("Which layers agree, and when?", help=explain("gap"))
-    gap_maps(sides)
+    gap_maps(sides, steps)
     st.subheader("What do the numbers say?", help=explain("measures"))
     measures(sides)
     if any(side.portrait for side in sides):
+        st.subheader("At which layers do the images differ?", help=explain("spread"))
+        spreads(sides)
         st.subheader("What does the teacher see?", help=explain("features"))
-        classes_and_features(sides)
+        features(sides)
+        class_histogram(sides)
         st.subheader("How alike are the images?", help=explain("alike"))
         distributions(sides)
 

@@ -109,10 +109,15 @@ MEASURES = (
         "lower: nearer to the data that the network was trained on", _mean("bn_distance"),
     ),
     Measure(
-        "spread", "Spread of per-image statistics",
+        "spread", "Spread of per-image means",
         "mean over layers and channels of the standard deviation, over images, of each image's own mean, "
         "in stored standard deviations",
         "higher: images differ more from each other", _mean("spread"),
+    ),
+    Measure(
+        "deviation_spread", "Spread of per-image deviations",
+        "the same of each image's own standard deviation in place of its mean",
+        "higher: images differ more from each other", _mean("deviation_spread"),
     ),
     Measure(
         "pixel_correlation", "Pixel correlation",

@@ -20,19 +20,21 @@ def portrait(
     images: Tensor,
     logits: Tensor,
     features: Tensor,
-    image_means: Sequence[Tensor],
+    image_moments: Sequence[tuple[Tensor, Tensor]],
     stored: Sequence[tuple[Tensor, Tensor]],
     *,
     classifier: bool = True,
 ) -> Portrait:
     """Arrays that describe n images [n, c, h, w] by what the teacher makes of them.
 
-    `features` [n, d] are the input of its last layer; `image_means` [n, channels] the mean of every image
-    at each BatchNorm layer's input, `stored` those layers' (mean, std). What is told of classes is left
-    out where the teacher is no `classifier`.
+    `features` [n, d] are the input of its last layer; `image_moments` every image's own (mean, std), each
+    [n, channels], at each BatchNorm layer's input, `stored` those layers' (mean, std). What is told of
+    classes is left out where the teacher is no `classifier`.
     """
     frequencies, power = power_spectrum(images)
-    gaps = [spread_and_distance(m, *s) for m, s in zip(image_means, stored, strict=True)]
+    layers = list(zip(image_moments, stored, strict=True))
+    gaps = [spread_and_distance(own[0], *kept) for own, kept in layers]
+    deviations = [spread_and_distance(own[1], *kept)[0] for own, kept in layers]
     return {
         "features": features.half().cpu().numpy(),
         **(_of_classes(logits) if classifier else {}),
@@ -41,6 +43,7 @@ def portrait(
         "frequencies": frequencies.float().cpu().numpy(),
         "power": power.float().cpu().numpy(),
         "spread": np.array([spread for spread, _ in gaps], np.float32),
+        "deviation_spread": np.array(deviations, np.float32),
         "bn_distance": np.array([distance for _, distance in gaps], np.float32),
         "total_variation": np.array(total_variation(images), np.float32),
     }
@@ -66,14 +69,14 @@ def pair_cosines(rows: Tensor) -> Tensor:
     return cosines
 
 
-def spread_and_distance(image_means: Tensor, mean: Tensor, std: Tensor) -> tuple[float, float]:
+def spread_and_distance(per_image: Tensor, mean: Tensor, std: Tensor) -> tuple[float, float]:
     """(how far images differ from each other, how far all of them from the teacher's mean), in stored stds.
 
-    `image_means` [n, channels]; both numbers are averages over the channels.
+    `per_image` [n, channels] is one statistic of every image; both numbers are averages over the channels.
     """
     unit = std.clamp_min(1e-6)
-    spread = (image_means.std(0, unbiased=False) / unit).mean()
-    distance = ((image_means.mean(0) - mean).abs() / unit).mean()
+    spread = (per_image.std(0, unbiased=False) / unit).mean()
+    distance = ((per_image.mean(0) - mean).abs() / unit).mean()
     return float(spread), float(distance)
 
 

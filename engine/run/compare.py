@@ -1,19 +1,17 @@
 """Runs side by side: what a comparing page draws, read from their folders. Imports no torch."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 from zipfile import BadZipFile
 
 import numpy as np
 
-from engine.analysis.likeness import MEASURES, Measure, joint_map, measures_of
 from engine.core.events import SnapshotSaved, StageStarted, Stepped
 from engine.run.folder import RunFolder
 
 PORTRAIT = "portrait.npz"
 COLUMNS = 60  # of a gap map: runs of any length share one axis
-COSINE_BINS = 41
+MOST_POINTS = 300  # of a line
+TOLD = {"confidence", "class_spread"}  # what is drawn over the course of a synthesis, the gap aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,32 +19,36 @@ class Side:
     """One run of a comparison, as far as it has come."""
 
     run: RunFolder
+    total: int  # steps of its synthesis; 1 where images are taken as they are
     layers: list[str]  # BatchNorm layers, in order of execution
-    gaps: (
-        np.ndarray
-    )  # [layers, COLUMNS], the gap over the course of the synthesis; nan where unknown
-    frames: list[tuple[float, str]]  # (share of the synthesis done, file), in order
+    gaps: list[tuple[int, list[float]]]  # (step, gap of every layer), in order
+    values: dict[str, list[tuple[int, float]]]  # (step, value) of what was told along the way
+    frames: list[tuple[int, str]]  # (step, file), in order
     portrait: dict[str, np.ndarray] | None  # None until the images are made
 
 
 def open_side(run: RunFolder) -> Side:
-    """Read a run's synthesis: its gap map, its film, its portrait."""
+    """Read a run's synthesis: its gaps, its film, its portrait."""
     total, layers = 1, []
-    steps: list[tuple[int, list[float]]] = []
+    gaps: dict[int, list[float]] = {}
+    values: dict[str, dict[int, float]] = {name: {} for name in TOLD}
     frames: dict[int, str] = {}
     for _, event in run.events():
         if isinstance(event, StageStarted) and event.stage == "synthesis":
             total = max(event.total_steps, 1)
-        elif isinstance(event, Stepped) and event.stage == "synthesis" and event.bn_gap:
-            steps.append((event.step, event.bn_gap))
+        elif isinstance(event, Stepped) and event.stage == "synthesis":
+            if event.bn_gap:
+                gaps[event.step] = event.bn_gap
+            for name in TOLD & event.values.keys():
+                values[name][event.step] = event.values[name]
         elif isinstance(event, SnapshotSaved) and event.name == "images":
             frames[event.step] = event.file
         elif hasattr(event, "bn_layers"):
             layers = list(event.bn_layers)
-    film = [(min(step / total, 1.0), file) for step, file in sorted(frames.items())]
     return Side(
-        run=run, layers=layers, gaps=_resample(steps, total, len(layers)), frames=film,
-        portrait=_portrait(run),
+        run=run, total=total, layers=layers, gaps=sorted(gaps.items()),
+        values={name: sorted(told.items()) for name, told in values.items()},
+        frames=sorted(frames.items()), portrait=_portrait(run),
     )  # fmt: skip
 
 
@@ -58,66 +60,57 @@ def _portrait(run: RunFolder) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _resample(steps: list[tuple[int, list[float]]], total: int, layers: int) -> np.ndarray:
-    """The latest gap known at each of COLUMNS moments, evenly placed over the synthesis."""
-    grid = np.full((layers, COLUMNS), np.nan)
-    for step, gaps in sorted(steps, key=lambda one: one[0]):
-        column = min(int(step / total * COLUMNS), COLUMNS - 1)
-        if len(gaps) == layers:
+def gap_grid(side: Side, steps: int = 0) -> np.ndarray:
+    """[layers, COLUMNS]: the latest gap known at moments evenly placed over so many steps; else nan.
+
+    Without `steps` it is the whole of the side's own synthesis: columns are shares of it.
+    """
+    steps = steps or side.total
+    grid = np.full((len(side.layers), COLUMNS), np.nan)
+    for step, gaps in side.gaps:
+        column = min(int(step / steps * COLUMNS), COLUMNS - 1)
+        if len(gaps) == len(side.layers):
             grid[:, column:] = np.array(gaps)[:, None]
-    if len(steps) == 1:  # images that are taken as they are
-        return np.repeat(np.array(steps[0][1])[:, None], COLUMNS, axis=1)
-    last = max((step for step, _ in steps), default=0)
-    grid[:, int(np.ceil(last / total * COLUMNS)) :] = np.nan
+    if side.gaps and side.total == 1:  # images that are taken as they are, at any moment
+        return np.repeat(np.array(side.gaps[0][1])[:, None], COLUMNS, axis=1)
+    last = max((step for step, _ in side.gaps), default=0)
+    grid[:, int(np.ceil(last / steps * COLUMNS)) :] = np.nan
     return grid
 
 
-def frame_at(side: Side, share: float) -> str | None:
-    """The file of the newest frame at a share of the synthesis in [0, 1]; the first before any."""
-    past = [file for at, file in side.frames if at <= share + 1e-9]
+def frame_at(side: Side, step: float) -> str | None:
+    """The file of the newest frame at a step; the first before any, the last beyond the end."""
+    past = [file for at, file in side.frames if at <= step + 1e-6]
     return past[-1] if past else next((file for _, file in side.frames), None)
 
 
-def gap_difference(one: Side, other: Side) -> np.ndarray | None:
+def course(side: Side, name: str, steps: int = 0) -> tuple[list[float], list[float]] | None:
+    """A number over the synthesis, (x, y), thinned to MOST_POINTS: "gap" (the layers' mean) or of TOLD.
+
+    x are steps where their number is given, shares of the side's own synthesis otherwise. Images that
+    are taken as they are have a number all along. None where it was not told.
+    """
+    gaps = [(step, float(np.mean(gap))) for step, gap in side.gaps] if name == "gap" else None
+    points = gaps if gaps is not None else side.values.get(name, [])
+    if not points:
+        return None
+    if side.total == 1:
+        return [0.0, float(steps or 1)], [points[0][1]] * 2
+    every = -(-len(points) // MOST_POINTS)
+    kept = points[::-every][::-1]  # the newest is always among them
+    return [step if steps else step / side.total for step, _ in kept], [y for _, y in kept]
+
+
+def gap_difference(one: Side, other: Side, steps: int = 0) -> np.ndarray | None:
     """log10 of other's gap over one's, [layers, COLUMNS]; None where their layers are not the same.
 
-    -1 where the other's gap is ten times smaller, 0 where they are equal.
+    -1 where the other's gap is ten times smaller, 0 where they are equal, nan where one has none. Columns
+    are as in `gap_grid`.
     """
     if one.layers != other.layers or not one.layers:
         return None
     floor = 1e-6
-    ratio: np.ndarray = np.maximum(other.gaps, floor) / np.maximum(one.gaps, floor)
+    theirs, ours = (np.maximum(gap_grid(side, steps), floor) for side in (other, one))
+    ratio: np.ndarray = theirs / ours
     logs: np.ndarray = np.log10(ratio)
     return logs
-
-
-def measure_table(sides: Sequence[Side]) -> list[dict[str, Any]]:
-    """A row for each measure: its words, and its value for every side (None where it cannot be told)."""
-    values = [measures_of(side.portrait) if side.portrait else {} for side in sides]
-    return [
-        _words(measure) | {"values": [one.get(measure.name) for one in values]}
-        for measure in MEASURES
-    ]
-
-
-def _words(measure: Measure) -> dict[str, str]:
-    return {k: v for k, v in asdict(measure).items() if isinstance(v, str)}
-
-
-def feature_map(sides: Sequence[Side]) -> list[np.ndarray] | None:
-    """Each side's images on one plane [n, 2]; None where portraits are missing or of other networks."""
-    portraits = [side.portrait for side in sides if side.portrait]
-    widths = {portrait["features"].shape[1] for portrait in portraits}
-    if len(portraits) < len(sides) or len(widths) != 1:
-        return None
-    return joint_map(portraits)
-
-
-def cosine_histogram(side: Side, name: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """(centres, shares) of the cosines of pairs, `name` being pixel_cosines or feature_cosines."""
-    if side.portrait is None or not side.portrait[name].size:
-        return None
-    counts, edges = np.histogram(
-        side.portrait[name].astype(np.float64), bins=COSINE_BINS, range=(-1, 1)
-    )
-    return (edges[1:] + edges[:-1]) / 2, counts / counts.sum()

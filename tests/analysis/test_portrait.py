@@ -26,8 +26,8 @@ def taken(seed: int = 0, n: int = 6):
     rng = torch.Generator().manual_seed(seed)
     images = torch.randn(n, 2, 8, 8, generator=rng)
     logits, features = torch.randn(n, 3, generator=rng), torch.randn(n, 4, generator=rng)
-    means = [images.mean((2, 3))]
-    return portrait(images, logits, features, means, [(torch.zeros(2), torch.ones(2))])
+    moments = [(images.mean((2, 3)), images.std((2, 3), correction=0))]
+    return portrait(images, logits, features, moments, [(torch.zeros(2), torch.ones(2))])
 
 
 class TestCosines:
@@ -49,6 +49,18 @@ class TestSpreadAndDistance:
         )
         assert spread == pytest.approx((1 / 2 + 0) / 2)
         assert distance == pytest.approx((0 + 3) / 2)
+
+    def test_means_and_deviations_are_told_apart_layer_by_layer(self):
+        # layer 1: means 0 and 2 of one channel, deviations alike; layer 2: the other way round
+        apart, alike = torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0], [3.0]])
+        stored = (torch.tensor([1.0]), torch.tensor([4.0]))
+        two = torch.eye(2)
+        made = portrait(
+            torch.rand(2, 1, 4, 4), two, two, [(apart, alike), (alike, apart)], [stored, stored]
+        )
+        assert made["spread"].tolist() == [0.25, 0]
+        assert made["deviation_spread"].tolist() == [0, 0.25]
+        assert made["bn_distance"].tolist() == [0, 0.5]
 
     def test_equal_images_have_no_spread(self):
         spread, _ = spread_and_distance(torch.ones(5, 3), torch.zeros(3), torch.ones(3))

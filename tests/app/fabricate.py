@@ -32,6 +32,7 @@ class Fabricated:
     top1: float = 0.88
     labels: bool = True
     seed: int = 0
+    steps: int = STEPS  # of the synthesis
     portrait: bool = False  # as runs of an older version have none
     quantization: str = "genie-m"
     views: bool = (
@@ -68,7 +69,12 @@ def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
 def writing(folder: RunFolder, made: Fabricated) -> Iterator[None]:
     """The same, event by event, for whoever wants to look on."""
     folder.write_status("running")
-    for event in (*_beginning(), *_synthesis(folder), *_quantization(made), *_evaluation(made)):
+    for event in (
+        *_beginning(),
+        *_synthesis(folder, made.steps),
+        *_quantization(made),
+        *_evaluation(made),
+    ):
         folder.append(event)
         yield
 
@@ -93,15 +99,15 @@ def _beginning() -> Iterator[events.Event]:
     )
 
 
-def _synthesis(folder: RunFolder) -> Iterator[events.Event]:
+def _synthesis(folder: RunFolder, steps: int) -> Iterator[events.Event]:
     rng = np.random.default_rng(0)
     stage, count = "synthesis", CHANNELS * len(BN_LAYERS)
     target = {"mean": rng.normal(size=count), "std": rng.uniform(0.5, 2, count)}
     offsets = np.arange(0, count + 1, CHANNELS)
     np.savez(folder.snapshots / "target.npz", **target, offsets=offsets)
     yield events.SnapshotSaved(stage=stage, step=0, name="target", file="target.npz")
-    yield events.StageStarted(stage=stage, total_steps=STEPS)
-    for step in range(1, STEPS + 1):
+    yield events.StageStarted(stage=stage, total_steps=steps)
+    for step in range(1, steps + 1):
         left = float(np.exp(-step / 10))
         gap = [left * (layer + 1) for layer in range(len(BN_LAYERS))]
         yield events.Stepped(
@@ -144,8 +150,9 @@ def _portrait(seed: int) -> dict[str, Any]:
         "feature_cosines": rng.uniform(-1, 1, 66).astype(np.float16),
         "frequencies": np.array([0.125, 0.25, 0.375, 0.5]),
         "power": np.array([0.4, 0.3, 0.2, 0.1]),
-        "spread": np.array([0.2, 0.4]),
-        "bn_distance": np.array([0.1, 0.3]),
+        "spread": np.array([0.2, 0.3, 0.4]),
+        "deviation_spread": np.array([0.1, 0.2, 0.3]),
+        "bn_distance": np.array([0.1, 0.2, 0.3]),
         "confidence": np.array(0.8),
         "classes_seen": np.array(2.5),
         "total_variation": np.array(0.7),

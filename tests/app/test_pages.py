@@ -212,7 +212,9 @@ def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1)]
     at = opened("compare", runs=",".join(ids))
     assert "Which layers agree, and when?" in texts(at)
-    assert len(at.get("bidi_component")) == 2  # the maps, and their ratio
+    assert len(at.get("bidi_component")) == 5  # three courses, the maps, their ratio
+    assert not at.get("button_group")  # equally many steps: there is nothing to choose between
+    assert at.slider[0].max == 40
     rows = at.dataframe[0].value
     assert list(rows.index) == ["seed"]
     assert list(rows.loc["seed"]) == ["0", "1"]
@@ -222,9 +224,27 @@ def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
 def test_each_further_run_is_held_against_the_first(runs: Path) -> None:
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1, 2)]
     at = opened("compare", runs=",".join(ids))
-    assert "**B against A**" in texts(at)
-    assert "**C against A**" in texts(at)
-    assert len(at.get("bidi_component")) == 3  # the maps, and two ratios
+    assert "**B and C against A**" in texts(at)
+    assert len(at.get("bidi_component")) == 5  # three courses, the maps, their ratios
+
+
+def test_runs_of_different_lengths_are_compared_at_the_same_share_or_step(runs: Path) -> None:
+    made = [fabricate(runs, Fabricated(seed=seed, steps=40 - 20 * seed)) for seed in (0, 1)]
+    ids = ",".join(folder.run_id for folder in made)
+    at = opened("compare", runs=ids)
+    assert at.slider[0].label == "Share of the synthesis"
+    at.slider[0].set_value(50).run()
+    assert [words(at, letter) for letter in "AB"] == ["step 20 of 40", "step 10 of 20"]
+    at = opened("compare", runs=ids, axis="step")
+    assert (at.slider[0].label, at.slider[0].max) == ("Step", 40)
+    at.slider[0].set_value(30).run()
+    assert [words(at, letter) for letter in "AB"] == ["step 30 of 40", "step 20 of 20"]
+
+
+def words(at: AppTest, letter: str) -> str:
+    """What stands last below the film of a side."""
+    found = [c.value for c in at.caption if f"[**{letter}**]" in c.value and "step" in c.value]
+    return str(found[0].split(" · ")[-1])
 
 
 def test_comparison_forgets_runs_that_are_gone(runs: Path, finished: str) -> None:
@@ -236,7 +256,19 @@ def test_comparison_forgets_runs_that_are_gone(runs: Path, finished: str) -> Non
 def test_portraits_are_drawn_and_told_in_numbers(runs: Path) -> None:
     made = [fabricate(runs, Fabricated(seed=seed, portrait=True)) for seed in (0, 1)]
     at = opened("compare", runs=",".join(folder.run_id for folder in made))
-    assert len(at.get("bidi_component")) == 7
-    numbers = at.dataframe[1].value.set_index("what")
-    assert numbers.loc["Spread of per-image statistics", "A"] == pytest.approx(0.3)
-    assert numbers.loc["Power in fine detail", "B"] == pytest.approx(0.3)
+    # courses 3, maps 2, spreads 2, features, classes, pairs 2, spectrum
+    assert len(at.get("bidi_component")) == 12
+    told = at.get("html")[0].proto.body
+    rows = {
+        row.split("<b>")[1].split("</b>")[0]: row
+        for row in told.split("display:flex;flex-wrap")[1:]
+    }
+    for title, a, b in (
+        ("Spread of per-image means", "0.300", "0.300"),
+        ("Spread of per-image deviations", "0.200", "0.200"),
+        ("Power in fine detail", "0.300", "0.300"),
+    ):
+        assert f"A</div>{a}<" in rows[title]
+        assert f"B</div>{b}<" in rows[title]
+    assert "lower: smoother" in rows["Power in fine detail"]
+    assert "above 0.25 cycles a pixel" in rows["Power in fine detail"]

@@ -8,13 +8,15 @@ import pytest
 from engine.core.events import RunStarted, SnapshotSaved, StageStarted, Stepped
 from engine.run.compare import (
     COLUMNS,
-    feature_map,
+    MOST_POINTS,
+    course,
     frame_at,
     gap_difference,
-    measure_table,
+    gap_grid,
     open_side,
 )
 from engine.run.folder import RunFolder
+from engine.run.portraits import feature_map, measure_table
 from engine.run.recipe import Recipe
 
 
@@ -26,31 +28,72 @@ def a_run(runs: Path, gaps: dict[int, list[float]], *, seed: int = 0, total: int
     )
     folder.append(StageStarted(stage="synthesis", total_steps=total))
     for step, gap in gaps.items():
-        folder.append(Stepped(stage="synthesis", part="", step=step, losses={}, bn_gap=gap))
+        values = {"confidence": step / 100}
+        folder.append(
+            Stepped(stage="synthesis", part="", step=step, losses={}, values=values, bn_gap=gap)
+        )
         file = f"images-{step:06d}.webp"
         folder.append(SnapshotSaved(stage="synthesis", step=step, name="images", file=file))
     return folder
 
 
 def test_a_gap_holds_until_the_next_and_is_unknown_beyond_the_last(tmp_path):
-    side = open_side(a_run(tmp_path, {1: [4, 2], 5: [1, 0.5]}))
-    assert side.gaps.shape == (2, COLUMNS)
+    grid = gap_grid(open_side(a_run(tmp_path, {1: [4, 2], 5: [1, 0.5]})))
+    assert grid.shape == (2, COLUMNS)
     at = COLUMNS // 10
-    assert np.isnan(side.gaps[:, : at - 1]).all()  # before the first step
-    assert side.gaps[:, at].tolist() == [4, 2]
-    assert side.gaps[0, COLUMNS // 2 - 1] == 4
-    assert np.isnan(side.gaps[:, COLUMNS // 2 + 1 :]).all()
+    assert np.isnan(grid[:, : at - 1]).all()  # before the first step
+    assert grid[:, at].tolist() == [4, 2]
+    assert grid[0, COLUMNS // 2 - 1] == 4
+    assert np.isnan(grid[:, COLUMNS // 2 + 1 :]).all()
+
+
+def test_on_an_axis_of_steps_a_run_ends_where_its_steps_do(tmp_path):
+    side = open_side(a_run(tmp_path, {1: [4, 2], 5: [1, 0.5], 10: [0.1, 0.1]}, total=10))
+    grid = gap_grid(side, 20)  # another run has twice the steps
+    assert grid[:, COLUMNS // 4].tolist() == [1, 0.5]  # step 5 of 20
+    assert grid[:, COLUMNS // 4 - 1].tolist() == [4, 2]
+    assert np.isnan(grid[:, COLUMNS // 2 :]).all()
+    assert not np.isnan(grid[:, COLUMNS // 20 : COLUMNS // 2]).any()
 
 
 def test_images_that_are_taken_as_they_are_have_one_gap_all_along(tmp_path):
     side = open_side(a_run(tmp_path, {1: [3, 1]}, total=1))
-    assert (side.gaps == np.array([[3], [1]])).all()
+    for steps in (0, 500):
+        assert (gap_grid(side, steps) == np.array([[3], [1]])).all()
 
 
-def test_frames_are_found_by_their_share_of_the_synthesis(tmp_path):
+def test_run_that_has_told_of_one_step_only_has_no_gap_beyond_it(tmp_path):
+    grid = gap_grid(open_side(a_run(tmp_path, {1: [3, 1]}, total=10)))
+    assert np.isnan(grid[:, COLUMNS // 10 :]).all()
+
+
+def test_frames_are_found_by_their_step(tmp_path):
     side = open_side(a_run(tmp_path, {1: [1, 1], 5: [1, 1], 10: [1, 1]}))
-    found = [frame_at(side, share) for share in (0, 0.1, 0.49, 0.5, 1)]
-    assert found == [f"images-{step:06d}.webp" for step in (1, 1, 1, 5, 10)]
+    found = [frame_at(side, step) for step in (0, 1, 4.9, 0.5 * side.total, 10, 99)]
+    assert found == [f"images-{step:06d}.webp" for step in (1, 1, 1, 5, 10, 10)]
+
+
+def test_course_stands_over_steps_or_over_shares_of_the_own_run(tmp_path):
+    side = open_side(a_run(tmp_path, {1: [4, 2], 5: [1, 0.5]}, total=10))
+    assert course(side, "gap", 20) == ([1, 5], [3, 0.75])
+    assert course(side, "gap") == ([0.1, 0.5], [3, 0.75])
+    assert course(side, "confidence", 20) == ([1, 5], [0.01, 0.05])
+    assert course(side, "class_spread") is None  # was never told
+
+
+def test_course_of_images_taken_as_they_are_is_level_from_end_to_end(tmp_path):
+    side = open_side(a_run(tmp_path, {1: [3, 1]}, total=1))
+    assert course(side, "gap", 500) == ([0, 500], [2, 2])
+    assert course(side, "gap") == ([0, 1], [2, 2])
+
+
+def test_long_course_is_thinned_and_keeps_its_newest_point(tmp_path):
+    steps = MOST_POINTS * 2 + 1
+    side = open_side(a_run(tmp_path, {k + 1: [k, k] for k in range(steps)}, total=steps))
+    found = course(side, "gap", steps)
+    assert found is not None
+    assert len(found[0]) <= MOST_POINTS
+    assert (found[0][-1], found[1][-1]) == (steps, steps - 1)
 
 
 def test_difference_is_the_logarithm_of_the_ratio(tmp_path):

@@ -68,7 +68,7 @@ def portrayed(subject: Subject, made: Made) -> Values:
     assert seen.per_image is not None
     assert seen.features is not None
     arrays = portrait(
-        made.images, seen.logits, seen.features, [rows.mean for rows in seen.per_image],
+        made.images, seen.logits, seen.features, [(rows.mean, rows.std) for rows in seen.per_image],
         [(moments.mean, moments.std) for moments in subject.stored.moments],
     )  # fmt: skip
     return {measure.name: measure.of(arrays) for measure in MEASURES}

@@ -13,6 +13,7 @@ from engine.run.context import Context
 FILE = "portrait.npz"
 MOST_IMAGES = 256
 CHUNK = 32  # images that pass through the teacher together
+Moments = tuple[Tensor, Tensor]  # (mean, std) of every image by itself, each [n, channels]
 
 
 @torch.no_grad()
@@ -21,12 +22,12 @@ def portrait_file(context: Context, images: Tensor) -> bytes:
     images = images[:MOST_IMAGES]
     head = list(context.plan)[-1]
     layers = context.stored.paths
-    seen: dict[str, Tensor] = {}  # by layer, in the chunk at work
-    chunks: list[dict[str, Tensor]] = []
+    seen: dict[str, Moments] = {}  # by layer, in the chunk at work
+    chunks: list[dict[str, Moments]] = []
     logits: list[Tensor] = []
 
     def listen(path: str, x: Tensor) -> None:
-        seen[path] = _flat(x)
+        seen[path] = _per_image(x)
 
     with watch_inputs(context.teacher, [*layers, head], listen):
         for part in images.split(CHUNK):
@@ -35,16 +36,29 @@ def portrait_file(context: Context, images: Tensor) -> bytes:
     arrays = portrait(
         images,
         torch.cat(logits),
-        torch.cat([chunk[head] for chunk in chunks]),
-        [torch.cat([chunk[path] for chunk in chunks]) for path in layers],
+        _joined(chunks, head)[0],
+        [_joined(chunks, path) for path in layers],
         [(moments.mean, moments.std) for moments in context.stored.moments],
         classifier=context.card.classifier,
     )
+    if "classes" in arrays and context.card.classes:
+        # A catalog does not name a thousand classes: those that are seen are named here.
+        named = dict(enumerate(context.card.classes))
+        present = np.unique(arrays["classes"]).tolist()
+        arrays["class_names"] = np.array([named.get(c, f"class {c}") for c in present])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
-def _flat(x: Tensor) -> Tensor:
-    """[n, channels]: maps averaged over height and width, vectors as they are."""
-    return x.mean((2, 3)) if x.dim() == 4 else x.flatten(1)
+def _per_image(x: Tensor) -> Moments:
+    """(mean, std), each [n, channels], over height and width; of vectors: themselves, and no deviation."""
+    if x.dim() != 4:
+        return x.flatten(1), torch.zeros_like(x.flatten(1))
+    std, mean = torch.std_mean(x, (2, 3), correction=0)
+    return mean, std
+
+
+def _joined(chunks: list[dict[str, Moments]], path: str) -> Moments:
+    mean, std = zip(*(chunk[path] for chunk in chunks), strict=True)
+    return torch.cat(mean), torch.cat(std)

@@ -1,0 +1,45 @@
+"""The numbers of runs side by side, each with its name, its direction and its definition."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from app.charts.panels import letter
+from app.charts.style import GRID, SERIES
+from engine.run.compare import Side
+from engine.run.portraits import measure_table
+
+ROW = f"display:flex;flex-wrap:wrap;gap:2px 24px;padding:8px 0;border-top:1px solid {GRID}"
+NUMBER = "flex:0 0 56px;text-align:right;font-variant-numeric:tabular-nums"
+SMALL = "font-size:0.85rem;opacity:0.75"
+
+
+def measures(sides: Sequence[Side]) -> None:
+    """A row a number: what it is, every side's value, what more of it means, how it is defined."""
+    missing = [letter(k) for k, side in enumerate(sides) if side.portrait is None]
+    if missing:
+        st.caption(
+            f"No portrait of {', '.join(missing)} yet: it is taken when a run's images are finished "
+            "(and was not taken by older versions; the same recipe run again takes it)."
+        )
+    if len(missing) < len(sides):
+        # Not a table: on a narrow page the numbers go below their name, and the definition below them.
+        st.html("".join(_row(row) for row in measure_table(sides)))
+
+
+def _row(row: dict[str, Any]) -> str:
+    numbers = "".join(_number(k, value) for k, value in enumerate(row["values"]))
+    return (
+        f'<div style="{ROW}"><div style="flex:1 1 250px"><b>{escape(row["title"])}</b>'
+        f'<div style="{SMALL}">{escape(row["direction"])}</div></div>'
+        f'<div style="flex:0 0 auto;display:flex;gap:8px">{numbers}</div>'
+        f'<div style="flex:2 1 340px;{SMALL}">{escape(row["definition"])}</div></div>'
+    )
+
+
+def _number(k: int, value: float | None) -> str:
+    told = "–" if value is None else f"{value:.3f}"
+    name = f'<div style="color:{SERIES[k % len(SERIES)]};font-weight:600">{letter(k)}</div>'
+    return f'<div style="{NUMBER}">{name}{told}</div>'
