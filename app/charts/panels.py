@@ -5,7 +5,7 @@ from typing import Any
 from app.charts.style import layout
 
 ROOM, NARROW_ROOM, ROOM_BELOW = 0.05, 0.12, 0.16  # of the chart's width and height, between panels
-LEAST_WIDTH = 190  # pixels a panel; a chart that is narrower takes the narrow layout
+LEAST_WIDTH = 230  # pixels a panel; a chart that is narrower takes the narrow layout
 
 
 def letter(k: int) -> str:
@@ -18,17 +18,17 @@ def panels(
 ) -> dict[str, Any]:
     """The `layout` of a figure with a panel for each x axis of `across`, all of them on one y axis.
 
-    Trace k belongs on the axes x{k + 1} and y{k + 1}. A chart of more than two panels has a `narrow`
-    layout too, that a page takes below so many pixels.
+    Trace k belongs on the axes x{k + 1} and y{k + 1}. A chart of several panels has a `narrow` layout
+    too, with fewer ticks, that a page takes below so many pixels.
     """
     count = len(across)
     wide = {"layout": layout(height, **_placed(across, up, columns=count, room=ROOM), **more)}
-    if count <= 2:
+    if count == 1:
         return wide
     rows = -(-count // 2)
     few = {name: up[name][::2] for name in ("tickvals", "ticktext") if name in up}
     axes = _placed([x | {"nticks": 3} for x in across], up | few, columns=2, room=NARROW_ROOM)
-    folded = layout(rows * max(240, height * 2 // 3), **axes, **more)
+    folded = layout(height if rows == 1 else rows * max(240, height * 2 // 3), **axes, **more)
     return wide | {"narrow": {"below": LEAST_WIDTH * count, "layout": folded}}
 
 

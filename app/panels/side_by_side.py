@@ -89,12 +89,12 @@ def films(sides: Sequence[Side], steps: int) -> None:
     """Every side's images at the same moment of the common axis, moved by one slider."""
     if steps:
         at: float = st.slider(
-            "Step", 0, steps, steps, key=f"compare-step-{steps}",
+            "Step", 0, steps, steps, key=f"step-of-{steps}", bind="query-params",
             help="0 is the first picture kept; a run that has ended shows its finished images.",
         )  # fmt: skip
     else:
         at = st.slider(
-            "Share of the synthesis", 0, 100, 100, format="%d %%", key="compare-share",
+            "Share of the synthesis", 0, 100, 100, format="%d %%", key="share", bind="query-params",
             help="0 is the first picture kept, 100 the finished images.",
         )  # fmt: skip
     for k, (column, side) in enumerate(

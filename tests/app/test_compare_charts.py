@@ -26,7 +26,7 @@ def test_maps_of_all_runs_have_one_scale_and_one_axis() -> None:
 def test_panels_do_not_overlap_in_a_row_nor_folded(count: int) -> None:
     figure = panels([{} for _ in range(count)], {}, height=300)
     folded = figure.get("narrow", {"layout": figure["layout"], "below": 0})
-    assert ("narrow" in figure) == (count > 2)
+    assert ("narrow" in figure) == (count > 1)
     assert folded["below"] in (0, LEAST_WIDTH * count)
     for layout in (figure["layout"], folded["layout"]):
         boxes = [
