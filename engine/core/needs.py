@@ -11,6 +11,7 @@ Network = Mapping[str, Any]
 
 NEEDS: dict[str, str] = {
     "batchnorm": "reads the statistics that BatchNorm layers keep",
+    "convolutions": "reads what comes out of convolutions",
     "classes": "reads the scores of a classifier's classes",
     "real-images": "needs real images, with or without labels",
     "labelled-images": "needs real images with their labels",
@@ -20,8 +21,9 @@ NEEDS: dict[str, str] = {
 def why_not(needs: Iterable[str], network: Network) -> str | None:
     """Why a method with these needs cannot work on the network: one sentence; None where it can.
 
-    `network` is plain data, as in a catalog's entry: `batchnorm_layers` and `classes` (how many;
-    0 classes: no classifier), `calibration_images` and `calibration_labels` (whether there are any).
+    `network` is plain data, as in a catalog's entry: `batchnorm_layers`, `convolutions` and
+    `classes` (how many; 0 classes: no classifier), `calibration_images` and `calibration_labels`
+    (whether there are any).
     A fact that it does not state is taken to be there: it shows when the network is loaded.
     """
     for need in needs:
@@ -37,6 +39,12 @@ def _no_batchnorm(network: Network) -> str | None:
     if network.get("batchnorm_layers", 1):
         return None
     return "it needs BatchNorm statistics, and this network has none"
+
+
+def _no_convolutions(network: Network) -> str | None:
+    if network.get("convolutions", 1):
+        return None
+    return "it needs convolutions, and this network has none"
 
 
 def _no_classes(network: Network) -> str | None:
@@ -62,6 +70,7 @@ def _no_labels(network: Network) -> str | None:
 
 _LACKS: dict[str, Callable[[Network], str | None]] = {
     "batchnorm": _no_batchnorm,
+    "convolutions": _no_convolutions,
     "classes": _no_classes,
     "real-images": _no_images,
     "labelled-images": _no_labels,

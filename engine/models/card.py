@@ -147,6 +147,7 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "paper": card.paper,
         "parameters": facts.parameters,
         "batchnorm_layers": facts.batchnorm_layers,
+        "convolutions": facts.convolutions,
         "classes": (len(card.classes) or facts.outputs) if card.classifier else 0,
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),

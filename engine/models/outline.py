@@ -44,6 +44,7 @@ class Count:
 
     parameters: int
     batchnorm_layers: int
+    convolutions: int
     outputs: int  # of the last layer with weights
 
 
@@ -59,5 +60,6 @@ def count_of(model: nn.Module) -> Count:
     return Count(
         parameters=sum(p.numel() for p in model.parameters()),
         batchnorm_layers=sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
+        convolutions=sum(isinstance(m, nn.Conv2d) for m in model.modules()),
         outputs=int(last[0].weight.shape[0]) if last else 0,
     )

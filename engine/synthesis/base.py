@@ -76,6 +76,7 @@ class SynthesisMethod(ABC):
         """Begin the batch; UserError where the network lacks what the card says the method needs."""
         facts = {
             "batchnorm_layers": len(request.stored.paths),
+            "convolutions": sum(isinstance(m, nn.Conv2d) for m in request.teacher.modules()),
             "classes": request.classes,
             "calibration_images": request.real is not None,
             "calibration_labels": request.real_labels is not None,

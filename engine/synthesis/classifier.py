@@ -1,4 +1,4 @@
-"""The layer that a teacher names its classes with: its rows are where Qimera's embeddings start."""
+"""The layer that a teacher names its classes with: its rows, and the features that it reads."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ def classifier_rows(teacher: nn.Module, image_shape: tuple[int, int, int]) -> Te
 
     The linear layer or 1x1 convolution that runs last and has an output for each score.
     """
-    rows = {path: _rows(module) for path, module in teacher.named_modules()}
+    rows = {path: rows_of(module) for path, module in teacher.named_modules()}
     candidates = [path for path, weight in rows.items() if weight is not None]
     ran: list[str] = []
     probe = torch.zeros(1, *image_shape, device=next(teacher.parameters()).device)
@@ -27,7 +27,15 @@ def classifier_rows(teacher: nn.Module, image_shape: tuple[int, int, int]) -> Te
     return None
 
 
-def _rows(module: nn.Module) -> Tensor | None:
+def read_by(classifier: nn.Module, x: Tensor) -> Tensor:
+    """Its input as one row of features an image: averaged where it reads many places of each."""
+    if isinstance(classifier, nn.Conv2d):
+        return x.mean((2, 3))
+    return x if x.dim() == 2 else x.flatten(1, -2).mean(1)
+
+
+def rows_of(module: nn.Module) -> Tensor | None:
+    """The weights [outputs, features] of a linear layer or a 1x1 convolution, None of anything else."""
     if isinstance(module, nn.Linear):
         return module.weight.detach()
     if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1:

@@ -7,7 +7,7 @@ bits, so that every synthesis method hands the same thing to every quantizer.
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -66,6 +66,8 @@ class GeneratorMethod(ComposedMethod):
     generator learns the pictures develop; their classes are balanced over the whole set.
     """
 
+    # Else the student learns from the teacher's scores alone.
+    teaches_classes: ClassVar[bool] = True
     canvas: ClassCanvas
 
     def __init__(self, request: Request) -> None:
@@ -115,10 +117,6 @@ class GeneratorMethod(ComposedMethod):
         A part is normalised by its own statistics, so what is in it should be alike.
         """
         return [of_labels(self.balanced_labels(first, last))]
-
-    def student_labels(self, scene: Scene) -> Tensor | None:
-        """What a student is taught to answer, beside the teacher's scores; None: those alone."""
-        return scene.labels
 
     # --- what subclasses use
 
@@ -172,7 +170,17 @@ class GeneratorMethod(ComposedMethod):
                 f"synthesis {self.card.name!r} has no student to train; it comes with a run, or set "
                 "synthesis.co_training=false"
             )
+        self._check_teaching()
         return CoTraining(request.student, request.settings, classes=request.classes)
+
+    def _check_teaching(self) -> None:
+        names = ["student_distillation", "student_cross_entropy"][: 1 + self.teaches_classes]
+        if not any(getattr(self.request.settings, name) for name in names):
+            ways = ", ".join(f"synthesis.{name}" for name in names)
+            raise UserError(
+                f"synthesis {self.card.name!r} has nothing to teach its student: set a weight above 0 "
+                f"({ways}), or synthesis.co_training=false"
+            )
 
     def update(self, scene: Scene, losses: Losses) -> Losses:
         """The generator's step and then, of the same images, the student's."""
@@ -182,7 +190,7 @@ class GeneratorMethod(ComposedMethod):
         return done | self.co_training.step(
             scene.shown.detach(),
             scene.seen.logits.detach(),
-            self.student_labels(scene),
+            scene.labels if self.teaches_classes else None,
             scene.step,
         )
 

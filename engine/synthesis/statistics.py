@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.trace import watch_inputs, watch_outputs
+from engine.synthesis.classifier import read_by, rows_of
 from engine.synthesis.moments import EPS, Moments, batch_moments, image_moments, pooled
 
 
@@ -24,7 +25,9 @@ class Observation:
     moments: list[Moments]  # of the batch, at every BatchNorm layer
     logits: Tensor
     per_image: list[Moments] | None = None  # of each image by itself, where asked for
-    features: Tensor | None = None  # what the classifier reads, [images, features], where asked for
+    features: Tensor | None = (
+        None  # what the classifier reads of each image, [images, features], likewise
+    )
     outputs: list[Moments] | None = None  # of the batch, behind the layers that were asked for
 
     def detach(self) -> "Observation":
@@ -36,7 +39,8 @@ class StoredStatistics:
     """The statistics that a teacher's BatchNorm layers keep, in order of execution.
 
     `outputs` is the width of what the teacher returns (0 where that is no table of scores), and
-    `classifier` the path of the linear layer that makes it, "" where there is none.
+    `classifier` the path of the layer that makes it, "" where there is none: the last to run, if it is
+    linear or a 1x1 convolution.
     """
 
     def __init__(self, teacher: nn.Module, image_shape: Sequence[int]) -> None:
@@ -44,9 +48,9 @@ class StoredStatistics:
         norms = {p for p, m in teacher.named_modules() if isinstance(m, nn.BatchNorm2d)}
         self.paths = [path for path in order if path in norms]
         self.outputs = logits.shape[1] if isinstance(logits, Tensor) and logits.dim() == 2 else 0
-        last = next((path for path in reversed(order) if path not in norms), "")
-        width = getattr(teacher.get_submodule(last), "out_features", 0) if last else 0
-        self.classifier = last if width and width == self.outputs else ""
+        rows = rows_of(teacher.get_submodule(order[-1])) if order else None
+        makes_scores = rows is not None and len(rows) == self.outputs > 1
+        self.classifier = order[-1] if makes_scores else ""
         layers = [teacher.get_submodule(path) for path in self.paths]
         for path, layer in zip(self.paths, layers, strict=True):
             if layer.running_mean is None or layer.running_var is None:
@@ -87,7 +91,11 @@ class StoredStatistics:
             )
             if features and self.classifier:
                 stack.enter_context(
-                    watch_inputs(model, [self.classifier], lambda path, x: read.append(x))
+                    watch_inputs(
+                        model,
+                        [self.classifier],
+                        lambda path, x: read.append(read_by(model.get_submodule(path), x)),
+                    )
                 )
             logits = model(images)
         found = [seen[path] for path in self.paths]
@@ -127,9 +135,9 @@ def bn_gap(seen: Observation, stored: StoredStatistics) -> list[float]:
 
 @torch.no_grad()
 def _run_once(teacher: nn.Module, image_shape: Sequence[int]) -> tuple[list[str], Any]:
-    """BatchNorm and linear layers in the order in which they run, and what the teacher returns."""
+    """BatchNorm layers and those with weights in the order in which they run, and what is returned."""
     order: list[str] = []
-    kinds = (nn.BatchNorm2d, nn.Linear)
+    kinds = (nn.BatchNorm2d, nn.Conv2d, nn.Linear)
     names = [path for path, module in teacher.named_modules() if isinstance(module, kinds)]
     probe = torch.zeros(1, *image_shape, device=next(teacher.parameters()).device)
     with watch_inputs(teacher, names, lambda path, x: order.append(path)):

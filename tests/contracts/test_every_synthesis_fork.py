@@ -26,7 +26,11 @@ WHERE = {
     "student_lr": {"co_training": True, "student_warm_up": 0.0},
     "student_cross_entropy": {"co_training": True, "student_warm_up": 0.0},
     "student_temperature": {"co_training": True, "student_warm_up": 0.0},
-    "student_distillation": {"co_training": True, "student_warm_up": 0.0},
+    "student_distillation": {
+        "co_training": True,
+        "student_warm_up": 0.0,
+        "student_cross_entropy": 1.0,
+    },
     "student_kl_over": {"co_training": True, "student_warm_up": 0.0},
     "student_warm_up": {"co_training": True, "student_warm_up": 0.25},
     "co_training": {"student_warm_up": 0.0},

@@ -205,6 +205,7 @@ def test_what_a_method_needs_is_asked_for_by_name(name):
     bare = ConvWithoutBn().eval().requires_grad_(False)
     lacking = {
         "batchnorm": {"teacher": bare, "shape": (8, 1, 8, 8)},
+        "convolutions": {"teacher": ready(nn.Sequential(nn.Flatten(), nn.Linear(192, 3)))},
         "classes": {"classes": 0},
         "real-images": {"real": None},
         "labelled-images": {"real_labels": None},

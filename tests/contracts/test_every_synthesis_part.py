@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.run.recipe import checked
 from engine.synthesis import discover_methods
@@ -38,6 +39,7 @@ ON = {
     "recognised": {"images_per_class": 8}, "beta": {"warm_up": 0.0, "pace": 1 / STEPS},
     **{name: STUDENT for name in KNOBS["gdfq"] if name.startswith("student_") or name == "co_training"},
     "student_cross_entropy": STUDENT | {"student_cross_entropy": 1.0},
+    "student_distillation": STUDENT | {"student_cross_entropy": 1.0},
 }  # fmt: skip
 ON_OF = {
     ("deep-inversion", "warm_up"): {"warm_up": 2}, ("deep-inversion", "flip"): {"flip": True},
@@ -245,3 +247,31 @@ def test_a_part_is_within_another_that_can_be_off_and_does_nothing_there(name):
             run(machine)
             made.append(machine.images())
         assert all(torch.equal(one, made[0]) for one in made), knob["name"]
+
+
+WEIGHTED = {
+    name: weights
+    for name, knobs in KNOBS.items()
+    if (weights := [one for one in knobs if one.endswith("_weight") and 0.0 in knobs[one]["off"]])
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_with_every_loss_off_it_is_refused_and_says_which_weights_there_are(name):
+    with pytest.raises(UserError, match="has nothing to minimise: set a weight above 0") as caught:
+        make(name, **dict.fromkeys(WEIGHTED[name], 0.0))
+    told = str(caught.value)
+    assert name in told
+    assert all(f"synthesis.{weight}" in told for weight in WEIGHTED[name])
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("name", [name for name in KNOBS if "co_training" in KNOBS[name]])
+def test_with_nothing_to_teach_a_student_is_refused(name):
+    off = {"student_distillation": 0.0, "student_cross_entropy": 0.0}
+    with pytest.raises(UserError, match=r"nothing to teach.*synthesis\.student_distillation"):
+        make(name, co_training=True, **off)
+    if name == "dafl":  # its generator is told no class that a student could learn
+        with pytest.raises(UserError, match="nothing to teach"):
+            make(name, co_training=True, **off | {"student_cross_entropy": 1.0})
+    make(name, **off)

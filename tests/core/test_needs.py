@@ -10,12 +10,14 @@ from tests.toys import catalog
 
 COMPLETE = {
     "batchnorm_layers": 3,
+    "convolutions": 3,
     "classes": 10,
     "calibration_images": True,
     "calibration_labels": True,
 }
 LACKING = {
     "batchnorm": {"batchnorm_layers": 0},
+    "convolutions": {"convolutions": 0},
     "classes": {"classes": 0},
     "real-images": {"calibration_images": False},
     "labelled-images": {"calibration_labels": False},

@@ -122,6 +122,7 @@ def network_facts(
 ) -> Iterator[tuple[str, Any]]:
     """What methods ask of a network (engine.core.needs), as it was found and not as it was listed."""
     yield "batchnorm_layers", answer["facts"]["batchnorm_layers"]
+    yield "convolutions", sum(layer["kind"] != "linear" for layer in answer["layers"])
     yield "classes", answer["facts"]["outputs"] or 0
     if recipe.model_settings.get("calibration"):
         return  # a folder of the user's: what is in it shows later

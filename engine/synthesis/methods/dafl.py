@@ -15,7 +15,6 @@ from engine.synthesis.composed import Weighted
 from engine.synthesis.embedding import Embedding, PlainLatent
 from engine.synthesis.generative import GeneratorMethod
 from engine.synthesis.generator_settings import GeneratorSettings
-from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import LabelEntropy, OwnLabel
 from engine.synthesis.losses.features import ActivationNorm
 
@@ -56,6 +55,10 @@ class DaflSettings(GeneratorSettings):
         GeneratorSettings, "student_cross_entropy", help="no class is asked for: it says nothing here",
         off=(),
     )  # fmt: skip
+    student_distillation: float = knob_of(
+        GeneratorSettings, "student_distillation", low=1e-6, off=(),
+        help="how much it counts to answer as the teacher does; all that the student learns from here",
+    )  # fmt: skip
     student_kl_over: str = knob_of(GeneratorSettings, "student_kl_over", default="images")
 
 
@@ -71,6 +74,7 @@ class Dafl(GeneratorMethod):
         needs=("classes",),
     )
     Settings = DaflSettings
+    teaches_classes = False
 
     def terms(self) -> Mapping[str, Weighted]:
         settings = self.request.settings
@@ -82,7 +86,8 @@ class Dafl(GeneratorMethod):
             losses["activation"] = (settings.activation_weight, ActivationNorm())
         else:
             self.notes.append(
-                "DAFL: this network ends in no linear layer, so the activation term is left out."
+                "DAFL: this network ends in neither a linear layer nor a 1x1 convolution, whose features "
+                "should be active, so that term is left out."
             )
         return losses
 
@@ -94,9 +99,6 @@ class Dafl(GeneratorMethod):
 
     def labels(self) -> Tensor | None:
         """None: the generator is told no class."""
-        return None
-
-    def student_labels(self, scene: Scene) -> Tensor | None:
         return None
 
     def readings(self) -> dict[str, float]:

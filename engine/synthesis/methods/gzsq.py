@@ -117,6 +117,7 @@ class Gzsq(ComposedMethod):
         summary="Needs no BatchNorm: the statistics to aim at are worked out from the weights alone.",
         paper="Sharma et al., A Generalized Zero-Shot Quantization via Learned Weights Statistics, TMM 2021",
         url="https://arxiv.org/abs/2112.02834",
+        needs=("convolutions",),
     )
     Settings = GzsqSettings
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.core.errors import UserError
 from engine.core.method import MethodCard, knob
 from engine.core.randomness import stream
 from engine.synthesis.canvas import Pixels
@@ -113,9 +112,9 @@ class IntraQ(ComposedMethod):
     def compose(self) -> Composition:
         request, settings = self.request, self.request.settings
         if settings.margin_weight and not request.stored.classifier:
-            raise UserError(
-                "synthesis 'intraq' keeps distances between features that a last linear layer reads, "
-                "and this network has none; set synthesis.margin_weight=0"
+            self.notes.append(
+                "IntraQ: this network ends in neither a linear layer nor a 1x1 convolution, whose features "
+                "the distances are between, so they are left out."
             )
         labels = uniform(request.shape[0], request.classes, request.rng)
         statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))

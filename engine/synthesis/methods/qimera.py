@@ -70,9 +70,10 @@ class QimeraSettings(ClassGeneratorSettings):
 class Qimera(GeneratorMethod):
     """Minimises the cross entropy with the mixture asked for + 0.1 · the BatchNorm distance, over G.
 
-    With `embeddings="classifier"` embeddings and their noise have as many entries as a feature; where the
-    network ends in no linear layer they are random, with `latent` entries. Training draws mixtures
-    for whole batches, as the paper does; of the finished images each batch has its share of them.
+    With `embeddings="classifier"` embeddings and their noise have as many entries as a feature; where
+    neither a linear layer nor a 1x1 convolution names the classes they are random, with `latent` entries.
+    Training draws mixtures for whole batches, as the paper does; of the finished images each batch has
+    its share of them.
 
     The released scripts for CIFAR-10, MobileNetV2 and ResNet-18 at 4 bits start from random embeddings;
     the default here is the paper's.
@@ -105,7 +106,8 @@ class Qimera(GeneratorMethod):
             if rows is not None:
                 return rows.cpu()
             self.notes.append(
-                "Qimera: this network ends in no linear layer, so the embeddings start at random."
+                "Qimera: neither a linear layer nor a 1x1 convolution names this network's classes, so the "
+                "embeddings start at random."
             )
         return torch.randn(request.classes, request.settings.latent)  # seeded by the caller
 
