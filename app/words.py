@@ -43,6 +43,15 @@ def size_words(size_bytes: float) -> str:
     return f"{size_bytes:.3g} GB"
 
 
+def count_words(count: float) -> str:
+    """A large number with the word that leaves one to three digits before the point."""
+    for word in ("", " thousand", " million"):
+        if count < 999.5:
+            return f"{count:.3g}{word}"
+        count /= 1000
+    return f"{count:.3g} billion"
+
+
 def ago(time_s: float) -> str:
     """How long ago, in the largest unit that fits."""
     seconds = max(0.0, time.time() - time_s)

@@ -2,19 +2,28 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from app.background import LOOK_AGAIN_S
 from app.charts import layer_costs as charts
 from app.components import mount
 from app.diagnoses import layer_cost
+from app.panels.url_menu import buttons
 from app.text import explain
 from engine.run.folder import RunFolder
 
-DEFINITION = (
-    "Everything stays quantized but one layer. **Gain**: how much nearer the student's answers then come to "
-    "the teacher's (KL divergence). The higher the bar, the more that layer's bits cost; below 0 its error "
-    "makes up for another's."
+DEFINITIONS = {
+    "kl": "how much nearer the student's answers then come to the teacher's (KL divergence, in nats)",
+    "agreement": "how many more of the images both then give the same class",
+    "top1": "how many more of the images the student then has right",
+}
+DIRECTION = (
+    "The higher the bar, the more that layer's bits cost; below 0 its error makes up for another's."
+)
+BANDS = (
+    "The lines are 95 % bands, paired, as the images are the same: where one holds 0, the gain may be "
+    "chance. "
 )
 CLEAR = 1.5  # so many times the other's gain: one of weights and input is to blame
 
@@ -60,14 +69,100 @@ def _wait(folder: RunFolder) -> None:
 
 
 def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
-    st.markdown(cost_words(found))
-    mount.live_plot(
-        charts.gains(found), key=f"layer-costs-{folder.run_id}", run=folder.run_id, offset=0
-    )
+    st.markdown(f"{cost_words(found)} {sure_words(found)}")
+    known = charts.measures_known(found)
+    measure = buttons("Gain in", known, "gain") if len(known) > 1 else "kl"
+    figure = charts.gains(found, measure)
+    key = f"layer-costs-{folder.run_id}-{measure}"
+    mount.live_plot(figure, key=key, run=folder.run_id, offset=0)
+    whole = f"KL {found['kl']:.4g}"
+    if found.get("agreement") is not None:
+        whole += f", agreement {found['agreement']:.1%}"
+    if found.get("top1") is not None:
+        whole += f", top-1 {found['top1']:.1%}"
+    bands = BANDS if charts.has_bands(found, measure) else ""
     st.caption(
-        f"{DEFINITION} In nats, of {found['kl']:.4g} with all quantized, on {found['images']:,} images "
-        f"({found['test_set']}). Gains need not add up to that."
+        f"Everything stays quantized but one layer. **Gain**: {DEFINITIONS[measure]}. {DIRECTION} "
+        f"{bands}With all quantized: {whole}, on {found['images']:,} images "
+        f"({found['test_set']}). Gains need not add up."
     )
+    with st.expander(f"Gains of all {len(found['layers'])} layers", icon=":material/table_rows:"):
+        _table(folder, found)
+
+
+COLUMNS = {
+    "kl_gain": (
+        "KL",
+        "KL divergence to the teacher that goes away with the layer float again, in nats.",
+    ),
+    "weights_kl_gain": ("KL, weights", "The same with its weights alone float."),
+    "input_kl_gain": (
+        "KL, input",
+        "The same with its input alone float; empty where that is float anyway.",
+    ),
+    "agreement_gain": ("Agreement", "Points of agreement with the teacher that come back."),
+    "agreement_gain_low": ("Agreement from", "Lower end of the paired 95 % band."),
+    "agreement_gain_high": ("Agreement to", "Upper end of the paired 95 % band."),
+    "top1_gain": ("Top-1", "Points of top-1 that come back, by the labels of the test images."),
+    "top1_gain_low": (
+        "Top-1 from",
+        "Lower end of the paired 95 % band; above 0: more than chance.",
+    ),
+    "top1_gain_high": (
+        "Top-1 to",
+        "Upper end of the paired 95 % band; below 0: a loss, more than chance.",
+    ),
+}
+
+
+def cost_table(found: dict[str, Any]) -> pd.DataFrame:
+    """A row a layer, a column for each gain that is known: KL in nats, shares in points."""
+    layers = found["layers"]
+    known = [name for name in COLUMNS if any(layer.get(name) is not None for layer in layers)]
+    rows = [
+        {"Layer": layer["path"]}
+        | {COLUMNS[name][0]: _told(name, layer.get(name)) for name in known}
+        for layer in layers
+    ]
+    return pd.DataFrame(rows)
+
+
+def _told(name: str, value: float | None) -> float | None:
+    return value if value is None or "kl" in name else round(100 * value, 4)
+
+
+def _table(folder: RunFolder, found: dict[str, Any]) -> None:
+    frame = cost_table(found)
+    shown = {
+        label: st.column_config.NumberColumn(
+            label, help=f"{words} Higher: it costs more." if name.endswith("gain") else words,
+            format="%.3g" if "kl" in name else "%+.2f",
+        )
+        for name, (label, words) in COLUMNS.items()
+        if label in frame
+    }  # fmt: skip
+    st.dataframe(frame, column_config=shown, hide_index=True)
+    st.download_button(
+        "Download as CSV", frame.to_csv(index=False), f"{folder.run_id}_layer_costs.csv", "text/csv",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def sure_words(found: dict[str, Any]) -> str:
+    """What the layer of the largest gain gives back in images, and whether that is more than chance."""
+    worst = max(found["layers"], key=lambda layer: float(layer["kl_gain"]))
+    if worst["kl_gain"] <= 0:
+        return ""
+    told = []
+    for name, title in (("agreement_gain", "agreement"), ("top1_gain", "top-1")):
+        gain, low, high = (worst.get(f"{name}{end}") for end in ("", "_low", "_high"))
+        if gain is None or low is None or high is None:
+            continue
+        sure = "more than chance" if low > 0 or high < 0 else "**not distinguishable** from none"
+        told.append(
+            f"{100 * gain:+.2f} points of {title} ({100 * low:+.2f} to {100 * high:+.2f}: {sure})"
+        )
+    return f"That is {' and '.join(told)}." if told else ""
 
 
 def cost_words(found: dict[str, Any]) -> str:

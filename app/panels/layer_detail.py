@@ -1,37 +1,18 @@
-"""One layer of a run looked into, and the table of all of them."""
+"""One layer of a run looked into; the table of all of them below it."""
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app.charts import layer as charts
 from app.components import mount
 from app.history import History, read_history
 from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
+from app.panels.layer_table import error_table, layer_table
 from app.panels.run_head import is_live
 from app.panels.url_menu import menu
 from app.text import explain
 from engine.run.folder import RunFolder
-
-DECIBELS = {
-    "sqnr_local_db": "Both",
-    "sqnr_weights_db": "Weights alone",
-    "sqnr_activations_db": "Activations alone",
-    "sqnr_accumulated_db": "With all before",
-}
-SHARES = {
-    "weight_clip_share": "Weights clipped",
-    "weight_dead_levels": "Dead levels",
-    "flipped": "Codes moved",
-    "input_clip_share": "Inputs clipped",
-}
-PLAIN = {
-    "weight_bits": ("Weight bits", "%d"),
-    "activation_bits": ("Input bits", "%d"),
-    "weight_entropy_bits": ("Bits used", "%.2f"),
-    "weight_rmse_steps": ("RMSE / step", "%.3f"),
-}
 
 
 @st.fragment
@@ -52,9 +33,10 @@ def layer_detail(folder: RunFolder, history: History) -> None:
     path = menu("Layer", titles, "layer")
     shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
     _numbers(measured[path], shapes.get(path, []))
+    error_table(measured[path])
     _histograms(folder, history, path)
     with st.expander(f"All {len(measured)} layers as a table", icon=":material/table_rows:"):
-        _table(folder, measured)
+        layer_table(folder, measured)
 
 
 def _numbers(values: dict[str, float], shape: list[int]) -> None:
@@ -105,41 +87,6 @@ def _histograms(folder: RunFolder, history: History, path: str) -> None:
         number = view["values"].get("channel", 0)
         st.caption(f"The widest channel, number {number:.0f}, with its levels.")
         mount.live_plot(charts.channel(view), key=f"layer-channel-{folder.run_id}", **shown)
-
-
-def table(measured: dict[str, dict[str, float]]) -> pd.DataFrame:
-    """A row for each layer, a column for each number that any layer has."""
-    words = DECIBELS | SHARES | {name: label for name, (label, _) in PLAIN.items()}
-    names = [n for n in words if any(n in values for values in measured.values())]
-    rows = [
-        {"Layer": path} | {words[name]: values.get(name) for name in names}
-        for path, values in measured.items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def _table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> None:
-    frame = table(measured)
-    highest = max(40.0, *(frame[name].max() for name in DECIBELS.values() if name in frame))
-    bar = st.column_config.ProgressColumn
-    columns: dict[str, Any] = {
-        name: bar(name, format="%.1f dB", min_value=0, max_value=highest)
-        for name in DECIBELS.values()
-    }
-    columns |= {
-        name: bar(name, format="percent", min_value=0, max_value=1) for name in SHARES.values()
-    }
-    columns |= {
-        name: st.column_config.NumberColumn(name, format=form) for name, form in PLAIN.values()
-    }
-    st.dataframe(
-        frame, column_config={k: v for k, v in columns.items() if k in frame}, hide_index=True,
-        on_select="rerun", selection_mode="single-row", key=f"layer-table-{folder.run_id}",
-    )  # fmt: skip
-    st.download_button(
-        "Download as CSV", frame.to_csv(index=False), f"{folder.run_id}_layers.csv", "text/csv",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
 
 
 def _take_row(folder: RunFolder, paths: list[str]) -> None:

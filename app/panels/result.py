@@ -8,6 +8,7 @@ from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
 from app.panels.headline import headline
+from app.words import count_words
 from engine.run.folder import RunFolder
 
 
@@ -18,6 +19,9 @@ def result_panel(folder: RunFolder) -> None:
         return
     st.subheader("What is lost, what is saved?")
     headline(folder)
+    words = bits_words(result)
+    if words:
+        st.caption(words)
     bands = result.get("top1_band") or {}
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is None or after is None or not bands.get("fp32") or not bands.get("quantized"):
@@ -66,6 +70,25 @@ def _sentence(teacher: Accuracy, student: Accuracy) -> str:
             "teacher: **not distinguishable** by this test set, the 95 % bands overlap."
         )
     return f"The student lost **{points:.1f} points** of top-1; the 95 % bands do not overlap."
+
+
+def bits_words(result: dict[str, Any]) -> str:
+    """What is stored, bit by bit, and what one image takes; runs of older versions do not say all of it."""
+    parts = []
+    stored = result.get("stored_bits")
+    if stored:
+        parts.append(
+            f"Stored, in bits: {stored['codes']:,} of codes, {stored['grids']:,} of grids (scales, zero "
+            f"points), {stored['floats']:,} that stay float."
+        )
+    moved = result.get("bit_operations")
+    if moved:
+        parts.append(
+            f"Bit-operations for one image: {count_words(moved['quantized'])} instead of "
+            f"{count_words(moved['fp32'])}, {moved['fp32'] / moved['quantized']:.0f} times fewer "
+            "(multiply-accumulates × bits of weight × bits of input; no measure of time)."
+        )
+    return " ".join(parts)
 
 
 def _fine_print(result: dict[str, object]) -> str:

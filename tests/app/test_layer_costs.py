@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.charts.layer_costs import gains
-from app.panels.layer_costs import cost_words
+from app.charts.layer_costs import gains, measures_known
+from app.panels.layer_costs import cost_table, cost_words, sure_words
 from engine.core.errors import UserError
 from engine.run.folder import RunFolder
 from engine.run.questions import layer_costs
@@ -48,6 +48,60 @@ def test_bars_stand_in_the_order_of_the_layers_with_their_sign() -> None:
     assert read["y"] == [None, 0.004, 0.0]
     older = [{"path": "conv1", "kl_gain": 0.1, "top1_gain": None}]
     assert len(gains(FOUND | {"layers": older}).figure["data"]) == 1
+
+
+def judged(path: str, kl: float, agreement: float, low: float, high: float) -> dict[str, Any]:
+    shares = {"agreement_gain": agreement, "agreement_gain_low": low, "agreement_gain_high": high}
+    shares |= {"top1_gain": 0.004, "top1_gain_low": -0.001, "top1_gain_high": 0.009}
+    return row(path, kl, kl / 2, kl / 4) | shares | {"weights_agreement_gain": agreement / 2}
+
+
+NEWER = FOUND | {
+    "agreement": 0.93,
+    "layers": [
+        judged("conv1", 0.01, 0.02, 0.01, 0.03),
+        judged("fc", -0.001, -0.002, -0.006, 0.002),
+    ],
+}
+
+
+def test_gains_in_images_are_in_points_with_their_bands() -> None:
+    assert list(measures_known(NEWER)) == ["kl", "agreement", "top1"]
+    whole, weights = gains(NEWER, "agreement").figure["data"]
+    assert whole["y"] == pytest.approx([2.0, -0.2])
+    assert whole["error_y"]["array"] == pytest.approx([1.0, 0.4])
+    assert whole["error_y"]["arrayminus"] == pytest.approx([1.0, 0.4])
+    assert weights["y"] == pytest.approx([1.0, -0.1])
+    assert "error_y" not in weights
+    assert "2.00 points" in gains(NEWER, "agreement").alt
+
+
+def test_a_gain_is_called_sure_only_where_its_band_leaves_0_out() -> None:
+    said = sure_words(NEWER)
+    assert "+2.00 points of agreement (+1.00 to +3.00: more than chance)" in said
+    assert "+0.40 points of top-1 (-0.10 to +0.90: **not distinguishable** from none)" in said
+    assert sure_words(FOUND) == ""  # an older analysis has no bands
+
+
+def test_the_table_of_gains_has_what_is_known() -> None:
+    frame = cost_table(NEWER)
+    assert frame["Top-1 from"].tolist() == [-0.1, -0.1]
+    assert frame["KL"].tolist() == [0.01, -0.001]
+    assert "Agreement" not in cost_table(FOUND)
+    unlabelled = [one | {"top1_gain": None} for one in FOUND["layers"]]  # type: ignore[attr-defined]
+    assert "Top-1" not in cost_table(FOUND | {"layers": unlabelled})
+    assert list(measures_known(FOUND | {"layers": unlabelled})) == ["kl"]
+
+
+def test_the_measure_is_in_the_address_and_older_analyses_are_drawn(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated())
+    for found in (NEWER, FOUND):
+        (folder.path / layer_costs.FILE).write_text(json.dumps(found))
+        for measure in ("kl", "agreement", "top1"):
+            said = texts(opened("quantize", run=folder.run_id, gain=measure))
+            assert "costs most" in said
+            assert ("points of agreement" in said) is (found is NEWER)
+            assert ("95 % bands, paired" in said) is (found is NEWER and measure != "kl")
 
 
 def test_it_is_asked_for_once_and_shown_when_it_is_there(

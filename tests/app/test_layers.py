@@ -6,7 +6,7 @@ import pytest
 
 from app.charts import layer as charts
 from app.layer_numbers import NUMBERS, known_numbers, numbers_of
-from app.panels.layer_detail import table
+from app.panels.layer_table import COLUMNS, errors, table
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
 
@@ -67,6 +67,30 @@ def test_the_table_has_a_row_a_layer_and_only_what_is_known() -> None:
     assert frame["Codes moved"].isna().tolist() == [True, False]
 
 
+def test_every_number_is_there_when_asked_for_and_says_which_way_is_up() -> None:
+    values = dict.fromkeys((column.name for column in COLUMNS), 0.5)
+    few, whole = table({"a": values}), table({"a": values}, everything=True)
+    assert list(few.columns) == ["Layer", *(one.label for one in COLUMNS if one.always)]
+    assert set(whole.columns) - {"Layer"} == {one.label for one in COLUMNS}
+    assert len(set(whole.columns)) == len(COLUMNS) + 1
+    errors_shown = [one for one in COLUMNS if one.name.startswith(("sqnr", "mse", "cosine"))]
+    assert len(errors_shown) == 12
+    for one in errors_shown:
+        wanted = {"s": "Higher is better", "m": "Lower is better", "c": "1 is best"}[one.name[0]]
+        assert wanted in one.definition
+
+
+def test_the_errors_of_one_layer_have_a_row_for_what_is_quantized() -> None:
+    values = {"sqnr_local_db": 20.0, "mse_local": 0.01, "cosine_local": 0.995}
+    values |= {"sqnr_accumulated_db": 10.0, "mse_accumulated": 0.1, "cosine_accumulated": 0.95}
+    frame = errors(values)
+    assert frame["Quantized"].tolist() == ["Both", "With all before"]
+    assert frame["MSE"].tolist() == [0.01, 0.1]
+    assert frame["Cosine"].tolist() == [0.995, 0.95]
+    assert "MSE" not in errors({"sqnr_local_db": 20.0}).columns
+    assert errors({}).empty
+
+
 def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(views=True))
     at = opened("quantize", run=folder.run_id)
@@ -75,6 +99,8 @@ def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) 
     assert "Weights alone 18.0 dB" in text
     assert "The codes carry 3.50 of their 4 bits" in text
     assert "moved for the sake of the output" in text
+    assert "5,184 of codes, 960 of grids" in text
+    assert "500 million instead of 32 billion, 64 times fewer" in text
     at = opened("quantize", run=folder.run_id, layer="layer1.0.conv2")
     assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"
     at = opened("quantize", run=folder.run_id, layer="3")  # of another page
@@ -84,15 +110,23 @@ def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) 
 def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(views=True))
     at = opened("quantize", run=folder.run_id)
-    (frame,) = [one.value for one in at.dataframe]
+    of_one, frame = [one.value for one in at.dataframe]
+    assert of_one["MSE"].tolist() == [0.02, 0.015, 0.005, 0.04]
     assert len(frame) == 4
     assert frame["Dead levels"].tolist() == [0.25] * 4
+    assert "MSE, both" not in frame  # a table of twenty columns is for who asks for it
     assert len(at.get("download_button")) == 1
+    at.toggle(key="all-numbers").set_value(True).run()
+    frame = at.dataframe[1].value
+    assert frame["MSE, both"].tolist() == [0.02] * 4
+    assert frame["Stored bits"].tolist() == [1296, 1296, 1296, 1296]
 
 
 def test_a_run_of_an_older_version_shows_what_it_has(finished: str) -> None:
     at = opened("quantize", run=finished)
     assert "made by an older version" in texts(at)
+    assert "times fewer" not in texts(at)
+    at.toggle(key="all-numbers").set_value(True).run()
     assert list(at.dataframe[0].value.columns) == [
         "Layer", "Both", "With all before", "Codes moved", "Weight bits", "Input bits",
     ]  # fmt: skip
