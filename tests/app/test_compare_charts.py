@@ -52,11 +52,11 @@ def test_every_image_is_a_dot_in_its_own_panel_and_its_class_has_one_colour() ->
     points = [[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0]]]
     data = portraits.feature_maps(points, [[0, 1], [1]], {0: "coat", 1: "shoe"}).figure["data"]
     dots = [trace for trace in data if trace["x"] not in ([], [None])]
-    drawn = [(d["xaxis"], d["text"], d["x"], d["y"]) for d in dots]
+    drawn = [(d["xaxis"] + d["yaxis"], d["text"], d["x"], d["y"]) for d in dots]
     assert drawn == [
-        ("x", ["coat"], [0.0], [1.0]),
-        ("x", ["shoe"], [2.0], [3.0]),
-        ("x2", ["shoe"], [4.0], [5.0]),
+        ("xy", ["coat"], [0.0], [1.0]),
+        ("xy", ["shoe"], [2.0], [3.0]),
+        ("x2y2", ["shoe"], [4.0], [5.0]),
     ]
     assert dots[1]["marker"]["color"] == dots[2]["marker"]["color"] != dots[0]["marker"]["color"]
     assert [trace["name"] for trace in data if trace["x"] == [None]] == ["coat", "shoe"]

@@ -88,7 +88,7 @@ def test_course_of_images_taken_as_they_are_is_level_from_end_to_end(tmp_path):
 
 
 def test_long_course_is_thinned_and_keeps_its_newest_point(tmp_path):
-    steps = MOST_POINTS * 2 + 1
+    steps = MOST_POINTS * 2 + 2  # each third is kept, counted from the newest
     side = open_side(a_run(tmp_path, {k + 1: [k, k] for k in range(steps)}, total=steps))
     found = course(side, "gap", steps)
     assert found is not None
