@@ -86,6 +86,11 @@ def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
         f"{bands}With all quantized: {whole}, on {found['images']:,} images "
         f"({found['test_set']}). Gains need not add up."
     )
+    if found.get("agreement") is None:
+        st.caption(
+            "Counted by an older version, without agreement and bands: "
+            f"`python -m engine analyse {folder.run_id}` counts anew."
+        )
     with st.expander(f"Gains of all {len(found['layers'])} layers", icon=":material/table_rows:"):
         _table(folder, found)
 
@@ -141,6 +146,7 @@ def _table(folder: RunFolder, found: dict[str, Any]) -> None:
         for name, (label, words) in COLUMNS.items()
         if label in frame
     }  # fmt: skip
+    shown["Layer"] = st.column_config.TextColumn("Layer", pinned=True)
     st.dataframe(frame, column_config=shown, hide_index=True)
     st.download_button(
         "Download as CSV", frame.to_csv(index=False), f"{folder.run_id}_layer_costs.csv", "text/csv",

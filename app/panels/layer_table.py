@@ -108,6 +108,7 @@ def layer_table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> Non
     frame = whole if everything else table(measured)
     highest = max(40.0, *(frame[label].max() for label, _ in PARTS.values() if label in frame))
     shown = {c.label: _drawn(c, highest) for c in COLUMNS if c.label in frame}
+    shown["Layer"] = st.column_config.TextColumn("Layer", pinned=True)
     st.dataframe(
         frame, column_config=shown, hide_index=True, on_select="rerun", selection_mode="single-row",
         key=f"layer-table-{folder.run_id}",

@@ -101,6 +101,7 @@ def test_the_measure_is_in_the_address_and_older_analyses_are_drawn(runs: Path) 
             said = texts(opened("quantize", run=folder.run_id, gain=measure))
             assert "costs most" in said
             assert ("points of agreement" in said) is (found is NEWER)
+            assert ("Counted by an older version" in said) is (found is FOUND)
             assert ("95 % bands, paired" in said) is (found is NEWER and measure != "kl")
 
 

@@ -10,6 +10,7 @@ from app.panels.layer_table import COLUMNS, errors, table
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
 
+RECORDED = Path(__file__).parents[2] / "assets" / "recorded"
 BY_NAME = {one.name: one for one in NUMBERS}
 
 
@@ -130,3 +131,17 @@ def test_a_run_of_an_older_version_shows_what_it_has(finished: str) -> None:
     assert list(at.dataframe[0].value.columns) == [
         "Layer", "Both", "With all before", "Codes moved", "Weight bits", "Input bits",
     ]  # fmt: skip
+
+
+def test_the_recorded_run_is_drawn_with_what_it_has(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(RECORDED))
+    (run,) = [folder.name for folder in RECORDED.iterdir() if folder.is_dir()]
+    at = opened("quantize", run=run)
+    assert "What is wrong with one layer?" in texts(at)
+    at.toggle(key="all-numbers").set_value(True).run()
+    assert not at.exception
+    frame = at.dataframe[-1].value
+    assert len(frame) == 22
+    assert frame["Input RMSE / step"].notna().sum() == 21  # the first layer reads the image
