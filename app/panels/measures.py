@@ -40,6 +40,12 @@ def _row(row: dict[str, Any]) -> str:
 
 
 def _number(k: int, value: float | None) -> str:
-    told = "–" if value is None else f"{value:.3f}"
     name = f'<div style="color:{SERIES[k % len(SERIES)]};font-weight:600">{letter(k)}</div>'
-    return f'<div style="{NUMBER}">{name}{told}</div>'
+    return f'<div style="{NUMBER}">{name}{number_words(value)}</div>'
+
+
+def number_words(value: float | None) -> str:
+    """The number in four digits or so, that columns stay below each other; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

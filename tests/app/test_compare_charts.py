@@ -5,6 +5,7 @@ import pytest
 from app.charts import compare, portraits
 from app.charts.panels import LEAST_WIDTH, panels
 from app.charts.style import QUIET
+from app.panels.measures import number_words
 
 
 def test_columns_of_a_map_lie_at_the_middle_of_what_they_stand_for() -> None:
@@ -83,3 +84,10 @@ def test_side_without_a_spread_keeps_the_others_their_letters() -> None:
     assert [(line["name"], line["x"], line["y"]) for line in data] == [
         ("B", ["a", "b"], [0.1, 0.2])
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "–"), (0.0125, "0.013"), (-2.5, "-2.500"), (487.753, "487.8")]
+)
+def test_numbers_are_as_long_as_their_column_is_wide(value: float | None, words: str) -> None:
+    assert number_words(value) == words
