@@ -10,11 +10,17 @@ from engine.run.stages.reuse import synthesis_key
 
 def pick_runs(*, most: int) -> list[RunFolder] | None:
     """The chosen runs in the order chosen, two different image sets at first; None where there are none."""
-    folders = [folder for folder in _all_runs() if _readable(folder)]
+    named = st.query_params.get("runs", "").split(",")
+    # One that was started a moment ago has no events yet; whoever names it wants to wait for it.
+    folders = [
+        folder
+        for folder in _all_runs()
+        if _readable(folder) and (_has_begun(folder) or folder.run_id in named)
+    ]
     if not folders:
         return None
     by_id = {folder.run_id: folder for folder in folders}
-    asked = [name for name in st.query_params.get("runs", "").split(",") if name in by_id]
+    asked = [name for name in named if name in by_id]
     chosen = st.multiselect(
         "Runs to compare",
         list(by_id),
@@ -35,9 +41,13 @@ def _all_runs() -> list[RunFolder]:
 
 def _readable(folder: RunFolder) -> bool:
     try:
-        return bool(folder.recipe.model) and folder.events_file.exists()
+        return bool(folder.recipe.model)
     except (OSError, TypeError, ValueError):
         return False
+
+
+def _has_begun(folder: RunFolder) -> bool:
+    return folder.events_file.exists()
 
 
 def _first_choice(folders: list[RunFolder]) -> list[str]:

@@ -1,11 +1,13 @@
 """What if: the parts of a method that a button can switch off."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.panels.branch import parts_of
+from engine.run.folder import RunFolder
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, started
@@ -75,3 +77,15 @@ def test_a_button_starts_the_same_recipe_with_that_part_off(
     assert recipe.synthesis_settings == CHOSEN | {"optimise": "generator"}
     same = ("seed", "images", "quantization", "weight_bits", "preset")
     assert all(getattr(recipe, name) == getattr(folder.recipe, name) for name in same)
+
+
+def test_a_run_that_was_started_a_moment_ago_stands_beside_the_other(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated())
+    settings = folder.recipe.synthesis_settings | {"swing": False}
+    other = RunFolder.create(runs, replace(folder.recipe, synthesis_settings=settings))
+    other.write_status("queued")
+    RunFolder.create(runs, replace(folder.recipe, seed=7))
+    at = opened("compare", runs=f"{folder.run_id},{other.run_id}")
+    assert at.multiselect[0].value == [folder.run_id, other.run_id]
+    assert list(at.dataframe[0].value.index) == ["synthesis.swing"]
+    assert len(at.multiselect[0].options) == 2  # what has not begun is offered to nobody else

@@ -75,7 +75,7 @@ class GznqSettings(StatisticsSettings):
         StatisticsSettings, "present", default=0.2,
         help="in the moving average of the statistics that is compared with the stored ones; "
         "1: each step by itself",
-        off=1.0,
+        off=1.0, within="bn_weight",
     )  # fmt: skip
 
 
