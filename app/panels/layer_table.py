@@ -77,7 +77,7 @@ COLUMNS = (
     Column(name="stored_bits", label="Stored bits", form="%d", always=False,
            definition="Bits of all the layer's codes and of its grids (scales, zero points). "
            "Lower is smaller."),
-    Column(name="bit_operations", label="Bit operations", form="%.3g", always=False,
+    Column(name="bit_operations", label="Bit operations", form="%d", always=False,
            definition="Multiply-accumulates of one image, times the bits of the weight, times those of the "
            "input. Lower is less arithmetic; it is no time."),
 )  # fmt: skip
