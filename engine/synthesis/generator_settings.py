@@ -85,7 +85,7 @@ class GeneratorSettings(Settings):
     student_kl_over: str = knob(
         "elements",
         label="Distillation averaged over",
-        help="what the weight above is meant for: images alone, or elements, which are images and classes; "
+        help="what the weight of the distillation is meant for: images, or elements (images and classes); "
         "the second counts as many times less as there are classes",
         choices=("images", "elements"),
     )
