@@ -16,7 +16,7 @@ PAGES = ("start", "lab", "quantize", "compare", "runs", "bring")
 
 
 def opened(page: str, **params: str) -> AppTest:
-    at = AppTest.from_file(MAIN, default_timeout=30)
+    at = AppTest.from_file(MAIN, default_timeout=120)
     at.run()
     for name, value in params.items():
         at.query_params[name] = value

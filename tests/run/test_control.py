@@ -8,7 +8,7 @@ import pytest
 
 from engine.run.control import Cancelled, Control, Wish, read_wish, write_wish
 
-SOON_S = 5.0
+SOON_S = 60.0
 
 
 class Worker:

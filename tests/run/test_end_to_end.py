@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +72,11 @@ def test_a_run_prints_what_the_contract_states(place):
         stated = {"path", "weight_bits", "activation_bits", "sqnr_local_db", "sqnr_accumulated_db"}
         assert set(layer) >= stated
 
-    start = time.monotonic()
+    (log,) = (place / "runs").glob("*/events.jsonl")
+    before = log.read_bytes()
     again = answer(place, *RUN, "--data", str(place / "data"))
     assert again == result
-    assert time.monotonic() - start < 10, "a finished run was computed again"
+    assert log.read_bytes() == before, "a finished run was computed again"
     (row,) = answer(place, "runs")
     assert (row["run"], row["state"]) == (result["run"], "done")
 
@@ -91,7 +91,7 @@ def test_ctrl_c_cancels_and_resume_finishes(place):
         assert line, seen
         seen += line
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert out == ""
     run = seen.split()[1]

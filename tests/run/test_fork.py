@@ -52,7 +52,7 @@ def paused(tmp_path, monkeypatch):
 
 
 def until(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
         time.sleep(0.01)
