@@ -49,6 +49,7 @@ class SavedNetwork:
     source: str = ""  # the file that was brought, and what was undone to read it
     weight_count: int = 0
     batchnorm_layers: int = 0
+    convolutions: int = 1  # of an older card unknown, and so taken to be there
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)  # as in a catalog entry
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)  # likewise
 
@@ -177,6 +178,7 @@ def saved_entry(saved: SavedNetwork) -> dict[str, Any]:
         "paper": "",
         "parameters": saved.weight_count,
         "batchnorm_layers": saved.batchnorm_layers,
+        "convolutions": saved.convolutions,
         "classes": saved.class_count,
         "calibration_images": False,
         "calibration_labels": False,

@@ -64,6 +64,7 @@ def _write(
         source="; ".join([Path(brought.weights).name, *notes]),
         weight_count=sum(p.numel() for p in model.parameters()),
         batchnorm_layers=sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
+        convolutions=sum(isinstance(m, nn.Conv2d) for m in model.modules()),
     )  # fmt: skip
     write_atomically(folder / CARD, saved.to_json().encode())
     return saved
