@@ -8,13 +8,17 @@ COLUMNS = 3
 
 
 def knobs(settings: list[dict[str, Any]], base: dict[str, Any], *, key: str) -> dict[str, Any]:
-    """A widget a setting; returns only what differs from `base`."""
+    """A widget a setting; returns only what differs from `base`.
+
+    A run of an older version lacks the settings that came later; there they stand at their defaults.
+    """
     changed = {}
     columns = st.columns(COLUMNS, gap="medium")
     for place, knob in enumerate(settings):
+        before = base.get(knob["name"], knob["default"])
         with columns[place % COLUMNS]:
-            value = _widget(knob, base[knob["name"]], f"knob-{key}-{knob['name']}")
-        if value != base[knob["name"]]:
+            value = _widget(knob, before, f"knob-{key}-{knob['name']}")
+        if value != before:
             changed[knob["name"]] = value
     return changed
 

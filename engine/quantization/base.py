@@ -59,6 +59,7 @@ class QuantizerSettings(Settings):
         help="delta: move the statistics by what quantization shifted; replace: take those of the "
         "images (harmful where images are not like data); momentum: a running mean of the two",
         choices=("none", "replace", "momentum", "delta"),
+        off="none",
     )
 
 

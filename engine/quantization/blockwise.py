@@ -72,7 +72,7 @@ class JointSettings(RoundingSettings):
         4e-5,
         label="Learning rate of the activations' step sizes",
         help="Adam, cosine to 0",
-        low=0, high=1, quick=2e-3, standard=2e-3,
+        low=0, high=1, quick=2e-3, standard=2e-3, off=0.0,
     )  # fmt: skip
     step_rates: str = knob(
         "absolute",
@@ -84,13 +84,13 @@ class JointSettings(RoundingSettings):
         0.5,
         label="Dropping (QDrop)",
         help="probability that an activation stays float in a step",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
     mix_input: float = knob(
         0.5,
         label="Student's share of the block's input",
         help="probability that an element of the input comes from the student rather than the teacher",
-        low=0, high=1,
+        low=0, high=1, off=0.0,
     )  # fmt: skip
     distance: str = knob(
         "squared",
@@ -98,6 +98,7 @@ class JointSettings(RoundingSettings):
         help="squared: every error counts alike; fisher: errors count by what they cost the network's answer "
         "(one pass of all images through the rest of the network for each block)",
         choices=("squared", "fisher"),
+        off="squared",
     )
     prediction_weight: float = knob(
         0.0,

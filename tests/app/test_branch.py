@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.panels.branch import parts_of
 from engine.run.folder import RunFolder
@@ -89,3 +90,20 @@ def test_a_run_that_was_started_a_moment_ago_stands_beside_the_other(runs: Path)
     assert at.multiselect[0].value == [folder.run_id, other.run_id]
     assert list(at.dataframe[0].value.index) == ["synthesis.swing"]
     assert len(at.multiselect[0].options) == 2  # what has not begun is offered to nobody else
+
+
+def test_a_setting_that_came_after_the_run_stands_at_its_default() -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from app.panels.knobs import knobs
+        from tests.app.test_branch import PARTS
+
+        st.text(str(knobs(PARTS[:2], {PARTS[0]["name"]: 2.0}, key="older")))
+
+    at = AppTest.from_function(page).run()
+    assert not at.exception
+    assert at.text[0].value == "{}"
+    slack = at.text_input(key=f"knob-older-{PARTS[1]['name']}")
+    slack.set_value("7").run()
+    assert at.text[0].value == str({PARTS[1]["name"]: 7.0})

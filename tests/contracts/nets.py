@@ -80,8 +80,10 @@ def smooth_images(count: int = 32, side: int = 8, seed: int = 1) -> Tensor:
 
 def budget(settings: type[Settings], **changes: object) -> Settings:
     """The method's own quick settings, with those changes that it knows; side phases are short."""
-    changes = {"activation_steps": 5, "correction_steps": 3} | changes
     quick = {knob["name"]: knob["presets"]["quick"] for knob in describe(settings)}
+    for name, most in {"activation_steps": 5, "correction_steps": 3}.items():
+        if name in quick:
+            quick[name] = min(most, quick[name])
     return settings(**quick | {name: v for name, v in changes.items() if name in quick})
 
 

@@ -23,7 +23,7 @@ class AQuantSettings(JointSettings):
         1e-3,
         label="Learning rate of the borders",
         help="Adam, cosine to 0, for the three coefficients of each channel's border",
-        low=0, high=1, quick=2e-2, standard=5e-3,
+        low=0, high=1, quick=2e-2, standard=5e-3, off=0.0,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class LqNetsSettings(QuantizerSettings):
         label="Levels of the activations",
         help="learned as those of the weights, one basis a tensor, or an even grid",
         choices=("learned", "even"),
+        off="even",
     )
     # The paper's training lets BatchNorm follow the levels; without it, 2 bits break the network.
     batchnorm: str = knob_of(QuantizerSettings, "batchnorm", quick="delta", standard="delta")

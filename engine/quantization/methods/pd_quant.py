@@ -36,7 +36,7 @@ class PDQuantSettings(JointSettings):
         label="Steps of the distribution correction",
         help="before each block, its inputs are moved so many times towards the BatchNorm statistics; each "
         "moves all images, so it costs several steps of the reconstruction",
-        low=0, high=100_000, quick=10, standard=50,
+        low=0, high=100_000, quick=10, standard=50, off=0,
     )  # fmt: skip
     correction_rate: float = knob(
         1e-3,
