@@ -4,7 +4,7 @@ from typing import Any
 
 from app.charts.style import layout
 
-ROOM, NARROW_ROOM, ROOM_BELOW = 0.05, 0.12, 0.16  # of the chart's width and height, between panels
+ROOM, NARROW_ROOM, ROOM_BELOW = 0.05, 0.2, 0.16  # of the chart's width and height, between panels
 LEAST_WIDTH = 230  # pixels a panel; a chart that is narrower takes the narrow layout
 
 
