@@ -8,7 +8,7 @@ from app.charts.style import FLOAT, GRID, QUANTIZED, QUIET, LiveFigure, axis, la
 from engine.run.benches.ladder import CONTROL, mean_of, percent
 
 LONGEST = 22  # letters of a row's name in one line
-MOST_SPAN = 0.25  # of top-1: a rung further below the next is said in words instead of drawn
+MOST_SPAN = 0.12  # of top-1: a rung further below the next is said in words instead of drawn
 
 
 def shown(network: Mapping[str, Any]) -> dict[str, Sequence[float | None]]:
