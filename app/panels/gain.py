@@ -13,10 +13,12 @@ from app.components import mount
 from app.places import runs_folder
 from app.text import explain
 from engine.core.errors import UserError
+from engine.core.paired import PairedDrop, drop_between
 from engine.run.folder import RunFolder, list_runs
 from engine.run.recipe import Recipe, find
 
 PLAIN = "nearest"
+OWN = "own"  # of a setting of mixed bits: as the quantizer behind has it
 FREE = ("quantization", "quantization_settings", "preset")  # in what the two may differ
 
 
@@ -56,57 +58,93 @@ def gain_panel(folder: RunFolder) -> None:
         key = f"gain-{folder.run_id}-{plain.run_id}"
         mount.live_plot(accuracies([its, mine]), key=key, run=folder.run_id, offset=0)
     with right:
-        st.markdown(gain_words(mine, its))
+        st.markdown(gain_words(mine, its, paired_gain(result, other)))
         st.caption(f"{_fine_print(result, other)} Nearest: run `{plain.run_id}`.")
 
 
-def gain_words(mine: Accuracy, its: Accuracy) -> str:
-    """What the bands allow to say of this run beside nearest rounding."""
+def gain_words(mine: Accuracy, its: Accuracy, paired: PairedDrop | None) -> str:
+    """What the test images allow to say of this run beside nearest rounding.
+
+    `paired` is known where both runs kept which images they have right; bands alone can only tell
+    apart what lies further apart.
+    """
     points = 100 * (mine.top1 - its.top1)
-    if overlap(mine, its):
-        return (
-            f"**Not distinguishable from nearest** ({points:+.2f} points): the 95 % bands overlap. On this "
-            "network, at these bits, nothing shows that the method helps."
+    if paired is None:
+        low, high = (-1.0, 1.0) if overlap(mine, its) else (points, points)
+        how = "the runs' own 95 % bands" + (" overlap" if overlap(mine, its) else " do not overlap")
+    else:
+        low, high = 100 * paired.band.low, 100 * paired.band.high
+        how = (
+            f"image by image {low:+.2f} to {high:+.2f}, 95 %: {paired.lost:,} images right that nearest "
+            f"has wrong, {paired.won:,} the other way round"
         )
-    if points > 0:
+    if low > 0:
+        return f"**{points:.2f} points better** than nearest rounding ({how})."
+    if high < 0:
         return (
-            f"**{points:.1f} points better** than nearest rounding; the 95 % bands do not overlap."
+            f"**{-points:.2f} points worse** than nearest rounding ({how}). The method "
+            "does harm here: fewer or poorer images than it needs, or settings that do not suit them."
         )
     return (
-        f"**{-points:.1f} points worse** than nearest rounding; the 95 % bands do not overlap. The method "
-        "does harm here: fewer or poorer images than it needs, or settings that do not suit them."
+        f"**Not distinguishable from nearest** ({points:+.2f} points; {how}). On this "
+        "network, at these bits, nothing shows that the method helps."
     )
+
+
+def paired_gain(result: dict[str, Any], other: dict[str, Any]) -> PairedDrop | None:
+    """What a run gains over another, image by image; None where one did not keep its answers."""
+    same = all(result.get(name) == other.get(name) for name in ("test_images", "test_set"))
+    if not same or not result.get("right") or not other.get("right"):
+        return None
+    try:
+        return drop_between(result["right"], other["right"], result["test_images"])
+    except (TypeError, ValueError):
+        return None
 
 
 def plain_run(recipe: Recipe) -> RunFolder | None:
     """The finished run of the same recipe with nearest rounding, the newest; None where there is none."""
+    try:
+        settings = _shared(recipe)
+    except (UserError, RuntimeError, OSError, LookupError):
+        return None
     for other in list_runs(runs_folder()):
         try:
             found = other.recipe
         except (OSError, TypeError, ValueError):
             continue
-        if found.quantization == PLAIN and _same(recipe, found) and other.result() is not None:
+        is_plain = found.quantization == PLAIN and other.result() is not None
+        if is_plain and _same(recipe, settings, found):
             return other
     return None
 
 
-def _same(recipe: Recipe, plain: Recipe) -> bool:
+def _same(recipe: Recipe, mine: dict[str, Any], plain: Recipe) -> bool:
     """Whether they differ in nothing but the rounding: ranges and corrections are the same too."""
     one, other = dataclasses.asdict(recipe), dataclasses.asdict(plain)
     rest = all(one[name] == other[name] for name in one if name not in FREE)
-    mine = recipe.quantization_settings
     settings = plain.quantization_settings.items()
     return rest and all(mine[name] == value for name, value in settings if name in mine)
+
+
+def _shared(recipe: Recipe) -> dict[str, Any]:
+    """The settings as nearest rounding would have them; of mixed bits, those of the quantizer behind."""
+    settings = dict(recipe.quantization_settings)
+    if settings.get("batchnorm") == OWN:
+        behind = find(load_catalog(), "quantization", settings["rounding"])["settings"]
+        own = next(knob["presets"] for knob in behind if knob["name"] == "batchnorm")
+        settings["batchnorm"] = own[settings.get("effort", "paper")]
+    return settings
 
 
 def _start(recipe: Recipe) -> None:
     fields = dataclasses.asdict(recipe)
     try:
         known = {knob["name"] for knob in find(load_catalog(), "quantization", PLAIN)["settings"]}
+        shared = {k: v for k, v in _shared(recipe).items() if k in known}
     except (UserError, RuntimeError, OSError) as error:
         st.error(str(error))
         return
-    shared = {k: v for k, v in recipe.quantization_settings.items() if k in known}
     start_run(fields | {"quantization": PLAIN, "quantization_settings": shared})
 
 

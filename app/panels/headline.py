@@ -26,7 +26,7 @@ def headline(folder: RunFolder) -> None:
             "Quantized top-1",
             f"{after:.2%}",
             f"{100 * (after - before):+.2f} points",
-            delta_color="off" if _overlap(result.get("top1_band") or {}) else "normal",
+            delta_color="off" if _may_be_chance(result) else "normal",
             help=test,
             border=True,
             height="stretch",
@@ -79,7 +79,12 @@ def _embeddings(columns: Sequence[Any], cosine: dict[str, float], images: int) -
     columns[2].metric("Images judged on", f"{images:,}", border=True, height="stretch")
 
 
-def _overlap(bands: dict[str, list[float]]) -> bool:
+def _may_be_chance(result: dict[str, Any]) -> bool:
     """Whether the loss is within what the test set can tell; then it is not shown in red."""
+    drop = result.get("top1_drop")
+    if drop:
+        low, high = drop["band"]
+        return bool(low <= 0 <= high)
+    bands = result.get("top1_band") or {}
     one, other = bands.get("fp32"), bands.get("quantized")
     return bool(one and other and one[0] <= other[1] and other[0] <= one[1])

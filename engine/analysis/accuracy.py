@@ -1,19 +1,11 @@
 """How often a network is right, how sure that is, and how alike two networks answer."""
 
 import math
-from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
 
-Z_95 = 1.959964  # the standard normal's 97.5 % point: 95 % lie within ± so many standard deviations
-
-
-class Band(NamedTuple):
-    """A 95 % confidence band of a share in [0, 1]."""
-
-    low: float
-    high: float
+from engine.core.paired import Z_95, Band, PairedDrop, drop_of
 
 
 def wilson(hits: int, n: int) -> Band:
@@ -35,29 +27,11 @@ def wilson(hits: int, n: int) -> Band:
     return Band(low, high)
 
 
-class PairedDrop(NamedTuple):
-    """What the same test images say of two networks: which answers changed, and how sure the drop is."""
-
-    lost: int  # images that the first has right and the second wrong
-    won: int  # the other way round
-    share: float  # (lost - won) / n: the drop of top-1, in [-1, 1]
-    band: Band  # its 95 % band; wholly above 0 where the drop is more than chance
-
-
 def paired_drop(first: Tensor, second: Tensor, labels: Tensor) -> PairedDrop:
-    """The drop of top-1 from the first network's logits to the second's, on the same images.
-
-    Two networks that are judged on the same images err on much the same ones, so their own bands overlap
-    long after the difference has become sure. Normal approximation to the paired difference, each
-    count raised by one half (Agresti and Min 2005), which keeps the band open where nothing changed.
-    """
-    n = len(labels)
+    """The drop of top-1 from the first network's logits to the second's, see `engine.core.paired`."""
     right_first, right_second = first.argmax(1) == labels, second.argmax(1) == labels
     lost, won = int((right_first & ~right_second).sum()), int((~right_first & right_second).sum())
-    b, c, m = lost + 0.5, won + 0.5, n + 2
-    centre = (b - c) / m
-    half = Z_95 * math.sqrt(b + c - (b - c) ** 2 / m) / m
-    return PairedDrop(lost, won, (lost - won) / n, Band(centre - half, centre + half))
+    return drop_of(lost, won, len(labels))
 
 
 def top1(logits: Tensor, labels: Tensor) -> float:

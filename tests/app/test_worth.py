@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 from app.charts import allocation
 from app.charts.results import Accuracy
 from app.charts.style import QUANTIZED, QUIET
+from app.panels import gain
 from app.panels.allocation import additivity_words, allocation_words
-from app.panels.gain import gain_words, plain_run
-from tests.app.fabricate import ALLOCATION, BITS, Fabricated, fabricate
+from app.panels.gain import gain_words, paired_gain, plain_run
+from engine.core.paired import packed
+from engine.run.catalog import collect
+from engine.run.folder import RunFolder
+from engine.run.recipe import Recipe, make_recipe
+from tests.app.fabricate import ALLOCATION, BITS, Fabricated, fabricate, result
 from tests.app.test_pages import opened, started, texts
 
 
@@ -23,13 +29,30 @@ def test_a_method_within_the_bands_of_nearest_gains_nothing(runs: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("top1", "said"), [(0.95, "5.0 points better"), (0.85, "5.0 points worse"), (0.91, "overlap")]
+    ("top1", "said"), [(0.95, "5.00 points better"), (0.85, "5.00 points worse"), (0.91, "overlap")]
 )
 def test_the_gain_is_told_with_its_sign(top1: float, said: str) -> None:
     def row(value: float) -> Accuracy:
         return Accuracy(name="", top1=value, low=value - 0.01, high=value + 0.01, colour="")
 
-    assert said in gain_words(row(top1), row(0.9))
+    assert said in gain_words(row(top1), row(0.9), None)
+
+
+def test_runs_that_kept_their_answers_are_told_apart_image_by_image(runs: Path) -> None:
+    """980 of 1000 right against 970, and none that only the other has right: sure, though bands overlap."""
+    folders = {
+        "nearest": fabricate(runs, Fabricated(quantization="nearest", top1=0.97)),
+        "genie-m": fabricate(runs, Fabricated(top1=0.98)),
+    }
+    for name, right in (("nearest", 970), ("genie-m", 980)):
+        file = folders[name].path / "result.json"
+        kept = packed([k < right for k in range(1000)])
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"right": kept}))
+    said = texts(opened("quantize", run=folders["genie-m"].run_id))
+    assert "**1.00 points better** than nearest" in said
+    assert "10 images right that nearest has wrong, 0 the other way round" in said
+    assert paired_gain({"right": "f", "test_images": 4}, {"right": "f", "test_images": 5}) is None
+    assert paired_gain({"right": "x", "test_images": 4}, {"right": "f", "test_images": 4}) is None
 
 
 def test_only_a_run_that_differs_in_nothing_else_is_compared(runs: Path) -> None:
@@ -72,6 +95,33 @@ def test_both_distances_from_the_teacher_stand_below(runs: Path) -> None:
     said = texts(opened("quantize", run=mine.run_id))
     assert "KL to the teacher's answers 0.0123, nearest 0.456" in said
     assert f"Nearest: run `{plain.run_id}`" in said
+
+
+@pytest.mark.slow
+def test_what_is_started_is_found_again_for_every_quantizer(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = collect()
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+    recipes: list[Recipe] = []
+
+    def start(fields: dict[str, Any]) -> None:
+        named = {k: v for k, v in fields.items() if k not in ("contents", "forked_from")}
+        recipes.append(make_recipe(catalog, **named))
+
+    monkeypatch.setattr("app.panels.gain.start_run", start)
+    for method in (one["name"] for one in catalog["quantization"] if one["name"] != "nearest"):
+        mine = make_recipe(
+            catalog, model="resnet20-fashion", synthesis="noise", quantization=method,
+            preset="quick", images=8,
+        )  # fmt: skip
+        gain._start(mine)
+        plain = RunFolder.create(runs, recipes[-1])
+        plain.finish(result(plain, Fabricated()))
+        found = plain_run(mine)
+        assert found is not None, method
+        assert found.run_id == plain.run_id
+        shutil.rmtree(plain.path)
 
 
 def test_nearest_rounding_is_not_compared_with_itself(runs: Path) -> None:

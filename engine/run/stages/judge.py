@@ -17,13 +17,14 @@ from engine.analysis.accuracy import (
     wilson,
 )
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
+from engine.core.paired import packed
 from engine.run.context import Context
 from engine.run.drive import Thinned
 
 STAGE = "evaluation"
 BATCH = 250
 _UNKNOWN = dict.fromkeys(
-    ("fp32_top1", "quantized_top1", "top1_band", "top1_drop", "agreement", "logit_kl")
+    ("fp32_top1", "quantized_top1", "top1_band", "top1_drop", "right", "agreement", "logit_kl")
 )
 
 
@@ -90,6 +91,8 @@ def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[st
         values |= {"fp32_top1": tops["fp32"], "quantized_top1": tops["quantized"]}
         drop = paired_drop(teacher, student, labels)
         values["top1_drop"] = drop._asdict() | {"band": list(drop.band)}
+        # So that runs on the same images can be told apart image by image.
+        values["right"] = packed((student.argmax(1) == labels).tolist())
         values["top1_band"] = {name: list(band) for name, band in bands.items()}
     return values
 
