@@ -4,6 +4,9 @@ from typing import Any
 
 from app.charts.quantization import BAD_DB, GOOD_DB
 
+MOST_BITS = 8  # of a weight
+CLIPPED = 0.01  # of a layer's weights: more than 8 bits ever need to give up
+
 
 def layers_verdict(measured: list[dict[str, Any]], total: int) -> str:
     """One sentence on the layers measured so far, naming the worst."""
@@ -22,7 +25,7 @@ def layers_verdict(measured: list[dict[str, Any]], total: int) -> str:
         return (
             f"{done} layers measured; **{share} bad** (under {BAD_DB:g} dB): the worst is {name} at "
             f"{worst_db:.1f} dB, its error is {10 ** (-worst_db / 20):.0%} of its signal. "
-            "Give it more bits first."
+            f"{_way_out(worst)}"
         )
     if watch:
         share = "one layer" if watch == 1 else f"{watch} layers"
@@ -31,6 +34,19 @@ def layers_verdict(measured: list[dict[str, Any]], total: int) -> str:
             f"dB): the weakest is {name} at {worst_db:.1f} dB."
         )
     return f"{done} layers measured, **all good**: even the weakest, {name}, has {worst_db:.1f} dB."
+
+
+def _way_out(worst: dict[str, Any]) -> str:
+    values = worst.get("values", {})
+    if (values.get("weight_bits") or 0) < MOST_BITS:
+        return "Give it more bits first."
+    clipped = values.get("weight_clip_share") or 0.0
+    if clipped > CLIPPED:
+        return (
+            f"Its weights have the most bits there are, and {clipped:.1%} of them lie beyond their levels: "
+            "another range of the weights (or alphabet) is what helps."
+        )
+    return "Its weights have the most bits there are: look at what it reads."
 
 
 def _db(measured: dict[str, Any]) -> float | None:

@@ -118,6 +118,22 @@ def test_verdict_in_a_sentence(levels: list[float], words: str) -> None:
     assert ("5.0 dB" in inherited_verdict(events)) == bool(levels)
 
 
+@pytest.mark.parametrize(
+    ("bits", "clipped", "words"),
+    [
+        (4, 0.2, "Give it more bits first"),
+        (8, 0.2, "20.0% of them lie beyond their levels"),
+        (8, 0.0, "look at what it reads"),
+    ],
+)
+def test_a_bad_layer_with_all_bits_is_not_told_to_take_more(
+    bits: int, clipped: float, words: str
+) -> None:
+    event = measured("stem", 8, 3)
+    event["values"] |= {"weight_bits": bits, "weight_clip_share": clipped}
+    assert words in layers_verdict([event], 1)
+
+
 def test_bands_tell_what_is_distinguishable() -> None:
     def row(top1: float) -> Accuracy:
         return Accuracy(name=str(top1), top1=top1, low=top1 - 0.01, high=top1 + 0.01, colour="")

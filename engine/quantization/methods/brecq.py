@@ -5,7 +5,9 @@ Block Reconstruction", ICLR 2021, arXiv:2102.05426.
 
 Departures: both phases are gone through block by block (the release reconstructs all weights before any
 activation); activations are quantized at a layer's input and not at its output; BatchNorms are not folded,
-which the grids of each channel make equivalent; the first layer, at 8 bits, is reconstructed too.
+which the grids of each channel make equivalent; the first layer, at 8 bits, is reconstructed too; activations
+have the zero point 0 and are fitted on 32 images (64); the clip ratio is the best of 100 (80); Fisher weights
+are scaled to the mean 1, so that the regulariser's weight means the same in every block.
 """
 
 from dataclasses import dataclass

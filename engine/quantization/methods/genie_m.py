@@ -1,6 +1,9 @@
 """GENIE-M: rounding, weight step sizes and activation step sizes learned together, block by block.
 
 Jeon, Kim, Kim: "GENIE: Show Me the Data for Quantization", CVPR 2023, arXiv:2212.04780, section 4.
+
+As released, but for these: the first block is compared behind its BatchNorm and ReLU (the release: behind the
+convolution), and every grid holds the 0.
 """
 
 from dataclasses import dataclass
