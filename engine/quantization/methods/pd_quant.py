@@ -4,8 +4,8 @@ Liu, Niu, Yuan, Yang, Wang, Liu: "PD-Quant: Post-Training Quantization Based on 
 Metric", CVPR 2023, arXiv:2212.07048. Where a network has no classes, the difference is that of its
 embeddings (Boutros et al., QuantFace): the paper's own is one of logits.
 
-Other departures: activations have the zero point 0 and are fitted on 32 images; mini-batches are drawn without
-repetition; a step of the correction moves all images at once.
+Other departures: activations have the zero point 0 and are fitted on 32 images; mini-batches are drawn
+without repetition; a step of the correction moves all images at once.
 """
 
 from dataclasses import dataclass
