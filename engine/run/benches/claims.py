@@ -23,7 +23,8 @@ class ImageSet:
 class Claim:
     """That one set of images has more (or less) of something than another, its baseline.
 
-    Asserted ones are of a paper and were seen on other networks too; the others are reported only.
+    Asserted ones are of a paper and were expected of any network; the others are reported only. Some of
+    the asserted do not hold here either, and stand as they came out.
     """
 
     name: str
