@@ -79,7 +79,7 @@ def bits_words(result: dict[str, Any]) -> str:
     if stored:
         parts.append(
             f"Stored, in bits: {stored['codes']:,} of codes, {stored['grids']:,} of grids (scales, zero "
-            f"points), {stored['floats']:,} that stay float."
+            f"points), {stored['floats']:,} of floats (biases, BatchNorm)."
         )
     moved = result.get("bit_operations")
     if moved:

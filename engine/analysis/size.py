@@ -10,13 +10,17 @@ ZERO_POINT_BYTES = 1  # an unsigned 8-bit code
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerBits:
-    """What one layer stores: `other_parameters` (biases, BatchNorm) stay float32."""
+    """What one layer stores: `other_parameters` (biases, BatchNorm) stay float32.
+
+    `added_parameters` are float32 too, and the float network has none of them: biases of a correction.
+    """
 
     weights: int
     channels: int  # of output: each has a scale and a zero point of its own
     weight_bits: int
     side_bits: int | None = None  # of its grids; None: a float32 scale and 8 bits for each channel
     other_parameters: int = 0
+    added_parameters: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ def stored_bits(layers: Iterable[LayerBits]) -> StoredBits:
     return StoredBits(
         codes=sum(layer.weights * layer.weight_bits for layer in layers),
         grids=sum(_grid_bits(layer) for layer in layers),
-        floats=sum(layer.other_parameters for layer in layers) * 8 * FLOAT_BYTES,
+        floats=sum(map(_floats, layers)) * 8 * FLOAT_BYTES,
     )
 
 
@@ -57,7 +61,11 @@ def stored_bytes(layers: Iterable[LayerBits]) -> SizeBytes:
 def _quantized_bytes(layer: LayerBits) -> int:
     codes = (layer.weights * layer.weight_bits + 7) // 8
     grids = (_grid_bits(layer) + 7) // 8
-    return codes + grids + layer.other_parameters * FLOAT_BYTES
+    return codes + grids + _floats(layer) * FLOAT_BYTES
+
+
+def _floats(layer: LayerBits) -> int:
+    return layer.other_parameters + layer.added_parameters
 
 
 def _grid_bits(layer: LayerBits) -> int:

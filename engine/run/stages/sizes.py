@@ -58,16 +58,19 @@ def sizes(context: Context, student: nn.Module) -> Sizes:
 
 
 def _layers(context: Context, student: nn.Module) -> list[LayerBits]:
-    """What each layer stores; BatchNorm, biases and all else that stays float go with the first."""
+    """What each layer stores; BatchNorm, biases and all else that stays float go with the first.
+
+    A bias that a correction has added to a layer without one goes with that layer.
+    """
     parameters = sum(p.numel() for p in context.teacher.parameters())
     parameters += sum(b.numel() for b in context.teacher.buffers() if b.is_floating_point())
     side = _side_bits(context, student)
-    layers = []
+    layers, added = [], dict.fromkeys(context.plan, 0)
     for path in context.plan:
         layer: Any = student.get_submodule(path)
         parameters -= layer.float_weight.numel()
         if layer.bias is not None and context.teacher.get_submodule(path).bias is None:
-            side[path] += 32 * layer.bias.numel()  # a correction has given it one
+            added[path] = layer.bias.numel()
     for k, path in enumerate(context.plan):
         weight = context.teacher.get_submodule(path)._parameters["weight"]
         assert weight is not None
@@ -78,6 +81,7 @@ def _layers(context: Context, student: nn.Module) -> list[LayerBits]:
                 weight_bits=_code_bits(student, path),
                 side_bits=side[path],
                 other_parameters=parameters if k == 0 else 0,
+                added_parameters=added[path],
             )
         )
     return layers
