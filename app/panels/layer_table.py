@@ -55,8 +55,11 @@ COLUMNS = (
            definition="Codes that are not at the nearest level. Neither good nor bad: what rounding did."),
     Column(name="input_clip_share", label="Inputs clipped", form="percent",
            definition="Values read that lie beyond the grid. Lower is nearer to the input."),
-    Column(name="weight_bits", label="Weight bits", form="%d", definition="Bits of a weight's code."),
-    Column(name="activation_bits", label="Input bits", form="%d", definition="Bits of an input's code."),
+    Column(name="weight_bits", label="Weight bits", form="%d",
+           definition="Bits asked for, or chosen by measuring. A code of GPFQ's alphabet 'paper' takes "
+           "one bit more; stored bits and operations count it."),
+    Column(name="activation_bits", label="Input bits", form="%d",
+           definition="Bits asked for, or chosen by measuring, of what the layer reads."),
     Column(name="weight_entropy_bits", label="Bits used", form="%.2f",
            definition="Shannon entropy of the weights' codes. Near the weight bits: the codes carry much."),
     Column(name="weight_rmse_steps", label="RMSE / step", form="%.3f",
