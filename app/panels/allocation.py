@@ -9,6 +9,7 @@ from app.charts import allocation as charts
 from app.components import mount
 from app.history import History
 from app.text import explain
+from engine.run.budget import cost_words, fits, rival
 from engine.run.folder import RunFolder
 
 
@@ -19,7 +20,7 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
         return
     report = chosen["report"]
     st.subheader("Where did the bits go?", help=explain("allocation"))
-    st.markdown(allocation_words(report, folder.recipe.weight_bits))
+    st.markdown(allocation_words(report))
     if report.get("additivity"):
         st.markdown(additivity_words(report["additivity"]))
     left, right = st.columns([2, 3], gap="medium")
@@ -32,29 +33,35 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
         mount.live_plot(figure, key=f"bits-{folder.run_id}", run=folder.run_id, offset=0)
 
 
-def allocation_words(report: dict[str, Any], weight_bits: int) -> str:
-    """Whether the chosen bits are nearer to the teacher than as many bits in every layer.
+def allocation_words(report: dict[str, Any]) -> str:
+    """Whether the chosen bits are nearer to the teacher than what the budget buys for every layer alike.
 
     Both are measured with all layers rounded to nearest together, before any reconstruction.
     """
-    mine = report["chosen"]["kl_together"]
-    same = [one["kl_together"] for one in report["uniform"] if one["weight_bits"] == weight_bits]
+    mine, other = report["chosen"]["kl_together"], rival(report)
     how = {
         "exact": "exact" if report["exact"] else "nearly exact",
         "integer": "exact, by an integer programme",
     }
     solver = how.get(report["solver"], report["solver"])
     spent = f"{report['chosen']['cost'] / max(report['budget'], 1):.1%} of the budget is spent ({solver})."
-    if not same:
+    if other is None:
         return f"All layers rounded together, the answers are KL {mine:.3g} away from the teacher's. {spent}"
-    together = f"KL {mine:.3g} instead of {same[0]:.3g} with {weight_bits} bits in every layer"
-    if mine >= same[0]:
+    theirs, alike = other["kl_together"], f"{other['weight_bits']} bits in every layer"
+    if not fits(report, other):
         return (
-            f"**No gain**: all layers rounded together, {together}. The sum of harms promised "
-            f"more than all layers at once keep. {spent}"
+            f"All layers rounded together, the answers are KL {mine:.3g} away from the teacher's. {spent} "
+            f"With {alike}{cost_words(report, other)}, they are {theirs:.3g} away."
+        )
+    together = f"KL {mine:.3g} instead of {theirs:.3g} with {alike}{cost_words(report, other)}"
+    if mine >= theirs:
+        how_far = "as far from" if mine == theirs else "further from"
+        return (
+            f"**No gain**: all layers rounded together, the answers are {how_far} the teacher's: {together}. "
+            f"The sum of harms promised more than all layers at once keep. {spent}"
         )
     return (
-        f"All layers rounded together, the answers come **{1 - mine / same[0]:.0%} nearer** to the "
+        f"All layers rounded together, the answers come **{1 - mine / theirs:.0%} nearer** to the "
         f"teacher's: {together}. {spent}"
     )
 

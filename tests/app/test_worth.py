@@ -142,12 +142,40 @@ def test_chosen_bits_stand_on_the_front_beside_equal_ones() -> None:
     assert figure["layout"]["xaxis"]["categoryarray"] == list(BITS)
 
 
-def test_bits_that_gain_nothing_say_so() -> None:
-    assert "70% nearer" in allocation_words(ALLOCATION, 4)
+def _spent(share: float, kl: float) -> dict[str, Any]:
+    """ALLOCATION (W3: 750, KL 0.133; W4: 1000, 0.1; W5: 1250, 0.08) with another budget, all spent."""
     report: dict[str, Any] = copy.deepcopy(ALLOCATION)
-    report["chosen"]["kl_together"] = 0.1
-    assert "No gain" in allocation_words(report, 4)
-    assert "nearer" not in allocation_words(ALLOCATION, 7)  # nothing measured to compare with
+    report["budget"] = report["chosen"]["cost"] = 1000.0 * share
+    report["chosen"]["kl_together"] = kl
+    return report
+
+
+@pytest.mark.parametrize(
+    ("share", "kl", "said"),
+    [
+        (1, 0.03, "70% nearer"),
+        (1, 0.1, "as far from"),
+        (1, 0.11, "further from the teacher's: KL 0.11 instead of 0.1 with 4 bits in every layer."),
+        # a smaller budget does not buy 4 bits, a larger one more than 4
+        (0.8, 0.11, "0.133 with 3 bits in every layer, which cost 93.8% of the budget."),
+        (0.8, 0.2, "further from the teacher's: KL 0.2 instead of 0.133 with 3 bits"),
+        (1.25, 0.09, "further from the teacher's: KL 0.09 instead of 0.08 with 5 bits"),
+        (1.25, 0.04, "50% nearer"),
+        (
+            0.5,
+            0.2,
+            "With 3 bits in every layer, which cost 150.0% of the budget, they are 0.133 away.",
+        ),
+    ],
+)
+def test_bits_are_held_against_the_width_that_the_budget_buys_for_every_layer(
+    share: float, kl: float, said: str
+) -> None:
+    words = allocation_words(_spent(share, kl))
+    assert said in words
+    assert ("No gain" in words) is ("far from" in said or "further" in said)
+    assert ("nearer" in words) is ("No gain" not in words and share != 0.5)
+    assert "No gain" not in allocation_words({**ALLOCATION, "uniform": []})
 
 
 def test_the_page_shows_where_the_bits_went(runs: Path) -> None:

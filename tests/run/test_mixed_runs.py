@@ -9,6 +9,7 @@ import torch
 from engine.core.events import BitsChosen, BlockStarted, LayerMeasured, Stepped
 from engine.run.context import make_context
 from engine.run.control import Control
+from engine.run.stages.bits import _warn
 from engine.run.stages.quantize import load_student
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
@@ -79,3 +80,27 @@ def test_a_learning_quantizer_takes_its_steps_with_the_bits_chosen(tmp_path, rou
     (chosen,) = of(folder, BitsChosen)
     assert {layer["path"]: layer["weight_bits"] for layer in result["layers"]} == chosen.weight_bits
     assert all(block.total_steps >= 2 for block in of(folder, BlockStarted))
+
+
+@pytest.mark.parametrize(
+    ("budget", "kl", "said"),
+    [
+        (100, 0.4, "are further from the teacher (KL 0.4) than 4 bits in every layer (0.3)."),
+        (100, 0.3, "are as far from the teacher (KL 0.3) as 4 bits in every layer (0.3)."),
+        (100, 0.2, ""),
+        (90, 0.4, ""),  # 4 bits are too dear: it is nearer than the 3 that the budget buys
+        (90, 0.6, "than 3 bits in every layer (0.5), which cost 83.3% of the budget."),
+        (200, 0.2, "than 8 bits in every layer (0.1)."),  # nearer than 4 bits, at twice their cost
+        (50, 0.9, ""),  # where only inputs' bits are chosen, no width for all may be cheap enough
+    ],
+)
+def test_no_gain_is_said_of_the_width_that_the_same_budget_buys(budget, kl, said):
+    uniform = [
+        {"weight_bits": bits, "cost": 25.0 * bits, "kl_together": far}
+        for bits, far in ((3, 0.5), (4, 0.3), (8, 0.1))
+    ]
+    report = {"budget": budget, "chosen": {"cost": budget, "kl_together": kl}, "uniform": uniform}
+    notes = [event.message for event in _warn(report)]
+    assert bool(notes) is bool(said)
+    assert all(said in note for note in notes)
+    assert not list(_warn({"uniform": []}))

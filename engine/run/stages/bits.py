@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.core.events import BitsChosen, Event, Noted
 from engine.quantization.plan import LayerBits
+from engine.run.budget import cost_words, fits, rival
 from engine.run.context import Context
 from engine.run.folder import write_atomically
 
@@ -41,17 +42,20 @@ def keep_bits(
     write_atomically(context.folder.path / "bits.json", content)
     restore_bits(context)
     yield BitsChosen(weight_bits=bits, activation_bits=inputs, report=report)
-    yield from _warn(context, report)
+    yield from _warn(report)
 
 
-def _warn(context: Context, report: dict[str, Any]) -> Iterator[Event]:
-    wanted = context.recipe.weight_bits
-    same = [one for one in report["uniform"] if one["weight_bits"] == wanted]
-    if same and report["chosen"]["kl_together"] >= same[0]["kl_together"]:
+def _warn(report: dict[str, Any]) -> Iterator[Event]:
+    other = rival(report)
+    if other is None or not fits(report, other):
+        return
+    mine, theirs = report["chosen"]["kl_together"], other["kl_together"]
+    if mine >= theirs:
+        how, than = ("as far", "as") if mine == theirs else ("further", "than")
         yield Noted(
-            message=f"No gain from mixed bits here: rounded to nearest, the chosen ones are as far from the "
-            f"teacher (KL {report['chosen']['kl_together']:.4g}) as {wanted} bits in every layer "
-            f"({same[0]['kl_together']:.4g}). The sum of harms promised more than all layers at once keep."
+            message=f"No gain from mixed bits here: rounded to nearest, the chosen ones are {how} from the "
+            f"teacher (KL {mine:.4g}) {than} {other['weight_bits']} bits in every layer ({theirs:.4g})"
+            f"{cost_words(report, other)}. The sum of harms promised more than all layers at once keep."
         )
 
 
