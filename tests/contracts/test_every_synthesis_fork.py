@@ -50,6 +50,7 @@ OF_METHOD = {
     "deep-inversion": {
         "over_channels": {"metric": "squared"}
     },  # a norm is of all channels as it is
+    "intraq": {"upper": {"lower": 0.0}},  # which is not above it
     "gzsq": {"second": {"metric": "squared"}},  # a z-score is of deviations as it is
 }
 TO = {  # values that say more than twice or half of what was

@@ -7,6 +7,7 @@ from PIL import Image
 from torch import nn
 
 from engine.core.errors import UserError
+from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.synthesis.methods.aac import Aac
 from engine.synthesis.methods.deep_inversion import DeepInversion
@@ -17,6 +18,7 @@ from engine.synthesis.methods.genie import Genie
 from engine.synthesis.methods.gznq import Gznq
 from engine.synthesis.methods.gzsq import Gzsq
 from engine.synthesis.methods.intraq import IntraQ
+from engine.synthesis.methods.qimera import Qimera
 from engine.synthesis.methods.zeroq import ZeroQ
 from engine.synthesis.statistics import bn_gap
 from engine.synthesis.transforms import LocalCrop, low_pass
@@ -152,6 +154,21 @@ def test_deep_inversion_keeps_the_images_of_the_least_loss():
     assert torch.equal(machine.images(), shown[best])
 
 
+def test_deep_inversion_shifts_half_as_many_pixels_at_half_size():
+    """Four each way of 16 are two each way of 8: the paper's 30 at full size and 15 at half."""
+    machine = make(DeepInversion, shape=(2, 3, 16, 16), jitter=4, coarse=0.5, steps=10)
+    image = torch.zeros(1, 1, 16, 16)
+    image[..., 8:10, 8:10] = 1.0  # one pixel at half size
+    for step, wanted in ((0, {2, 3, 4, 5, 6}), (9, {4, 5, 6, 7, 8, 9, 10, 11, 12, 13})):
+        rows, rng = set(), stream(0, "shifts")
+        for _ in range(60):
+            shown = image
+            for transform in machine.parts.transforms:
+                shown = transform(shown, rng, step)
+            rows |= set(shown[0, 0].sum(1).nonzero().flatten().tolist())
+        assert rows == wanted
+
+
 @pytest.mark.parametrize(
     ("settings", "betas"),
     [({}, (0.9, 0.999)), ({"betas": "0.5/0.9"}, (0.5, 0.9))],
@@ -205,6 +222,13 @@ def test_aac_works_without_batchnorm():
     teacher = Classes().eval().requires_grad_(False)
     _, losses = stepped(Aac, 4, teacher, shape=(8, 1, 8, 8), classes=2)
     assert set(losses[0]) == {"class", "logit", "smoothness"}
+    without, chosen = (
+        make(Aac, teacher, shape=(8, 1, 8, 8), classes=2, batchnorm_weight=weight).notes
+        for weight in (1.0, 0.0)
+    )
+    assert without == ["AAC: no BatchNorm here, so the anchor is left out (the pure variant)."]
+    assert not chosen
+    assert not make(Aac).notes
 
 
 def test_intraq_keeps_the_centre_of_every_class_over_all_batches():
@@ -223,6 +247,23 @@ def test_intraq_keeps_the_centre_of_every_class_over_all_batches():
         mine = features[torch.cat(labels) == label]
         assert memory["counts"][label] == len(mine)
         assert torch.allclose(memory["sums"][label], mine.sum(0), atol=1e-4)
+
+
+def test_intraq_says_that_its_first_batch_has_no_margins():
+    teacher = ready(TinyResNet())
+    first, _ = stepped(IntraQ, 1, teacher)
+    (note,) = first.notes
+    assert "first batch" in note
+    assert "synthesis.batch" in note
+    assert not make(IntraQ, teacher, batch=1, memory=first.remember()).notes
+    assert not make(IntraQ, teacher, margin_weight=0.0).notes
+
+
+def test_intraq_s_least_distance_is_not_above_its_greatest():
+    with pytest.raises(UserError, match=r"synthesis\.lower is 0\.9.*synthesis\.upper, 0\.8"):
+        make(IntraQ, lower=0.9)
+    make(IntraQ, lower=0.9, margin_weight=0.0)
+    make(IntraQ, lower=0.8, upper=0.8)
 
 
 def test_intraq_hands_on_crops_of_its_images_and_they_agree_better():
@@ -259,7 +300,22 @@ def test_half_of_intraq_s_images_aim_at_certainty():
     assert 0.6 <= wanted.min() < 0.65
 
 
+def test_qimera_s_latent_counts_only_where_embeddings_start_at_random():
+    """Else a latent has as many entries as the classifier reads, and the help says so."""
+    (knob,) = [one for one in describe(Qimera.Settings) if one["name"] == "latent"]
+    assert "only where embeddings start at random" in knob["help"]
+    for embeddings, same in (("classifier", True), ("random", False)):
+        settings = {"steps": 1, "width": 16, "embeddings": embeddings}
+        one, other = (make(Qimera, **settings, latent=latent).images() for latent in (8, 16))
+        assert torch.equal(one, other) == same
+
+
 # --- GZSQ, GENIE's options, images from elsewhere --------------------------------------------------
+
+
+def test_gzsq_s_card_says_that_it_is_inspired_by_its_paper():
+    assert Gzsq.card.title.endswith("(inspired by)")
+    assert Gzsq.card.paper.startswith("Inspired by Sharma")
 
 
 def test_gzsq_needs_no_batchnorm():

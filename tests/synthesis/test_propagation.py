@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine.core.method import describe
 from engine.core.trace import count_hooks, watch_outputs
 from engine.synthesis.methods.gzsq import GzsqSettings, adjusted, literal_targets
 from engine.synthesis.propagation import expected_outputs
@@ -76,6 +77,16 @@ def test_missing_channels_are_filled_up_and_too_many_replaced():
     assert adjusted(torch.tensor([1.0, 3.0, 5.0]), 2, "mean+min").tolist() == [4, 4]
     assert adjusted(values, 3, "mean-min").tolist() == [1, 3, 1]
     assert adjusted(values, 3, "min").tolist() == [1, 3, 1]
+    assert adjusted(values, 3, "max+mean").tolist() == [1, 3, 5]
+    assert adjusted(torch.tensor([1.0, 2.0, 6.0]), 2, "max-mean").tolist() == [3, 3]
+
+
+def test_every_stand_in_of_the_paper_is_offered():
+    """Least, mean ± least, mean, greatest ± mean, greatest."""
+    (knob,) = [one for one in describe(GzsqSettings) if one["name"] == "fill_std"]
+    values = torch.tensor([1.0, 2.0, 6.0])
+    offered = sorted(adjusted(values, 1, how).item() for how in knob["choices"])
+    assert offered == sorted([1, 3 + 1, 3 - 1, 3, 6 + 3, 6 - 3, 6])
 
 
 def test_the_recursion_by_hand():

@@ -84,6 +84,10 @@ class Aac(ComposedMethod):
         canvas = Pixels.gaussian(request, bounded=True)
         statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         anchor = settings.batchnorm_weight if request.stored.paths else 0.0
+        if settings.batchnorm_weight and not request.stored.paths:
+            self.notes.append(
+                "AAC: no BatchNorm here, so the anchor is left out (the pure variant)."
+            )
         optimiser = adam(canvas.parameters(), settings.lr)
         return Composition(
             canvas=canvas,

@@ -89,8 +89,8 @@ class DeepInversionSettings(StatisticsSettings):
         low=0, high=100,
     )  # fmt: skip
     jitter: int = knob(
-        2, label="Jitter", help="random shift each step, in pixels (ImageNet: 30)", low=0, high=112,
-        off=0,
+        2, label="Jitter", help="random shift each step, in pixels of the full size (ImageNet: 30)",
+        low=0, high=112, off=0,
     )  # fmt: skip
     flip: bool = knob(False, label="Flip", help="mirror the batch half of the time (ImageNet: yes)")
     coarse: float = knob(
@@ -170,10 +170,10 @@ def _optimiser(canvas: Pixels, settings: DeepInversionSettings) -> Optimiser:
 
 def _transforms(settings: DeepInversionSettings) -> list[Transform]:
     chosen: list[Transform] = []
+    if settings.jitter:  # first: half as many pixels at half size, as in the paper (30, then 15)
+        chosen.append(Roll(settings.jitter))
     if settings.coarse:
         chosen.append(Coarse(round(settings.coarse * settings.steps)))
-    if settings.jitter:
-        chosen.append(Roll(settings.jitter))
     if settings.flip:
         chosen.append(Flip(0.5))
     return chosen

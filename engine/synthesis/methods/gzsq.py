@@ -22,7 +22,7 @@ from engine.synthesis.propagation import expected_outputs
 from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
 
-ADJUSTMENTS = ("mean", "min", "max", "mean+min", "mean-min")
+ADJUSTMENTS = ("mean", "min", "max", "mean+min", "mean-min", "max+mean", "max-mean")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +113,10 @@ class Gzsq(ComposedMethod):
 
     card = MethodCard(
         name="gzsq",
-        title="GZSQ",
+        title="GZSQ (inspired by)",
         summary="Needs no BatchNorm: the statistics to aim at are worked out from the weights alone.",
-        paper="Sharma et al., A Generalized Zero-Shot Quantization via Learned Weights Statistics, TMM 2021",
+        paper="Inspired by Sharma et al., A Generalized Zero-Shot Quantization via Learned Weights "
+        "Statistics, TMM 2021",
         url="https://arxiv.org/abs/2112.02834",
         needs=("convolutions",),
     )
@@ -199,6 +200,8 @@ def adjusted(values: Tensor, count: int, how: str) -> Tensor:
         "max": most,
         "mean+min": mean + least,
         "mean-min": mean - least,
+        "max+mean": most + mean,
+        "max-mean": most - mean,
     }[how]
     filled = stand_in.repeat(count)
     if count > len(values):

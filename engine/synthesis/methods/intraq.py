@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.core.errors import UserError
 from engine.core.method import MethodCard, knob
 from engine.core.randomness import stream
 from engine.synthesis.canvas import Pixels
@@ -116,6 +117,8 @@ class IntraQ(ComposedMethod):
                 "IntraQ: this network ends in neither a linear layer nor a 1x1 convolution, whose features "
                 "the distances are between, so they are left out."
             )
+        elif settings.margin_weight:
+            self._check_margins()
         labels = uniform(request.shape[0], request.classes, request.rng)
         statistics = StatisticsLoss(targets=request.stored.moments, **statistics_of(settings))
         canvas = Pixels.gaussian(request)
@@ -141,6 +144,19 @@ class IntraQ(ComposedMethod):
         """Each image through a crop of its own, the same at every call: they depend on the batch alone."""
         crop = LocalCrop(least=self.request.settings.least_area, probability=1.0)
         return crop(images, stream(self.request.batch, "intraq", "handed"), self.steps_done)
+
+    def _check_margins(self) -> None:
+        settings = self.request.settings
+        if settings.lower > settings.upper:
+            raise UserError(
+                f"synthesis.lower is {settings.lower:g} and above synthesis.upper, {settings.upper:g}: no "
+                "distance lies between; lower the one or raise the other"
+            )
+        if not self.request.memory:
+            self.notes.append(
+                "IntraQ: the first batch has no distances to the class, for want of earlier images; where "
+                "all images are one batch no image has. synthesis.batch below their number makes more."
+            )
 
     def _margin(self) -> MarginCosine:
         sums, counts = self._centres()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.core.method import MethodCard, knob
+from engine.core.method import MethodCard, knob, knob_of
 from engine.core.randomness import stream
 from engine.synthesis.classifier import classifier_rows
 from engine.synthesis.classmix import ClassMix, of_labels, superposed
@@ -32,6 +32,11 @@ class QimeraSettings(ClassGeneratorSettings):
         choices=("auto", "embedding", "batchnorm"),
         fixed=True,
     )
+    latent: int = knob_of(
+        ClassGeneratorSettings, "latent",
+        help="random numbers an image begins with; used only where embeddings start at random, else there "
+        "are as many as the classifier reads",
+    )  # fmt: skip
     superposed: float = knob(
         0.4,
         label="Share of mixtures",
