@@ -37,6 +37,16 @@ class Group:
             wanted = sorted({*self.bits, self.planned.input})
             yield from ((self.owner, "input", bits) for bits in wanted)
 
+    def fewest(self) -> Choice:
+        """The cheapest that the group may be given."""
+        pairs = zip(self.layers, self.planned.weights, strict=True)
+        return Choice(
+            weights=tuple(
+                self.bits[0] if path in self.free else planned for path, planned in pairs
+            ),
+            input=self.bits[0] if self.free_input else self.planned.input,
+        )
+
     def choices(self) -> Iterator[Choice]:
         """Every combination of bits that the group may be given."""
         weights = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from engine.quantization.partial import CHUNK, PartialStudent
 from engine.quantization.plan import BlockLike, LayerBits
 from engine.quantization.quantizers import Makers
 from engine.quantization.spending import Spending
+
+FEWEST = 2  # bits that a grid can have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class AllocationSettings:
 
 class BitAllocation:
     """A step machine: each step measures one entry of the table; `solve` then has the plan.
+
+    Raises UserError at once where the budget does not even buy the fewest bits.
 
     `kl`: the Kullback-Leibler divergence of the predictions with one layer's weights rounded from the
     teacher's, as in ZeroQ (Cai et al., CVPR 2020, section 3.3). `hessian`: the mean curvature of the
@@ -74,6 +79,22 @@ class BitAllocation:
             weights={path: self._partial.weight(path).numel() for path in plan},
             macs=count_macs(teacher, list(plan), images[:1]),
         )
+        self._budget = self._afforded()
+
+    def _afforded(self) -> int:
+        """What may be spent; UserError where that does not even buy the fewest bits.
+
+        The share counts as it is written: 0.6 of 5 bits in every layer is 3, to the last bit.
+        """
+        share, lowest = self._settings.share, self._settings.bits[0]
+        spent = sum(self._costs.of(group, group.planned) for group in self._groups)
+        least = sum(self._costs.of(group, group.fewest()) for group in self._groups)
+        budget = int(Fraction(str(share)) * spent)
+        if least <= budget:
+            return budget
+        said = f"{lowest} bits in every layer cost {least / spent:.0%} of what the plan before does"
+        down = f", or put quantization.lowest ({lowest}) down" if lowest > FEWEST else ""
+        raise UserError(f"quantization.share is {share:g}: too little, {said}; raise it{down}")
 
     # --- measuring ----------------------------------------------------------------------------
 
@@ -127,20 +148,13 @@ class BitAllocation:
     # --- solving ------------------------------------------------------------------------------
 
     def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]:
-        """The plan with the bits chosen, and a report with the table, the front, and what else was possible.
-
-        Raises UserError where the budget does not even buy the fewest bits.
-        """
+        """The plan with the bits chosen; a report with the table, the front, and what else was possible."""
         table = make_table(self._groups, self._costs, self._harm)
-        spent = sum(self._costs.of(group, group.planned) for group in self._groups)
-        budget = int(self._settings.share * spent)
+        budget = self._budget
         front, quick = pareto_front(table), greedy(table, budget)
         best = front.within(budget)
-        if best is None or quick is None:
-            raise UserError(
-                f"quantization.share is {self._settings.share:g}: too little even for "
-                f"{self._settings.bits[0]} bits in every layer; raise it, or quantization.lowest down"
-            )
+        assert best is not None  # the budget buys the fewest bits
+        assert quick is not None
         chosen = self._by_solver(table, budget, best, quick)
         spending = Spending(
             groups=self._groups, table=table, costs=self._costs, harm=self._harm,

@@ -347,12 +347,46 @@ def test_measuring_goes_on_where_it_was_saved(sensitivity):
     assert solved(resumed) == wanted
 
 
-def test_a_budget_that_buys_nothing_says_so():
-    machine = allocation(share=0.5)[1]
-    with pytest.raises(UserError, match=r"quantization.share is 0.5: too little"):
-        solved(machine)
+def test_a_budget_that_buys_nothing_says_so_before_anything_is_measured():
+    with pytest.raises(
+        UserError, match=r"share is 0.5: too little, 2 bits .* cost 67%.*; raise it$"
+    ):
+        allocation(share=0.5)
+    for cost in ("bytes", "bit-operations"):
+        with pytest.raises(
+            UserError, match=r"share is 1: .* cost 133%.*quantization.lowest \(4\) down"
+        ):
+            allocation(bits=range(4, 9), cost=cost)
+    allocation(bits=range(4, 9), share=1.34)
     with pytest.raises(UserError, match="lowest is 5; it must not be above"):
         Mixed(MixedSettings(lowest=5, highest=4))
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+def test_the_cheapest_choice_is_the_cheapest_of_all(inputs):
+    machine = allocation(inputs=inputs, cost="bit-operations")[1]
+    for group in machine._groups:
+        costs = [machine._costs.of(group, choice) for choice in group.choices()]
+        assert machine._costs.of(group, group.fewest()) == min(costs)
+
+
+def test_a_share_is_taken_as_it_is_written():
+    """In floating point 1.15 is a little less, and its product with a whole number may be too."""
+    work = quantizing(weight_bits=5)
+    for share, wanted in ((1.15, 6969), (2.3, 13938), (1.0, 6060)):
+        settings = AllocationSettings(
+            sensitivity="sqnr",
+            bits=range(2, 9),
+            cost="bytes",
+            share=share,
+            solver="exact",
+            probes=1,
+        )
+        machine = BitAllocation(
+            work.teacher, work.blocks, work.plan, work.images, settings=settings, makers=Makers(),
+            rng=stream(0, "bits"),
+        )  # fmt: skip
+        assert machine._budget == wanted  # of 1212 weights
 
 
 def test_the_quantizer_behind_takes_its_own_preset_and_the_shared_knobs():
