@@ -63,13 +63,6 @@ class GeneratorSettings(Settings):
         help="share of the steps that belong to the generator alone, at first (ImageNet: 0.125)",
         low=0, high=1, quick=0.2, standard=0.2, off=0.0, within="co_training",
     )  # fmt: skip
-    student_cross_entropy: float = knob(
-        1.0,
-        label="Weight of the student's cross entropy",
-        help="how much it counts to answer with the classes asked for; a generator of few steps does not "
-        "show them, and then it does harm",
-        low=0, high=100, quick=0.0, standard=0.0, off=0.0, within="co_training",
-    )  # fmt: skip
     student_temperature: float = knob(
         20.0,
         label="Temperature of the distillation",
@@ -91,8 +84,22 @@ class GeneratorSettings(Settings):
     )
 
 
+# Without slots, as StatisticsSettings is, and a class of its own so that forms show it beside the others.
+@dataclass(frozen=True, kw_only=True)
+class ClassStudentSettings(Settings):
+    """What a student knows of that learns from images of a class that was asked for."""
+
+    student_cross_entropy: float = knob(
+        1.0,
+        label="Weight of the student's cross entropy",
+        help="how much it counts to answer with the classes asked for; a generator of few steps does not "
+        "show them, and then it does harm",
+        low=0, high=100, quick=0.0, standard=0.0, off=0.0, within="co_training",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassGeneratorSettings(StatisticsSettings, GeneratorSettings):
+class ClassGeneratorSettings(StatisticsSettings, ClassStudentSettings, GeneratorSettings):
     """The knobs of generators that are told a class; the defaults are GDFQ's."""
 
     conditioning: str = knob(

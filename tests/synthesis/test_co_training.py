@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine.core.errors import UserError
+from engine.core.method import describe
 from engine.core.trace import count_hooks
 from engine.synthesis import co_training
 from engine.synthesis.co_training import CoTraining
@@ -153,9 +154,14 @@ def test_on_the_same_images_what_the_student_minimises_falls(cls):
 
 
 def test_a_generator_that_is_told_no_class_teaches_none():
-    weights = (0.0, 100.0)
-    losses = [make(Dafl, **WITH | {"student_cross_entropy": one}).step() for one in weights]
-    assert losses[0] == losses[1]
+    """So it has no weight for that either."""
+    names = [{knob["name"] for knob in describe(cls.Settings)} for cls in (Dafl, Gdfq)]
+    assert names[1] - names[0] >= {"student_cross_entropy", "class_weight"}
+    machine = make(Dafl, **WITH)
+    taught = []
+    machine.co_training.step = lambda images, teacher, labels, step: taught.append(labels) or {}
+    machine.step()
+    assert taught == [None]
 
 
 def test_later_batches_only_draw_and_train_no_student():

@@ -51,10 +51,6 @@ class DaflSettings(GeneratorSettings):
         5.0, label="Weight of balance", help="how evenly the classes should be chosen in a batch",
         low=0, high=100,
     )  # fmt: skip
-    student_cross_entropy: float = knob_of(
-        GeneratorSettings, "student_cross_entropy", help="no class is asked for: it says nothing here",
-        off=(),
-    )  # fmt: skip
     student_distillation: float = knob_of(
         GeneratorSettings, "student_distillation", low=1e-6, off=(),
         help="how much it counts to answer as the teacher does; all that the student learns from here",
