@@ -7,8 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from engine.core.events import Noted
+from engine.quantization.base import QuantizerSettings
+from engine.quantization.corrections import BatchNormShift
 from engine.run.context import make_context
 from engine.run.control import Control
+from engine.run.stages.correct import warn
 from engine.run.stages.quantize import load_student
 from tests.run.toy_runs import RECIPE, begun, break_at, of, only_the_toy, wish_cancel, work
 
@@ -40,6 +43,18 @@ def test_the_student_that_is_loaded_has_its_corrections_and_its_equal_ranges(tmp
         assert not torch.equal(norm.running_mean, context.teacher.get_submodule(name).running_mean)
     float_weight = student.down.conv2.float_weight
     assert not torch.equal(float_weight, context.teacher.down.conv2.weight)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_no_shift_is_named_that_bias_correction_has_taken_out_before(bias):
+    found = [BatchNormShift(path="bn", of_images=0.5, of_bits=0.0 if bias else 0.25)]
+    settings = QuantizerSettings(bias_correction=bias, batchnorm="replace")
+    (note,) = (event.message for event in warn(found, settings))
+    assert "0.50 standard" in note
+    assert ("0.25" in note) is (not bias)
+    assert ("does harm" in note) is (not bias)
+    assert "0.00" not in note
+    assert not list(warn(found, QuantizerSettings(bias_correction=bias, batchnorm="delta")))
 
 
 @pytest.mark.parametrize(("mode", "warned"), [("replace", True), ("delta", False)])

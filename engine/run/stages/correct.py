@@ -99,12 +99,22 @@ def restored_shifts(state: Mapping[str, Tensor]) -> list[BatchNormShift]:
 def warn(shifts: Sequence[BatchNormShift], settings: QuantizerSettings) -> Iterator[Event]:
     """Say so where images are too unlike data for their statistics to be taken over."""
     worse = [shift for shift in shifts if shift.of_images > shift.of_bits]
-    if settings.batchnorm in ("replace", "momentum") and worse:
-        images = sum(shift.of_images for shift in worse) / len(worse)
-        bits = sum(shift.of_bits for shift in worse) / len(worse)
-        yield Noted(
-            message=f"Taking BatchNorm statistics from these images does harm in {len(worse)} of "
-            f"{len(shifts)} layers: there they are further from the stored ones ({images:.2f} standard "
-            f"deviations on average) than quantization shifts them ({bits:.2f}). "
-            "quantization.batchnorm=delta leaves the images' own bias out."
+    if settings.batchnorm not in ("replace", "momentum") or not worse:
+        return
+    images = sum(shift.of_images for shift in worse) / len(worse)
+    bits = sum(shift.of_bits for shift in worse) / len(worse)
+    if (
+        settings.bias_correction
+    ):  # before a BatchNorm is looked at, the shift to compare with is gone
+        said = (
+            "Taking BatchNorm statistics from these images brings their own bias in: they are "
+            f"{images:.2f} standard deviations from the stored ones on average in {len(worse)} of "
+            f"{len(shifts)} layers, and what quantization shifted is in the biases already."
         )
+    else:
+        said = (
+            f"Taking BatchNorm statistics from these images does harm in {len(worse)} of "
+            f"{len(shifts)} layers: there they are further from the stored ones ({images:.2f} standard "
+            f"deviations on average) than quantization shifts them ({bits:.2f})."
+        )
+    yield Noted(message=f"{said} quantization.batchnorm=delta leaves the images' own bias out.")
