@@ -8,8 +8,7 @@ from app.actions import start_run
 from app.panels.estimate import before_start
 from app.panels.knobs import knobs
 from app.presets import USUAL
-from engine.core.errors import UserError
-from engine.run.recipe import EDGE_RULES, PRESETS, find, make_recipe, refusal
+from engine.run.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
 
 BITS = (2, 8)
 METHODS = ("synthesis", "quantization")
@@ -38,6 +37,9 @@ def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
             wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
     wanted |= _files()
     refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
+    if reason := no_folder(_defaults(synthesis) | wanted["synthesis_settings"]):
+        st.warning(f"{reason}.")
+        refusals.append(reason)
     if shown and not any(refusals):
         before_start(catalog, wanted)
     if st.button(
@@ -83,6 +85,10 @@ def _choice(
     if entry.get("url"):
         st.markdown(f"[{entry['paper']}]({entry['url']})")
     return entry
+
+
+def _defaults(method: dict[str, Any]) -> dict[str, Any]:
+    return {knob["name"]: knob["default"] for knob in method["settings"]}
 
 
 def _refusal(catalog: dict[str, Any], kind: str, method: str, model: dict[str, Any]) -> str | None:
@@ -161,11 +167,7 @@ def _method_settings(
     settings = find(catalog, kind, method["name"])["settings"]
     if not settings:
         return {}
-    plain = {name: wanted[name] for name in ("preset", "model", "synthesis", "quantization")}
-    try:
-        base = getattr(make_recipe(catalog, images=1, **plain), f"{kind}_settings")
-    except UserError as error:
-        st.error(str(error))
-        return {}
-    with st.expander(f"Every knob of {method['title']}"):
+    model = find(catalog, "models", wanted["model"])
+    base = settings_at(wanted["preset"], model, kind, settings, {})
+    with st.expander(f"Every knob of {method['title']}", expanded=bool(no_folder(base))):
         return knobs(settings, base, key=f"{kind}-{method['name']}-{wanted['preset']}")

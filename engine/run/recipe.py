@@ -89,16 +89,9 @@ def make_recipe(
     budget = model["presets"].get(preset, {})
     complete = dict(wanted)
     for kind in ("synthesis", "quantization"):
-        method = find(catalog, kind, wanted[kind])
-        overrides = {
-            name.removeprefix(f"{kind}."): value
-            for name, value in budget.items()
-            if name.startswith(f"{kind}.")
-        }
-        known = {knob["name"] for knob in method["settings"]}
-        overrides = {name: value for name, value in overrides.items() if name in known}
+        knobs = find(catalog, kind, wanted[kind])["settings"]
         given = wanted.get(f"{kind}_settings", {})
-        complete[f"{kind}_settings"] = resolve(method["settings"], preset, overrides | given, kind)
+        complete[f"{kind}_settings"] = settings_at(preset, model, kind, knobs, given)
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings", {}), "model"
     )
@@ -113,12 +106,39 @@ def make_recipe(
     folder = complete["synthesis_settings"].get("folder", "")
     if is_own(str(folder)):
         complete["contents"] |= _locate_code(complete["synthesis_settings"], own_code=own_code)
+    elif reason := no_folder(complete["synthesis_settings"]):
+        raise UserError(reason)
     else:
         complete["contents"] |= _locate_images(complete, "synthesis", "folder", "test")
     complete["contents"] |= _locate_images(complete, "model", "calibration", "train")
     if model.get("content"):  # a saved network, which another may replace under the same name
         complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
+
+
+def settings_at(
+    preset: str,
+    model: dict[str, Any],
+    kind: str,
+    knobs: list[dict[str, Any]],
+    given: dict[str, Any],
+) -> dict[str, Any]:
+    """Every setting of a method: what is given, else the network's own budget, else the preset's."""
+    known = {knob["name"] for knob in knobs}
+    budget = {
+        name.removeprefix(f"{kind}."): value
+        for name, value in model["presets"].get(preset, {}).items()
+        if name.startswith(f"{kind}.")
+    }
+    budget = {name: value for name, value in budget.items() if name in known}
+    return resolve(knobs, preset, budget | given, kind)
+
+
+def no_folder(synthesis_settings: dict[str, Any]) -> str | None:
+    """Why a method that takes its images from a folder cannot begin; None where it has one, or needs none."""
+    if str(synthesis_settings.get("folder", "none")).strip():
+        return None
+    return "synthesis.folder is empty; give a folder of images"
 
 
 def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:

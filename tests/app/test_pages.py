@@ -158,16 +158,36 @@ def test_form_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) 
     assert recipes[0].synthesis_settings == {"steps": 11}
 
 
-def test_form_executes_no_file_of_whoever_opens_the_page(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipes = started(monkeypatch)
+def genie_of_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     presets = {"paper": "", "standard": "", "quick": ""}
     folder = {"name": "folder", "type": "str", "default": "", "label": "Folder", "help": "",
               "low": None, "high": None, "choices": [], "presets": presets}  # fmt: skip
     genie = next(one for one in CATALOG["synthesis"] if one["name"] == "genie")
     catalog = CATALOG | {"synthesis": [genie | {"settings": [folder]}]}
     monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+
+
+def test_form_asks_for_the_folder_before_it_starts(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    genie_of_a_folder(monkeypatch)
+    (tmp_path / "one.png").write_bytes(b"x")
+    at = opened("start")
+    assert "synthesis.folder is empty; give a folder of images." in at.warning[0].value
+    assert not at.error
+    assert at.button(key="start-own").disabled
+    at.text_input(key="knob-synthesis-genie-quick-folder").set_value(str(tmp_path)).run()
+    assert not at.warning
+    at.button(key="start-own").click().run()
+    assert recipes[0].synthesis_settings == {"folder": str(tmp_path)}
+
+
+def test_form_executes_no_file_of_whoever_opens_the_page(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    genie_of_a_folder(monkeypatch)
     at = opened("start")
     at.text_input(key="knob-synthesis-genie-quick-folder").set_value("/a/faces.py:draw").run()
     at.button(key="start-own").click().run()

@@ -3,7 +3,10 @@
 import pytest
 
 from engine.core.errors import UserError
+from engine.core.method import describe
 from engine.run.recipe import Recipe, checked, make_recipe
+from engine.synthesis.methods.external import External
+from engine.synthesis.methods.noise import Noise
 from tests.toys import _knob as a_knob
 from tests.toys import catalog
 
@@ -140,8 +143,22 @@ class TestFolder:
         with pytest.raises(UserError, match=r"0\.png cannot be read: Permission denied"):
             self.made(folder)
 
-    def test_no_folder_has_no_content(self):
-        assert self.made("").contents == {}
+    @pytest.mark.parametrize("name", ["", " "])
+    def test_a_method_that_reads_a_folder_does_not_begin_without(self, name):
+        with pytest.raises(
+            UserError, match=r"^synthesis\.folder is empty; give a folder of images$"
+        ):
+            self.made(name)
+
+    def test_it_is_the_method_for_images_from_elsewhere_that_reads_one(self):
+        entries = catalog()
+        cards = {"external": External, "noise": Noise}
+        entries["synthesis"] = [
+            {"name": name, "settings": describe(cls.Settings)} for name, cls in cards.items()
+        ]
+        with pytest.raises(UserError, match="folder is empty"):
+            make_recipe(entries, **NAMES | {"synthesis": "external"})
+        assert make_recipe(entries, **NAMES | {"synthesis": "noise"}).contents == {}
 
 
 class TestPresets:
