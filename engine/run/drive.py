@@ -23,7 +23,7 @@ class Checkpoint:
     """The state of the machine at work, on disk: replaced as a whole, read as data only."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "checkpoint"
+        self._path, self._mark = folder / "checkpoint", folder / CHECKPOINT_MARK
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
 
@@ -53,9 +53,12 @@ class Checkpoint:
         buffer = io.BytesIO()
         state: dict[str, Any] = {"key": key, "step": step, "machine": machine.state_dict()}
         torch.save(state, buffer)
-        write_atomically(self._path, buffer.getvalue())
-        mark = json.dumps({"key": key, "step": step})
-        write_atomically(self._path.with_name(CHECKPOINT_MARK), mark.encode())
+        fresh = self._path.with_name("checkpoint.new")
+        write_atomically(fresh, buffer.getvalue())
+        # A mark never stands beside a checkpoint of another step: that is how a fork knows what it copies.
+        self._mark.unlink(missing_ok=True)
+        fresh.replace(self._path)
+        write_atomically(self._mark, json.dumps({"key": key, "step": step}).encode())
         self._saved_at = time.monotonic()
         self._save_took_s = self._saved_at - start
 
@@ -66,7 +69,7 @@ class Checkpoint:
     def clear(self) -> None:
         """Nothing is at work any more."""
         self._path.unlink(missing_ok=True)
-        self._path.with_name(CHECKPOINT_MARK).unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
 
 

@@ -6,17 +6,20 @@ Both futures start from the same state, bit for bit: what differs later comes fr
 import dataclasses
 import json
 import shutil
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, Stepped
 from engine.run import launch
 from engine.run.control import CHECKPOINT_MARK as MARK
-from engine.run.folder import RunFolder
+from engine.run.folder import RunFolder, write_atomically
 from engine.run.recipe import Recipe, find, resolve
 
 STAGE = "synthesis"
+LOOKS = 5  # at a state that a worker replaces meanwhile
+LOOK_AGAIN_S = 0.05
 
 
 def fork(source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any]) -> RunFolder:
@@ -25,11 +28,15 @@ def fork(source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any]) ->
     It is started, and waits its turn where the source is at work. UserError where the source is not in
     the middle of its synthesis, or nothing is changed, or a setting cannot change any more.
     """
-    mark = _mark(source)
-    recipe = _recipe(source, mark, changes, catalog)
-    folder = RunFolder.create(source.path.parent, recipe)
-    if not folder.events_file.exists():
-        _copy(source, folder, _stage_step(source.recipe, mark), changes)
+    mark, checkpoint = _state(source)
+    with checkpoint:
+        recipe = _recipe(source, mark, changes, catalog)
+        folder = RunFolder.create(source.path.parent, recipe)
+        if not folder.events_file.exists():
+            with (folder.path / "checkpoint").open("wb") as copy:
+                shutil.copyfileobj(checkpoint, copy)
+            write_atomically(folder.path / MARK, json.dumps(mark).encode())
+            _copy_past(source, folder, mark, changes)
     launch.start(recipe, source.path.parent)
     return folder
 
@@ -48,16 +55,46 @@ def can_fork(source: RunFolder) -> bool:
     return True
 
 
-def _mark(source: RunFolder) -> dict[str, Any]:
+def _read_mark(source: RunFolder) -> dict[str, Any]:
     try:
         mark: dict[str, Any] = json.loads((source.path / MARK).read_text())
     except (OSError, ValueError):
         mark = {"key": "", "step": 0}
+    return mark
+
+
+def _mark(source: RunFolder) -> dict[str, Any]:
+    mark = _read_mark(source)
     if not mark["key"].startswith(f"{STAGE}/") or not (source.path / "checkpoint").is_file():
         raise UserError(
             f"run {source.run_id!r} is not in the middle of its synthesis; pause one there, then fork it"
         )
     return mark
+
+
+def _state(source: RunFolder) -> tuple[dict[str, Any], BinaryIO]:
+    """The mark, and the checkpoint that it is of, open: what replaces it does not reach what was opened.
+
+    A worker takes the mark away, replaces the checkpoint and marks it. So where the mark is the same
+    before and after the opening, no other checkpoint has come between.
+    """
+    refused = None
+    for _ in range(LOOKS):
+        try:
+            mark = _mark(source)
+            checkpoint = (source.path / "checkpoint").open("rb")
+        except UserError as error:  # or the mark is away for a moment
+            refused = error
+        except FileNotFoundError:  # its batch is finished
+            pass
+        else:
+            if _read_mark(source) == mark:
+                return mark, checkpoint
+            checkpoint.close()
+        time.sleep(LOOK_AGAIN_S)
+    raise refused or UserError(
+        f"run {source.run_id!r} saves its state too often to be forked while it runs; pause it, then fork it"
+    )
 
 
 def _recipe(
@@ -78,14 +115,20 @@ def _recipe(
     )
 
 
+def _batch(mark: dict[str, Any]) -> int:
+    return int(mark["key"].removeprefix(f"{STAGE}/"))
+
+
 def _stage_step(recipe: Recipe, mark: dict[str, Any]) -> int:
-    batch = int(mark["key"].removeprefix(f"{STAGE}/"))
-    return batch * int(recipe.synthesis_settings.get("steps", 0)) + int(mark["step"])
+    return _batch(mark) * int(recipe.synthesis_settings.get("steps", 0)) + int(mark["step"])
 
 
-def _copy(source: RunFolder, folder: RunFolder, step: int, changes: dict[str, Any]) -> None:
-    """The source's past: its checkpoint, finished batches, and events up to the step."""
-    for file in (source.path / "checkpoint", source.path / MARK, *_batches(source.path)):
+def _copy_past(
+    source: RunFolder, folder: RunFolder, mark: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """What was before the checkpoint: finished batches, and events up to its step."""
+    step = _stage_step(source.recipe, mark)
+    for file in _batches(source.path, _batch(mark)):
         shutil.copyfile(file, folder.path / file.name)
     for _, event in source.events():
         if isinstance(event, SnapshotSaved):
@@ -101,6 +144,7 @@ def _copy(source: RunFolder, folder: RunFolder, step: int, changes: dict[str, An
     folder.append(Noted(message=f"Forked from run {source.run_id} at step {step}, with {words}."))
 
 
-def _batches(path: Path) -> list[Path]:
-    """Finished images, and what they left for the next to know."""
-    return [*sorted(path.glob("memory-*.pt")), *sorted(path.glob("images-*.safetensors"))]
+def _batches(path: Path, before: int) -> list[Path]:
+    """Images of the batches before that one, and what they left for the next to know."""
+    files = [*sorted(path.glob("memory-*.pt")), *sorted(path.glob("images-*.safetensors"))]
+    return [file for file in files if int(file.stem.partition("-")[2]) < before]

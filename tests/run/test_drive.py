@@ -1,11 +1,14 @@
 """The one loop: what is cancelled and resumed gives the numbers of what ran straight through."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
 from engine.core.errors import UserError
 from engine.core.randomness import stream
-from engine.run.control import Cancelled, Control, Wish, write_wish
+from engine.run.control import CHECKPOINT_MARK, Cancelled, Control, Wish, write_wish
 from engine.run.drive import Checkpoint, Thinned, drive
 
 
@@ -53,6 +56,25 @@ def test_resuming_changes_nothing(tmp_path):
     first = losses(tmp_path / "b", until=7)
     assert first == straight[:7]
     assert first + losses(tmp_path / "b") == straight
+
+
+def test_the_mark_never_stands_beside_a_checkpoint_of_another_step(tmp_path, monkeypatch):
+    """A fork that sees one mark before and behind its copying has copied that step."""
+    replace, seen = Path.replace, []
+
+    def looked_at(self, target):
+        found = replace(self, target)
+        mark = tmp_path / CHECKPOINT_MARK
+        if mark.exists():
+            state = torch.load(tmp_path / "checkpoint", weights_only=True)
+            seen.append((json.loads(mark.read_text())["step"], state["step"]))
+        return found
+
+    monkeypatch.setattr(Path, "replace", looked_at)
+    for step in (3, 4, 5):
+        Checkpoint(tmp_path).save("descent", step, Descent())
+    assert set(seen) == {(3, 3), (4, 4), (5, 5)}
+    assert {file.name for file in tmp_path.iterdir()} == {"checkpoint", CHECKPOINT_MARK}
 
 
 def test_a_checkpoint_of_something_else_is_not_taken(tmp_path):

@@ -105,6 +105,55 @@ def continued_by_hand(folder, checkpoint):
     return machine.images()
 
 
+def saved_again(folder, step, key="synthesis/0"):
+    """What a worker does every few seconds, as it leaves the folder."""
+    state = torch.load(folder.path / "checkpoint", weights_only=True)
+    torch.save(state | {"key": key, "step": step}, folder.path / "other")
+    (folder.path / "other").replace(folder.path / "checkpoint")
+    (folder.path / CHECKPOINT_MARK).write_text(json.dumps({"key": key, "step": step}))
+
+
+def while_the_mark_is_read(monkeypatch, happens):
+    """`happens(n)` right behind the n-th look at the source's mark."""
+    look, seen = forks._mark, []
+
+    def mark(source):
+        found = look(source)
+        seen.append(found)
+        happens(len(seen))
+        return found
+
+    monkeypatch.setattr(forks, "_mark", mark)
+
+
+def test_a_worker_that_saves_meanwhile_does_not_mix_two_states(paused, catalog, monkeypatch):
+    """Checkpoint, mark and name are of one step, the later one."""
+    while_the_mark_is_read(monkeypatch, lambda n: saved_again(paused, 4) if n == 1 else None)
+    other = forks.fork(paused, {"image_weight": 0.0}, catalog)
+    assert torch.load(other.path / "checkpoint", weights_only=True)["step"] == 4
+    assert json.loads((other.path / CHECKPOINT_MARK).read_text())["step"] == 4
+    assert other.recipe.forked_from == f"{paused.run_id}@4"
+    assert len(list(paused.path.parent.glob("*/recipe.json"))) == 2
+
+
+def test_a_state_that_never_holds_still_is_refused(paused, catalog, monkeypatch):
+    while_the_mark_is_read(monkeypatch, lambda n: saved_again(paused, n))
+    with pytest.raises(UserError, match=f"{paused.run_id}.*pause it"):
+        forks.fork(paused, {"image_weight": 0.0}, catalog)
+    assert len(list(paused.path.parent.glob("*/recipe.json"))) == 1
+
+
+def test_a_batch_that_is_finished_meanwhile_is_not_the_fork_s(paused, catalog):
+    """It holds images of the old settings, where the fork has still to make its own."""
+    saved_again(paused, 2, key="synthesis/1")
+    for number in (0, 1):
+        (paused.path / f"images-{number:03d}.safetensors").write_bytes(b"x")
+        (paused.path / f"memory-{number:03d}.pt").write_bytes(b"x")
+    other = forks.fork(paused, {"image_weight": 0.0}, catalog)
+    taken = {file.name for kind in ("images", "memory") for file in other.path.glob(f"{kind}-*")}
+    assert taken == {"images-000.safetensors", "memory-000.pt"}
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [({}, "needs a setting that differs"), ({"steps": 9}, "synthesis.steps cannot change"),
