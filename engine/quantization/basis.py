@@ -9,13 +9,13 @@ paper's algorithm 1): the nearest level for every value, then the least-squares 
 import torch
 from torch import Tensor
 
+from engine.quantization.even import even_starts
 from engine.quantization.levels import WeightCodes, nearest_codes
 from engine.quantization.quantizers import FIT_IMAGES, ActivationQuantizer
 
 TURNS = 100
 SETTLED = 1e-6  # relative fall of the error at which the turns end
 RIDGE = 1e-4  # towards the old basis, relative to the number of values: keeps unused signs in place
-RATIOS = 100  # clip ratios tried for the even grid that the turns start from
 _MAX_FITTED = 2**16  # activations that a basis is fitted to
 
 
@@ -29,26 +29,6 @@ def basis_levels(basis: Tensor, *, signed: bool) -> tuple[Tensor, Tensor]:
     """For bases [c, bits]: levels [c, 2^bits], rising, and which combination of signs each one is."""
     levels = basis @ signs(basis.shape[1], signed=signed).to(basis).T
     return levels.sort(1)
-
-
-def even_basis(values: Tensor, bits: int, *, signed: bool) -> Tensor:
-    """[c, bits]: for values [c, n], the evenly spaced levels with the smallest squared error.
-
-    Signed, that is the mid-rise grid s (k + ½), which uses all 2^bits levels; unsigned, s k from 0 on.
-    """
-    powers = torch.full((bits,), 2.0, device=values.device).pow(
-        torch.arange(bits, device=values.device)
-    )
-    largest = values.abs().amax(1, keepdim=True).clamp_min(1e-12)
-    unit: Tensor = largest / (2 ** (bits - 1) - 0.5 if signed else 2**bits - 1)
-    best = torch.full_like(largest, torch.inf)
-    basis = unit * powers
-    for k in range(RATIOS, 0, -1):
-        tried = k / RATIOS * unit * powers * (0.5 if signed else 1.0)
-        error = basis_error(values, tried, signed=signed)
-        basis = torch.where(error < best, tried, basis)
-        best = torch.minimum(error, best)
-    return basis
 
 
 def basis_error(values: Tensor, basis: Tensor, *, signed: bool) -> Tensor:
@@ -66,16 +46,30 @@ def learn_basis(
     turns: int = TURNS,
     course: list[Tensor] | None = None,  # takes the bases before the first turn and after each
 ) -> Tensor:
-    """[c, bits]: a basis for each row of values [c, n], by turns from the best even levels.
+    """[c, bits]: a basis for each row of values [c, n], by turns from even levels.
 
-    No turn makes the error larger, so it is never above that of the even levels. (The paper takes one
-    turn in each step of training and averages; here there is no training, and the turns go on until
-    the error settles.)
+    No turn makes the error larger, so it is never above that of the even levels (`even.even_basis`). As turns
+    may end in a worse place from a better start, two are tried, the best even levels and the best of those
+    at a clip ratio, and each row keeps the better end. (The paper takes one turn in each step of training
+    and averages; here there is no training, and the turns go on until the error settles.)
     """
-    basis = even_basis(values, bits, signed=signed)
+    starts = even_starts(values, bits, signed=signed)
+    one, other = (_turn(values, basis, turns, signed=signed) for basis in starts)
+    errors = [basis_error(values, bases[-1], signed=signed) for bases in (one, other)]
+    better = errors[1] < errors[0]
+    # The one that settled first stays as it is meanwhile.
+    for k in range(max(len(one), len(other))):
+        bases = [kept[min(k, len(kept) - 1)] for kept in (one, other)]
+        chosen = torch.where(better, bases[1], bases[0])
+        if course is not None:
+            course.append(chosen)
+    return chosen
+
+
+def _turn(values: Tensor, basis: Tensor, turns: int, *, signed: bool) -> list[Tensor]:
+    """The bases before the first turn and after each, until the error settles."""
     error = basis_error(values, basis, signed=signed)
-    course = [] if course is None else course
-    course.append(basis)
+    course = [basis]
     for _ in range(turns):
         fresh = _least_squares(values, basis, signed=signed)
         found = basis_error(values, fresh, signed=signed)
@@ -86,7 +80,7 @@ def learn_basis(
         course.append(basis)
         if bool((fall <= SETTLED * error).all()):
             break
-    return basis
+    return course
 
 
 def _least_squares(values: Tensor, basis: Tensor, *, signed: bool) -> Tensor:

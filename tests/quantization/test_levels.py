@@ -1,5 +1,7 @@
 """Level sets: what holds for any of them, and what a learned basis adds."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,9 +12,9 @@ from engine.quantization.basis import (
     BasisWeightQuantizer,
     basis_error,
     basis_levels,
-    even_basis,
     learn_basis,
 )
+from engine.quantization.even import even_basis
 from engine.quantization.levels import level_values, nearest_codes
 from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
 
@@ -75,14 +77,61 @@ def test_more_bits_are_never_worse(cls, kind):
     assert errors == sorted(errors, reverse=True)
 
 
-@anything
+def scanned(x, bits, signed, steps):
+    """The smallest squared error of even levels, by trying steps up to twice the largest value."""
+    best = torch.full((len(x),), torch.inf, dtype=torch.double)
+    for k in range(1, steps + 1):
+        step = 2 * x.abs().amax(1, keepdim=True) * k / steps
+        if signed:
+            reach = 2 ** (bits - 1) - 0.5
+            codes = ((x / step).floor() + 0.5).clamp(-reach, reach)
+        else:
+            codes = (x / step).round().clamp(0, 2**bits - 1)
+        best = best.minimum((x - step * codes).square().mean(1))
+    return best
+
+
+@given(
+    kind=st.sampled_from(SHAPES), seed=st.integers(0, 2**16), bits=st.integers(2, 5),
+    count=st.sampled_from((3, 9, 30, 200)),
+)  # fmt: skip
 @settings(max_examples=20, deadline=None)
-def test_a_learned_basis_is_never_worse_than_the_best_even_levels(kind, seed, bits):
-    data = values(kind, seed)
+def test_no_even_levels_are_better_than_those_found_nor_than_a_learned_basis(
+    kind, seed, bits, count
+):
+    data = values(kind, seed, count=count)
     for signed, x in ((True, data), (False, data.abs())):
-        even = basis_error(x, even_basis(x, bits, signed=signed), signed=signed)
-        learned = basis_error(x, learn_basis(x, bits, signed=signed), signed=signed)
-        assert (learned <= even).all()
+        fine = scanned(x.double(), bits, signed, 1500) * (1 + 1e-5) + 1e-10
+        even = basis_error(x, even_basis(x, bits, signed=signed), signed=signed)[:, 0]
+        learned = basis_error(x, learn_basis(x, bits, signed=signed), signed=signed)[:, 0]
+        assert (even <= fine).all()
+        assert (learned <= fine).all()
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("signed", [True, False])
+def test_of_many_bits_and_long_rows_no_even_levels_at_a_hundred_clip_ratios_are_better(
+    kind, signed
+):
+    data = values(kind, 5, count=700)
+    data = data if signed else data.abs()
+    for bits in (6, 8):
+        top = 2 ** (bits - 1) - 0.5 if signed else 2**bits - 1
+        powers = 2.0 ** torch.arange(bits) * (0.5 if signed else 1.0)
+        unit = data.abs().amax(1, keepdim=True) / top * powers
+        tried = [basis_error(data, k / 100 * unit, signed=signed) for k in range(1, 101)]
+        learned = basis_error(data, learn_basis(data, bits, signed=signed), signed=signed)
+        assert (learned <= torch.cat(tried, 1).amin(1, keepdim=True) * (1 + 1e-5) + 1e-10).all()
+
+
+@anything
+@settings(max_examples=8, deadline=None)
+def test_no_turn_makes_the_error_larger_and_the_course_ends_at_the_basis(kind, seed, bits):
+    x, course = values(kind, seed), []
+    basis = learn_basis(x, bits, signed=True, course=course)
+    errors = [basis_error(x, one, signed=True) for one in course]
+    assert all((after <= before).all() for before, after in pairwise(errors))
+    assert torch.equal(course[-1], basis)
 
 
 def k_means(row: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
