@@ -114,12 +114,6 @@ def moment_distance(seen: Moments, stored: Moments) -> Tensor:
     return squares.mean()
 
 
-def bn_loss(seen: Observation, stored: StoredStatistics) -> Tensor:
-    """The sum of the moment distances of all BatchNorm layers, equally weighted."""
-    pairs = zip(seen.moments, stored.moments, strict=True)
-    return torch.stack([moment_distance(a, b) for a, b in pairs]).sum()
-
-
 @torch.no_grad()
 def bn_gap(seen: Observation, stored: StoredStatistics) -> list[float]:
     """The moment distance of each layer in units of that layer's mean stored variance.

@@ -11,9 +11,9 @@ from engine.core.method import Settings, knob
 class StatisticsSettings(Settings):
     """What of the images is compared with the stored statistics, and how; the defaults are GDFQ's.
 
-    Each method redeclares what its paper does otherwise (the table is in losses/statistics.py). The scope
-    "class" is no choice here: only FDDA and ClusterQ have centres of classes to compare with, and it is
-    the scope of their class terms.
+    Each method redeclares what its paper does otherwise (the table is in losses/statistics.py). A class by
+    itself is no choice here: only FDDA and ClusterQ have centres of classes to compare with, in terms of
+    their own.
     """
 
     scope: str = knob(

@@ -12,7 +12,6 @@ from engine.synthesis.losses.classes import (
     LogitMagnitude,
     OwnLabel,
     SoftTarget,
-    one_hot,
     teacher_share,
 )
 from engine.synthesis.losses.features import ActivationNorm, MarginCosine, class_sums
@@ -36,7 +35,7 @@ LABELS = torch.tensor([0, 1])
 def test_cross_entropy_by_hand_for_classes_and_for_probabilities():
     wanted = -(math.log(3 / 4) + math.log(1 / 2)) / 2
     assert float(CrossEntropy()(scene_with(LOGITS, LABELS))) == pytest.approx(wanted)
-    soft = one_hot(LABELS, 2)
+    soft = torch.eye(2)[LABELS]
     assert float(CrossEntropy()(scene_with(LOGITS, soft))) == pytest.approx(wanted)
     even = torch.full((2, 2), 0.5)
     wanted = -(math.log(3 / 4) / 2 + math.log(1 / 4) / 2 + math.log(1 / 2)) / 2

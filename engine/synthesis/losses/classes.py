@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -82,8 +81,3 @@ def teacher_share(logits: Tensor, labels: Tensor) -> float:
     """The share of images that the teacher takes for their label's class, in [0, 1]."""
     named = labels.argmax(1) if labels.dim() == 2 else labels
     return float((logits.argmax(1) == named).float().mean())
-
-
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Labels as probabilities, [images, classes]."""
-    return torch.eye(classes, device=labels.device)[labels]

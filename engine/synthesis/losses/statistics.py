@@ -1,21 +1,20 @@
 """How far the statistics of the images are from those that the network keeps.
 
-The published methods differ silently in five choices; here each is an argument:
+The published methods differ silently in five choices; here each is an argument, and a knob of every
+method that has the term (statistics_settings.py):
 
 | method         | scope | second | metric  | over channels | over layers |
 |----------------|-------|--------|---------|---------------|-------------|
 | ZeroQ, DSG     | image | std    | squared | sum           | sum         |
 | GENIE          | batch | std    | squared | mean          | sum         |
 | GDFQ, IntraQ   | batch | var    | squared | mean          | mean        |
-| FDDA, ClusterQ | class | var    | squared | mean          | mean        |
 | DeepInversion  | batch | var    | norm    | (in the norm) | sum         |
 | GZSQ           | batch | std    | z-score | mean          | sum         |
 
-`std` is the unbiased standard deviation, `var` the biased variance, as in the released codes. All but
-the scope "class" are knobs of each method that has the term (statistics_settings.py); the row of FDDA
-and ClusterQ is of their class terms (centres.py), beside which they have GDFQ's.
-The slack margins of DSG, the stress on one layer per image, the centre of a class and the moving
-average are options of the one term, not terms of their own.
+`std` is the unbiased standard deviation, `var` the biased variance, as in the released codes. Qimera,
+FDDA and ClusterQ have GDFQ's; the class terms of the last two are in centres.py.
+The slack margins of DSG, the stress on one layer per image and the moving average are options of the
+one term, not terms of their own.
 """
 
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor
 
 from engine.synthesis.loss import Loss, Scene
-from engine.synthesis.moments import Moments, class_moments
+from engine.synthesis.moments import Moments
 
 Pair = tuple[Tensor, Tensor]  # the mean, and the spread in the chosen form
 TINY = 1e-6
@@ -36,17 +35,15 @@ TINY = 1e-6
 class StatisticsLoss(Loss):
     """The distance of the seen moments to `targets`, one entry a layer, in the layers' order.
 
-    Each target holds [channels] numbers, or for the scope "class" [classes, channels]: a centre for
-    each class (images are then compared with the centre of their own class; classes that are not in
-    the batch play no part). `slack` gives each layer (margin of the mean, margin of the spread): a
-    gap within the margin costs nothing, one beyond only what it is beyond (DSG). `image_weights` is
-    [images, layers] for the scope "image". `momentum` is the share of the present batch in the moving
-    average of the scope "moving"; the rest is remembered, and passes no gradient. A z-score knows no
-    slack, and compares deviations whatever `second` says.
+    Each target holds [channels] numbers. `slack` gives each layer (margin of the mean, margin of the
+    spread): a gap within the margin costs nothing, one beyond only what it is beyond (DSG).
+    `image_weights` is [images, layers] for the scope "image". `momentum` is the share of the present
+    batch in the moving average of the scope "moving"; the rest is remembered, and passes no gradient. A
+    z-score knows no slack, and compares deviations whatever `second` says.
     """
 
     targets: Sequence[Moments]
-    scope: Literal["batch", "image", "class", "moving"] = "batch"
+    scope: Literal["batch", "image", "moving"] = "batch"
     second: Literal["std", "var"] = "std"
     metric: Literal["squared", "norm", "z-score"] = "squared"
     over_channels: Literal["mean", "sum"] = "mean"
@@ -62,7 +59,7 @@ class StatisticsLoss(Loss):
 
     @property
     def reads(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"per-image"} if self.scope in ("image", "class") else ())
+        return frozenset({"per-image"} if self.scope == "image" else ())
 
     def __call__(self, scene: Scene) -> Tensor:
         chosen = range(len(self.targets)) if self.layers is None else self.layers
@@ -71,7 +68,7 @@ class StatisticsLoss(Loss):
             seen = self._moving(seen)
         losses = []
         for layer in chosen:
-            loss = self._distance(seen[layer], self._target(layer, scene), layer)
+            loss = self._distance(seen[layer], self._pair(self.targets[layer]), layer)
             if self.image_weights is not None:
                 loss = loss * self.image_weights[: len(loss), layer].to(loss)
             loss = loss.mean() if loss.dim() else loss
@@ -80,26 +77,14 @@ class StatisticsLoss(Loss):
         return together.sum() if self.over_layers == "sum" else together.mean()
 
     def _seen(self, scene: Scene) -> list[Pair]:
-        if self.scope in ("image", "class"):
-            rows = scene.seen.per_image
-            assert rows is not None
-            if self.scope == "class":
-                rows = [class_moments(each, scene.target)[1] for each in rows]
-            return [self._pair(each) for each in rows]
         moments = scene.seen.moments if self.source == "moments" else scene.seen.outputs
+        if self.scope == "image":
+            moments = scene.seen.per_image
         assert moments is not None
         return [self._pair(each) for each in moments]
 
     def _pair(self, moments: Moments) -> Pair:
         return moments.mean, moments.spread(second_of(self.second, self.metric))
-
-    def _target(self, layer: int, scene: Scene) -> Pair:
-        mean, spread = self._pair(self.targets[layer])
-        if self.scope == "class" and mean.dim() == 2:
-            named = scene.target.argmax(1) if scene.target.dim() == 2 else scene.target
-            classes = named.unique()
-            return mean[classes], spread[classes]
-        return mean, spread
 
     def _distance(self, seen: Pair, target: Pair, layer: int) -> Tensor:
         """Of one layer: 0-dim, or one for each row of the moments."""
