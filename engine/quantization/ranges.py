@@ -5,6 +5,11 @@ clipped, a percentile, and the smallest Kullback-Leibler divergence of histogram
 inference with TensorRT", GTC 2017). For activations also the peak response, on average over images (He
 et al., "Data-Free Quantization with Accurate Activation Clipping", arXiv:2204.04215): made for images
 that excite the network as strongly as they can.
+
+More bits do not always mean a smaller squared error; for `mse` and `min-max` no exception was found among
+values spread without gaps. `kl` compares histograms and may clip more with more bits. Where `percentile` or
+`peak` clips activations of both signs, the grid's lower end, which is one level further out than its upper
+one, moves inwards with more bits; weights with far tails may lose a little by `percentile` too.
 """
 
 import torch

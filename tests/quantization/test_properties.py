@@ -90,35 +90,99 @@ def test_inputs_take_at_most_so_many_values_within_half_a_step_and_settled(make,
     assert torch.allclose(quantizer(rounded), rounded, atol=float(close))
 
 
-@every_weight
-@given(seed=st.integers(0, 2**16), kind=st.sampled_from(("gaussian", "heavy")))
-@some
-def test_more_bits_are_never_worse_for_weights_spread_without_gaps(make, seed, kind):
-    """For any tensor at all it would be false: 0, 1, 2, 3 are met exactly by 2 bits, and not by 3."""
-    weight = drawn(kind, seed).repeat(1, 4, 1, 1) + 0.1 * drawn("gaussian", seed + 1).repeat(
-        1, 4, 1, 1
-    )
-    errors = []
-    for bits in (2, 4, 6, 8):
+# --- more bits -----------------------------------------------------------------------------------
+# For any tensor at all more bits are no promise: 0, 1, 2, 3 are met exactly by 2 bits, and not by 3. For
+# values spread without gaps each bit more was found to help, in the whole tensor, wherever the range is the
+# whole one or the one of the smallest error: not proven, but without exception in some 500 tensors a rule
+# (basis: 120). Where a rule clips by something else than the error it is not so: what fails is kept below.
+
+UNCLIPPED_WEIGHTS = {name: WEIGHTS[name] for name in ("mse", "min-max", "basis", "strict alphabet")}
+UNCLIPPED_INPUTS = {name: INPUTS[name] for name in ("mse", "min-max", "basis", "borders")}
+CLIPPED_WEIGHT = partial(WeightQuantizer, rule="percentile", percentile=99.0)
+CLIPPED_INPUTS = {
+    "percentile 99": partial(ActivationQuantizer, rule="percentile", percentile=99.0),
+    "peak": INPUTS["peak"],
+    "peak-percentile": INPUTS["peak-percentile"],
+}
+
+
+def spread(kind, seed):
+    """So many values that they lie without gaps, [3, 16, 6, 6]."""
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, 16, 6, 6, generator=rng)
+    if kind == "gaussian":
+        return x
+    sizes = torch.empty_like(x).exponential_(generator=rng)
+    return x.sign() * (sizes if kind == "laplace" else sizes.square())
+
+
+def errors(make, x, widths=range(2, 9)):
+    """The mean squared error of the whole tensor at each number of bits."""
+    found = []
+    for bits in widths:
         quantizer = make(bits)
-        quantizer.fit(weight)
-        errors.append(float((weight - quantizer(weight)).square().mean()))
-    assert errors == sorted(errors, reverse=True)
+        quantizer.fit(x)
+        found.append(float((x - quantizer(x)).double().square().mean()))
+    return found
 
 
-@every_input
-@given(
-    seed=st.integers(0, 2**16), kind=st.sampled_from(("gaussian", "heavy")), positive=st.booleans()
+without_gaps = st.builds(
+    spread, kind=st.sampled_from(("gaussian", "laplace", "heavy")), seed=st.integers(0, 2**16)
 )
+without_far_tails = st.builds(
+    spread, kind=st.sampled_from(("gaussian", "laplace")), seed=st.integers(0, 2**16)
+)
+
+
+@pytest.mark.parametrize("make", UNCLIPPED_WEIGHTS.values(), ids=UNCLIPPED_WEIGHTS)
+@given(weight=without_gaps)
 @some
-def test_more_bits_are_never_worse_for_inputs_spread_without_gaps(make, seed, kind, positive):
-    x = drawn(kind, seed).repeat(1, 4, 1, 1) + 0.1 * drawn("gaussian", seed + 1).repeat(1, 4, 1, 1)
-    x = x.relu() if positive else x
-    quantizers = [make(bits) for bits in (2, 4, 6, 8)]
-    rounded = [quantizer(x) for quantizer in quantizers]
-    # Where a rule clips much, how much it clips on the side of the odd level depends on the bits.
-    low = max(float(quantizer.levels().min()) for quantizer in quantizers)
-    high = min(float(quantizer.levels().max()) for quantizer in quantizers)
-    inside = (x >= low) & (x <= high)
-    errors = [float((x - y)[inside].square().mean()) for y in rounded]
-    assert errors == sorted(errors, reverse=True)
+def test_a_bit_more_is_never_worse_for_weights_spread_without_gaps(make, weight):
+    found = errors(make, weight)
+    assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("make", UNCLIPPED_INPUTS.values(), ids=UNCLIPPED_INPUTS)
+@given(x=without_gaps, positive=st.booleans())
+@some
+def test_a_bit_more_is_never_worse_for_inputs_spread_without_gaps(make, x, positive):
+    found = errors(make, x.relu() if positive else x)
+    assert found == sorted(found, reverse=True)
+
+
+@given(weight=without_far_tails)
+@some
+def test_a_bit_more_is_never_worse_for_weights_clipped_at_a_percentile_if_tails_are_near(weight):
+    found = errors(CLIPPED_WEIGHT, weight)
+    assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("make", CLIPPED_INPUTS.values(), ids=CLIPPED_INPUTS)
+@given(x=without_gaps)
+@some
+def test_a_bit_more_is_never_worse_behind_a_relu_where_a_rule_clips(make, x):
+    found = errors(make, x.relu())
+    assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("make", CLIPPED_INPUTS.values(), ids=CLIPPED_INPUTS)
+def test_a_bit_more_may_be_worse_for_both_signs_where_a_rule_clips(make):
+    """The grid has one level more below 0 than above: with more bits its lower end moves inwards."""
+    x = drawn("heavy", 1007)
+    x[0, 0, 0, 0] = -30  # what lies below is cut off harder
+    few, more = errors(make, x, widths=(5, 6))
+    assert more > few
+
+
+def test_a_bit_more_may_be_worse_for_weights_with_far_tails_clipped_at_a_percentile():
+    few, more = errors(CLIPPED_WEIGHT, spread("heavy", 26), widths=(7, 8))
+    assert more > few
+
+
+def test_a_bit_more_may_be_much_worse_by_kl_which_compares_histograms_and_may_clip_more():
+    weight = torch.randn(8, 16, 5, 5, generator=torch.Generator().manual_seed(2)) ** 3
+    few, more = errors(WEIGHTS["kl"], weight, widths=(7, 8))
+    assert more > 2 * few
+    noise = 0.1 * drawn("gaussian", 35).repeat(1, 4, 1, 1)
+    few, more = errors(INPUTS["kl"], drawn("heavy", 34).repeat(1, 4, 1, 1) + noise, widths=(7, 8))
+    assert more > 10 * few
