@@ -35,7 +35,7 @@ def codes(view: dict[str, Any]) -> LiveFigure:
     shown = layout(
         HEIGHT,
         xaxis=axis("code: one step of each channel's grid", range=[-1, count], showgrid=False),
-        yaxis=axis("weights", tickformat=".0%", rangemode="tozero"),
+        yaxis=axis("weights a step", tickformat=".0%", rangemode="tozero"),
         shapes=[_beyond(low, high) for low, high in beyond],
         showlegend=True,
     )
