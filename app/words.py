@@ -36,20 +36,21 @@ def recipe_words(recipe: Recipe) -> str:
 
 def size_words(size_bytes: float) -> str:
     """Bytes in the unit that leaves one to three digits before the point."""
-    for unit in ("B", "kB", "MB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.3g} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.3g} GB"
+    return _scaled(size_bytes, (" B", " kB", " MB", " GB"))
 
 
 def count_words(count: float) -> str:
     """A large number with the word that leaves one to three digits before the point."""
-    for word in ("", " thousand", " million"):
-        if count < 999.5:
-            return f"{count:.3g}{word}"
-        count /= 1000
-    return f"{count:.3g} billion"
+    return _scaled(count, ("", " thousand", " million", " billion"))
+
+
+def _scaled(number: float, words: tuple[str, ...]) -> str:
+    """Each of the words stands for a thousand of the one before it."""
+    for word in words[:-1]:
+        if number < 999.5:  # more would be rounded to 1e+03
+            return f"{number:.3g}{word}"
+        number /= 1000
+    return f"{number:.3g}{words[-1]}"
 
 
 def ago(time_s: float) -> str:

@@ -44,4 +44,5 @@ def load_factory(name: str, what: str) -> Callable[[], Any]:
         raise UserError(
             f"{what} file {file} has no function {factory!r}; name one behind the colon"
         )
-    return found  # type: ignore[no-any-return]
+    factory_found: Callable[..., Any] = found
+    return factory_found

@@ -15,7 +15,8 @@ from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, S
 from engine.run import launch
 from engine.run.control import CHECKPOINT_MARK as MARK
 from engine.run.folder import RunFolder, write_atomically
-from engine.run.recipe import Recipe, find, resolve
+from engine.run.recipe import Recipe, find
+from engine.run.settings import resolve
 
 STAGE = "synthesis"
 LOOKS = 5  # at a state that a worker replaces meanwhile

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
+from engine.run.settings import resolve
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -226,81 +226,6 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     names = ", ".join([*(name for name in every if "/" not in name), *groups])
     what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
     raise UserError(f"{what} {name!r} is not known; choose one of {names}")
-
-
-def resolve(
-    knobs: list[dict[str, Any]], preset: str, given: dict[str, Any], kind: str
-) -> dict[str, Any]:
-    """Every knob's value: the preset's, unless given; checked for type, range and choice."""
-    by_name = {knob["name"]: knob for knob in knobs}
-    for name in given:
-        if name not in by_name:
-            known = ", ".join(sorted(by_name)) or "none at all"
-            raise UserError(f"{kind}.{name} is not a setting here; there are: {known}")
-    return {
-        name: checked(knob, given[name], f"{kind}.{name}")
-        if name in given
-        else knob["presets"][preset]
-        for name, knob in by_name.items()
-    }
-
-
-def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
-    """The value in the knob's type; text as typed on a command line is understood."""
-    parse: dict[str, Callable[[Any], Any]] = {
-        "int": _as_int,
-        "float": _as_float,
-        "bool": _as_bool,
-        "str": str,
-        "list": _as_list,
-        "tuple": _as_list,
-    }
-    try:
-        value = parse[knob["type"]](value)
-    except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{label} is {value!r}; it must be of type {knob['type']}") from None
-    low, high, choices = knob.get("low"), knob.get("high"), knob.get("choices")
-    if choices and value not in choices:
-        raise UserError(f"{label} is {value!r}; choose one of {', '.join(map(str, choices))}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        too_low, too_high = low is not None and value < low, high is not None and value > high
-        if too_low or too_high or value != value:
-            raise UserError(f"{label} is {value}; it must lie between {low} and {high}")
-    return value
-
-
-def _as_int(value: Any) -> int:
-    number = float(value)
-    if number != int(number):
-        raise ValueError(value)
-    return int(number)
-
-
-def _as_float(value: Any) -> float:
-    return float(value)
-
-
-def _as_bool(value: Any) -> bool:
-    known = {
-        "true": True,
-        "1": True,
-        "yes": True,
-        "on": True,
-        "false": False,
-        "0": False,
-        "no": False,
-        "off": False,
-    }
-    return known[str(value).lower()] if str(value).lower() in known else _refuse(value)
-
-
-def _refuse(value: Any) -> bool:
-    raise ValueError(value)
-
-
-def _as_list(value: Any) -> list[float]:
-    items = value.split(",") if isinstance(value, str) else list(value)
-    return [float(item) for item in items]
 
 
 def _check_numbers(fields: dict[str, Any]) -> None:

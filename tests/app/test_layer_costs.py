@@ -23,7 +23,7 @@ def row(path: str, whole: float, weights: float, read: float | None) -> dict[str
     }  # fmt: skip
 
 
-FOUND = {
+FOUND: dict[str, Any] = {
     "run": "r", "images": 1000, "test_set": "Fashion-MNIST test", "kl": 0.04, "top1": 0.88,
     "layers": [row("conv1", 0.004, 0.004, None), row("layer1.0.conv1", 0.02, 0.015, 0.004),
                row("fc", -0.001, -0.001, 0.0)],
@@ -37,7 +37,7 @@ def test_the_layer_that_costs_most_is_named_with_its_share_and_who_is_to_blame()
     assert "Mostly its weights (0.015 by its weights alone, 0.004 by its input)" in said
     alike = [row("a", 0.02, 0.01, 0.012)]
     assert "Weights and input cost alike" in cost_words(FOUND | {"layers": alike})
-    assert "No single layer" in cost_words(FOUND | {"layers": [FOUND["layers"][2]]})  # type: ignore[index]
+    assert "No single layer" in cost_words(FOUND | {"layers": [FOUND["layers"][2]]})
 
 
 def test_bars_stand_in_the_order_of_the_layers_with_their_sign() -> None:
@@ -88,7 +88,7 @@ def test_the_table_of_gains_has_what_is_known() -> None:
     assert frame["Top-1 from"].tolist() == [-0.1, -0.1]
     assert frame["KL"].tolist() == [0.01, -0.001]
     assert "Agreement" not in cost_table(FOUND)
-    unlabelled = [one | {"top1_gain": None} for one in FOUND["layers"]]  # type: ignore[attr-defined]
+    unlabelled = [one | {"top1_gain": None} for one in FOUND["layers"]]
     assert "Top-1" not in cost_table(FOUND | {"layers": unlabelled})
     assert list(measures_known(FOUND | {"layers": unlabelled})) == ["kl"]
 

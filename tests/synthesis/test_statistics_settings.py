@@ -80,11 +80,13 @@ def test_the_form_shows_them_last(name):
 
 def arriving(teacher, images):
     """Each BatchNorm layer and what arrives there, seen by plain hooks, in the order of execution."""
-    found, handles = [], []
-    for layer in teacher.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            see = lambda module, given: found.append((module, given[0].double()))  # noqa: E731
-            handles.append(layer.register_forward_pre_hook(see))
+    found = []
+
+    def see(module, given):
+        found.append((module, given[0].double()))
+
+    norms = [layer for layer in teacher.modules() if isinstance(layer, nn.BatchNorm2d)]
+    handles = [layer.register_forward_pre_hook(see) for layer in norms]
     teacher(images)
     for handle in handles:
         handle.remove()
