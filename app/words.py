@@ -17,6 +17,8 @@ STATES = {
     "lost": "lost",
 }
 
+EFFORTS = {"quick": "Quick", "standard": "Standard", "paper": "Paper"}  # presets, as they are told
+
 
 def bits_of(recipe: Recipe) -> str:
     return f"W{recipe.weight_bits}A{recipe.activation_bits}"

@@ -6,12 +6,11 @@ import streamlit as st
 
 from app.background import LOOK_AGAIN_S
 from app.diagnoses import at_presets, diagnosis, estimate
-from app.words import time_words
+from app.words import EFFORTS, time_words
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for
 from engine.run.recipe import Recipe, make_recipe
 
-EFFORTS = {"quick": "Quick", "standard": "Standard", "paper": "As in the paper"}
 ICONS = {"problem": ":red[:material/error:]", "warning": ":orange[:material/warning:]"}
 
 

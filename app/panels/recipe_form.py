@@ -8,11 +8,11 @@ from app.actions import start_run
 from app.panels.estimate import before_start
 from app.panels.knobs import knobs
 from app.presets import USUAL
+from app.words import EFFORTS
 from engine.run.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
 
 BITS = (2, 8)
 METHODS = ("synthesis", "quantization")
-EFFORTS = {"quick": "quick: minutes", "standard": "standard", "paper": "as in the paper"}
 
 
 def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
@@ -113,6 +113,7 @@ def _numbers(model: dict[str, Any]) -> dict[str, Any]:
             default="quick",
             required=True,
             key="form-preset",
+            help="How many steps and images. Quick: minutes on a laptop; paper: as many as the paper takes.",
         )
         rule = st.selectbox(
             "First and last layers at 8 bits",
