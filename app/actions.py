@@ -41,8 +41,8 @@ def steer(folder: RunFolder, wish: str) -> None:
     acts = {
         "pause": lambda: launch.pause(folder),
         "go on": lambda: launch.go_on(folder),
-        "fast": lambda: launch.go_on(folder),
-        "slow": lambda: launch.go_on(folder, slow_s=SLOW_S),
+        "fast": lambda: launch.set_pace(folder, 0.0),
+        "slow": lambda: launch.set_pace(folder, SLOW_S),
         "step": lambda: launch.step(folder),
         "cancel": lambda: launch.cancel(folder),
         "resume": lambda: launch.resume(folder),

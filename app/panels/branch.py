@@ -6,7 +6,6 @@ from typing import Any
 import streamlit as st
 
 from app.choices import load_catalog
-from app.components import mount
 from app.panels.knobs import knobs
 from app.places import is_recorded, runs_folder
 from engine.core.errors import UserError
@@ -74,17 +73,10 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
 
 
 @st.fragment
-def fork_panel(folder: RunFolder, offset: int) -> None:
-    """A form for a run's other future; drawn again, alone, when the run is paused or goes on.
-
-    `offset` is where in its events the page has read to.
-    """
+def fork_panel(folder: RunFolder) -> None:
+    """A form for a run's other future."""
     if is_recorded(folder) or folder.result() is not None:
         return
-    mount.pulse(
-        key="pulse-fork", kinds=["state-changed"], states=False,
-        run=folder.run_id, offset=offset, live=True,
-    )  # fmt: skip
     with st.popover("Fork", icon=":material/fork_right:", key="fork"):
         if not can_fork(folder):
             st.caption(

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.background import LOOK_AGAIN_S
+from app.background import look_again
 from app.charts import layer_costs as charts
 from app.components import mount
 from app.diagnoses import layer_cost
@@ -52,20 +52,12 @@ def _answer(folder: RunFolder) -> None:
     if answer is not None and answer.error:
         st.error(answer.error)
     elif answer is None or answer.is_pending:
-        _wait(folder)
+        st.info(
+            "One layer after another is made float again and judged.", icon=":material/hourglass_top:"
+        )
+        look_again(True)
     else:
         _shown(folder, answer.value)
-
-
-@st.fragment(run_every=LOOK_AGAIN_S)
-def _wait(folder: RunFolder) -> None:
-    """Look again until every layer has been left out once."""
-    answer = layer_cost(folder, wanted=False)
-    if answer is None or not answer.is_pending:
-        st.rerun()
-    st.info(
-        "One layer after another is made float again and judged.", icon=":material/hourglass_top:"
-    )
 
 
 def _shown(folder: RunFolder, found: dict[str, Any]) -> None:

@@ -7,18 +7,16 @@ import streamlit as st
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
-from app.panels.headline import headline
 from app.words import count_words
 from engine.run.folder import RunFolder
 
 
 def result_panel(folder: RunFolder) -> None:
-    """Numbers, the chart with the bands, and a sentence that says no more than they do."""
+    """The chart with the bands, and a sentence that says no more than they do."""
     result = folder.result()
     if result is None:
         return
     st.subheader("What is lost, what is saved?")
-    headline(folder)
     words = bits_words(result)
     if words:
         st.caption(words)

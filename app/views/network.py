@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.actions import start_run
-from app.background import LOOK_AGAIN_S
+from app.background import look_again
 from app.choices import load_catalog
 from app.diagnoses import diagnosis, estimate
 from app.panels.anatomy import head, layer_detail, layer_map, layer_table
@@ -16,14 +16,6 @@ from app.panels.network_choice import network_choice
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
 from engine.run.recipe import Recipe, make_recipe
-
-
-@st.fragment(run_every=LOOK_AGAIN_S)
-def wait_for(recipe: Recipe) -> None:
-    """Look again until the network has been looked over."""
-    if not diagnosis(recipe).is_pending:
-        st.rerun()
-    st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")
 
 
 def layer_section(answer: dict[str, Any], recipe: Recipe, found: list[dict[str, Any]]) -> None:
@@ -90,7 +82,8 @@ if known.error:
     st.error(known.error)
     st.stop()
 if known.is_pending:
-    wait_for(recipe)
+    st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")
+    look_again(True)
     st.stop()
 answer = known.value
 head(answer["facts"])

@@ -25,11 +25,12 @@ class Side:
     values: dict[str, list[tuple[int, float]]]  # (step, value) of what was told along the way
     frames: list[tuple[int, str]]  # (step, file), in order
     portrait: dict[str, np.ndarray] | None  # None until the images are made
+    begun: bool = True  # its network is loaded, so that `layers` are known
 
 
 def open_side(run: RunFolder) -> Side:
     """Read a run's synthesis: its gaps, its film, its portrait."""
-    total, layers = 1, []
+    total, layers, begun = 1, [], False
     gaps: dict[int, list[float]] = {}
     values: dict[str, dict[int, float]] = {name: {} for name in TOLD}
     frames: dict[int, str] = {}
@@ -44,11 +45,11 @@ def open_side(run: RunFolder) -> Side:
         elif isinstance(event, SnapshotSaved) and event.name == "images":
             frames[event.step] = event.file
         elif hasattr(event, "bn_layers"):
-            layers = list(event.bn_layers)
+            layers, begun = list(event.bn_layers), True
     return Side(
         run=run, total=total, layers=layers, gaps=sorted(gaps.items()),
         values={name: sorted(told.items()) for name, told in values.items()},
-        frames=sorted(frames.items()), portrait=_portrait(run),
+        frames=sorted(frames.items()), portrait=_portrait(run), begun=begun,
     )  # fmt: skip
 
 
