@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.choices import load_catalog
 from app.places import runs_folder
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run import launch
 from engine.run.folder import RunFolder
@@ -20,10 +21,12 @@ def start_run(wanted: dict[str, Any]) -> None:
     try:
         folder = launch.start(make_recipe(load_catalog(), **wanted), runs_folder())
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     except OSError as error:
-        st.error(f"The run could not be started in {runs_folder()}: {error.strerror or error}.")
+        st.error(
+            f"The run could not be started in {plain(runs_folder())}: {plain(error.strerror or error)}."
+        )
         return
     st.session_state["run"] = folder.run_id
     st.switch_page("views/lab.py", query_params={"run": folder.run_id})
@@ -50,4 +53,4 @@ def steer(folder: RunFolder, wish: str) -> None:
     try:
         acts[wish]()
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))

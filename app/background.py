@@ -37,7 +37,9 @@ def _asked(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]], dict[
 
 def look_again(pending: bool) -> None:  # noqa: FBT001
     """Draw the page again in a moment, and again, while an answer of it is pending. Once a page."""
-    mount.pulse(key="pulse-answers", live=pending, every_s=LOOK_AGAIN_S)
+    with st.container():  # always there, so that what follows keeps its place on the page
+        if pending:
+            mount.pulse(key="pulse-answers", live=True, every_s=LOOK_AGAIN_S)
 
 
 def is_asked(kind: str, key: str) -> bool:

@@ -9,11 +9,16 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's own folder ther
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 
+from app.server.home import Home  # noqa: E402
 from app.server.routes import lifespan, routes  # noqa: E402
 from app.server.watch import Watches  # noqa: E402
 
 _WATCHES = Watches()
 app = st.App(
-    ROOT / "app" / "main.py", routes=routes(_WATCHES), lifespan=partial(lifespan, _WATCHES)
+    ROOT / "app" / "main.py",
+    routes=routes(_WATCHES),
+    middleware=[Middleware(Home)],
+    lifespan=partial(lifespan, _WATCHES),
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.places import open_run, recorded_run, runs_folder, state_of
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, list_runs
 
@@ -49,7 +50,7 @@ def current_run() -> RunFolder | None:
     except UserError:
         st.session_state.pop("run", None)
         st.error(
-            f"There is no run named {run!r} here. It may have been deleted, or made on another "
+            f"There is no run named {plain(repr(run))} here. It may have been deleted, or made on another "
             "machine. Choose one on the Runs page, or start one on the Start page."
         )
         return None

@@ -8,6 +8,7 @@ import streamlit as st
 from app.choices import load_catalog
 from app.panels.knobs import knobs
 from app.places import is_recorded, runs_folder
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run import launch
 from engine.run.folder import RunFolder
@@ -67,7 +68,7 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
     try:
         other = launch.start(make_recipe(load_catalog(), **fields), runs_folder())
     except (UserError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     _side_by_side(folder, other, kind)
 
@@ -88,7 +89,7 @@ def fork_panel(folder: RunFolder) -> None:
         try:
             settings = find(load_catalog(), "synthesis", recipe.synthesis)["settings"]
         except (UserError, RuntimeError, OSError) as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         st.caption("Change a setting: both futures go on from the same state, one after the other.")
         open_ones = [knob for knob in settings if can_change(knob)]
@@ -101,7 +102,7 @@ def _fork(folder: RunFolder, changes: dict[str, Any]) -> None:
     try:
         other = fork(folder, changes, load_catalog())
     except (UserError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     launch.go_on(folder)
     _side_by_side(folder, other, "synthesis")

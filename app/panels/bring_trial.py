@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.panels.bring_form import take_space
 from app.uploads import Source, by_path, files_of, uploaded
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
@@ -33,7 +34,7 @@ def images_choice() -> Source | None:
     try:
         return uploaded(upload) if upload is not None else by_path(text)
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
 
 
@@ -52,7 +53,7 @@ def trial_step(source: Source, brought: Brought, images: Source | None) -> None:
                 asked = replace(brought, weights=paths[0], images=paths[1])
                 tried[str(about)] = networks.try_out(asked)
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
     if str(about) in tried:
         _show(tried[str(about)], source.key)
     elif tried:
@@ -89,7 +90,7 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
     if judged["skipped_count"]:
         count = judged["skipped_count"]
         what = f"{count} files were" if count > 1 else "1 file was"
-        st.caption(f"{what} skipped: {'; '.join(judged['skipped'][:3])}.")
+        st.caption(f"{what} skipped: {plain('; '.join(judged['skipped'][:3]))}.")
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."

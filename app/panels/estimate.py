@@ -50,7 +50,7 @@ def _preset(preset: str, recipe: Recipe, answer: Any) -> None:
     parts = ", ".join(f"{stage} {time_words(s)}" for stage, s in known["seconds"].items())
     st.caption(f"{recipe.images} images; {parts}.")
     if known["warning"]:
-        st.error(f"{known['warning']}.", icon=":material/memory:")
+        st.error(f"{plain(known['warning'])}.", icon=":material/memory:")
 
 
 def source_words(known: dict[str, Any]) -> str:
@@ -92,4 +92,4 @@ def _worst(recipe: Recipe, answer: dict[str, Any]) -> str:
     worst = next(iter(findings_for(answer, recipe)), None)
     if worst is None or worst["level"] == "note":
         return ""
-    return f"{ICONS[worst['level']]} **{worst['title']}.** {worst['message']}."
+    return f"{ICONS[worst['level']]} **{plain(worst['title'])}.** {plain(worst['message'])}."

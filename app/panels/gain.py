@@ -12,6 +12,7 @@ from app.choices import load_catalog, title_of
 from app.components import mount
 from app.places import runs_folder
 from app.text import explain
+from app.words import plain
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
 from engine.run.folder import RunFolder, list_runs
@@ -143,7 +144,7 @@ def _start(recipe: Recipe) -> None:
         known = {knob["name"] for knob in find(load_catalog(), "quantization", PLAIN)["settings"]}
         shared = {k: v for k, v in _shared(recipe).items() if k in known}
     except (UserError, RuntimeError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     start_run(fields | {"quantization": PLAIN, "quantization_settings": shared})
 

@@ -1,7 +1,5 @@
 """How a run ended: its numbers, or what went wrong and the way on; and what it noted on its way."""
 
-from collections import Counter
-
 import streamlit as st
 
 from app.actions import steer
@@ -30,14 +28,16 @@ def outcome(folder: RunFolder, history: History) -> None:
             headline(folder)
         else:
             st.caption(
-                "The numbers stand here when the run is done. It goes on without this page: close it, come back, "
-                "or send its address to somebody."
+                "The numbers stand here when the run is done. It goes on without this page: close it, come "
+                "back, or send its address to somebody."
             )
 
 
 def _unfinished(folder: RunFolder, history: History, state: str) -> None:
     may_go_on = not is_recorded(folder)
-    left, right = st.columns([4, 1], vertical_alignment="top") if may_go_on else (st.container(), None)
+    left, right = (
+        st.columns([4, 1], vertical_alignment="top") if may_go_on else (st.container(), None)
+    )
     with left:
         _why(history, state)
     if right is not None:

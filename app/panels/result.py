@@ -7,7 +7,7 @@ import streamlit as st
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
-from app.words import count_words
+from app.words import count_words, plain
 from engine.run.folder import RunFolder
 
 
@@ -39,7 +39,7 @@ def result_panel(folder: RunFolder) -> None:
     with right:
         drop = result.get("top1_drop")
         st.markdown(drop_sentence(drop) if drop else _sentence(teacher, student))
-        st.caption(_fine_print(result))
+        st.caption(plain(_fine_print(result)))
 
 
 def _accuracy(name: str, top1: float, band: list[float], colour: str) -> Accuracy:

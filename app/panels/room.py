@@ -5,7 +5,9 @@ from typing import Any
 import streamlit as st
 
 ROW_REM = 2.6  # of a row of buttons
-NARROW_PX = 640  # below it Streamlit stacks columns: room for what may never come would push all away
+NARROW_PX = (
+    640  # below it Streamlit stacks columns: room for what may never come would push all away
+)
 
 
 def room(key: str, height_rem: float) -> Any:

@@ -17,7 +17,9 @@ from engine.run.control import read_wish
 from engine.run.folder import RunFolder, list_runs
 
 # What changes the words of a page, whichever it is.
-TURNS = ("run-started", "stage-started", "state-changed", "bits-chosen", "noted", "run-finished", "run-failed")
+TURNS = (
+    "run-started", "stage-started", "state-changed", "bits-chosen", "noted", "run-finished", "run-failed",
+)  # fmt: skip
 
 
 def run_head(folder: RunFolder, history: History, *, kinds: Sequence[str] = ()) -> None:

@@ -36,7 +36,9 @@ def what_differs(sides: Sequence[Side]) -> None:
     for k, (column, side) in enumerate(zip(columns, sides, strict=True)):
         column.markdown(f"{coloured(k)} · {plain(recipe_words(side.run.recipe))}")
         if 0 < len(rows) <= MOST_TOLD:
-            column.caption(" · ".join(f"{name} {plain(values[k])}" for name, values in rows.items()))
+            column.caption(
+                " · ".join(f"{name} {plain(values[k])}" for name, values in rows.items())
+            )
         column.page_link(
             "views/lab.py", label=f"Open {letter(k)} in the Live lab", icon=":material/science:",
             query_params={"run": side.run.run_id},

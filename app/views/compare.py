@@ -30,7 +30,6 @@ if len(runs) < 2:
     st.stop()
 
 
-
 def comparison(ids: list[str]) -> None:
     """All of it, a container each question, so that what appears in one leaves the others as they are."""
     sides = [open_side(open_run(run)) for run in ids]
@@ -67,4 +66,5 @@ def comparison(ids: list[str]) -> None:
 
 at_work = any(is_live(run) and state_of(run) in ACTIVE for run in runs)
 comparison([run.run_id for run in runs])
-mount.pulse(live=at_work, every_s=LOOK_EVERY_S)
+if at_work:
+    mount.pulse(live=True, every_s=LOOK_EVERY_S)

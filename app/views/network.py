@@ -13,6 +13,7 @@ from app.panels.estimate import preset_estimates, source_words
 from app.panels.findings import findings
 from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
 from engine.run.recipe import Recipe, make_recipe
@@ -47,7 +48,7 @@ def cost_section(
     try:
         quick = make_recipe(catalog, **wanted | {"preset": "quick", "images": None})
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     known = estimate(quick)
     if known.value:
@@ -64,7 +65,7 @@ try:
     with st.spinner("Looking what networks and methods there are…", show_time=True):
         catalog = load_catalog()
 except (RuntimeError, OSError) as error:
-    st.error(f"The engine could not say what it has. {error}")
+    st.error(f"The engine could not say what it has. {plain(error)}")
     st.stop()
 wanted = network_choice(catalog)
 if wanted is None:
@@ -74,12 +75,12 @@ try:
         catalog, synthesis="noise", quantization="nearest", preset="quick", images=None, **wanted
     )
 except UserError as error:
-    st.error(str(error))
+    st.error(plain(error))
     st.stop()
 
 known = diagnosis(recipe)
 if known.error:
-    st.error(known.error)
+    st.error(plain(known.error))
     st.stop()
 if known.is_pending:
     st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")

@@ -7,7 +7,7 @@ from app.history import read_history
 from app.panels.nothing import nothing_yet
 from app.panels.runs_table import runs_table
 from app.places import recorded_run, runs_folder, state_of
-from app.words import STATES, recipe_words
+from app.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, list_runs
 
@@ -15,13 +15,13 @@ from engine.run.folder import ACTIVE, RunFolder, list_runs
 @st.dialog("Delete this run?")
 def confirm_deletion(folder: RunFolder) -> None:
     """Ask, then delete; says so where the run is at work."""
-    st.write(f"{recipe_words(folder.recipe)} ({STATES[state_of(folder)]})")
+    st.write(f"{plain(recipe_words(folder.recipe))} ({STATES[state_of(folder)]})")
     st.write("Its images, its measurements and its checkpoint are removed for good.")
     if st.button("Delete for good", type="primary", key="delete-confirmed"):
         try:
             folder.delete()
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         if st.session_state.get("run") == folder.run_id:
             del st.session_state["run"]
@@ -31,7 +31,7 @@ def confirm_deletion(folder: RunFolder) -> None:
 def details(folder: RunFolder) -> None:
     """Buttons for the selected run, and what went wrong with it."""
     state = state_of(folder)
-    st.markdown(f"**{recipe_words(folder.recipe)}** · {STATES.get(state, state)}")
+    st.markdown(f"**{plain(recipe_words(folder.recipe))}** · {STATES.get(state, state)}")
     where = {"run": folder.run_id}
     with st.container(horizontal=True):
         if st.button("Open in the Live lab", type="primary", icon=":material/science:"):
@@ -50,7 +50,7 @@ def details(folder: RunFolder) -> None:
             confirm_deletion(folder)
     failure = read_history(folder).last("run-failed") if state == "failed" else None
     if failure:
-        st.error(f"{failure['message']}\n\n{failure['advice']}")
+        st.error(f"{plain(failure['message'])}\n\n{plain(failure['advice'])}")
     elif state == "lost":
         st.error("Its process is gone without a word. Resume goes on from the last checkpoint.")
     with st.expander("The recipe, to the last setting"):
