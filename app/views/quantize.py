@@ -1,7 +1,4 @@
-"""What does quantization do to each layer? Where does the error enter, and is it repaired?
-
-What comes later in a run stands further down, so that nothing that is looked at moves.
-"""
+"""What does quantization do to each layer? Where does the error enter, and is it repaired?"""
 
 import streamlit as st
 
@@ -19,7 +16,7 @@ from app.panels.outcome import notes
 from app.panels.policy import forms_of, policy_panel, takes_steps
 from app.panels.result import result_panel
 from app.panels.room import ROW_REM, room
-from app.panels.run_head import run_head
+from app.panels.run_head import is_live, run_head
 from app.panels.triad import triad
 from app.state import current_run
 from app.text import explain
@@ -29,7 +26,7 @@ VERDICT_REM = 3.2  # two lines
 
 
 def layer_section(folder: RunFolder, history: History) -> None:
-    """The bars of all layers under a sentence on them; then the layer that is looked at."""
+    """The bars of all layers under a sentence on them."""
     layers = history.started["layers"]
     st.subheader("Where does the error enter?", help=explain("sqnr"))
     measured = history.layers_measured()
@@ -39,8 +36,6 @@ def layer_section(folder: RunFolder, history: History) -> None:
     picked = live_chart(chart, folder, history, key="bars", pick="category")
     if picked:
         st.query_params["layer"] = picked
-    with st.container():
-        layer_detail(folder, history)
 
 
 def block_section(folder: RunFolder, history: History) -> None:
@@ -58,9 +53,6 @@ def block_section(folder: RunFolder, history: History) -> None:
             "This quantizer learns nothing: there is no block to reconstruct, no code to move."
         )
     policy_panel(folder, history)
-    if "evaluation" in stages:
-        st.subheader("How right are teacher and student?", help=explain("judging"))
-        live_chart(reconstruction.judging(), folder, history, key="judging")
 
 
 def _blocks(folder: RunFolder, history: History) -> None:
@@ -76,6 +68,19 @@ def _blocks(folder: RunFolder, history: History) -> None:
         live_chart(chart, folder, history, key="multiples")
     st.subheader("How many codes left the nearest?", help=explain("flipped"))
     live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+
+
+def judging_section(folder: RunFolder, history: History) -> None:
+    """Both accuracies as the test images are judged."""
+    if any(history.of("stage-started", stage="evaluation")):
+        st.subheader("How right are teacher and student?", help=explain("judging"))
+        live_chart(reconstruction.judging(), folder, history, key="judging")
+
+
+def is_watched(folder: RunFolder) -> bool:
+    """Whether the run was at work when this page was opened for it, and so for as long as it stays open."""
+    opened: dict[str, bool] = st.session_state.setdefault("opened-at-work", {})
+    return opened.setdefault(folder.run_id, is_live(folder))
 
 
 folder = current_run()
@@ -96,20 +101,26 @@ with room("what-if", ROW_REM), st.container(horizontal=True, vertical_alignment=
 if not history.started["layers"]:
     st.info("The layers appear when the worker has loaded the network.")
     st.stop()
-# A container each: what appears in one leaves the others where, and as, they are.
-sections = [st.container() for _ in range(6)]
-with sections[0]:
+with st.container():
     layer_section(folder, history)
-with sections[1]:
+# A container each: what appears in one leaves the others where, and as, they are.
+places = [st.container() for _ in range(3)]
+if is_watched(folder):  # in the order in which they come, so that none pushes another away
+    places = [places[2], places[1], places[0]]
+with places[0]:
+    layer_detail(folder, history)
+with places[1]:
     allocation_panel(folder, history)
-with sections[2]:
+with places[2]:
     block_section(folder, history)
-with sections[3]:
+with st.container():
+    judging_section(folder, history)
+with st.container():
     notes(folder, history, late=True)
-with sections[4]:
+with st.container():
     result_panel(folder)
     gain_panel(folder)
-with sections[5]:
+with st.container():
     layer_costs_panel(folder)
     if folder.result() is not None:
         triad(folder)
