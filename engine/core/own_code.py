@@ -19,6 +19,7 @@ from engine.core.errors import UserError
 from engine.core.torchvision_guard import guard_torchvision
 
 T = TypeVar("T")
+_folders: set[Path] = set()  # that users' files have brought into this process
 _MOST_BYTES = 2**20  # of a file whose functions are listed
 
 
@@ -46,8 +47,8 @@ def load_factory(name: str, what: str) -> Callable[[], Any]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
     _forget_neighbours(file.parent)
+    sys.modules[module_name] = module
     loader = spec.loader
     guarded(lambda: loader.exec_module(module), name, f"{what} file {file} cannot be executed")
     found = getattr(module, factory, None)
@@ -100,10 +101,9 @@ def in_its_folder(name: str) -> Iterator[None]:
 
 def _forget_neighbours(folder: Path) -> None:
     """Another file's neighbours may be called like this one's: they are not taken for them."""
-    loaded = list(sys.modules.items())
-    files = [getattr(module, "__file__", None) for name, module in loaded if name[:4] == "own_"]
-    others = {Path(file).parent for file in files if file} - {folder}
-    for module_name, module in loaded:
+    others = _folders - {folder}
+    _folders.add(folder)
+    for module_name, module in list(sys.modules.items()):
         first = module_name.partition(".")[0]
         file = Path(getattr(module, "__file__", None) or ".")
         if first == __name__.partition(".")[0] or not any(

@@ -124,8 +124,8 @@ def _bake(module: nn.Module) -> Iterator[str]:
         assert isinstance(chain, nn.ModuleList)
         words = ", ".join(type(one).__name__.strip("_") for one in chain)
         parametrize.remove_parametrizations(module, tensor, leave_parametrized=True)
-        left = vars(module).pop(tensor, None)
-        if left is not None:  # of several originals, and frozen ones: left as a plain attribute
+        left = module._buffers.pop(tensor, None)
+        if left is not None:  # of several originals, and frozen ones
             module.register_parameter(tensor, nn.Parameter(left.detach().clone()))
         yield words
 

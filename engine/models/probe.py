@@ -196,7 +196,7 @@ def _statistics(model: nn.Module) -> dict[str, Tensor]:
 def _check_unchanged(model: nn.Module, before: Mapping[str, Tensor], name: str) -> None:
     after = dict(model.named_buffers())
     for path, was in before.items():
-        if path in after and not torch.equal(after[path], was):
+        if path in after and not torch.equal(after[path].nan_to_num(), was.nan_to_num()):
             raise UserError(
                 f"{name} changes {path!r} while it runs, as in training; take train() out of its forward"
             )
@@ -248,6 +248,8 @@ def _why_no_gradient(model: nn.Module, images: Tensor) -> str:
     except Exception as error:  # noqa: BLE001  (whatever the user's own functions raise)
         text = " ".join(str(error).split())[:160]
         return f"no gradient can be computed: {type(error).__name__}: {text}"
+    if not bool(total.isfinite()):  # sick, which is told of otherwise
+        return ""
     if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any()):
         return "the gradient that reaches its images is zero, or not a number"
     return ""

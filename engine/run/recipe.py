@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.needs import why_not
-from engine.core.own_code import file_and_factory, is_own
+from engine.core.own_code import check_named, file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
 from engine.run.settings import resolve
@@ -221,6 +221,8 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     for entry in catalog[kind]:
         if entry["name"] == name:
             return dict(entry)
+    if kind == "models":
+        check_named(name)
     every = [entry["name"] for entry in catalog[kind]]
     groups = dict.fromkeys(f"{name.partition('/')[0]}/NAME" for name in every if "/" in name)
     names = ", ".join([*(name for name in every if "/" not in name), *groups])

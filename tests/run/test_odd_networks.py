@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from engine.core.events import Noted, RunFailed
 from engine.run import worker
@@ -82,6 +84,45 @@ def test_what_is_odd_is_said_when_the_run_begins(tmp_path, monkeypatch, name, wo
 def test_the_students_images_are_those_of_the_teacher(tmp_path, monkeypatch, name):
     ended, _ = run(tmp_path, monkeypatch, recipe_of(name, images=32))
     assert ended["agreement"] >= 0.96
+
+
+def pictures(folder):
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(8):
+        pixels = rng.integers(0, 255, SHAPE[1:] + SHAPE[:1], np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return str(folder)
+
+
+def test_batchnorm_without_statistics_works_as_it_is_advised_to(tmp_path, monkeypatch):
+    """real with a folder works; what needs the statistics says so at once, with that way out."""
+    (tmp_path / "runs").mkdir()
+    settings = {"image_shape": list(SHAPE), "calibration": pictures(tmp_path / "pictures")}
+    recipe = recipe_of("batchnorm_forgets", synthesis="real", model_settings=settings)
+    ended, said = run(tmp_path / "runs", monkeypatch, recipe)
+    assert ended["agreement"] >= 0.85
+    assert "--synthesis real --set model.calibration=FOLDER" in said
+    recipe = recipe_of("batchnorm_forgets", synthesis="zeroq", synthesis_settings={"steps": 2})
+    refused, _ = run(tmp_path / "runs", monkeypatch, recipe)
+    assert_one_line(refused)
+    assert "needs BatchNorm statistics" in refused.message
+    assert "real with --set model.calibration=FOLDER" in refused.message
+
+
+LAID_OUT = ("view_flatten", "view_in_the_middle", "conv_3d", "as_strided", "inplace_input")
+
+
+@pytest.mark.parametrize("synthesis", ["zeroq", "genie"])
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_images_are_made_and_blocks_learned_for_any_layout(tmp_path, monkeypatch, name, synthesis):
+    recipe = recipe_of(
+        name, synthesis=synthesis, quantization="genie-m",
+        synthesis_settings={"steps": 2, "batch": 4}, quantization_settings={"steps": 2, "batch": 4},
+    )  # fmt: skip
+    ended, _ = run(tmp_path, monkeypatch, recipe)
+    assert not isinstance(ended, RunFailed), ended.message
+    assert ended["agreement"] is not None
 
 
 def test_one_recipe_has_one_result(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from engine.analysis.diagnosis import Finding, examine
 from engine.analysis.input_space import by_images, without_images
 from engine.analysis.normalisation import best_common, implied, match, stem_of
 from engine.core.errors import UserError
+from engine.core.own_code import in_words
 from engine.data.images import ImageSet
 from engine.models.blocks import Block, find_blocks
 from engine.models.card import ModelCard
@@ -29,9 +30,21 @@ MOST_IMAGES = 256
 CHOSEN = 0  # stands in a plan for the bits that the recipe chooses
 
 
-@torch.no_grad()
 def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
     """Facts, layers, blocks, bits by edge rule and findings; UserError where it cannot be loaded."""
+    try:
+        return _collected(recipe, networks)
+    except UserError:
+        raise
+    except Exception as error:  # a network of the user's may do anything
+        raise UserError(
+            f"{recipe.model} cannot be diagnosed: {in_words(error)}; a run with --synthesis noise may tell "
+            "more"
+        ) from error
+
+
+@torch.no_grad()
+def _collected(recipe: Recipe, networks: Path) -> dict[str, Any]:
     card = find_card(recipe.model, card_settings(recipe), networks)
     probed = load_probed(card, Path(recipe.weights) if recipe.weights else None, numbers=False)
     model, undone = probed.model, probed.undone
