@@ -44,7 +44,7 @@ class Classes:
 
 
 class Numbering(NamedTuple):
-    """Class numbers by what classes are called; empty where they cannot be told, and then the note says why."""
+    """Class numbers by what classes are called; empty where they cannot be told: the note says why."""
 
     numbers: dict[str, int]
     note: str = ""
@@ -85,8 +85,9 @@ def number_classes(
     if known:
         example = f", for example {classes.names[0]!r}" if classes.names else ""
         raise UserError(
-            f"{place(odd[0])}{what} {odd[0]!r} is called like none of the network's {classes.count or ''} classes and is no "
-            f"class number, others are; call it like one of them{example}, or take it out"
+            f"{place(odd[0])}{what} {odd[0]!r} is called like none of the network's "
+            f"{classes.count or ''} classes and is no class number, others are; call it like one of "
+            f"them{example}, or take it out"
         )
     whole = sorted({*texts, *every})
     if not classes.names and len(whole) == classes.count > 1:

@@ -104,17 +104,15 @@ def open_folder(
     std: Sequence[float],
     resize: int,
     interpolation: str = "bicubic",
-    classes: Sequence[str] = (),
-    outputs: int = 0,
+    classes: Sequence[str] | Classes | None = (),
     part: Part = "test",
-    labelled: bool = True,
 ) -> ImageSet:
     """The images of a folder, brought to the network's shape.
 
     Which images and labels: see `engine.data.listing`, for well-known sets `engine.data.datasets`; how
     they are resized: `engine.data.decode`. `classes` are the names of the network's, to which labels in
-    words refer, `outputs` is their number (0: not known); `part` is taken where the folder holds both
-    halves of a set. Where not `labelled`, labels are not looked at.
+    words refer, or all that is known of them (None: labels are not looked at); `part` is taken where the
+    folder holds both halves of a set.
     Every file is looked through once now, so that broken ones are known and labels stay aligned;
     pixels are read again batch by batch. UserError where no image can be read.
     """
@@ -129,7 +127,9 @@ def open_folder(
             labels=torch.from_numpy(found.labels),
         )  # fmt: skip
     root = root_of(folder, part)
-    listing = list_folder(root, Classes(tuple(classes), outputs), labelled=labelled, within=folder)
+    if classes is not None and not isinstance(classes, Classes):
+        classes = Classes(tuple(classes))
+    listing = list_folder(root, classes, within=folder)
     listed = listing.entries
     if not listed:
         raise UserError(f"{folder} holds no images; put class folders or image files into it")

@@ -49,15 +49,15 @@ def _is_of_images(file: Path) -> bool:
     return not folders or any(suffix in seen for suffix in SUFFIXES)
 
 
-def list_table(file: Path, classes: Classes, *, labelled: bool = True) -> Listing:
+def list_table(file: Path, classes: Classes | None) -> Listing:
     """The entries of a table, in its order; UserError for a line that is none.
 
-    Labels are read as `engine.data.classes` says, and not at all where not `labelled`. A file that is
+    Labels are read as `engine.data.classes` says, and not at all where `classes` is None. A file that is
     named twice counts once, and not at all where its labels differ; files that are not there are entries
     all the same, for the reader to skip.
     """
     table = read_table(file)
-    numbers, notes = _numbers(table, classes) if labelled else ({}, [])
+    numbers, notes = ({}, []) if classes is None else _numbers(table, classes)
     files, found = _Files(file.parent), dict[Path, Row]()
     skipped, doubted = [], set[Path]()
     for row in table.rows:

@@ -23,13 +23,11 @@ def list_images(folder: Path, classes: Sequence[str] = (), *, outputs: int = 0) 
     return list_folder(folder, Classes(tuple(classes), outputs)).entries
 
 
-def list_folder(
-    folder: Path, classes: Classes, *, labelled: bool = True, within: Path | None = None
-) -> Listing:
+def list_folder(folder: Path, classes: Classes | None, *, within: Path | None = None) -> Listing:
     """The images of a folder: by its labels.csv, else by class folders, else by their names.
 
     What a class is called becomes its number by the rule of `engine.data.classes`; where that cannot be
-    told, and where not `labelled`, there are no labels. Images of class folders are taken in turn, so that
+    told, and where `classes` is None, there are no labels. Images of class folders are taken in turn, so that
     the first few are of many classes. Files that are no images by their name are left out. A classes.txt
     in the folder, or above it up to `within`, names the classes. UserError for a bad labels.csv.
     """
@@ -38,19 +36,17 @@ def list_folder(
     table = find_table(folder)
     places = [folder, *(p for p in folder.parents if within and p.is_relative_to(within))]
     files = [place / name for place in places for name in NAMES_FILES]
-    if labelled:
+    if classes is not None:
         classes = with_names_of(classes, (file for file in files if file != table))
     if table is not None:
-        listing = list_table(table, classes, labelled=labelled)
+        listing = list_table(table, classes)
     else:
-        listing = _by_folders(folder, classes, labelled=labelled) or _flat(
-            folder, classes, labelled=labelled
-        )
+        listing = _by_folders(folder, classes) or _flat(folder, classes)
     return listing._replace(skipped=[*listing.skipped, *_left_out(places)])
 
 
 def root_of(folder: Path, part: Part) -> Path:
-    """Where the images of this part of a set lie: below folders that hold one folder, in `train`, `val`, .."""
+    """Where this part of a set lies: below folders that hold one folder, in `train`, `val`, .."""
     if not folder.is_dir():
         return folder
     return inner_folder(_part_of(inner_folder(folder), part))
@@ -94,7 +90,7 @@ def content_of(folder: Path, count: int, part: Part = "test") -> str:
 
 
 def _unlabelled(folder: Path) -> Listing:
-    return list_folder(folder, Classes(), labelled=False)
+    return list_folder(folder, None)
 
 
 def _part_of(folder: Path, part: Part) -> Path:
@@ -111,7 +107,7 @@ def _visible(folder: Path) -> list[Path]:
     return [child for child in folder.iterdir() if child.is_dir() and child.name[0] not in "._"]
 
 
-def _by_folders(folder: Path, classes: Classes, *, labelled: bool) -> Listing | None:
+def _by_folders(folder: Path, classes: Classes | None) -> Listing | None:
     """By class folders; None where none of the folders holds an image."""
     folders = _in_order(_visible(folder))
     images = {child: sorted(_images_below(child)) for child in folders}
@@ -120,7 +116,7 @@ def _by_folders(folder: Path, classes: Classes, *, labelled: bool) -> Listing | 
         return None
     numbers: dict[str, int] = {}
     notes = []
-    if labelled:
+    if classes is not None:
         names = [child.name for child in full]
         numbers, note = number_classes(
             names, classes, "class folder", every=[child.name for child in folders]
@@ -132,11 +128,11 @@ def _by_folders(folder: Path, classes: Classes, *, labelled: bool) -> Listing | 
     return Listing(_in_turn([images[child] for child in full], labels), [], notes)
 
 
-def _flat(folder: Path, classes: Classes, *, labelled: bool) -> Listing:
+def _flat(folder: Path, classes: Classes | None) -> Listing:
     """Images that lie in the folder itself; labelled where their names begin with ImageNet's synsets."""
     paths = sorted(filter(_is_image, folder.iterdir()))
-    wnids = {path: wnid for path in paths if labelled and (wnid := wnid_of(path.name))}
-    if not paths or len(wnids) < len(paths):
+    wnids = {path: wnid for path in paths if (wnid := wnid_of(path.name))}
+    if classes is None or not paths or len(wnids) < len(paths):
         return Listing([Entry(path, None) for path in paths], [], [])
     numbers, note = number_classes(wnids.values(), classes, "synset")
     entries = [Entry(path, numbers.get(wnid)) for path, wnid in wnids.items()]

@@ -179,7 +179,7 @@ def _one_hot(table: str, number: int, row: list[str], at: int, names: dict[int, 
     if len(marked) != 1:
         which = f" ({', '.join(marked[:3])})" if marked else ""
         raise UserError(
-            f"{where} marks {len(marked)} of its {len(names)} classes{which}; top-1 needs one class an image: "
+            f"{where} marks {len(marked)} of its {len(names)} classes{which}; top-1 needs one an image: "
             "write one column 'label'"
         )
     return Row(where, row[at] if at < len(row) else "", marked[0])

@@ -206,7 +206,7 @@ class TestOpenFolder:
         save(tmp_path / "a/x.png", colour=(255, 0, 0))
         save(tmp_path / "b/x.png", colour=(0, 255, 0))
         space = RGB | {"mean": (0.5, 0.0, 0.0), "std": (0.5, 1.0, 2.0)}
-        images = open_folder(tmp_path, **space, outputs=2)
+        images = open_folder(tmp_path, **space, classes=("a", "b"))
         assert len(images) == 2
         assert images.name == tmp_path.name
         assert images.labels.tolist() == [0, 1]
