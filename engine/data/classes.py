@@ -84,29 +84,41 @@ def number_classes(
         return Numbering(known)
     if known:
         example = f", for example {classes.names[0]!r}" if classes.names else ""
+        count = f"{classes.count} " if classes.count else ""
         raise UserError(
-            f"{place(odd[0])}{what} {odd[0]!r} is called like none of the network's "
-            f"{classes.count or ''} classes and is no class number, others are; call it like one of "
-            f"them{example}, or take it out"
+            f"{place(odd[0])}{what} {odd[0]!r} is called like none of the network's {count}classes and is no "
+            f"class number, others are; call it like one of them{example}, or take it out"
         )
     whole = sorted({*texts, *every})
     if not classes.names and len(whole) == classes.count > 1:
-        numbers = {text: number for number, text in enumerate(whole)}
-        return Numbering(
-            numbers,
-            f"The network's classes have no names here, so each {what} was numbered in the order of the "
-            f"alphabet ({_few(whole)}); if that is not the order of its outputs, {WAY_OUT}.",
-        )
+        return _in_given_order(whole, what, "the order of the alphabet")
+    return Numbering({}, _untold(texts, classes, what))
+
+
+def number_columns(columns: Sequence[str], classes: Classes, where: Mapping[str, str]) -> Numbering:
+    """As `number_classes` of a one-hot table's columns, which else stand for the outputs in their order."""
+    told = number_classes(columns, classes, "class column", where=where)
+    if told.note and not classes.names and len(columns) == classes.count:
+        return _in_given_order(columns, "class column", "its place")
+    return told
+
+
+def _in_given_order(called: Sequence[str], what: str, order: str) -> Numbering:
+    return Numbering(
+        {text: number for number, text in enumerate(called)},
+        f"The network's classes have no names here, so each {what} was numbered by {order} "
+        f"({_few(called)}); if that is not the order of its outputs, {WAY_OUT}.",
+    )
+
+
+def _untold(texts: Sequence[str], classes: Classes, what: str) -> str:
     if classes.names:
         reason = (
-            f"none of the network's {classes.count} classes ({_few(classes.names)}) is called so"
+            f"no class of the network ({_few(classes.names)}) is called like {what} {_few(texts)}"
         )
     else:
-        have = f"{classes.count} classes" if classes.count else "classes"
-        reason = f"the network's {have} have no names here"
-    return Numbering(
-        {}, f"The images are taken without labels: of {what} {_few(texts)}, {reason}; {WAY_OUT}."
-    )
+        reason = f"the network's classes have no names here, so {what} {_few(texts)} says nothing"
+    return f"The images are taken without labels: {reason}; {WAY_OUT}."
 
 
 def outside(labels: Sequence[int], outputs: int, name: str) -> str | None:
@@ -116,8 +128,8 @@ def outside(labels: Sequence[int], outputs: int, name: str) -> str | None:
     from_one = min(labels) == 1 and max(labels) == outputs
     cause = "they seem to count from 1: subtract 1" if from_one else "give images of its classes"
     return (
-        f"{name} has labels up to {max(labels)}, the network has {outputs} classes (0 to {outputs - 1}); "
-        f"{cause}"
+        f"{name}: the images have labels up to {max(labels)}, the network has {outputs} classes "
+        f"(0 to {outputs - 1}); {cause}"
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from engine.core.errors import UserError
-from engine.data.classes import LARGEST, Classes, number_classes
+from engine.data.classes import LARGEST, Classes, number_classes, number_columns
 from engine.data.tables import SUFFIXES, Row, Table, is_table, looks_like_image, read_table
 
 __all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table"]
@@ -82,10 +82,10 @@ def _numbers(table: Table, classes: Classes) -> tuple[dict[str, int], list[str]]
     where: dict[str, str] = {}
     for row in table.rows:
         where.setdefault(row.label, row.where)
-    what = "class column" if table.columns else "label"
-    numbers, note = number_classes(
-        where.keys(), classes, what, where=where, every=table.columns
-    )  # fmt: skip
+    if table.columns:
+        numbers, note = number_columns(table.columns, classes, where)
+    else:
+        numbers, note = number_classes(where.keys(), classes, "label", where=where)
     return numbers, [note] if note else []
 
 

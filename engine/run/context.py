@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.core.device import channels_last
 from engine.core.errors import UserError
+from engine.data.classes import Classes
 from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
@@ -47,7 +48,7 @@ class Context:
 
     def real_images(self) -> ImageSet | None:
         """Real images to calibrate with: the user's, else the card's, else None."""
-        return calibration_images(self.card, self.recipe)
+        return calibration_images(self.card, self.recipe, self.stored.outputs)
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -66,13 +67,14 @@ def make_context(
     teacher.to(device)
     channels_last(teacher)
     blocks = find_blocks(teacher, card.image_shape)
-    test, notes = test_images(card, recipe)
+    stored = StoredStatistics(teacher, card.image_shape)
+    test, notes = test_images(card, recipe, stored.outputs)
     notes += remarks(teacher, blocks)
     if recipe.weights and undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=Checkpoint(folder.path), device=device,
-        card=card, teacher=teacher, stored=StoredStatistics(teacher, card.image_shape), blocks=blocks,
+        card=card, teacher=teacher, stored=stored, blocks=blocks,
         plan=plan_bits(
             blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
             edge_rule=recipe.edge_rule,
@@ -81,26 +83,26 @@ def make_context(
     )  # fmt: skip
 
 
-def calibration_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
+def calibration_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSet | None:
     """Real images to calibrate with: of the folder that the recipe names, else those of the card."""
     chosen = recipe.model_settings.get("calibration", "")
     if chosen:
-        return _folder(card, recipe, Path(chosen), "train")
+        return _folder(card, recipe, Path(chosen), outputs, "train")
     return _bundled(card, recipe, card.calibration) if card.calibration else None
 
 
-def test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
-    """Images to judge with, and what the user should know of them."""
+def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet | None, list[str]]:
+    """Images to judge with, and what the user should know of them; `outputs` counts the classes."""
     folder = Path(recipe.data) if recipe.data else card.images
     if folder is not None:
-        images = _folder(card, recipe, folder)
+        images = _folder(card, recipe, folder, outputs)
         skipped = images.skipped
         notes = (
             [f"{len(skipped)} files of {folder} were skipped: {', '.join(skipped[:5])}"]
             if skipped
             else []
         )
-        return images, notes
+        return images, notes + (images.notes if card.classifier else [])
     if card.test is not None:
         return _bundled(card, recipe, card.test), []
     return None, [
@@ -116,13 +118,20 @@ def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     )
 
 
-def _folder(card: ModelCard, recipe: Recipe, folder: Path, part: Part = "test") -> ImageSet:
+def _folder(
+    card: ModelCard, recipe: Recipe, folder: Path, outputs: int, part: Part = "test"
+) -> ImageSet:
     mean, std = normalisation(card, recipe)
     resize = int(recipe.model_settings.get("resize") or card.resize)
     return open_folder(
         folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize,
-        interpolation=card.interpolation, classes=card.classes, part=part,
+        interpolation=card.interpolation, classes=_classes(card, outputs), part=part,
     )  # fmt: skip
+
+
+def _classes(card: ModelCard, outputs: int) -> Classes:
+    """What is known of the network's classes; where it gives no scores for any, numbers alone are read."""
+    return Classes(card.classes, outputs) if card.classifier else Classes()
 
 
 def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
