@@ -135,15 +135,16 @@ def _by_text(outputs: int) -> Iterator[tuple[str, Tensor]]:
 def _with_a_gap(labels: Tensor, outputs: int) -> Iterator[_Other]:
     for gap in range(1, outputs - 1):
         yield _Other(
-            labels=labels + (labels >= gap).long(), cause=f"class {gap} is missing and those behind it move up by 1",
+            labels=labels + (labels >= gap).long(),
+            cause=f"class {gap} is missing and those behind it move up by 1",
             advice=f"Number the classes as the network does, class {gap} too: class folders that are called "
             "by number keep their numbers.",
             clearly=VERY_CLEARLY,
         )  # fmt: skip
     for extra in range(outputs - 1):
         yield _Other(
-            labels=labels - (labels > extra).long(), cause=f"class {extra} is not the network's and those behind "
-            "it move down by 1",
+            labels=labels - (labels > extra).long(),
+            cause=f"class {extra} is not the network's and those behind it move down by 1",
             advice=f"Take class {extra} out, and number those behind it anew.", clearly=VERY_CLEARLY,
         )  # fmt: skip
 

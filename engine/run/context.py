@@ -102,7 +102,13 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
             if skipped
             else []
         )
-        return images, notes + (images.notes if card.classifier else [])
+        if card.classifier:
+            notes += images.notes
+        elif images.notes:  # on labels in words, which could only be read as classes
+            notes.append(
+                "The labels of the test images are not looked at: this network has no classes."
+            )
+        return images, notes
     if card.test is not None:
         return _bundled(card, recipe, card.test), []
     return None, [
