@@ -15,6 +15,7 @@ from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.knobs import input_space_fault
 from engine.models.zoo import find_card
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
@@ -142,18 +143,13 @@ def _classes(card: ModelCard, outputs: int) -> Classes:
 
 def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Pixel mean and std a colour: the recipe's, else the card's."""
-    chosen = [
-        tuple(recipe.model_settings.get(name) or getattr(card, name)) for name in ("mean", "std")
-    ]
-    channels = card.image_shape[0]
-    for name, values in zip(("mean", "std"), chosen, strict=True):
-        if len(values) != channels:
-            raise UserError(
-                f"model.{name} has {len(values)} values; {card.name} has {channels} colour channels"
-            )
-    if min(chosen[1]) <= 0:
-        raise UserError(f"model.std is {chosen[1]}; every value must be above 0")
-    return chosen[0], chosen[1]
+    mean = tuple(recipe.model_settings.get("mean") or card.mean)
+    std = tuple(recipe.model_settings.get("std") or card.std)
+    resize = int(recipe.model_settings.get("resize") or card.resize)
+    fault = input_space_fault(mean, std, resize, card.image_shape[0])
+    if fault:
+        raise UserError(f"model.{fault}")
+    return mean, std
 
 
 def layer_facts(context: Context) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
+from engine.models.knobs import input_space_fault
 from engine.run.settings import resolve
 
 PRESETS = ("quick", "standard", "paper")
@@ -95,6 +96,7 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings", {}), "model"
     )
+    _check_input_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
@@ -114,6 +116,17 @@ def make_recipe(
     if model.get("content"):  # a saved network, which another may replace under the same name
         complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
+
+
+def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
+    shape = settings.get("image_shape") or model.get("image_shape")
+    mean, std = (settings.get(name) or () for name in ("mean", "std"))
+    channels = (
+        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
+    )  # else the card refuses it
+    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
+    if fault:
+        raise UserError(f"model.{fault}")
 
 
 def settings_at(

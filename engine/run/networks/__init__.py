@@ -5,7 +5,9 @@ Imports no torch: what a file holds is found out in a process of its own, with a
 
 import hashlib
 import os
+import shutil
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ __all__ = [
     "Brought",
     "check_content",
     "forget",
+    "images_folder",
     "inspect",
     "list_saved",
     "networks_folder",
@@ -82,16 +85,42 @@ class Brought:
         return [f"--weights={self.weights}", *options]
 
 
+def images_folder(path: Path, runs: Path) -> Path:
+    """The folder of images that a path names, itself or a zip archive of it; UserError where it is neither."""
+    path = path.expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if not path.is_file():
+        raise UserError(f"{path} is not there; give a folder of images or a zip archive")
+    return unpacked(path, runs)
+
+
 def unpacked(archive: Path, runs: Path) -> Path:
     """The folder of a zip archive's images, unpacked once below the runs; UserError where it does harm."""
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = runs / ".images" / digest[:16]
-    if not folder.is_dir():
-        beside = folder.with_name(f".{digest[:16]}.{os.getpid()}")
-        unpack(archive, beside)
-        beside.rename(folder)
+    try:
+        with archive.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        folder = runs / ".images" / digest[:16]
+        if not folder.is_dir():
+            _unpack_beside(archive, folder)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or archive} cannot be read or written: {error.strerror}; give a folder of "
+            "images, or make room"
+        ) from error
     return inner_folder(folder)
+
+
+def _unpack_beside(archive: Path, folder: Path) -> None:
+    """Unpack, and let the folder appear at once; of two who do so at a time, the first is kept."""
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
+    unpack(archive, beside)
+    try:
+        beside.rename(folder)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)
+        if not folder.is_dir():
+            raise
 
 
 def inspect(file: Path) -> dict[str, Any]:
