@@ -23,6 +23,7 @@ from engine.data.listing import Entry, list_folder, root_of
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 T = TypeVar("T")
 R = TypeVar("R")
+_AT_ONCE = 8  # files that a thread takes; to hand over each alone costs more than a small one
 _BROKEN = (OSError, ValueError, SyntaxError, MemoryError)  # what Pillow raises for a bad file
 
 
@@ -217,5 +218,6 @@ def _read_files(
 
 def _in_threads(work: Callable[[T], R], items: list[T]) -> list[R]:
     """Pillow decodes and resizes outside of Python's lock, so that threads help."""
+    parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
     with ThreadPoolExecutor(min(4, cores())) as pool:
-        return list(pool.map(work, items))
+        return [done for part in pool.map(lambda part: [*map(work, part)], parts) for done in part]

@@ -109,28 +109,32 @@ class _Files:
 
     def find(self, row: Row) -> Path:
         """The file, which may lack its suffix, here or in a folder beside the table; UserError outside."""
-        name = row.name.removeprefix("./")
-        path = self._folder / name
+        path = self._folder / row.name
         if not path.is_file():
-            path = self._elsewhere(row.name)
+            parts = [
+                part for part in row.name.replace("\\", "/").split("/") if part not in ("", ".")
+            ]
+            absolute = (
+                PurePosixPath(row.name).is_absolute() or PureWindowsPath(row.name).drive != ""
+            )
+            found = None if ".." in parts else self._elsewhere(parts, absolute=absolute)
+            if found is None and not absolute and ".." not in parts:
+                return self._folder / "/".join(parts)  # which is not there
+            path = found or (Path(row.name) if absolute else self._folder / "/".join(parts))
         if not path.resolve().is_relative_to(self._resolved):
             raise UserError(
                 f"{row.where} names {row.name!r}, which is outside of the folder; move it inside"
             )
         return path
 
-    def _elsewhere(self, name: str) -> Path:
-        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-        if ".." in parts:
-            return self._folder / "/".join(parts)
-        absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive != ""
-        # A path of the machine where the table was written: its end is here.
+    def _elsewhere(self, parts: list[str], *, absolute: bool) -> Path | None:
+        # Of a path on the machine where the table was written, the end is here.
         for start in range(len(parts) if absolute else 1):
             wanted = "/".join(parts[start:])
             found = self._known.get(wanted) or self._alike.get(wanted.casefold())
             if found is not None:
                 return found
-        return Path(name) if absolute else self._folder / "/".join(parts)
+        return None
 
     @cached_property
     def _known(self) -> dict[str, Path]:

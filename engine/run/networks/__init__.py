@@ -86,7 +86,7 @@ class Brought:
 
 
 def images_folder(path: Path, runs: Path) -> Path:
-    """The folder of images that a path names, itself or a zip archive of it; UserError where it is neither."""
+    """The folder of images at a path, or in the zip archive there; UserError where it is neither."""
     path = path.expanduser()
     if path.is_dir():
         return path.resolve()
