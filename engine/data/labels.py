@@ -34,7 +34,11 @@ def find_table(folder: Path) -> Path | None:
     for name in TABLES:
         if (folder / name).is_file():
             return folder / name
-    others = [file for file in sorted(folder.glob("*.csv")) if _columns(_head(file)) is not None]
+    others = [
+        file
+        for file in sorted(folder.glob("*.csv"))
+        if file.is_file() and _columns(_head(file)) is not None
+    ]
     return others[0] if len(others) == 1 else None
 
 

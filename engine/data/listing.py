@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of
 from engine.data.datasets import Part, find_arrays
 from engine.data.labels import SUFFIXES, Entry, find_table, plain, read_table
 
@@ -74,8 +75,7 @@ def content_of(folder: Path, count: int, part: Part = "test") -> str:
             size = file.stat().st_size if there else -1
             digest.update(f"{file.relative_to(root).as_posix()}\0{size}\0".encode())
             if number < count and there:
-                with file.open("rb") as opened:
-                    digest.update(hashlib.file_digest(opened, "sha256").digest())
+                digest.update(bytes.fromhex(sha256_of(file)))
     except OSError as error:
         where = error.filename or folder
         raise UserError(f"{where} cannot be read: {error.strerror}; make it readable") from error

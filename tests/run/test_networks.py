@@ -188,7 +188,7 @@ def test_mistakes_of_the_form_are_said_in_one_line(capsys, file, option, said):
 
 def test_the_page_asks_through_a_process_and_gets_the_same_line(tmp_path):
     (tmp_path / "w.pth").write_text("no checkpoint at all")
-    with pytest.raises(UserError, match=r"w\.pth cannot be read: it begins with"):
+    with pytest.raises(UserError, match=r"w\.pth cannot be read: it is no safetensors"):
         networks.inspect(tmp_path / "w.pth")
 
 

@@ -3,7 +3,6 @@
 Imports no torch: what a file holds is found out in a process of its own, with a limit on its memory.
 """
 
-import hashlib
 import os
 import subprocess
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of
 from engine.data.archive import inner_folder, unpack
 from engine.models.saved import forget, list_saved, read_saved, saved_folder
 from engine.run.aside import CommandError, answer_of
@@ -84,8 +84,7 @@ class Brought:
 
 def unpacked(archive: Path, runs: Path) -> Path:
     """The folder of a zip archive's images, unpacked once below the runs; UserError where it does harm."""
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(archive, "archive")
     folder = runs / ".images" / digest[:16]
     if not folder.is_dir():
         beside = folder.with_name(f".{digest[:16]}.{os.getpid()}")
