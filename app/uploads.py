@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.recipes import followed
 from engine.core.errors import UserError
 
 MOST_MB = 1000  # an upload is held in memory while it is looked at
@@ -48,7 +49,7 @@ def by_path(text: str) -> Source | None:
     """The file or folder at a path, None where the text is empty; UserError where nothing is there."""
     if not text.strip():
         return None
-    path = Path(text.strip()).expanduser()
+    path = followed(text)
     try:
         facts = path.stat()
     except OSError as error:

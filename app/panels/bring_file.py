@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.panels.agree import agreed
 from app.uploads import MOST_MB, Source, by_path, uploaded
 from app.words import size_words
 from engine.core.errors import UserError
@@ -38,6 +39,8 @@ def file_step() -> tuple[Source, dict[str, Any]] | None:
                 "A checkpoint is data: it is read as tensors, whatever else is in it is refused. "
                 "An upload is deleted as soon as it has been looked at."
             )
+            return None
+        if source.path is not None and not agreed({source.key: text}, key="bring-files"):
             return None
         found = _inspected(source)
     except UserError as error:

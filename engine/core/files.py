@@ -6,6 +6,7 @@ A device never ends, a named pipe waits for ever, and /proc has files that claim
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,11 @@ from engine.core.errors import UserError
 MOST_BYTES = 4 * 2**30  # of one file
 MOST_ENTRIES = 1_500_000  # of one folder with all below it: ImageNet's 1.43 million files fit
 LONGEST_PATH = 4096
+# A page asks for the same recipe at every click: what is large and has not changed is not hashed again. What
+# was written a moment ago may be written again within the same tick of the clock, so that is.
+LARGE_BYTES, SETTLED_S = 16 * 2**20, 2.0
+_HASHED: dict[tuple[int, ...], str] = {}
+_KEPT = 100
 _CHUNK = 2**20
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -68,26 +74,37 @@ def open_regular(
 
 
 def sha256_of(path: Path, what: str = "file", most_bytes: int = MOST_BYTES) -> str:
-    """The sha256 of a regular file, in hexadecimal; UserError where it is none, or grows meanwhile."""
+    """The sha256 of a regular file, in hexadecimal; UserError where it is none, or has no end."""
+    with open_regular(path, what, most_bytes) as (file, size):
+        facts = os.fstat(file.fileno())
+        known = (facts.st_dev, facts.st_ino, size, facts.st_mtime_ns, facts.st_ctime_ns)
+        if known in _HASHED:
+            return _HASHED[known]
+        found = _hash(file, size, f"{what} {path}")
+    if size >= LARGE_BYTES and time.time() - facts.st_ctime > SETTLED_S:
+        while len(_HASHED) >= _KEPT:
+            _HASHED.pop(next(iter(_HASHED)), None)
+        _HASHED[known] = found
+    return found
+
+
+def _hash(file: BinaryIO, left: int, named: str) -> str:
     digest = hashlib.sha256()
-    with open_regular(path, what, most_bytes) as (file, left):
-        try:
-            while chunk := file.read(
-                min(_CHUNK, left) or 1
-            ):  # one byte more tells that there are more
-                left -= len(chunk)
-                if left < 0:
-                    raise UserError(
-                        f"{what} {path} is longer than it says; copy it to a plain file first"
-                    )
-                digest.update(chunk)
-        except OSError as error:
-            raise _unreadable(path, what, error) from error
+    try:
+        while chunk := file.read(
+            min(_CHUNK, left) or 1
+        ):  # one byte more would tell of a longer file
+            left -= len(chunk)
+            if left < 0:
+                raise UserError(f"{named} is longer than it says; copy it to a plain file first")
+            digest.update(chunk)
+    except OSError as error:
+        raise UserError(f"{named} cannot be read: {error.strerror}; give another") from error
     return digest.hexdigest()
 
 
 def walk(folder: Path, most: int = MOST_ENTRIES) -> Iterator[os.DirEntry[str]]:
-    """Every entry of a folder and below it, links not followed; UserError where there are more than `most`."""
+    """Every entry of a folder and below it, links not followed; UserError beyond `most` of them."""
     waiting, seen = [str(folder)], 0
     while waiting:
         try:
