@@ -94,7 +94,12 @@ def open_app(arguments: "list[str]") -> int:
     if shared:
         # Streamlit would ask a server outside what this machine's address is, to print it.
         name = (shared["QUANTOSCOPE_HOSTS"] or socket.gethostname()).partition(",")[0]
-        more = {"--server.address": "0.0.0.0", "--browser.serverAddress": bare(name)}
+        more = {
+            "--server.address": "0.0.0.0",
+            "--browser.serverAddress": bare(name),
+            "--server.maxUploadSize": "200",  # MB, in memory, of each visitor
+            "--client.showErrorDetails": "type",  # a defect's traceback is for the terminal
+        }
         command += [f"{key}={value}" for key, value in more.items() if not given(rest, key)]
     if not has_display() and not given(rest, "--server.headless"):
         command.append("--server.headless=true")

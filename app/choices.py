@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.places import runs_folder
+from app.sharing import sharing
 from app.visitors import may_control
 from engine.run import catalog, networks
 from engine.run.owner import HOST, owner_of
@@ -43,7 +44,9 @@ def title_of(kind: str, name: str) -> str:
 
     Never waits for the catalog: on a fresh installation the names themselves stand for some seconds.
     """
-    return _titles(str(runs_folder())).get((kind, name), name)
+    title = _titles(str(runs_folder())).get((kind, name), name)
+    brought = kind == "models" and name.startswith(networks.PREFIX)
+    return f"{title} · yours" if brought and title != name and not sharing().shared else title
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -55,4 +58,4 @@ def _titles(runs: str) -> dict[tuple[str, str], str]:
         for entry in known.get(kind, [])
     }
     saved = networks.list_saved(networks.networks_folder(Path(runs)))
-    return titles | {("models", one.full_name): f"{one.title} · yours" for one in saved}
+    return titles | {("models", one.full_name): one.title for one in saved}

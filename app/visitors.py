@@ -55,9 +55,14 @@ def own_key() -> str:
     return key_of(token()) if sharing().shared and token() else ""
 
 
+def is_host() -> bool:
+    """Whether every run is open to whoever looks at this page."""
+    return not sharing().shared or _is_open(HOST)
+
+
 def own_mark() -> str:
     """Whose a run is that is started from this page; UserError where nobody could be told to own it."""
-    if not sharing().shared or _is_open(HOST):
+    if is_host():
         return HOST
     if not token():
         raise UserError(
@@ -69,10 +74,10 @@ def own_mark() -> str:
 
 def may_control(folder: Path) -> bool:
     """Whether whoever looks at this page may steer, replace or delete what lies in the folder."""
-    if not sharing().shared:
+    if is_host():
         return True
     owner = owner_of(folder)
-    return _is_open(HOST) or (owner != HOST and (owner == _mine() or _is_open(owner)))
+    return owner != HOST and (owner == _mine() or _is_open(owner))
 
 
 def check_control(folder: Path, what: str) -> None:
@@ -89,7 +94,7 @@ def give_key(text: str, folder: Path) -> bool:
         return False
     if hmac.compare_digest(_bare(text).encode(), _bare(host_key()).encode()):
         owner = HOST
-    elif hmac.compare_digest(owner_by(text), owner_of(folder)):
+    elif hmac.compare_digest(owner_by(text).encode(), owner_of(folder).encode()):
         owner = owner_by(text)
     else:
         return False

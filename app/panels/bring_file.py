@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.agree import agreed
-from app.uploads import MOST_MB, Source, by_path, uploaded
+from app.uploads import Source, by_path, most_mb, uploaded
 from app.words import size_words
 from engine.core.errors import UserError
 from engine.run import networks
@@ -21,9 +21,9 @@ def file_step() -> tuple[Source, dict[str, Any]] | None:
         upload = st.file_uploader(
             "Drop a checkpoint",
             type=KINDS,
-            max_upload_size=MOST_MB,
+            max_upload_size=most_mb(),
             key="bring-upload",
-            help=f"A state_dict as .safetensors or .pth, up to {MOST_MB:,} MB. Nothing in it is executed.",
+            help=f"A state_dict as .safetensors or .pth, up to {most_mb():,} MB. Nothing in it is executed.",
         )
     with right:
         text = st.text_input(

@@ -11,7 +11,9 @@ from app.sharing import sharing
 def own_key() -> None:
     """The visitor's own key, and what it opens; nothing where the app is not shared."""
     key = visitors.own_key()
-    if key:
+    if key and visitors.is_host():
+        st.caption("This browser has given the host's key: every run is open to it.")
+    elif key:
         st.caption(
             "What you start in this browser is yours: others may watch and fork it. "
             f"Who has your key may also stop and delete it: `{key}`"
@@ -25,7 +27,7 @@ def ask_for_key(folder: Path, *, key: str) -> None:
     if visitors.may_control(folder):
         return
     with (
-        st.popover("Somebody else's", icon=":material/lock:", key=f"{key}-open"),
+        st.popover("Somebody else's run", icon=":material/lock:", key=f"{key}-open"),
         st.form(f"{key}-form", border=False),
     ):
         st.caption(

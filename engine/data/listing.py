@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.core.errors import UserError
-from engine.core.files import sha256_of
+from engine.core.files import check_size, sha256_of
 from engine.data.datasets import Part, find_arrays
 from engine.data.labels import SUFFIXES, Entry, find_table, plain, read_table
 
@@ -50,6 +50,7 @@ def check_folder(folder: Path, part: Part = "test") -> None:
     """UserError where a folder holds neither images nor a known data set."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name one that holds images")
+    check_size(folder)  # before anything in it is looked at
     if find_arrays(folder, part) is None and not list_images(part_of(folder, part)):
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.files import check_size, sha256_of, typed_path
+from engine.core.files import sha256_of, typed_path
 from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
@@ -165,8 +165,6 @@ def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> 
         return {}
     folder = typed_path(settings[name], f"{kind}.{name}").absolute()
     settings[name] = str(folder)
-    if folder.is_dir():
-        check_size(folder)  # before anything in it is looked at
     return {name: content_of(folder, fields["images"], part)}
 
 

@@ -10,8 +10,10 @@ from app.server.watch import Watches
 from engine.core.errors import UserError
 from tests.app.client import Client
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.test_network import PACE, answer
 from tests.app.test_pages import opened, texts
 
+__all__ = ["answer"]  # a fixture
 ODD = (
     "", " ", "x", "-1", "0", "1e400", "-1e400", "inf", "nan", "9" * 400, "1_0", "１", "1.5", "None",
     "a" * 300, "a\0b", "../../etc/passwd", "/dev/zero", "~nobody/x", "%00", "\ud800", "\u202e\n\r\t",
@@ -27,7 +29,13 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize("page", PARAMETERS)
-def test_every_page_opens_whatever_the_address_says(page: str, runs: Path) -> None:
+def test_every_page_opens_whatever_the_address_says(
+    page: str, runs: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    if page == "network":
+        found = request.getfixturevalue("answer")
+        monkeypatch.setattr("engine.run.questions.diagnose.kept", lambda runs, recipe: found)
+        monkeypatch.setattr("engine.run.questions.estimate.kept_pace", lambda runs, recipe: PACE)
     run = fabricate(runs, Fabricated()).run_id
     fabricate(runs, Fabricated(seed=1))
     at = opened(page, **({"run": run} if page in ("lab", "quantize") else {}))
@@ -36,6 +44,9 @@ def test_every_page_opens_whatever_the_address_says(page: str, runs: Path) -> No
         for name in names if "run" not in names else [one for one in names if one != "run"]:
             at.query_params[name] = odd
         at.run()
+        for button in at.button:  # what was typed is opened only then
+            if str(button.key).endswith("-look"):
+                button.click().run()
         assert not at.exception, f"{odd!r}: {at.exception[0].stack_trace}"
         assert "Traceback" not in texts(at)
 

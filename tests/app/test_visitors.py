@@ -8,9 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import visitors
-from app.actions import delete_run, forget_network, save_network
+from app.actions import delete_run, forget_network, fork_run, save_network
 from app.choices import may_use
 from app.recipes import followed, recipe_of
+from app.uploads import by_path, uploaded
 from engine.core.errors import UserError
 from engine.run.control import read_wish
 from engine.run.folder import RunFolder
@@ -134,6 +135,7 @@ def test_the_owners_key_and_the_hosts_open_a_run_and_another_does_not(
 ) -> None:
     folder, hosts = annas(runs), fabricate(runs, Fabricated(seed=1))
     browser.of(BEN)
+    assert "your" in texts(opened("runs")).lower()
     for key in ("", "x", visitors.key_of(BEN), "?"):
         assert not visitors.give_key(key, folder.path)
     assert not visitors.may_control(folder.path)
@@ -168,9 +170,10 @@ def test_a_key_is_given_on_the_page(browser: Browser, runs: Path) -> None:
 
 def test_a_damaged_owner_file_is_the_hosts_to_mend(browser: Browser, runs: Path) -> None:
     folder = annas(runs)
-    for text in ("", "null", "[]", '{"owner": 3}', '{"owner": ""}', "\0"):
+    for text in ("", "null", "[]", '{"owner": 3}', '{"owner": ""}', '{"owner": "\u00e9"}', "\0"):
         (folder.path / FILE).write_text(text)
         assert not visitors.may_control(folder.path)
+        assert not visitors.give_key("x", folder.path)
     visitors.give_key(HOST_KEY, folder.path)
     assert visitors.may_control(folder.path)
 
@@ -229,6 +232,25 @@ def test_without_a_cookie_nothing_is_started(browser: Browser, runs: Path) -> No
     at.button(key="card-nearest-2").click().run()
     assert "allow cookies" in at.error[0].value
     assert not list(runs.glob("*/recipe.json"))
+
+
+def test_a_fork_is_the_forkers_and_the_run_itself_goes_on_only_for_its_owner(
+    browser: Browser, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, seen = annas(runs, "running"), []
+
+    def fork(source: RunFolder, changes: Any, catalog: Any, *, owner: str) -> RunFolder:
+        seen.append(owner)
+        return source
+
+    monkeypatch.setattr("engine.run.fork.fork", fork)
+    monkeypatch.setattr("engine.run.launch.go_on", lambda folder: seen.append("goes on"))
+    browser.of(BEN)
+    fork_run(folder, {})
+    assert seen == [visitors.owner_by(visitors.key_of(BEN))]
+    browser.of(ANNA)
+    fork_run(folder, {})
+    assert seen[1:] == [visitors.owner_by(visitors.key_of(ANNA)), "goes on"]
 
 
 # --- paths ------------------------------------------------------------------------------------
@@ -373,6 +395,31 @@ def test_what_one_visitor_brought_no_other_replaces_or_removes(
     assert asked[-1][1]["replace"]
     forget_network("mine/hers")
     assert not (tmp_path / "networks" / "hers").exists()
+
+
+class Upload:
+    """Of a name that another's has too."""
+
+    name = "net.pth"
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.file_id = content, str(content)
+
+    def getbuffer(self) -> memoryview:
+        return memoryview(self.content)
+
+
+def test_uploads_of_one_name_do_not_mix_and_cannot_be_named(browser: Browser) -> None:
+    hers, his = uploaded(Upload(b"hers")), uploaded(Upload(b"his"))
+    assert hers.key != his.key
+    with hers.file() as one, his.file() as other:
+        assert (one.name, one.read_bytes(), other.read_bytes()) == ("net.pth", b"hers", b"his")
+        assert one.parent.stat().st_mode & 0o077 == 0
+        browser.of(BEN)
+        for text in (str(one), "net.pth", "uploads/net.pth"):
+            with pytest.raises(UserError, match="open to visitors"):
+                by_path(text)
+    assert not one.exists()
 
 
 def test_deleting_is_asked_for_where_it_is_done(browser: Browser, runs: Path) -> None:

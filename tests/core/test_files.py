@@ -9,7 +9,7 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.core.files import check_regular, check_size, open_regular, sha256_of, typed_path, walk
-from engine.data.listing import list_images
+from engine.data.listing import check_folder, content_of, list_images
 from engine.models.checkpoint import read_checkpoint
 from engine.run.networks import unpacked
 from engine.run.recipe import make_recipe
@@ -138,6 +138,37 @@ def test_a_folder_is_looked_through_up_to_a_bound(tmp_path: Path) -> None:
         check_size(tmp_path, most=3)
     with pytest.raises(UserError, match="cannot be read"):
         check_size(tmp_path / "nowhere")
+
+
+def test_a_folder_of_everything_is_refused_before_it_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    monkeypatch.setattr("engine.data.listing.check_size", lambda folder: check_size(folder, most=4))
+    for door in (check_folder, lambda folder: content_of(folder, 3)):
+        with pytest.raises(UserError, match="more than 4 files; name a folder inside it"):
+            door(tmp_path)
+
+
+def test_what_is_large_and_unchanged_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.core import files
+
+    counted: list[str] = []
+    real = files._hash
+    monkeypatch.setattr(files, "_hash", lambda *given: counted.append(given[2]) or real(*given))
+    monkeypatch.setattr(files, "LARGE_BYTES", 3)
+    path = tmp_path / "weights"
+    path.write_bytes(b"long")
+    assert sha256_of(path) == sha256_of(path)
+    assert len(counted) == 2  # written a moment ago: it may be written again within a tick
+    monkeypatch.setattr(files, "SETTLED_S", -1)
+    assert sha256_of(path) == sha256_of(path)
+    assert len(counted) == 3
+    path.write_bytes(b"gone")
+    assert sha256_of(path) == hashlib.sha256(b"gone").hexdigest()
 
 
 def test_a_pipe_among_the_tables_is_passed_by(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.files import sha256_of
 from engine.data.archive import inner_folder, unpack
-from engine.models.saved import PREFIX, forget, list_saved, read_saved, saved_folder
+from engine.models.saved import PREFIX, check_name, forget, list_saved, read_saved, saved_folder
 from engine.run.aside import CommandError, answer_of
 from engine.run.owner import HOST
 from engine.run.recipe import Recipe
@@ -75,7 +75,8 @@ class Brought:
             "mean": ",".join(map(repr, self.mean)),
             "std": ",".join(map(repr, self.std)),
             "resize": str(self.resize or ""),
-            "classes": ",".join(self.classes),
+            # The comma at the end: a name alone could be that of a file, which would be read.
+            "classes": ",".join([*self.classes, ""]),
             "title": self.title,
             "summary": self.summary,
             "dataset": self.dataset,
@@ -112,6 +113,7 @@ def save(
 ) -> dict[str, Any]:
     """Save the network as `mine/NAME`, the owner's; it is in every menu from then on."""
     more = ["--replace"] if replace else []
+    check_name(name)  # before it is a word of a command
     return _ask(
         "save-network", name, f"--runs={runs}", *more, *brought.options(),
         environment={OWNER: owner},
