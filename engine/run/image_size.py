@@ -10,7 +10,7 @@ from safetensors import safe_open
 from engine.core.errors import UserError
 from engine.core.own_code import is_own
 from engine.data.datasets import find_arrays
-from engine.data.listing import list_images, part_of
+from engine.data.listing import list_folder, root_of
 from engine.models.checkpoint import read_checkpoint
 from engine.models.image_size import Size
 from engine.run.recipe import Recipe
@@ -52,7 +52,7 @@ def _of_folder(folder: Path) -> Size | None:
         arrays = find_arrays(folder, "test") if folder.is_dir() else None
         if arrays is not None:
             return tuple(arrays().pixels.shape[1:])
-        entries = list_images(part_of(folder, "test"))
+        entries = list_folder(root_of(folder, "test"), None).entries
     except (
         UserError,
         OSError,
