@@ -134,8 +134,8 @@ def check_finite(model: nn.Module, name: str) -> None:
             if bad.any():
                 what = "NaN" if bool(tensor.isnan().any()) else "infinite"
                 raise UserError(
-                    f"{name} holds {int(bad.sum()):,} values in {key!r} of layer {path or '(itself)'!r} that "
-                    f"are {what}; give weights from before the training broke"
+                    f"{name} holds {what} values ({int(bad.sum()):,} of {bad.numel():,}) in {key!r} of layer "
+                    f"{path or '(itself)'!r}; give weights from before the training broke"
                 )
             if key == "running_var" and bool((tensor < 0).any()):
                 raise UserError(
