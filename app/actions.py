@@ -18,7 +18,8 @@ SLOW_S = 0.4  # a step can be followed by eye
 def start_run(wanted: dict[str, Any]) -> None:
     """Start the run and go to the Live lab; explains itself on the page where it cannot."""
     try:
-        folder = launch.start(make_recipe(load_catalog(), **wanted), runs_folder())
+        recipe = make_recipe(load_catalog(), runs=runs_folder(), **wanted)
+        folder = launch.start(recipe, runs_folder())
     except UserError as error:
         st.error(str(error))
         return

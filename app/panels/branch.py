@@ -66,7 +66,8 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
         fields.pop(name)
     fields[f"{kind}_settings"] = fields[f"{kind}_settings"] | change
     try:
-        other = launch.start(make_recipe(load_catalog(), **fields), runs_folder())
+        recipe = make_recipe(load_catalog(), runs=runs_folder(), **fields)
+        other = launch.start(recipe, runs_folder())
     except (UserError, OSError) as error:
         st.error(str(error))
         return

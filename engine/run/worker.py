@@ -28,6 +28,7 @@ from engine.core.events import (
 from engine.run.control import Cancelled, Control, read_wish
 from engine.run.folder import HEARTBEAT_S, RunFolder, is_disk_full
 from engine.run.pipeline import execute
+from engine.run.resources import threads_wanted
 
 MOST_THREADS = 8  # small networks gain nothing beyond
 
@@ -164,8 +165,7 @@ def _advice(error: Exception) -> str:
 
 def settle_in() -> None:
     """Take the threads that a run takes, and let pages go first."""
-    threads = os.environ.get("QUANTOSCOPE_THREADS")
-    torch.set_num_threads(int(threads) if threads else min(devices.cores(), MOST_THREADS))
+    torch.set_num_threads(threads_wanted() or min(devices.cores(), MOST_THREADS))
     if hasattr(os, "nice"):
         os.nice(5)  # pages stay quick beside a run
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.commands.shown import table
+from engine.run.settings import shown
 
 
 def runs_folder(options: argparse.Namespace) -> Path:
@@ -20,6 +21,14 @@ def load_catalog(options: argparse.Namespace) -> dict[str, Any]:
     from engine.run.catalog import load
 
     return load(runs_folder(options))
+
+
+def whole_number(text: str) -> int:
+    """Reads an option's whole number, for argparse; what is out of range is told later, by the recipe."""
+    try:
+        return int(text)
+    except ValueError:  # of thousands of digits too
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no whole number") from None
 
 
 def print_rows(options: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
