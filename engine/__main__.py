@@ -13,7 +13,7 @@ from typing import NoReturn
 from engine.core.errors import UserError
 from engine.run.commands import benches, listing, networks, questions, runs
 from engine.run.commands.common import whole_number
-from engine.run.commands.ending import BROKEN, close_stdout, end, flush, open_streams
+from engine.run.commands.ending import BROKEN, close_stdout, end, open_streams
 from engine.run.commands.recipe import add_options
 
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
         status = command(options)
-        flush()
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader, for example `head`, has seen enough
         close_stdout()
         return BROKEN
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what is different from here on, e.g. synthesis.image_weight=0",
     )  # fmt: skip
     add("cancel", runs.cancel, "end a run; it can be resumed")
+    add("delete", runs.delete, "remove a run that has ended, with all its files")
     analyse = add(
         "analyse",
         runs.analyse,
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    for name in ("pause", "resume", "fork", "cancel", "analyse"):
+    for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
     networks.add_commands(lambda name, text: add(name, networks.run, text))
@@ -123,7 +124,7 @@ def program() -> int:
         return main()
     except SystemExit as leaving:  # --help
         try:
-            flush()
+            sys.stdout.flush()
         except OSError:
             close_stdout()
         return int(leaving.code or 0)

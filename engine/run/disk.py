@@ -24,6 +24,8 @@ _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE)
 
 def way_out(error: OSError) -> str | None:
     """What to do about it; None where it is no refusal that one knows a way out of."""
+    if _is_without_scratch(error):
+        return "free some space, or raise the limit on the size of files, `ulimit -f unlimited`"
     return _WAYS_OUT.get(error.errno or 0)
 
 
@@ -32,9 +34,16 @@ def reason(error: OSError) -> str:
     name = error.filename if error.filename not in (None, "") else "a file"
     name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
     name = name if len(name) <= 200 else f"{name[:197]}..."
-    return f"{name} cannot be read or written: {error.strerror or error}"
+    in_the_way = error.errno in (errno.EEXIST, errno.ENOTDIR)
+    why = "a file stands where a folder must be" if in_the_way else error.strerror or error
+    return f"{name} cannot be read or written: {why}"
 
 
 def is_of_the_machine(error: OSError) -> bool:
     """Whether the machine has no more to give, which is no mistake in what was asked."""
-    return error.errno in _OF_THE_MACHINE
+    return error.errno in _OF_THE_MACHINE or _is_without_scratch(error)
+
+
+def _is_without_scratch(error: OSError) -> bool:
+    """No folder for temporary files takes one: Python says that no file is there, and names none."""
+    return error.errno == errno.ENOENT and not error.filename

@@ -4,6 +4,7 @@ The same for the page, the command line and Python: a worker runs in another fol
 """
 
 import ast
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
     user's may be executed; UserError where it may not, is not there, or names no function.
     """
     if name.startswith("timm/"):
+        if find_spec("timm") is None:
+            raise UserError(
+                f"model {shown(name)} needs timm, which is not installed; pip install timm"
+            )
         return name, {"file": "", "presets": {}, "settings": unlisted_knobs(), **_NO_IMAGES}
     if name.endswith(".py"):
         raise UserError(

@@ -50,6 +50,11 @@ def _told(error: BaseException, options: argparse.Namespace) -> tuple[str, int]:
         return str(error), MISTAKE
     if isinstance(error, CommandError):
         return f"failed: {error.line}", BROKEN
+    if isinstance(error, OSError) and not error.filename and (refused := _refused()):
+        return (
+            f"failed: standard output takes no more: {refused.strerror}; send it elsewhere",
+            BROKEN,
+        )
     if isinstance(error, OSError) and (way_out := disk.way_out(error)):
         if disk.is_of_the_machine(error):
             return f"failed: {disk.reason(error)}; {way_out}", BROKEN
@@ -112,15 +117,14 @@ def open_streams() -> None:
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def flush() -> None:
-    """Write out what was printed; an OSError says that it was standard output which took no more."""
+def _refused() -> OSError | None:
+    """Why standard output takes no more; None where it does. What it refused is let go of."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
         close_stdout()
-        raise OSError(error.errno, error.strerror, "standard output") from error
+        return error
+    return None
 
 
 def close_stdout() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.own_code import is_own
-from engine.models.knobs import own_knobs, unlisted_knobs
+from engine.run.catalog import OWN, TIMM, named
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
 from engine.run.folder import RunFolder, list_runs
 from engine.run.recipe import PRESETS
@@ -54,15 +54,14 @@ def settings(options: argparse.Namespace) -> int:
         for kind, knobs in _with_settings(options.name, catalog)
         for knob in knobs
     ]
-    return print_rows(options, rows)
+    return print_rows(options, rows, none=f"{options.name} has no settings")
 
 
 def _with_settings(name: str, catalog: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """The kind and settings of all that has the name: a network and a method may share it."""
-    if is_own(name) or name.endswith(".py"):
-        return [("model", own_knobs())]
-    if name.startswith("timm/"):
-        return [("model", unlisted_knobs())]
+    if is_own(name) or name.endswith(".py") or name.startswith("timm/"):
+        pattern = TIMM if name.startswith("timm/") else OWN
+        return [("model", one["settings"]) for one in named() if one["name"] == pattern]
     kinds = {"models": "model", "synthesis": "synthesis", "quantization": "quantization"}
     found = [
         (kind, one["settings"])

@@ -1,4 +1,4 @@
-"""`run`, `pause`, `resume`, `fork`, `cancel`, `analyse`: what works on one run."""
+"""`run`, `pause`, `resume`, `fork`, `cancel`, `delete`, `analyse`: what works on one run."""
 
 import argparse
 import json
@@ -49,6 +49,13 @@ def cancel(options: argparse.Namespace) -> int:
     folder = RunFolder.open(runs_folder(options), options.run)
     launch.cancel(folder)
     return _tell_state(folder, options)
+
+
+def delete(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+    folder.delete()
+    print(json.dumps({"run": folder.run_id, "state": "deleted"}) if options.json else "deleted")
+    return 0
 
 
 def pause(options: argparse.Namespace) -> int:

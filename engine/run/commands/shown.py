@@ -65,6 +65,11 @@ class Progress:
         self.out.write(f"{self._clear()}{hinted(text, self.runs)}\n")
         self.out.flush()
 
+    def join(self, status: dict[str, Any]) -> str:
+        """Take up a run that may have begun before; returns its state."""
+        self._total = status.get("total_steps", 0)
+        return str(status["state"])
+
     def counted(self, done: int, total: int, what: str) -> None:
         """Say how far something without steps has come: how many are done, and what is next."""
         self._step(f"{done}/{total} {what}")
@@ -133,7 +138,7 @@ def attend(folder: RunFolder, offset: int, options: argparse.Namespace) -> int:
     progress = Progress(folder=folder, runs=options.runs)
     progress.line(f"run {folder.run_id} in {folder.path}")
     try:
-        state = folder.status()["state"]
+        state = progress.join(folder.status())
         if state in ("paused", "queued"):  # it was so before, and no event will say it
             progress.show(StateChanged(state=state))
         state = show_all(folder, progress, offset)
@@ -153,7 +158,10 @@ def attend(folder: RunFolder, offset: int, options: argparse.Namespace) -> int:
 
 def _report_failure(folder: RunFolder, progress: Progress) -> int:
     if progress.failure is not None:
-        advice = f"; {progress.failure.advice}" if progress.failure.advice else ""
+        told = (
+            progress.failure.advice and not progress.failure.mistake
+        )  # a mistake's own line says it
+        advice = f"; {progress.failure.advice}" if told else ""
         progress.line(f"failed: {progress.failure.message}{advice}")
         return 2 if progress.failure.mistake else 1
     log = folder.path / "worker.log"
