@@ -13,7 +13,7 @@ from typing import NoReturn
 from engine.core.errors import UserError
 from engine.run.commands import benches, listing, networks, questions, runs
 from engine.run.commands.common import whole_number
-from engine.run.commands.ending import BROKEN, close_stdout, end, open_streams
+from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
 
 
@@ -33,7 +33,6 @@ def main(arguments: list[str] | None = None) -> int:
         status = command(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, for example `head`, has seen enough
-        close_stdout()
         return BROKEN
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (everything ends in one line)
         return end(error, options)
@@ -123,11 +122,9 @@ def program() -> int:
     try:
         return main()
     except SystemExit as leaving:  # --help
-        try:
-            sys.stdout.flush()
-        except OSError:
-            close_stdout()
         return int(leaving.code or 0)
+    finally:
+        close_streams()
 
 
 if __name__ == "__main__":

@@ -8,13 +8,16 @@ import shlex
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 from engine.core.errors import UserError
 from engine.run import disk
 from engine.run.aside import CommandError
 
 DONE, BROKEN, MISTAKE, STOPPED = 0, 1, 2, 130  # exit statuses; 130: Ctrl-C
+STDOUT = "standard output"
 _ADVISED = re.compile(r"`(python -m engine \w[^`]*)`")
 
 
@@ -50,11 +53,8 @@ def _told(error: BaseException, options: argparse.Namespace) -> tuple[str, int]:
         return str(error), MISTAKE
     if isinstance(error, CommandError):
         return f"failed: {error.line}", BROKEN
-    if isinstance(error, OSError) and not error.filename and (refused := _refused()):
-        return (
-            f"failed: standard output takes no more: {refused.strerror}; send it elsewhere",
-            BROKEN,
-        )
+    if isinstance(error, OSError) and error.filename == STDOUT:
+        return f"failed: {STDOUT} takes no more: {error.strerror}; send it elsewhere", BROKEN
     if isinstance(error, OSError) and (way_out := disk.way_out(error)):
         if disk.is_of_the_machine(error):
             return f"failed: {disk.reason(error)}; {way_out}", BROKEN
@@ -115,19 +115,47 @@ def open_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
         getattr(sys, name).reconfigure(errors="backslashreplace")
+    sys.stdout = cast(TextIO, _Stdout(sys.stdout))
 
 
-def _refused() -> OSError | None:
-    """Why standard output takes no more; None where it does. What it refused is let go of."""
+class _Stdout:
+    """Standard output, whose refusals say that they are its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with _of_stdout():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with _of_stdout():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _of_stdout() -> Iterator[None]:
     try:
-        sys.stdout.flush()
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        close_stdout()
-        return error
-    return None
+        _let_go(sys.stdout)
+        raise OSError(error.errno, error.strerror, STDOUT) from error
 
 
-def close_stdout() -> None:
-    """Let go of standard output that takes no more: else the interpreter writes to it again at its end."""
+def close_streams() -> None:
+    """Let go of a stream that takes no more: else the interpreter writes to it again at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _let_go(stream)
+
+
+def _let_go(stream: TextIO) -> None:
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

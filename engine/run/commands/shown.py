@@ -1,6 +1,7 @@
 """What the command line shows of a run: its progress line by line, and its result as a table."""
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -62,8 +63,7 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Write a line of its own, above the bar."""
-        self.out.write(f"{self._clear()}{hinted(text, self.runs)}\n")
-        self.out.flush()
+        self._write(f"{self._clear()}{hinted(text, self.runs)}\n")
 
     def join(self, status: dict[str, Any]) -> str:
         """Take up a run that may have begun before; returns its state."""
@@ -96,11 +96,15 @@ class Progress:
             return
         self._written_s = time.monotonic()
         if bar:
-            self.out.write(f"{self._clear()}{text[:110]}")
-            self.out.flush()
+            self._write(f"{self._clear()}{text[:110]}")
             self._bar_shown = True
         else:
             self.line(text)
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, and the run goes on
+            self.out.write(text)
+            self.out.flush()
 
     def _clear(self) -> str:
         """What removes the bar, if there is one, from the terminal's last line."""
