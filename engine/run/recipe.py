@@ -88,7 +88,7 @@ def make_recipe(
         raise UserError(f"preset {shown(preset)} is not known; choose one of {', '.join(PRESETS)}")
     _check_names(wanted)
     wanted["model"], own = network_named(str(wanted["model"]), own_code=own_code)
-    model = own if own is not None else find(catalog, "models", wanted["model"])
+    model = own if own is not None else _listed(catalog, wanted["model"], own_code=own_code)
     budget = model["presets"].get(preset, {})
     complete = dict(wanted)
     for kind in ("synthesis", "quantization"):
@@ -109,6 +109,16 @@ def make_recipe(
     complete["data"] = images_named(wanted.get("data"), runs)
     complete["contents"] = _contents(complete, model, own_code=own_code)
     return Recipe(preset=preset, **complete)
+
+
+def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, Any]:
+    """The catalog's network; the UserError also says what else can be named."""
+    try:
+        return find(catalog, "models", name)
+    except UserError as error:
+        if not own_code:
+            raise
+        raise UserError(f"{error}, timm/NAME or FILE.py:FACTORY") from None
 
 
 def _check_names(wanted: dict[str, Any]) -> None:
@@ -198,10 +208,11 @@ def _check_methods(
         }
         reason = refusals[wanted[kind]]
         if reason:
-            able = ", ".join(name for name in refusals if not refusals[name]) or "none"
+            able = ", ".join(name for name in refusals if not refusals[name])
+            ways = f"these can: {able}" if able else "none here can; choose another network"
             raise UserError(
                 f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; "
-                f"these can: {able}"
+                f"{ways}"
             )
 
 
