@@ -134,10 +134,11 @@ def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], t
     for name, values in zip(("mean", "std"), chosen, strict=True):
         if len(values) != channels:
             raise UserError(
-                f"model.{name} has {len(values)} values; {card.name} has {channels} colour channels"
+                f"model.{name} has {len(values)} values; give one for each of the {channels} colour "
+                f"channels of {card.name}"
             )
     if min(chosen[1]) <= 0:
-        raise UserError(f"model.std is {chosen[1]}; every value must be above 0")
+        raise UserError(f"model.std is {chosen[1]}; give values above 0")
     return chosen[0], chosen[1]
 
 

@@ -16,7 +16,7 @@ from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
-from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
@@ -28,6 +28,7 @@ def execute(
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
+    chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),

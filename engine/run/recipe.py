@@ -130,6 +130,11 @@ def _check_names(wanted: dict[str, Any]) -> None:
     for name in ("model", "synthesis", "quantization"):
         if not wanted.get(name):
             raise UserError(f"a recipe needs {name}; give its name, {name}=NAME")
+        given = wanted.get(f"{name}_settings") or {}
+        if not isinstance(given, dict):
+            raise UserError(
+                f"{name} settings are {shown(given)}; give a dictionary of names and values"
+            )
 
 
 def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool) -> dict[str, str]:
@@ -211,8 +216,7 @@ def _check_methods(
             able = ", ".join(name for name in refusals if not refusals[name])
             ways = f"these can: {able}" if able else "none here can; choose another network"
             raise UserError(
-                f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; "
-                f"{ways}"
+                f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; {ways}"
             )
 
 

@@ -23,10 +23,6 @@ def resolve(
 ) -> dict[str, Any]:
     """Every knob's value: the preset's, unless given; checked for type, range and choice."""
     by_name = {knob["name"]: knob for knob in knobs}
-    if not isinstance(given, dict):
-        raise UserError(
-            f"{kind} settings are {shown(given)}; give a dictionary of names and values"
-        )
     for name in given:
         if name not in by_name:
             known = ", ".join(sorted(by_name)) or "none at all"

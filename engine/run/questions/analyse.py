@@ -48,7 +48,8 @@ def analyse(
     """
     if folder.result() is None:
         raise UserError(
-            f"run {folder.run_id!r} is not finished; there is no student to look at yet"
+            f"run {folder.run_id!r} is not finished and has no student to look at yet; let it end, with "
+            f"`python -m engine resume {folder.run_id}` where nothing is at work on it"
         )
     control = Control(folder.path, lambda _state: None)
     context = make_context(folder.recipe, folder, control, devices.choose())
