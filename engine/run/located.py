@@ -26,7 +26,7 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
     if name.startswith("timm/"):
         if find_spec("timm") is None:
             raise UserError(
-                f"model {shown(name)} needs timm, which is not installed; pip install timm"
+                f"model {shown(name)} needs timm, which is not installed; run: pip install timm"
             )
         return name, {"file": "", "presets": {}, "settings": unlisted_knobs(), **_NO_IMAGES}
     if name.endswith(".py"):

@@ -56,7 +56,7 @@ def analyse(
     if not context.card.classifier:
         raise UserError(
             f"run {folder.run_id!r} is of a network without classes, and costs of layers are told by what "
-            "becomes of the classes' scores; its result has each layer's SQNR"
+            "becomes of the classes' scores; see each layer's SQNR in its result"
         )
     x, labels = _images(context, images)
     student = load_student(context)
