@@ -86,8 +86,8 @@ def _batch(name: str, part: Any, number: int, shape: tuple[int, int, int], resiz
         ) from error
     if pixels.ndim not in (3, 4) or tuple(pixels.shape[-3:]) != shape:
         raise UserError(
-            f"image {number} of {name} has the shape {list(pixels.shape)}; give what the network "
-            f"takes, {list(shape)}, or batches of that"
+            f"image {number} of {name} has the shape {list(pixels.shape)}, and the network takes "
+            f"{list(shape)}; give that, or batches of it"
         )
     if not len(pixels):
         raise UserError(

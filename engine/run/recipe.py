@@ -248,7 +248,9 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from error
+        raise UserError(
+            f"file {path} cannot be read: {error.strerror}; make it readable"
+        ) from error
 
 
 def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -146,7 +146,9 @@ def run_once(model: nn.Module, card: ModelCard) -> int:
             "give another image shape"
         ) from error
     if not isinstance(scores, Tensor) or scores.ndim != 2:
-        raise UserError("the network returns no scores for classes; Quantoscope judges classifiers")
+        raise UserError(
+            "the network returns no scores for classes; give the checkpoint of a classifier"
+        )
     if not scores.isfinite().all():
         raise UserError(
             "the network returns values that are no numbers, for its weights are damaged; give a "
