@@ -182,7 +182,7 @@ class TestOwnImages:
         ("wrong", "says", "right"),
         [
             ("[torch.zeros(3, 8, 8)]", "choose fewer --images", None),
-            ("[torch.zeros(1, 8, 8)] * 2", "takes [3, 8, 8]; give that, or batches of it", "torch.zeros(2, 3, 8, 8)"),
+            ("[torch.zeros(1, 8, 8)] * 2", "takes [3, 8, 8]; give that", "torch.zeros(2, 3, 8, 8)"),
             ("[torch.zeros(0, 3, 8, 8)]", "give images", "[torch.zeros(3, 8, 8)] * 2"),
             ("['a.png'] * 2", "give tensors, arrays or Pillow's images", "[np.zeros((3, 8, 8))] * 2"),
             ("['a.png'] * 2", "give tensors, arrays or Pillow's images", "[Image.new('RGB', (9, 9))] * 2"),
