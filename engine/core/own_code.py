@@ -53,7 +53,7 @@ def load_factory(name: str, what: str) -> Callable[[], Any]:
     guarded(lambda: loader.exec_module(module), name, f"{what} file {file} cannot be executed")
     found = getattr(module, factory, None)
     if not callable(found):
-        raise UserError(f"{what} file {file} has no function {factory!r}; {_choice(file)}")
+        raise UserError(f"{what} file {file} has no function {factory!r}; {choice_of(file)}")
     factory_found: Callable[..., Any] = found
     return factory_found
 
@@ -71,7 +71,10 @@ def guarded(call: Callable[[], T], name: str, trouble: str) -> T:
             'below `if __name__ == "__main__":`'
         ) from error
     except Exception as error:
-        raise UserError(f"{trouble}: {in_words(error)}") from error
+        file = file_and_factory(name)[0].name
+        raise UserError(
+            f"{trouble}: {in_words(error)}; mend it, and try it alone with `python {file}`"
+        ) from error
 
 
 def in_words(error: BaseException) -> str:
@@ -125,10 +128,10 @@ def check_named(name: str, what: str = "model") -> None:
     path = Path(file).expanduser()
     if not path.is_file():
         raise UserError(f"{what} file {path} is not there; give the path of one that exists")
-    raise UserError(f"{what} {name!r} names a file and no function in it; {_choice(path)}")
+    raise UserError(f"{what} {name!r} names a file and no function in it; {choice_of(path)}")
 
 
-def _choice(file: Path) -> str:
+def choice_of(file: Path) -> str:
     """The words behind an error: which functions there are to name."""
     found = factories(file)
     if not found:

@@ -7,7 +7,7 @@ words everywhere, before a step is taken. It is left in eval mode, laid out as i
 import copy
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from engine.core.device import channels_last, contiguous
 from engine.core.errors import UserError
-from engine.core.own_code import guarded, is_own
+from engine.core.own_code import in_its_folder, in_words, is_own
 from engine.core.randomness import stream
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.card import ModelCard
@@ -160,21 +160,15 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
 def _run(model: nn.Module, images: Tensor, name: str, image_shape: Shape) -> Any:
     trouble = f"{name} does not run on two images of {shape_words(image_shape)}"
 
-    def call() -> Any:
-        with torch.no_grad():
-            return model(images)
-
     try:
-        if is_own(name):
-            return guarded(call, name, trouble)
-        return call()
-    except UserError as error:
-        if "sys.exit" in str(error):
-            raise
-        raise UserError(f"{error}; {_WAY_OUT}") from error
+        with in_its_folder(name) if is_own(name) else nullcontext(), torch.no_grad():
+            return model(images)
+    except SystemExit as error:
+        raise UserError(
+            f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
+        ) from error
     except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise UserError(f"{trouble}: {type(error).__name__}: {text}; {_WAY_OUT}") from error
+        raise UserError(f"{trouble}: {in_words(error)}; {_WAY_OUT}") from error
 
 
 _WAY_OUT = "give the size it takes as model.image_shape=channels,height,width, or mend its forward"

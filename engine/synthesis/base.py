@@ -58,7 +58,7 @@ class Request:
 def _way_out(reason: str) -> str:
     """Behind a reason that names none."""
     if "set model." in reason:
-        return ""
+        return ", or choose another method"
     return "; choose --synthesis noise, or real with --set model.calibration=FOLDER"
 
 

@@ -160,5 +160,6 @@ def _ask(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[
     except CommandError as error:
         last = (error.said.splitlines() or ["without a word"])[-1]
         raise UserError(
-            f"{arguments[0]} broke off ({last[:200]}); the file may ask for more memory than there is"
+            f"{arguments[0]} broke off ({last[:200]}); give a smaller file, for it may ask for more "
+            "memory than there is"
         ) from error
