@@ -7,6 +7,7 @@ from app.history import History
 from app.panels.headline import headline
 from app.panels.room import room
 from app.places import is_recorded, state_of
+from app.visitors import may_control
 from app.words import plain
 from engine.run.folder import RunFolder
 
@@ -34,7 +35,7 @@ def outcome(folder: RunFolder, history: History) -> None:
 
 
 def _unfinished(folder: RunFolder, history: History, state: str) -> None:
-    may_go_on = not is_recorded(folder)
+    may_go_on = not is_recorded(folder) and may_control(folder.path)
     left, right = (
         st.columns([4, 1], vertical_alignment="top") if may_go_on else (st.container(), None)
     )

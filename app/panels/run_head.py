@@ -9,8 +9,10 @@ import streamlit as st
 from app.actions import steer
 from app.components import mount
 from app.history import History
+from app.panels.keys import ask_for_key
 from app.panels.outcome import notes, outcome
 from app.places import is_recorded, recorded_run, runs_folder, state_of
+from app.visitors import may_control
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
 from engine.run.control import read_wish
@@ -31,6 +33,9 @@ def run_head(folder: RunFolder, history: History, *, kinds: Sequence[str] = ()) 
     _controls(folder, history)
     outcome(folder, history)
     with st.container():  # always there, so that what follows keeps its place on the page
+        if not is_recorded(folder):
+            ask_for_key(folder.path, key="head-key")
+    with st.container():
         notes(folder, history)
     mount.pulse(
         run=folder.run_id, offset=history.offset, live=is_live(folder), state=state_of(folder),
@@ -94,7 +99,7 @@ def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
         "offset": history.offset,
         "live": is_live(folder),
         "state": state_of(folder),
-        "steerable": not is_recorded(folder),
+        "steerable": not is_recorded(folder) and may_control(folder.path),
         "slow": read_wish(folder.path).slow_s > 0,
         "totals": totals,
         "steps": steps,
