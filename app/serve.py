@@ -22,7 +22,7 @@ _WATCHES = Watches()
 app = st.App(
     ROOT / "app" / "main.py",
     routes=routes(_WATCHES),
-    middleware=[Middleware(Home), Middleware(Guard)],
+    middleware=[Middleware(Guard), Middleware(Home)],
     lifespan=partial(lifespan, _WATCHES),
 )
 if sharing().shared:
