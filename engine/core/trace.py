@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
@@ -63,6 +64,25 @@ def first_value(
             f"layer {path!r} does not run for these images, though it did for an empty one"
         )
     return seen[0]
+
+
+@torch.no_grad()
+def first_not_finite(model: nn.Module, x: Tensor) -> str:
+    """The path of the module without children that is the first to give infinite or no numbers; else ""."""
+    found: list[str] = []
+
+    def listen(path: str, y: Any) -> None:
+        if not found and isinstance(y, Tensor) and not bool(y.isfinite().all()):
+            found.append(path)
+
+    leaves = [
+        path for path, m in model.named_modules() if path and not any(True for _ in m.children())
+    ]
+    if not bool(x.isfinite().all()):
+        return ""
+    with watch_outputs(model, leaves, listen):
+        model(x)
+    return next(iter(found), "")
 
 
 @contextmanager

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from engine.core.device import channels_last
 from engine.core.errors import UserError
+from engine.core.needs import why_not
 from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.outputs import Output, find_output, read_as
 from engine.models.zoo import find_card
+from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
@@ -34,7 +37,8 @@ class Context:
     checkpoint: Checkpoint
     device: torch.device
     card: ModelCard
-    teacher: nn.Module
+    teacher: nn.Module  # returning one tensor, as `output` reads it
+    output: Output
     stored: StoredStatistics
     blocks: tuple[Block, ...]
     plan: dict[str, LayerBits]
@@ -63,22 +67,45 @@ def make_context(
     check_content(recipe, networks)
     card = find_card(recipe.model, recipe.model_settings, networks)
     teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
+    output = find_output(teacher, card.image_shape, card.output)
+    teacher = read_as(teacher, output)
     teacher.to(device)
     channels_last(teacher)
+    stored = StoredStatistics(teacher, card.image_shape)
+    _check_quantizer(recipe, output, stored)
     blocks = find_blocks(teacher, card.image_shape)
     test, notes = test_images(card, recipe)
-    notes += remarks(teacher, blocks)
+    notes += [*output.notes(), *remarks(teacher, blocks)]
     if recipe.weights and undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=Checkpoint(folder.path), device=device,
-        card=card, teacher=teacher, stored=StoredStatistics(teacher, card.image_shape), blocks=blocks,
+        card=card, teacher=teacher, output=output, stored=stored, blocks=blocks,
         plan=plan_bits(
             blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
             edge_rule=recipe.edge_rule,
         ),
         test=test, notes=notes,
     )  # fmt: skip
+
+
+def _check_quantizer(recipe: Recipe, output: Output, stored: StoredStatistics) -> None:
+    """UserError where the quantizer, or what is set of it, reads what this network does not give."""
+    facts = {"classes": stored.outputs if output.has_classes else 0}
+    method = discover_methods()[recipe.quantization]
+    reason = why_not(method.card.needs, facts)
+    if reason:
+        raise UserError(
+            f"quantization {recipe.quantization!r} cannot work here: {reason} (its output is of the kind "
+            f"{output.kind}); qdrop and genie-m ask for no classes"
+        )
+    for name, other in (("prediction", "embedding"), ("sensitivity", "sqnr")):
+        chosen = recipe.quantization_settings.get(name)
+        if output.kind == "image" and chosen in ("kl", "hessian"):
+            raise UserError(
+                f"quantization.{name}={chosen} compares scores of classes, and this network gives an image; "
+                f"set quantization.{name}={other}"
+            )
 
 
 def calibration_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
@@ -104,8 +131,8 @@ def test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[
     if card.test is not None:
         return _bundled(card, recipe, card.test), []
     return None, [
-        "No test images were given (--data FOLDER), so the student is compared with the teacher on the "
-        "calibration images themselves: that flatters it."
+        "No test images were given (--data FOLDER), so the student is compared with the teacher on a few "
+        "other images, made like those that it is calibrated on."
     ]
 
 

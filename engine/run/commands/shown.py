@@ -35,17 +35,24 @@ class Progress:
     _total: int = 0
     _written_s: float = -LINE_EVERY_S
     _bar_shown: bool = False
+    _reused: bool = False
 
     def show(self, event: Event) -> None:
         """Take note of an event, and write what a person wants to know of it."""
         match event:
             case StageStarted():
                 self._total = event.total_steps
-                self.line(f"{event.stage}: {event.total_steps} steps")
+                self._reused = bool(event.reused_from)
+                steps = f"{event.total_steps} steps"
+                whence = f"reused from run {event.reused_from}, nothing is computed"
+                self.line(f"{event.stage}: {whence if self._reused else steps}")
             case BlockStarted() if not self.out.isatty():
                 self._step(f"block {event.index + 1}: {event.block}")
-            case Stepped():
+            case Stepped() if not self._reused:
                 self._stepped(event)
+            case StageFinished() if event.reused_from:
+                spent = duration(event.values.get("reused_s", 0.0))
+                self.line(f"{event.stage}: reused; it took {spent} in run {event.reused_from}")
             case StageFinished():
                 self.line(f"{event.stage}: done in {duration(event.seconds)}")
             case StateChanged():
@@ -158,10 +165,17 @@ def result_table(result: dict[str, Any]) -> str:
         ("judged on", f"{result['test_images']} images {result.get('test_set') or ''}".strip()),
         ("size", f"{size['fp32']:,} -> {size['quantized']:,} bytes"),
         *_work(result),
-        ("time", ", ".join(f"{k} {duration(s)}" for k, s in result["seconds"].items())),
+        ("time", ", ".join(_stage_time(result, k, s) for k, s in result["seconds"].items())),
         ("folder", result["folder"]),
     ]
     return table(rows)
+
+
+def _stage_time(result: dict[str, Any], stage: str, seconds: float) -> str:
+    reused = (result.get("reused") or {}).get(stage)
+    if reused:
+        return f"{stage} reused ({duration(reused['seconds'])} in run {reused['run']})"
+    return f"{stage} {duration(seconds)}"
 
 
 def _work(result: dict[str, Any]) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ def portrait_file(context: Context, images: Tensor) -> bytes:
         _joined(chunks, head)[0],
         [_joined(chunks, path) for path in layers],
         [(moments.mean, moments.std) for moments in context.stored.moments],
-        classifier=context.card.classifier,
+        classifier=context.output.has_classes,
     )
     if "classes" in arrays and context.card.classes:
         # A catalog does not name a thousand classes: those that are seen are named here.

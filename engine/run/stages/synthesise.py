@@ -108,6 +108,7 @@ def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator
 
 
 def _request(context: Context, number: int, size: int) -> Request:
+    """What a method is asked for its batch of that number; the one behind the last is not calibrated on."""
     start = sum(_batches(context)[:number])
     real, labels = _real(context, start, size)
     mean, std = context.normalisation
@@ -120,7 +121,7 @@ def _request(context: Context, number: int, size: int) -> Request:
         rng=stream(context.recipe.seed, STAGE, number),
         mean=mean,
         std=std,
-        classes=context.stored.outputs if context.card.classifier else 0,
+        classes=context.stored.outputs if context.output.has_classes else 0,
         batch=number,
         offset=start,
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
@@ -140,7 +141,7 @@ def _real(context: Context, start: int, size: int) -> tuple[Tensor | None, Tenso
     if "labelled-images" in needs:
         labels = None if images.labels is None else images.labels[:MOST_LABELLED]
         return images.first(MOST_LABELLED), labels
-    return images.first(context.recipe.images)[start : start + size], None
+    return images.first(max(context.recipe.images, start + size))[start : start + size], None
 
 
 def _recall(context: Context, number: int) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def _report(
     seen = machine.latest
     assert seen is not None
     values = dict(speed)
-    if context.card.classifier:
+    if context.output.has_classes:
         logits = seen.logits.detach()
         values |= {"confidence": confidence(logits), "class_spread": class_spread(logits)}
     values |= machine.readings()
