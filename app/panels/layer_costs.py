@@ -190,8 +190,8 @@ def cost_words(found: dict[str, Any]) -> str:
     """The layer whose bits cost most, and whether its weights or its input are to blame."""
     worst, whole = worst_layer(found), found["kl"]
     if whole <= 0 or worst is None:
-        more = any(layer["kl_gain"] > 0 for layer in found["layers"])
-        chance = " by more than chance" if whole > 0 and more else ""
+        better = any(layer["kl_gain"] > 0 for layer in found["layers"])
+        chance = " by more than chance" if whole > 0 and better else ""
         return f"No single layer made float again brings the student nearer to its teacher{chance}."
     gain = worst["kl_gain"]
     parts = {"weights": worst.get("weights_kl_gain"), "input": worst.get("input_kl_gain")}
@@ -210,8 +210,10 @@ def cost_words(found: dict[str, Any]) -> str:
 
 def _chance_words(found: dict[str, Any]) -> str:
     """How many layers have a gain that is not more than chance."""
-    known = [layer for layer in found["layers"] if layer.get("kl_gain_low") is not None]
-    may = sum(bool(layer["kl_gain_low"] <= 0) for layer in known)
+    lows = [
+        float(one["kl_gain_low"]) for one in found["layers"] if one.get("kl_gain_low") is not None
+    ]
+    may = sum(low <= 0 for low in lows)
     if not may:
         return ""
-    return f" The gains of {may} of {len(known)} layers may be chance, and are not ranked."
+    return f" The gains of {may} of {len(lows)} layers may be chance, and are not ranked."

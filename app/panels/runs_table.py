@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.choices import title_of
+from app.panels import measured
 from app.places import state_of
 from app.words import STATES, bits_of
 from engine.run.folder import RunFolder
@@ -23,6 +24,9 @@ COLUMNS = {
     "top-1": st.column_config.NumberColumn("Top-1", format="%.2f %%", width="small"),
     "drop": st.column_config.NumberColumn(
         "Drop", format="%.2f", width="small", help="Float top-1 less quantized, in points"
+    ),
+    "else": st.column_config.TextColumn(
+        "Else", width="small", help="What a run without an accuracy is judged by"
     ),
     "when": st.column_config.DatetimeColumn("When", format="distance"),
 }
@@ -67,6 +71,7 @@ def _row(folder: RunFolder) -> dict[str, Any] | None:
         "state": STATES.get(state, state),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
+        "else": "" if top1 is not None or not result else measured.brief(result),
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }
 

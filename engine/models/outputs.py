@@ -216,7 +216,7 @@ def _kind(y: Tensor, image_shape: Sequence[int], entry: Entry) -> str:
         return "image"
     raise UserError(
         f"the network gives {_words(shape)} for an image, which may be several things; say which: "
-        f"--set model.output={'segmentation, image' if len(shape) == 3 else 'image'} or embedding"
+        f"--set model.output=embedding (or image{', or segmentation' if len(shape) == 3 else ''})"
     )
 
 

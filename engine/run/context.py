@@ -75,7 +75,7 @@ def make_context(
     _check_quantizer(recipe, output, stored)
     blocks = find_blocks(teacher, card.image_shape)
     test, notes = test_images(card, recipe)
-    notes += [*output.notes(), *remarks(teacher, blocks)]
+    notes += [*output.notes(), *stored.notes(), *remarks(teacher, blocks)]
     if recipe.weights and undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
     return Context(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.trace import watch_outputs
-from engine.synthesis.moments import Moments, image_moments, pooled
+from engine.synthesis.moments import Moments, averaged, image_moments, pooled
 
 CHUNK = 64
 
@@ -25,7 +25,7 @@ def expected_outputs(
     """The moments behind each convolution by its path, in order of execution, for so many N(0, 1) images.
 
     `shape` is that of one image, [channels, height, width]. A convolution that runs more than once is
-    taken at its last run, as `StoredStatistics.observe` does.
+    averaged over its runs, as `StoredStatistics.observe` does.
     """
     device = next(teacher.parameters()).device
     paths = [path for path, module in teacher.named_modules() if isinstance(module, nn.Conv2d)]
@@ -39,10 +39,12 @@ def expected_outputs(
 
 def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str, Moments]:
     """Of each image, by the path of the convolution."""
-    seen: dict[str, Moments] = {}
-    with watch_outputs(teacher, paths, lambda path, y: seen.update({path: image_moments(y)})):
+    seen: dict[str, list[Moments]] = {}
+    with watch_outputs(
+        teacher, paths, lambda path, y: seen.setdefault(path, []).append(image_moments(y))
+    ):
         teacher(noise.contiguous(memory_format=torch.channels_last))
-    return seen
+    return {path: averaged(calls) for path, calls in seen.items()}
 
 
 def _together(parts: Sequence[Moments]) -> Moments:

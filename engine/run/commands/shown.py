@@ -162,13 +162,18 @@ def result_table(result: dict[str, Any]) -> str:
         ("quantization", result["quantization"]),
         ("bits", f"W{result['weight_bits']}A{result['activation_bits']}, seed {result['seed']}"),
         *_quality(result),
-        ("judged on", f"{result['test_images']} images {result.get('test_set') or ''}".strip()),
+        ("judged on", _judged_on(result)),
         ("size", f"{size['fp32']:,} -> {size['quantized']:,} bytes"),
         *_work(result),
         ("time", ", ".join(_stage_time(result, k, s) for k, s in result["seconds"].items())),
         ("folder", result["folder"]),
     ]
     return table(rows)
+
+
+def _judged_on(result: dict[str, Any]) -> str:
+    name = result.get("test_set")
+    return f"{result['test_images']} images" + (f": {name}" if name else "")
 
 
 def _stage_time(result: dict[str, Any], stage: str, seconds: float) -> str:
@@ -194,26 +199,57 @@ def _work(result: dict[str, Any]) -> list[tuple[str, str]]:
 def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
     """What is lost: of classes, or of embeddings where the network has no classes."""
     cosine = result.get("embedding_cosine")
+    if result.get("psnr_db") is not None:
+        worst = f"worst image {result['output_sqnr_least_db']:.2f} dB"
+        return [
+            ("SQNR of the output", f"{result['output_sqnr_db']:.2f} dB, {worst}"),
+            ("PSNR of the output", f"{result['psnr_db']:.2f} dB"),
+        ]
     if cosine:
         words = f"mean {cosine['mean']:.4f}, least {cosine['least']:.4f}"
         return [("cosine of the embeddings", words)]
     band = result.get("top1_band") or {}
+    kind = result.get("output_kind")
+    if kind == "segmentation" or result["agreement"] is None:
+        told = _share(result["agreement"], None, "not known: nothing was compared")
+        told += _one_class(result)
+        return [
+            ("agreement of the pixels" if kind == "segmentation" else "agreement", told),
+            *_divergence(result),
+        ]
     return [
         ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
         ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
-        ("agreement", _share(result["agreement"])),
+        (
+            "agreement",
+            _share(result["agreement"], result.get("agreement_band")) + _one_class(result),
+        ),
         *_divergence(result),
     ]
 
 
+def _one_class(result: dict[str, Any]) -> str:
+    """Where an agreement says little, that it does."""
+    return (
+        "; little said: the float network gives one class alone"
+        if result.get("answers") == 1
+        else ""
+    )
+
+
 def _divergence(result: dict[str, Any]) -> list[tuple[str, str]]:
-    kl = result.get("logit_kl")
-    return [] if kl is None else [("KL of the logits", f"{kl:.4g} nats")]
+    kl, sqnr = result.get("logit_kl"), result.get("output_sqnr_db")
+    rows = [] if kl is None else [("KL of the logits", f"{kl:.4g} nats")]
+    return rows if sqnr is None else [*rows, ("SQNR of the logits", f"{sqnr:.2f} dB")]
 
 
-def _share(share: float | None, band: Sequence[float] | None = None) -> str:
+def _share(
+    share: float | None,
+    band: Sequence[float] | None = None,
+    unknown: str = "not known: the images have no labels",
+) -> str:
     if share is None:
-        return "not known: the images have no labels"
+        return unknown
     between = f" (95 %: {band[0] * 100:.2f} to {band[1] * 100:.2f})" if band else ""
     return f"{share * 100:.2f} %{between}"
 

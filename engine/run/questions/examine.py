@@ -1,6 +1,7 @@
 """What is diagnosed of a recipe's network, put together as plain data. Imports torch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.data.images import ImageSet
 from engine.models.blocks import Block, find_blocks
 from engine.models.card import ModelCard
 from engine.models.graph import network_graph
+from engine.models.outputs import find_output, read_as
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images
@@ -33,16 +35,22 @@ def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
     """Facts, layers, blocks, bits by edge rule and findings; UserError where it cannot be loaded."""
     card = find_card(recipe.model, recipe.model_settings, networks)
     model, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
+    output = find_output(model, card.image_shape, card.output)
+    model = read_as(model, output)
     channels_last(model)
     anatomy = dissect(model, card.image_shape)
     blocks, unblocked = _blocks(model, card)
-    found = [*examine(model, anatomy, image_shape=card.image_shape, classes=len(card.classes))]
+    found = examine(
+        model, anatomy, image_shape=card.image_shape, classes=len(card.classes), output=output.kind
+    )
+    if not output.has_classes:
+        anatomy = replace(anatomy, outputs=None)  # a row of numbers may be an embedding
     found += [*unblocked, *_against_images(model, anatomy, card, recipe)]
     if undone and recipe.weights:
         found.append(_undone(recipe, undone))
     order = {"problem": 0, "warning": 1, "note": 2}
     return {
-        "facts": _facts(model, anatomy, card, recipe, blocks),
+        "facts": _facts(model, anatomy, card, recipe, blocks) | {"output": output.kind},
         "layers": [layer.plain() for layer in anatomy.layers],
         "blocks": [
             {"name": b.name, "layers": list(b.layers), "paths": list(b.paths)} for b in blocks

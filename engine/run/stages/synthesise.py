@@ -35,7 +35,7 @@ def synthesise(context: Context) -> Iterator[Event]:
     """Make the recipe's images; afterwards `load_images` has them. Finished batches are not made again."""
     batches = _batches(context)
     total = _steps_before(context, len(batches))
-    yield StageStarted(stage=STAGE, total_steps=total)
+    yield StageStarted(stage=STAGE, total_steps=total, gap_by="channel")
     start, waited = time.monotonic(), context.control.waited_s
     write_atomically(context.folder.snapshot("target.npz"), target_file(context.stored))
     yield SnapshotSaved(stage=STAGE, step=0, name="target", file="target.npz")
