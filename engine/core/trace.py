@@ -67,19 +67,24 @@ def first_value(
 
 
 @torch.no_grad()
-def first_not_finite(model: nn.Module, x: Tensor) -> str:
-    """The path of the module without children that is the first to give infinite or no numbers; else ""."""
+def first_not_finite(model: nn.Module, x: Tensor, *, infinite: bool = True) -> str:
+    """The path of the layer, or module without children, that first gives what is not finite; else "".
+
+    Without `infinite` only what is no number counts: a network may mask by minus infinity.
+    """
     found: list[str] = []
 
     def listen(path: str, y: Any) -> None:
-        if not found and isinstance(y, Tensor) and not bool(y.isfinite().all()):
-            found.append(path)
+        if not found and isinstance(y, Tensor):
+            broken = ~y.isfinite() if infinite else y.isnan()
+            found.extend([path] if bool(broken.any()) else [])
 
-    leaves = [
-        path for path, m in model.named_modules() if path and not any(True for _ in m.children())
-    ]
-    if not bool(x.isfinite().all()):
-        return ""
+    leaves: list[str] = []
+    for path, module in model.named_modules():
+        inside = any(path.startswith(f"{leaf}.") for leaf in leaves[-1:])
+        childless = next(module.children(), None) is None
+        if path and not inside and (childless or isinstance(module, (nn.Conv2d, nn.Linear))):
+            leaves.append(path)
     with watch_outputs(model, leaves, listen):
         model(x)
     return next(iter(found), "")

@@ -29,22 +29,25 @@ def expected_outputs(
     """
     device = next(teacher.parameters()).device
     paths = [path for path, module in teacher.named_modules() if isinstance(module, nn.Conv2d)]
-    rows: dict[str, list[Moments]] = {}
+    rows: dict[str, list[list[Moments]]] = {}  # by path, chunk and call
     for start in range(0, images, CHUNK):
         noise = torch.randn(min(CHUNK, images - start), *shape, generator=rng).to(device)
-        for path, moments in _behind(teacher, paths, noise).items():
-            rows.setdefault(path, []).append(moments)
-    return {path: _together(parts) for path, parts in rows.items()}
+        for path, calls in _behind(teacher, paths, noise).items():
+            rows.setdefault(path, []).append(calls)
+    return {
+        path: averaged([_together(parts) for parts in zip(*chunks, strict=True)])
+        for path, chunks in rows.items()
+    }
 
 
-def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str, Moments]:
-    """Of each image, by the path of the convolution."""
+def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str, list[Moments]]:
+    """Of each image, by the path of the convolution, for each of its calls."""
     seen: dict[str, list[Moments]] = {}
     with watch_outputs(
         teacher, paths, lambda path, y: seen.setdefault(path, []).append(image_moments(y))
     ):
         teacher(noise.contiguous(memory_format=torch.channels_last))
-    return {path: averaged(calls) for path, calls in seen.items()}
+    return seen
 
 
 def _together(parts: Sequence[Moments]) -> Moments:

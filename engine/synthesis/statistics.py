@@ -122,11 +122,11 @@ class StoredStatistics:
                     )
                 )
             logits = model(images)
-        found = [averaged(seen[path]) for path in self.paths]
+        calls = [seen[path] for path in self.paths]
         return Observation(
-            [pooled(each) for each in found] if per_image else found,
+            [averaged([pooled(call) if per_image else call for call in each]) for each in calls],
             logits,
-            per_image=found if per_image else None,
+            per_image=[averaged(each) for each in calls] if per_image else None,
             features=read[0] if read else None,
             outputs=[averaged(behind[path]) for path in outputs] if outputs else None,
         )

@@ -92,7 +92,8 @@ def _compared(
         context.control.wait()
         x = context.for_device(batch)
         teacher = _finite(context.teacher, x, "float", name)
-        found.add(teacher, _finite(student, x, "quantized", name))
+        # What quantizes an input makes a level of what is no number: behind it the output looks fine.
+        found.add(teacher, _finite(student, x, "quantized", name, look_inside=not done))
         done += len(batch)
         due = labels is not None and (thinned.is_due() or done == len(labels))
         if due and labels is not None and isinstance(found, Scores):
@@ -105,17 +106,22 @@ def _split(images: Tensor | None, size: int) -> Iterator[Tensor]:
     yield from () if images is None else images.split(size)
 
 
-def _finite(model: nn.Module, x: Tensor, which: str, name: str) -> Tensor:
+def _finite(
+    model: nn.Module, x: Tensor, which: str, name: str, *, look_inside: bool = False
+) -> Tensor:
     """The model's outputs to a batch, on the CPU; UserError with the layer where they are not finite."""
     y: Tensor = model(x).cpu()
-    if bool(y.isfinite().all()):
+    fine = bool(y.isfinite().all())
+    layer = first_not_finite(model, x, infinite=not fine) if look_inside or not fine else ""
+    if fine and not layer:
         return y
+    if not bool(x.isfinite().all()):
+        raise UserError(f"images of {name} hold pixels that are not finite; {_WAYS_OUT['float']}")
     broken = int((~y.isfinite()).flatten(1).any(1).sum())
-    layer = first_not_finite(model, x)
-    where = (
-        f"the first layer with such values is {layer!r}" if layer else "the images hold such values"
+    what = (
+        f"outputs are not finite for {broken} of {len(x)}"
+        if broken
+        else "values are not finite for some"
     )
-    raise UserError(
-        f"the {which} network's outputs are not finite for {broken} of {len(x)} images of {name}: "
-        f"{where}; {_WAYS_OUT[which]}"
-    )
+    where = f": the first layer with such values is {layer!r}" if layer else ""
+    raise UserError(f"the {which} network's {what} images of {name}{where}; {_WAYS_OUT[which]}")
