@@ -149,7 +149,7 @@ def channels() -> LiveFigure:
             xaxis=axis("channel", anchor="y3"),
             yaxis=axis("mean", domain=[0.70, 1.0]),
             yaxis2=axis("std", domain=[0.35, 0.65], rangemode="tozero"),
-            yaxis3=axis("gap", domain=[0.0, 0.30], type="log", exponentformat="power"),
+            yaxis3=axis("gap", domain=[0.0, 0.30], type="log", exponentformat="power", dtick=1),
             showlegend=True,
         ),
     }

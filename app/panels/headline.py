@@ -42,8 +42,8 @@ def headline(folder: RunFolder) -> None:
     if result.get("agreement") is not None:
         third.metric(
             "Agreement of pixels" if measured.kind_of(result) == "segmentation" else "Agreement",
-            f"{result['agreement']:.1%}",
-            "of one class alone" if result.get("answers") == 1 else None,
+            measured.agreement_words(result),
+            "one class alone" if result.get("answers") == 1 else None,
             delta_color="off",
             delta_arrow="off",
             border=True,

@@ -41,8 +41,9 @@ def brief(result: dict[str, Any]) -> str:
     told = metrics(result)
     if told:
         return f"{told[0][1]}{'' if kind_of(result) == 'image' else ' cosine'}"
-    agreement = result.get("agreement")
-    return "" if agreement is None else f"{agreement:.1%} agree"
+    if result.get("agreement") is None:
+        return ""
+    return "one class alone" if result.get("answers") == 1 else f"{result['agreement']:.1%} agree"
 
 
 def sentence(result: dict[str, Any]) -> str:
@@ -81,6 +82,11 @@ def share_of(result: dict[str, Any]) -> str:
     return f"{result['agreement']:.1%} of the {each}"
 
 
+def agreement_words(result: dict[str, Any]) -> str:
+    """The agreement in per cent; where the teacher gives one class alone, that there is nothing to read."""
+    return "unclear" if result.get("answers") == 1 else f"{result['agreement']:.1%}"
+
+
 def agreement_help(result: dict[str, Any]) -> str:
     """What an agreement is a share of, how sure it is, and what it does not tell."""
     each = "pixels" if kind_of(result) == "segmentation" else "images"
@@ -89,7 +95,10 @@ def agreement_help(result: dict[str, Any]) -> str:
     if band:
         words += f" 95 %: {band[0]:.1%} to {band[1]:.1%}."
     if result.get("answers") == 1:
-        words += f" The float network gives all {each} the same class, so this says little."
+        words += (
+            f" {result['agreement']:.1%} are alike, but the float network gives all {each} the same class: "
+            "that says little. Look at the KL."
+        )
     return words
 
 

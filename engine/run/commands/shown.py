@@ -211,30 +211,24 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
     band = result.get("top1_band") or {}
     kind = result.get("output_kind")
     if kind == "segmentation" or result["agreement"] is None:
-        told = _share(result["agreement"], None, "not known: nothing was compared")
-        told += _one_class(result)
-        return [
-            ("agreement of the pixels" if kind == "segmentation" else "agreement", told),
-            *_divergence(result),
-        ]
+        name = "agreement of the pixels" if kind == "segmentation" else "agreement"
+        return [(name, _agreement(result)), *_divergence(result)]
     return [
         ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
         ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
-        (
-            "agreement",
-            _share(result["agreement"], result.get("agreement_band")) + _one_class(result),
-        ),
+        ("agreement", _agreement(result)),
         *_divergence(result),
     ]
 
 
-def _one_class(result: dict[str, Any]) -> str:
-    """Where an agreement says little, that it does."""
-    return (
-        "; little said: the float network gives one class alone"
-        if result.get("answers") == 1
-        else ""
+def _agreement(result: dict[str, Any]) -> str:
+    """With its band; where it says little, that it does."""
+    told = _share(
+        result["agreement"], result.get("agreement_band"), "not known: nothing was compared"
     )
+    if result.get("answers") == 1:
+        return f"unclear: the float network gives one class alone ({told} alike)"
+    return told
 
 
 def _divergence(result: dict[str, Any]) -> list[tuple[str, str]]:

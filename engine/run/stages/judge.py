@@ -14,7 +14,7 @@ from engine.core.events import Event, Noted, StageFinished, StageStarted, Steppe
 from engine.core.trace import first_not_finite
 from engine.run.context import Context
 from engine.run.drive import Thinned
-from engine.run.stages.others import load_others, make_others, planned_steps, set_name
+from engine.run.stages.others import how_many, load_others, make_others, planned_steps, set_name
 
 STAGE = "evaluation"
 BATCH = 250
@@ -38,7 +38,8 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
     them. UserError where an output is not finite.
     """
     test, before = context.test, planned_steps(context)
-    yield StageStarted(stage=STAGE, total_steps=before + _count(context))
+    looked_at = len(test) if test is not None else how_many(context)
+    yield StageStarted(stage=STAGE, total_steps=before + looked_at)
     start, waited = time.monotonic(), context.control.waited_s
     yield from make_others(context)
     images = None if test is not None else load_others(context)
@@ -54,7 +55,7 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
             yield Noted(message=_NO_CLASSES)
         yield from _compared(context, student, images, labels, (found, before, name))
         verdict.values = found.values(labels)
-    count = len(images) if images is not None else _count(context)
+    count = len(images) if images is not None else 0 if test is None else len(test)
     verdict.values |= {"output_kind": context.output.kind, "test_images": count, "test_set": name}
     said = one_answer(context.output.kind, verdict.values)
     if said:
@@ -70,10 +71,6 @@ _NOTHING = (
     "Nothing was judged: there are no test images (--data FOLDER), and no images are left that were not "
     "calibrated on; give --data, or choose fewer --images."
 )
-
-
-def _count(context: Context) -> int:
-    return len(context.test) if context.test is not None else 0
 
 
 @torch.no_grad()

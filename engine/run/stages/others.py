@@ -30,12 +30,19 @@ def planned_steps(context: Context) -> int:
     return _method(context).planned_steps(_settings(context), len(_batches(context)))
 
 
+def how_many(context: Context) -> int:
+    """As many as there are; before they are made, as many as are asked for."""
+    images = load_others(context)
+    if images is not None:
+        return len(images)
+    return min(MOST, _batches(context)[0], max(2, context.recipe.images // 2))
+
+
 def make_others(context: Context) -> Iterator[Event]:
     """Make them, unless there are test images; nothing is written where their source has no more."""
     if context.test is not None or _file(context).exists():
         return
-    sizes = _batches(context)
-    size = min(MOST, sizes[0], max(2, context.recipe.images // 2))
+    sizes, size = _batches(context), how_many(context)
     first = _method(context).planned_steps(_settings(context), 0)
     if first and not planned_steps(context) and not _memory_file(context, len(sizes) - 1).exists():
         return  # what was learned for the first batch is not here any more
