@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of, typed_path
 from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
+from engine.models.knobs import input_space_fault
 from engine.run.settings import resolve
 
 PRESETS = ("quick", "standard", "paper")
@@ -97,6 +99,7 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings", {}), "model"
     )
+    _check_input_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
@@ -104,7 +107,9 @@ def make_recipe(
     _check_methods(catalog, wanted, model, complete["model_settings"])
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
-    complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
+    complete["contents"] = {
+        what: sha256_of(typed_path(file)) for what, file in files.items() if file
+    }
     folder = complete["synthesis_settings"].get("folder", "")
     if is_own(str(folder)):
         complete["contents"] |= _locate_code(complete["synthesis_settings"], own_code=own_code)
@@ -116,6 +121,17 @@ def make_recipe(
     if model.get("content"):  # a saved network, which another may replace under the same name
         complete["contents"]["network"] = model["content"]
     return Recipe(preset=preset, **complete)
+
+
+def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
+    shape = settings.get("image_shape") or model.get("image_shape")
+    mean, std = (settings.get(name) or () for name in ("mean", "std"))
+    channels = (
+        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
+    )  # else the card refuses it
+    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
+    if fault:
+        raise UserError(f"model.{fault}")
 
 
 def settings_at(
@@ -154,7 +170,7 @@ def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     file, factory = file_and_factory(name)
     file = file.resolve()
     settings["folder"] = f"{file}:{factory}"
-    return {"folder": _sha256(file)}
+    return {"folder": sha256_of(file)}
 
 
 def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:
@@ -162,7 +178,7 @@ def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> 
     settings = fields[f"{kind}_settings"]
     if not settings.get(name):
         return {}
-    folder = Path(settings[name]).expanduser().absolute()
+    folder = typed_path(settings[name], f"{kind}.{name}").absolute()
     settings[name] = str(folder)
     return {name: content_of(folder, fields["images"], part)}
 
@@ -209,14 +225,6 @@ def refusal(
     if reason and form and better:
         return f"{reason} in the form {form!r}; set model.form={better[0]}"
     return reason
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from error
 
 
 def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from engine.run.commands.common import load_catalog, print_rows, runs_folder
 from engine.run.commands.recipe import parse_settings, recipe_of
 from engine.run.commands.shown import attend
 from engine.run.folder import RunFolder
-from engine.run.networks import unpacked
+from engine.run.networks import images_folder
 
 _TOLD = (
     "rank", "path", "kl_gain", "kl_gain_low", "kl_gain_high", "weights_kl_gain", "input_kl_gain",
@@ -21,7 +21,7 @@ _TOLD = (
 def run(options: argparse.Namespace) -> int:
     runs = runs_folder(options)
     if options.data and Path(options.data).expanduser().is_file():
-        options.data = str(unpacked(Path(options.data).expanduser(), runs))
+        options.data = str(images_folder(Path(options.data), runs))
     recipe = recipe_of(options, load_catalog(options))
     offset = _size(RunFolder(runs / recipe.run_id))
     folder = launch.start(recipe, runs)

@@ -121,7 +121,7 @@ def _request(context: Context, number: int, size: int) -> Request:
         rng=stream(context.recipe.seed, STAGE, number),
         mean=mean,
         std=std,
-        classes=context.stored.outputs if context.output.has_classes else 0,
+        classes=context.classes,
         batch=number,
         offset=start,
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
