@@ -70,9 +70,9 @@ def own_knobs() -> list[dict[str, Any]]:
         choices=INTERPOLATIONS,
     )  # fmt: skip
     output = _knob(
-        "output", "str", "classes", "What it gives",
-        "a score for each class, or an embedding (a face's, say), which has no classes",
-        choices=("classes", "embedding"),
+        "output", "str", "auto", "What it gives",
+        "auto: found by running it; else logits, one-logit, segmentation, image or embedding; of several "
+        "values the name of one (out), or NAME:KIND (features:embedding)",
     )  # fmt: skip
     return [shape, *card_knobs(mean=[], std=[], resize=0, low=0), resample, output]
 

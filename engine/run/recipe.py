@@ -61,6 +61,8 @@ class Recipe:
         content.pop("preset")
         if not self.forked_from:
             content.pop("forked_from")  # older than forks: their names stay
+        if self.model_settings.get("output") == "auto":  # as it was called before there were others
+            content["model_settings"] = self.model_settings | {"output": "classes"}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         name = Path(self.model).name if ".py:" in self.model else self.model
         model = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
@@ -247,7 +249,8 @@ def refusal(
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)
-    if model_settings.get("output") == "embedding":
+    output = str(model_settings.get("output", "")).rpartition(":")[2]
+    if output in ("embedding", "image", "segmentation"):
         network["classes"] = 0
     needs = find(catalog, kind, method).get("needs", ())
     reason = why_not(needs, network)

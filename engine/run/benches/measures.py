@@ -27,7 +27,7 @@ from engine.quantization.student import fit_block, make_student
 from engine.synthesis.classwise import class_gap, deep_half, gather
 from engine.synthesis.labels import balanced
 from engine.synthesis.losses.classes import teacher_share
-from engine.synthesis.statistics import StoredStatistics, bn_gap
+from engine.synthesis.statistics import StoredStatistics, layer_gap
 
 CHUNK = 64
 
@@ -76,7 +76,7 @@ def portrayed(subject: Subject, made: Made) -> Values:
 
 @torch.no_grad()
 def _gap(subject: Subject, made: Made) -> Values:
-    gaps = bn_gap(subject.stored.observe(subject.teacher, _for(made.images)), subject.stored)
+    gaps = layer_gap(subject.stored.observe(subject.teacher, _for(made.images)), subject.stored)
     return {"gap": sum(gaps) / len(gaps)}
 
 

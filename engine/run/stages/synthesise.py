@@ -37,7 +37,7 @@ def synthesise(context: Context) -> Iterator[Event]:
     _check_gradient(context)
     batches = _batches(context)
     total = _steps_before(context, len(batches))
-    yield StageStarted(stage=STAGE, total_steps=total)
+    yield StageStarted(stage=STAGE, total_steps=total, gap_by="channel")
     start, waited = time.monotonic(), context.control.waited_s
     write_atomically(context.folder.snapshot("target.npz"), target_file(context.stored))
     yield SnapshotSaved(stage=STAGE, step=0, name="target", file="target.npz")
@@ -120,6 +120,7 @@ def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator
 
 
 def _request(context: Context, number: int, size: int) -> Request:
+    """What a method is asked for its batch of that number; the one behind the last is not calibrated on."""
     start = sum(_batches(context)[:number])
     real, labels = _real(context, start, size)
     mean, std = context.normalisation
@@ -132,7 +133,7 @@ def _request(context: Context, number: int, size: int) -> Request:
         rng=stream(context.recipe.seed, STAGE, number),
         mean=mean,
         std=std,
-        classes=context.stored.outputs if context.card.classifier else 0,
+        classes=context.classes,
         batch=number,
         offset=start,
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
@@ -152,7 +153,7 @@ def _real(context: Context, start: int, size: int) -> tuple[Tensor | None, Tenso
     if "labelled-images" in needs:
         labels = None if images.labels is None else images.labels[:MOST_LABELLED]
         return images.first(MOST_LABELLED), labels
-    return images.first(context.recipe.images)[start : start + size], None
+    return images.first(max(context.recipe.images, start + size))[start : start + size], None
 
 
 def _recall(context: Context, number: int) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def _report(
     seen = machine.latest
     assert seen is not None
     values = dict(speed)
-    if context.card.classifier:
+    if context.output.has_classes:
         logits = seen.logits.detach()
         values |= {"confidence": confidence(logits), "class_spread": class_spread(logits)}
     values |= machine.readings()
