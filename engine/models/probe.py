@@ -71,8 +71,8 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
         answer = first_tensor(outputs)
         if answer is None:
             raise UserError(
-                f"{name} returns {_kind(outputs)}, in which there is no tensor of floats; let it give the scores "
-                "of the classes, [images, classes]"
+                f"{name} returns {_kind(outputs)}, in which there is no tensor of floats; let it give the "
+                "scores of the classes, [images, classes]"
             )
         _check_unchanged(model, state, name)
         if numbers:
@@ -119,7 +119,8 @@ def _check_layers(model: nn.Module, name: str) -> None:
         weight = module._parameters.get("weight")
         if weight is not None and not weight.is_floating_point():
             raise UserError(
-                f"{name} has weights of {weight.dtype} in {path!r}; only real numbers can be quantized, give it such weights"
+                f"{name} has weights of {weight.dtype} in {path!r}; only real numbers can be quantized: give "
+                "it such weights"
             )
 
 
