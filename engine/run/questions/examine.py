@@ -41,8 +41,8 @@ def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a network of the user's may do anything
         raise UserError(
-            f"{recipe.model} cannot be diagnosed: {in_words(error)}; a run with --synthesis noise may tell "
-            "more"
+            f"{recipe.model} cannot be diagnosed: {in_words(error)}; try a run with "
+            "--synthesis noise"
         ) from error
 
 
