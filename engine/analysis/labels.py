@@ -82,15 +82,17 @@ def examine_labels(logits: Tensor, labels: Tensor, *, name: str) -> list[LabelFi
 
 def _best_other(answers: Tensor, labels: Tensor, right: Tensor, outputs: int) -> _Other | None:
     """The labels that make the network far better, where there are any; of equals, the first."""
-    best, most = None, int(right.sum())
-    if len(labels.unique()) < min(outputs, LEAST_CLASSES):
+    best, most, least = None, int(right.sum()), min(outputs, LEAST_CLASSES)
+    if len(labels.unique()) < least:
         return None
     for other in _others(answers, labels, outputs):
         right_too = answers == other.labels
         won, lost = int((right_too & ~right).sum()), int((right & ~right_too).sum())
         # McNemar's test: of the images that are right under one labelling only, which has the more?
         clear = won - lost > other.clearly * max(1, won + lost) ** 0.5
-        if clear and int(right_too.sum()) > most:
+        # A network that answers all with one class gains where two labels are taken for that.
+        many = len(answers[right_too].unique()) >= least
+        if clear and many and int(right_too.sum()) > most:
             best, most = other, int(right_too.sum())
     return best
 
