@@ -46,6 +46,7 @@ class _Other:
     cause: str
     advice: str
     clearly: float = CLEARLY
+    margin: float = 0.0  # share of images by which it must be better than a simpler cause
 
 
 def examine_labels(logits: Tensor, labels: Tensor, *, name: str) -> list[LabelFinding]:
@@ -92,7 +93,7 @@ def _best_other(answers: Tensor, labels: Tensor, right: Tensor, outputs: int) ->
         clear = won - lost > other.clearly * max(1, won + lost) ** 0.5
         # A network that answers all with one class gains where two labels are taken for that.
         many = len(answers[right_too].unique()) >= least
-        if clear and many and int(right_too.sum()) > most:
+        if clear and many and int(right_too.sum()) > most + other.margin * len(labels):
             best, most = other, int(right_too.sum())
     return best
 
@@ -172,7 +173,7 @@ def _in_other_order(answers: Tensor, labels: Tensor, outputs: int) -> Iterator[_
             f"class {second}",
             advice="Number the classes in the order of the network's outputs, or name them in that order "
             "(a classes.txt beside the images).",
-            clearly=VERY_CLEARLY,
+            clearly=VERY_CLEARLY, margin=0.05,
         )  # fmt: skip
 
 

@@ -31,7 +31,6 @@ def found(logits, labels):
     ((0,), lambda y: y - 1, "chance", "1 is added"),
     ((2,), lambda y: y - (y > 2).long(), "shifted-labels", "class 2 is missing"),
     ((11,), lambda y: y + (y > 4).long(), "shifted-labels", "without gaps"),
-    ((), lambda y: torch.where(y == 11, 5, y + (y > 4).long()), "shifted-labels", "class 5 is not the"),
     ((10, 11), lambda y: y + (y > 2).long() + (y > 5).long(), "shifted-labels", "without gaps"),
     ((), lambda y: ORDER[y], "chance", "the classes stand in another order"),
     ((), lambda y: torch.tensor(sorted(range(CLASSES), key=str))[y], "shifted-labels", "sorted as words"),
@@ -44,6 +43,15 @@ def test_the_likely_mistake_is_named(missing, wrong, kind, cause):
     assert f"of {IMAGES} images of pictures" in finding.message
     assert finding.advice
     assert found(logits, truth) == []  # and put right, nothing is found
+
+
+def test_a_class_that_the_network_does_not_know_moves_those_behind_it():
+    truth = truth_of()
+    foreign = truth == 11
+    guesses = torch.randint(0, 11, truth.shape, generator=torch.Generator().manual_seed(1))
+    logits = answers(torch.where(foreign, guesses, truth))
+    (finding,) = found(logits, torch.where(foreign, 5, truth + (truth > 4).long()))
+    assert "class 5 is not the network's" in finding.message
 
 
 @pytest.mark.parametrize("accuracy", [0.95, 0.5, 0.3])
