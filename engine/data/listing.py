@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from engine.core.errors import UserError
+from engine.core.files import check_size, sha256_of
 from engine.data.archive import LEFT_OUT, inner_folder
 from engine.data.classes import NAMES_FILES, Classes, number_classes, with_names_of, wnid_of
 from engine.data.datasets import Part, find_arrays
@@ -56,6 +57,7 @@ def check_folder(folder: Path, part: Part = "test") -> None:
     """UserError where a folder holds neither images nor a known data set."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name one that holds images")
+    check_size(folder)  # before anything in it is looked at
     if find_arrays(folder, part) is None and not _unlabelled(root_of(folder, part)).entries:
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
 
@@ -81,8 +83,7 @@ def content_of(folder: Path, count: int, part: Part = "test") -> str:
             size = file.stat().st_size if there else -1
             digest.update(f"{file.relative_to(root).as_posix()}\0{size}\0".encode())
             if number < count and there:
-                with file.open("rb") as opened:
-                    digest.update(hashlib.file_digest(opened, "sha256").digest())
+                digest.update(bytes.fromhex(sha256_of(file)))
     except OSError as error:
         where = error.filename or folder
         raise UserError(f"{where} cannot be read: {error.strerror}; make it readable") from error

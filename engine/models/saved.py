@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of
 from engine.models.knobs import card_knobs, form_knob, input_space_fault
 
 if TYPE_CHECKING:
@@ -159,14 +160,7 @@ def saved_card(name: str, networks: Path) -> "ModelCard":
 
 def _intact(weights: Path, saved: SavedNetwork) -> Path:
     """The file, as it was saved; UserError where it is gone or another."""
-    try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(
-            f"{weights} cannot be read: {error.strerror}; save {saved.full_name} anew"
-        ) from error
-    if digest != saved.weights_sha256:
+    if sha256_of(weights, f"{saved.full_name}'s") != saved.weights_sha256:
         raise UserError(f"{weights} is not the file that was saved; save {saved.full_name} anew")
     return weights
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of, typed_path
 from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
@@ -104,7 +105,9 @@ def make_recipe(
     _check_methods(catalog, wanted, model, complete["model_settings"])
     # Another content of the same file is another recipe, and so another run.
     files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
-    complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
+    complete["contents"] = {
+        what: sha256_of(typed_path(file)) for what, file in files.items() if file
+    }
     folder = complete["synthesis_settings"].get("folder", "")
     if is_own(str(folder)):
         complete["contents"] |= _locate_code(complete["synthesis_settings"], own_code=own_code)
@@ -165,7 +168,7 @@ def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     file, factory = file_and_factory(name)
     file = file.resolve()
     settings["folder"] = f"{file}:{factory}"
-    return {"folder": _sha256(file)}
+    return {"folder": sha256_of(file)}
 
 
 def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:
@@ -173,7 +176,7 @@ def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> 
     settings = fields[f"{kind}_settings"]
     if not settings.get(name):
         return {}
-    folder = Path(settings[name]).expanduser().absolute()
+    folder = typed_path(settings[name], f"{kind}.{name}").absolute()
     settings[name] = str(folder)
     return {name: content_of(folder, fields["images"], part)}
 
@@ -219,14 +222,6 @@ def refusal(
     if reason and form and better:
         return f"{reason} in the form {form!r}; set model.form={better[0]}"
     return reason
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from error
 
 
 def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
