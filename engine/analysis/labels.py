@@ -146,7 +146,7 @@ def _with_a_gap(labels: Tensor, outputs: int) -> Iterator[_Other]:
         )  # fmt: skip
     for extra in range(outputs - 1):
         yield _Other(
-            labels=labels - (labels > extra).long(),
+            labels=torch.where(labels == extra, -1, labels - (labels > extra).long()),
             cause=f"class {extra} is not the network's and those behind it move down by 1",
             advice=f"Take class {extra} out, and number those behind it anew.", clearly=VERY_CLEARLY,
         )  # fmt: skip
