@@ -105,6 +105,22 @@ def test_what_was_not_understood_is_noted_by_a_run_and_a_diagnosis(toy, tmp_path
     assert any("taken without labels" in finding["message"] for finding in found)
 
 
+def test_a_method_that_learns_from_labels_says_what_keeps_them_from_being_read(toy, tmp_path):
+    folder = tmp_path / "real/images"
+    pictures(tmp_path / "data", lambda k: k)
+    (tmp_path / "data/labels.csv").unlink()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "data").rename(folder)
+    settings = {"calibration": str(folder.parent)}
+    recipe = replace(
+        QUICK, synthesis="fdda", model_settings=settings, synthesis_settings={"steps": 1}
+    )
+    failure = work(begun(tmp_path / "runs", recipe))
+    assert failure.mistake
+    assert "those of real have none; the images are taken without labels" in failure.message
+    assert "classes.txt" in failure.message
+
+
 def test_a_network_that_gives_no_row_of_scores_is_not_held_against_labels(toy, tmp_path):
     data = pictures(tmp_path / "data", lambda k: k)
     folder = begun(tmp_path / "runs", replace(QUICK, data=data))
