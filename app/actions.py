@@ -35,7 +35,7 @@ def start_run(wanted: dict[str, Any]) -> None:
 def started(wanted: dict[str, Any]) -> RunFolder | None:
     """The run, started, or found where it was there; None, and a line on the page, where it cannot be."""
     try:
-        recipe = recipe_of(load_catalog(), **wanted)
+        recipe = recipe_of(load_catalog(), runs=runs_folder(), **wanted)
         _take(recipe)
         return launch.start(recipe, runs_folder())
     except UserError as error:

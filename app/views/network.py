@@ -14,6 +14,7 @@ from app.panels.estimate import preset_estimates, source_words
 from app.panels.findings import findings
 from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
+from app.places import runs_folder
 from app.recipes import paths_in, recipe_of
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
@@ -81,12 +82,14 @@ if wanted is None or not agreed(paths_in(wanted), key="network-files"):
     st.stop()
 try:
     recipe = recipe_of(
-        catalog, synthesis="noise", quantization="nearest", preset="quick", images=None, **wanted
-    )
+        catalog, runs=runs_folder(), synthesis="noise", quantization="nearest", preset="quick",
+        images=None, **wanted,
+    )  # fmt: skip
 except UserError as error:
     st.error(str(error))
     st.stop()
 
+wanted |= {"data": recipe.data, "weights": recipe.weights}  # as they were found
 known = diagnosis(recipe)
 if known.error:
     st.error(known.error)

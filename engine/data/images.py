@@ -149,7 +149,9 @@ def open_folder(
     ]
     skipped += listing.skipped
     if not entries:
-        raise UserError(f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}")
+        raise UserError(
+            f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}; give some that can"
+        )
     read = partial(_read_files, entries, image_shape, resize, interpolation)
     labels = None
     if all(entry.label is not None for entry in entries):

@@ -17,7 +17,7 @@ from engine.run.resources import peak_memory_mb
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
 from engine.run.stages.labels import check_labels, require_labels_inside
-from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
@@ -31,6 +31,7 @@ def execute(
     context = make_context(recipe, folder, control, device)
     if context.card.classifier:
         require_labels_inside(context.test, context.stored.outputs)
+    chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),

@@ -25,7 +25,6 @@ __all__ = [
     "Brought",
     "check_content",
     "forget",
-    "images_folder",
     "inspect",
     "list_saved",
     "networks_folder",
@@ -90,16 +89,6 @@ class Brought:
         return [f"--weights={self.weights}", *options]
 
 
-def images_folder(path: Path, runs: Path) -> Path:
-    """The folder of images at a path, or in the zip archive there; UserError where it is neither."""
-    path = path.expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if not path.is_file():
-        raise UserError(f"{path} is not there; give a folder of images or a zip archive")
-    return unpacked(path, runs)
-
-
 def unpacked(archive: Path, runs: Path) -> Path:
     """The folder of a zip archive's images, unpacked once below the runs; UserError where it does harm."""
     try:
@@ -160,5 +149,6 @@ def _ask(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[
     except CommandError as error:
         last = (error.said.splitlines() or ["without a word"])[-1]
         raise UserError(
-            f"{arguments[0]} broke off ({last[:200]}); the file may ask for more memory than there is"
+            f"{arguments[0]} broke off ({last[:200]}); give a smaller file, for it may ask for more "
+            "memory than there is"
         ) from error

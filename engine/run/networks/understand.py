@@ -118,7 +118,8 @@ def _check_shape(shape: tuple[int, ...], base: ModelCard) -> None:
         raise UserError(f"image shape is {shape}; give channels,height,width, up to 2048 each")
     if shape[0] != base.image_shape[0]:
         raise UserError(
-            f"image shape is {shape}, but the first layer takes {base.image_shape[0]} channels"
+            f"image shape is {shape}, but the first layer takes {base.image_shape[0]} channels; "
+            f"give {base.image_shape[0]},{shape[1]},{shape[2]}"
         )
 
 
@@ -143,7 +144,12 @@ def run_once(model: nn.Module, card: ModelCard) -> int:
             "give another image shape"
         ) from error
     if not isinstance(scores, Tensor) or scores.ndim != 2:
-        raise UserError("the network returns no scores for classes; Quantoscope judges classifiers")
+        raise UserError(
+            "the network returns no scores for classes; give the checkpoint of a classifier"
+        )
     if not scores.isfinite().all():
-        raise UserError("the network returns values that are no numbers; its weights are damaged")
+        raise UserError(
+            "the network returns values that are no numbers, for its weights are damaged; give a "
+            "checkpoint from before"
+        )
     return int(scores.shape[1])
