@@ -24,10 +24,10 @@ def input_space_fault(
         shown = ", ".join(f"{value:g}" for value in values)
         if channels is not None and values and len(values) != channels:
             return (
-                f"{name} has {len(values)} values; give one for each of {channels} colour channels"
+                f"{name} has {len(values)} values; give one for each of the {channels} colour channels"
             )
         if name == "std" and any(value <= 0 for value in values):
-            return f"std is {shown}; every value must be above 0"
+            return f"std is {shown}, which must be above 0; give values above 0"
         if not all(low <= value <= high for value in values):  # not a number fails too
             return (
                 f"{name} is {shown}; give numbers from {low:g} to {high:g}: they are of pixels in [0, 1], so "

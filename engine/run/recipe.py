@@ -12,9 +12,8 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
-from engine.models.knobs import input_space_fault
 from engine.run.located import file_named, images_named, network_named
-from engine.run.settings import BITS, IMAGES, SEEDS, resolve, shown, whole_number
+from engine.run.settings import BITS, IMAGES, SEEDS, check_input_space, resolve, shown, whole_number
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -100,7 +99,7 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
-    _check_input_space(model, complete["model_settings"])
+    check_input_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
@@ -112,17 +111,6 @@ def make_recipe(
     complete["data"] = images_named(wanted.get("data"), runs)
     complete["contents"] = _contents(complete, model, own_code=own_code)
     return Recipe(preset=preset, **complete)
-
-
-def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
-    shape = settings.get("image_shape") or model.get("image_shape")
-    mean, std = (settings.get(name) or () for name in ("mean", "std"))
-    channels = (
-        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
-    )  # else the card refuses it
-    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
-    if fault:
-        raise UserError(f"model.{fault}")
 
 
 def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, Any]:

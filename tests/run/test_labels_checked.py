@@ -165,9 +165,9 @@ def test_exit_status_is_two_for_an_input_space_that_cannot_be(tmp_path, monkeypa
     monkeypatch.setattr("engine.run.commands.runs.load_catalog", lambda options: catalog)
     run = ["run", "--model=m", "--synthesis=s", "--quantization=q", f"--runs={tmp_path}"]
     for setting, said in (
-        ("mean=nan,0,0", "model.mean is nan"), ("mean=0,inf,0", "model.mean is 0, inf"),
-        ("std=nan,1,1", "model.std is nan"), ("std=1e-300,1,1", "model.std is 1e-300"),
-        ("std=1,1,inf", "model.std is 1, 1, inf"), ("std=0,1,1", "must be above 0"),
+        ("mean=nan,0,0", "model.mean is 'nan,0,0'"), ("mean=0,inf,0", "give finite numbers"),
+        ("std=nan,1,1", "model.std is 'nan,1,1'"), ("std=1e-300,1,1", "model.std is 1e-300"),
+        ("std=1,1,inf", "model.std is '1,1,inf'"), ("std=0,1,1", "must be above 0"),
         ("mean=123.7,116.3,103.5", "divided by 255"), ("mean=1", "3 colour channels"),
         ("resize=99999", "model.resize is 99999"),
     ):  # fmt: skip
@@ -192,7 +192,7 @@ def test_a_trial_and_a_saved_card_refuse_the_same(tmp_path, capsys, monkeypatch,
     assert main(words) == 2
     name, value = option.removeprefix("--").split("=")
     line = capsys.readouterr().err.strip()
-    assert line.startswith(f"{name} is ")
+    assert line.startswith((f"{name} is ", f"--{name} "))
     folder = tmp_path / "net"
     folder.mkdir()
     content = {
