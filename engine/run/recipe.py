@@ -12,8 +12,9 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
+from engine.models.knobs import check_input_space
 from engine.run.located import file_named, images_named, network_named
-from engine.run.settings import BITS, IMAGES, SEEDS, check_input_space, resolve, shown, whole_number
+from engine.run.settings import BITS, IMAGES, SEEDS, resolve, shown, whole_number
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -99,7 +100,7 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
-    check_input_space(model, complete["model_settings"])
+    _check_input_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
@@ -151,6 +152,15 @@ def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool
     if model.get("content"):  # a saved network, which another may replace under the same name
         contents["network"] = model["content"]
     return contents
+
+
+def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
+    shape = settings.get("image_shape") or model.get("image_shape")
+    channels = (
+        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
+    )  # else the card refuses it
+    mean, std = (settings.get(name) or () for name in ("mean", "std"))
+    check_input_space(mean, std, settings.get("resize") or 0, channels, of="model.")
 
 
 def settings_at(

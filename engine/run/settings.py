@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.models.knobs import input_space_fault
 
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 MOST_SHOWN = 80  # characters of a value in a message
@@ -82,18 +81,6 @@ def _check_range(value: float, low: float | None, high: float | None, label: str
     if low is None:
         raise UserError(f"{label} is {shown(value)}; it must be {high} or less")
     raise UserError(f"{label} is {shown(value)}; it must lie between {low} and {high}")
-
-
-def check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
-    """UserError where images cannot be brought to the mean, std and size that are set."""
-    shape = settings.get("image_shape") or model.get("image_shape")
-    mean, std = (settings.get(name) or () for name in ("mean", "std"))
-    channels = (
-        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
-    )  # else the card refuses it
-    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
-    if fault:
-        raise UserError(f"model.{fault}")
 
 
 def _as_int(value: Any) -> int:
