@@ -1,5 +1,6 @@
 """The third step: does it run, can it be quantized, and is it as good as it should be?"""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,8 @@ def images_choice() -> Source | None:
         text = st.text_input(
             "Folder of test images on the machine that runs this", key="bring-images",
             placeholder="class folders, or images with a labels.csv",
-            help="Also CIFAR's and MNIST's own files, as torchvision leaves them. Only to judge with.",
+            help="Class folders are called by class number or name. Also CIFAR's and MNIST's own files, as "
+            "torchvision leaves them. Only to judge with.",
         )  # fmt: skip
     with right:
         upload = st.file_uploader(
@@ -89,7 +91,11 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
     if judged["skipped_count"]:
         count = judged["skipped_count"]
         what = f"{count} files were" if count > 1 else "1 file was"
-        st.caption(f"{what} skipped: {'; '.join(judged['skipped'][:3])}.")
+        st.caption(f"{what} skipped: {_literal('; '.join(judged['skipped'][:3]))}.")
+    for note in judged.get("notes", ()):
+        st.info(_literal(note), icon=":material/label:")
+    for found in judged.get("labels", ()):
+        st.warning(f"**{found['title']}.** {_literal(found['message'])}. {found['advice']}")
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."
@@ -106,6 +112,11 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
             f"Take mean and std of {better['name']}", key="bring-take", icon=":material/swap_horiz:",
             on_click=take_space, args=(key, better["mean"], better["std"]),
         )  # fmt: skip
+
+
+def _literal(text: str) -> str:
+    """The text, whose file and folder names are the visitor's, without any of Markdown's meanings."""
+    return re.sub(r"([\\`*_{}\[\]<>#!|~$:])", r"\\\1", text)
 
 
 def _verdict(judged: dict[str, Any]) -> str:

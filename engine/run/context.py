@@ -17,7 +17,7 @@ from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
-from engine.models.knobs import input_space_fault
+from engine.models.knobs import check_input_space
 from engine.models.outputs import Output, find_output, read_as
 from engine.models.probe import load_probed
 from engine.models.zoo import find_card
@@ -185,9 +185,7 @@ def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], t
     mean = tuple(recipe.model_settings.get("mean") or card.mean)
     std = tuple(recipe.model_settings.get("std") or card.std)
     resize = int(recipe.model_settings.get("resize") or card.resize)
-    fault = input_space_fault(mean, std, resize, card.image_shape[0])
-    if fault:
-        raise UserError(f"model.{fault}")
+    check_input_space(mean, std, resize, card.image_shape[0], of="model.")
     return mean, std
 
 

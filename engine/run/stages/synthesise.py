@@ -16,6 +16,7 @@ from engine.analysis.images import class_spread, confidence
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
+from engine.data.classes import WAY_OUT
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
@@ -151,8 +152,15 @@ def _real(context: Context, start: int, size: int) -> tuple[Tensor | None, Tenso
     if images is None:
         return None, None
     if "labelled-images" in needs:
-        labels = None if images.labels is None else images.labels[:MOST_LABELLED]
-        return images.first(MOST_LABELLED), labels
+        if images.labels is None:
+            reason = (
+                images.notes[0].rstrip(".") if images.notes else f"give class folders: {WAY_OUT}"
+            )
+            raise UserError(
+                f"synthesis {context.recipe.synthesis!r} needs images with labels, and those of "
+                f"{images.name} have none; {reason[0].lower()}{reason[1:]}"
+            )
+        return images.first(MOST_LABELLED), images.labels[:MOST_LABELLED]
     return images.first(max(context.recipe.images, start + size))[start : start + size], None
 
 
