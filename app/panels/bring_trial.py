@@ -1,6 +1,5 @@
 """The third step: does it run, can it be quantized, and is it as good as it should be?"""
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +7,7 @@ import streamlit as st
 
 from app.panels.bring_form import take_space
 from app.uploads import Source, by_path, files_of, most_mb, uploaded
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
@@ -35,7 +35,7 @@ def images_choice() -> Source | None:
     try:
         return uploaded(upload) if upload is not None else by_path(text)
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
 
 
@@ -54,7 +54,7 @@ def trial_step(source: Source, brought: Brought, images: Source | None) -> None:
                 asked = replace(brought, weights=paths[0], images=paths[1])
                 tried[str(about)] = networks.try_out(asked)
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
     if str(about) in tried:
         _show(tried[str(about)], source.key)
     elif tried:
@@ -91,11 +91,11 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
     if judged["skipped_count"]:
         count = judged["skipped_count"]
         what = f"{count} files were" if count > 1 else "1 file was"
-        st.caption(f"{what} skipped: {_literal('; '.join(judged['skipped'][:3]))}.")
+        st.caption(f"{what} skipped: {plain('; '.join(judged['skipped'][:3]))}.")
     for note in judged.get("notes", ()):
-        st.info(_literal(note), icon=":material/label:")
+        st.info(plain(note), icon=":material/label:")
     for found in judged.get("labels", ()):
-        st.warning(f"**{found['title']}.** {_literal(found['message'])}. {found['advice']}")
+        st.warning(f"**{found['title']}.** {plain(found['message'])}. {found['advice']}")
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."
@@ -112,11 +112,6 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
             f"Take mean and std of {better['name']}", key="bring-take", icon=":material/swap_horiz:",
             on_click=take_space, args=(key, better["mean"], better["std"]),
         )  # fmt: skip
-
-
-def _literal(text: str) -> str:
-    """The text, whose file and folder names are the visitor's, without any of Markdown's meanings."""
-    return re.sub(r"([\\`*_{}\[\]<>#!|~$:])", r"\\\1", text)
 
 
 def _verdict(judged: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from app.components import mount
 from app.panels import measured
 from app.places import runs_folder
 from app.text import explain
+from app.words import plain
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
 from engine.run.folder import RunFolder, list_runs
@@ -135,7 +136,7 @@ def _start(recipe: Recipe) -> None:
         known = {knob["name"] for knob in find(load_catalog(), "quantization", PLAIN)["settings"]}
         shared = {k: v for k, v in _shared(recipe).items() if k in known}
     except (UserError, RuntimeError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     start_run(fields | {"quantization": PLAIN, "quantization_settings": shared})
 

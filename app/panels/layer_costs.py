@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.background import LOOK_AGAIN_S
+from app.background import look_again
 from app.charts import layer_costs as charts
 from app.components import mount
 from app.diagnoses import layer_cost
 from app.panels.url_menu import buttons
 from app.text import explain
+from app.words import plain
 from engine.run.folder import RunFolder
 
 DEFINITIONS = {
@@ -50,22 +51,15 @@ def _answer(folder: RunFolder) -> None:
             return
         answer = layer_cost(folder, wanted=True)
     if answer is not None and answer.error:
-        st.error(answer.error)
+        st.error(plain(answer.error))
     elif answer is None or answer.is_pending:
-        _wait(folder)
+        st.info(
+            "One layer after another is made float again and judged.",
+            icon=":material/hourglass_top:",
+        )
+        look_again(True)
     else:
         _shown(folder, answer.value)
-
-
-@st.fragment(run_every=LOOK_AGAIN_S)
-def _wait(folder: RunFolder) -> None:
-    """Look again until every layer has been left out once."""
-    answer = layer_cost(folder, wanted=False)
-    if answer is None or not answer.is_pending:
-        st.rerun()
-    st.info(
-        "One layer after another is made float again and judged.", icon=":material/hourglass_top:"
-    )
 
 
 def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
@@ -84,7 +78,7 @@ def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
     st.caption(
         f"Everything stays quantized but one layer. **Gain**: {DEFINITIONS[measure]}. {DIRECTION} "
         f"{bands}With all quantized: {whole}, on {found['images']:,} images "
-        f"({found['test_set']}). Gains need not add up."
+        f"({plain(found['test_set'])}). Gains need not add up."
     )
     if found.get("agreement") is None:
         st.caption(
@@ -203,8 +197,8 @@ def cost_words(found: dict[str, Any]) -> str:
         clear = known[more] > CLEAR * max(known[less], 0)
         blame = f" Mostly its {more} {told}." if clear else f" Weights and input cost alike {told}."
     return (
-        f"**{worst['path']}** costs most: float again it takes away {gain / whole:.0%} of the student's "
-        f"distance from the teacher (KL {gain:.3g} of {whole:.3g}).{blame}{_chance_words(found)}"
+        f"**{plain(worst['path'])}** costs most: float again it takes away {gain / whole:.0%} of the "
+        f"student's distance from the teacher (KL {gain:.3g} of {whole:.3g}).{blame}{_chance_words(found)}"
     )
 
 

@@ -8,18 +8,16 @@ from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
 from app.panels import measured
-from app.panels.headline import headline
-from app.words import count_words
+from app.words import count_words, plain
 from engine.run.folder import RunFolder
 
 
 def result_panel(folder: RunFolder) -> None:
-    """Numbers, the chart with the bands, and a sentence that says no more than they do."""
+    """The chart with the bands, and a sentence that says no more than they do."""
     result = folder.result()
     if result is None:
         return
     st.subheader("What is lost, what is saved?")
-    headline(folder)
     words = bits_words(result)
     if words:
         st.caption(words)
@@ -38,7 +36,7 @@ def result_panel(folder: RunFolder) -> None:
     with right:
         drop = result.get("top1_drop")
         st.markdown(drop_sentence(drop) if drop else _sentence(teacher, student))
-        st.caption(_fine_print(result))
+        st.caption(plain(_fine_print(result)))
 
 
 def _accuracy(name: str, top1: float, band: list[float], colour: str) -> Accuracy:

@@ -14,7 +14,7 @@ from app.charts.style import SERIES, LiveFigure
 from app.choices import title_of
 from app.components import mount
 from app.panels.url_menu import buttons
-from app.words import recipe_words
+from app.words import plain, recipe_words
 from engine.run.compare import Side, course, frame_at, gap_difference, gap_grid
 from engine.run.folder import RunFolder
 
@@ -34,9 +34,11 @@ def what_differs(sides: Sequence[Side]) -> None:
     }
     columns = st.columns(len(sides), gap="medium")
     for k, (column, side) in enumerate(zip(columns, sides, strict=True)):
-        column.markdown(f"{coloured(k)} · {recipe_words(side.run.recipe)}")
+        column.markdown(f"{coloured(k)} · {plain(recipe_words(side.run.recipe))}")
         if 0 < len(rows) <= MOST_TOLD:
-            column.caption(" · ".join(f"{name} {values[k]}" for name, values in rows.items()))
+            column.caption(
+                " · ".join(f"{name} {plain(values[k])}" for name, values in rows.items())
+            )
         column.page_link(
             "views/lab.py", label=f"Open {letter(k)} in the Live lab", icon=":material/science:",
             query_params={"run": side.run.run_id},
@@ -120,11 +122,15 @@ def _moment(side: Side, step: float) -> str:
 
 def gap_maps(sides: Sequence[Side], steps: int) -> None:
     """The maps on one scale where the layers are the same, and each one's ratio to the first."""
-    shown = [side for side in sides if side.layers]
-    if not shown:
+    waiting = [letter(k) for k, side in enumerate(sides) if not side.begun]
+    if waiting:
+        has = "has" if len(waiting) == 1 else "have"
+        st.caption(f"{joined(waiting)} {has} not begun: the maps come with the first images.")
+        return
+    if not any(side.layers for side in sides):
         st.caption("These networks have no BatchNorm layers: there is no gap to map.")
         return
-    if len({tuple(side.layers) for side in shown}) > 1 or len(shown) < len(sides):
+    if len({tuple(side.layers) for side in sides}) > 1:
         st.caption("The networks have different layers: open each run's own map in the Live lab.")
         return
     st.caption(

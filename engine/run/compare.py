@@ -28,11 +28,12 @@ class Side:
     gap_by: str = (
         "channel"  # what its gaps are in units of; "" in runs of older versions: the layer
     )
+    begun: bool = True  # its network is loaded, so that `layers` are known
 
 
 def open_side(run: RunFolder) -> Side:
     """Read a run's synthesis: its gaps, its film, its portrait."""
-    total, layers, gap_by = 1, [], "channel"
+    total, layers, gap_by, begun = 1, [], "channel", False
     gaps: dict[int, list[float]] = {}
     values: dict[str, dict[int, float]] = {name: {} for name in TOLD}
     frames: dict[int, str] = {}
@@ -48,11 +49,11 @@ def open_side(run: RunFolder) -> Side:
         elif isinstance(event, SnapshotSaved) and event.name == "images":
             frames[event.step] = event.file
         elif hasattr(event, "bn_layers"):
-            layers = list(event.bn_layers)
+            layers, begun = list(event.bn_layers), True
     return Side(
         run=run, total=total, layers=layers, gaps=sorted(gaps.items()),
         values={name: sorted(told.items()) for name, told in values.items()},
-        frames=sorted(frames.items()), portrait=_portrait(run), gap_by=gap_by,
+        frames=sorted(frames.items()), portrait=_portrait(run), gap_by=gap_by, begun=begun,
     )  # fmt: skip
 
 
