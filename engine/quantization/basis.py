@@ -9,6 +9,7 @@ paper's algorithm 1): the nearest level for every value, then the least-squares 
 import torch
 from torch import Tensor
 
+from engine.core.samples import sampled
 from engine.quantization.even import even_starts
 from engine.quantization.levels import WeightCodes, nearest_codes
 from engine.quantization.quantizers import FIT_IMAGES, ActivationQuantizer
@@ -142,10 +143,10 @@ class BasisActivationQuantizer(ActivationQuantizer):
         self.signed = False
 
     def fit(self, x: Tensor) -> None:
-        """Learn the basis from at most 2^16 values, evenly strided through the first images."""
-        flat = x[:FIT_IMAGES].detach().float().flatten()
-        sample = flat[:: max(1, flat.numel() // _MAX_FITTED)].view(1, -1)
-        self.signed = bool(flat.min() < 0)
+        """Learn the basis from values all over the first images, 2^16 of them where there are many."""
+        first = x[:FIT_IMAGES].detach().float()
+        sample = sampled(first, _MAX_FITTED).view(1, -1)
+        self.signed = bool(first.min() < 0)
         basis = learn_basis(sample, self.bits, signed=self.signed, turns=self.turns)
         self.register_buffer("basis", basis[0])
         self.fitted = True

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.core.peaks import Reduce, peak
+from engine.core.samples import sampled
 from engine.quantization.grid import (
     CLIP_RATIOS,
     Grid,
@@ -77,7 +78,7 @@ def activation_step(
         return 1.0, low, high
     reach = largest
     if rule == "percentile":
-        sample = sizes[:: max(1, sizes.numel() // _MAX_SORTED)]
+        sample = sampled(sizes, _MAX_SORTED)
         rank = min(len(sample), max(1, round(percentile / 100 * len(sample))))
         # A tensor that is nearly all zeros has a percentile of 0, which is no range.
         reach = float(sample.kthvalue(rank).values) or largest
