@@ -21,7 +21,7 @@ def sampled(values: Tensor, most: int) -> Tensor:
 
 
 def sample_places(count: int, most: int) -> Tensor:
-    """[most] different places of 0 .. count − 1, rising: one from each of `most` stretches, as equal as can be."""
+    """[most] different places of 0 .. count − 1, rising: one from each of `most` stretches."""
     ends = torch.arange(most + 1) * count // most
     start, length = ends[:-1], ends.diff()
     where = torch.rand(most, dtype=torch.double, generator=stream(0, "sample", count, most))
