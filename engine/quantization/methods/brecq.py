@@ -62,7 +62,7 @@ class Brecq(Blockwise):
     card = MethodCard(
         name="brecq",
         title="BRECQ",
-        summary="Whole blocks are reconstructed, weights first; errors may count by what they cost the answer.",
+        summary="Whole blocks are reconstructed, weights first; errors may count by what they cost.",
         paper="Li et al., BRECQ: Pushing the Limit of PTQ by Block Reconstruction, ICLR 2021",
         url="https://arxiv.org/abs/2102.05426",
         needs=("classes",),
