@@ -46,9 +46,7 @@ def test_of_less_than_twice_as_many_all_are_taken():
 
 
 def test_the_steps_search_finds_what_all_values_say():
-    x = bordered(
-        32, 32, 32, 64
-    )  # 2^21 values: a stride of 8 saw the border and seven other columns
+    x = bordered(32, 64, 128, 8)  # 2^21 values: a stride of 8 saw the border alone
     scale, low, high = search_activation_step(x, 4)
     span = float(x.max())
 
@@ -60,7 +58,7 @@ def test_the_steps_search_finds_what_all_values_say():
 
 
 def test_a_learned_basis_fits_the_whole_and_not_the_border():
-    x = bordered(32, 8, 64, 64)  # a stride of 16
+    x = bordered(32, 32, 64, 16)  # 2^20 values: a stride of 16
     quantizer = BasisActivationQuantizer(4)
     quantizer.fit(x)
     flat = x.view(1, -1)
