@@ -37,7 +37,8 @@ def load_factory(name: str, what: str) -> Callable[[], Any]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UserError(
-            f"{what} file {file} cannot be executed: {type(error).__name__}: {error}"
+            f"{what} file {file} cannot be executed: {type(error).__name__}: {error}; mend it, and "
+            f"try it alone with `python {file.name}`"
         ) from error
     found = getattr(module, factory, None)
     if not callable(found):

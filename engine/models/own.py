@@ -46,7 +46,7 @@ def _guess_shape(model: nn.Module, name: str) -> list[int]:
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             return [module.in_channels, 224, 224]
-    raise UserError(f"{name} has no convolution; Quantoscope works on convolutional networks")
+    raise UserError(f"{name} has no convolution; give a convolutional network")
 
 
 def _shape(values: Any, name: str) -> tuple[int, int, int]:

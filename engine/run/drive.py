@@ -44,7 +44,7 @@ class Checkpoint:
         except (KeyError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"checkpoint {self._path} is of another machine ({error}); a fork can change weights and "
-                "rates, not what is optimised"
+                "rates, not what is optimised: start a new run for that"
             ) from error
         return int(state["step"])
 

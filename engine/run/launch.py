@@ -16,12 +16,14 @@ from engine.core.events import StateChanged
 from engine.run.control import Wish, read_wish, write_wish
 from engine.run.folder import ACTIVE, RunFolder
 from engine.run.recipe import Recipe
+from engine.run.resources import threads_wanted
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
 
 
 def start(recipe: Recipe, runs: Path) -> RunFolder:
     """Start the recipe's run, or find it: running, it goes on; finished, nothing is computed again."""
+    threads_wanted()  # said here, where somebody reads it
     folder = RunFolder.create(runs, recipe)
     if folder.result() is None:
         _launch(folder)
@@ -29,10 +31,17 @@ def start(recipe: Recipe, runs: Path) -> RunFolder:
 
 
 def resume(folder: RunFolder) -> None:
-    """Start a worker on a cancelled, failed or lost run: it continues from its checkpoint."""
+    """Go on with a paused run, or start a worker on one that ended early: from its checkpoint."""
     if folder.result() is not None:
-        raise UserError(f"run {folder.run_id!r} is finished; there is nothing to resume")
-    _launch(folder)
+        raise UserError(
+            f"run {folder.run_id!r} is finished, nothing is left to resume; start it with another "
+            "--seed for a new one"
+        )
+    threads_wanted()
+    if folder.status()["state"] == "paused":
+        go_on(folder)
+    else:
+        _launch(folder)
 
 
 def _launch(folder: RunFolder) -> None:
@@ -71,7 +80,13 @@ def worker_environment() -> dict[str, str]:
 
 
 def pause(folder: RunFolder) -> None:
-    """Stop before the next step."""
+    """Stop before the next step; UserError where no worker is at the run."""
+    state = folder.status()["state"]
+    if state not in ACTIVE:
+        raise UserError(
+            f"run {folder.run_id!r} is {state} and cannot be paused; `python -m engine runs` lists "
+            "what is at work"
+        )
     write_wish(folder.path, replace(read_wish(folder.path), state="pause"))
 
 

@@ -16,7 +16,8 @@ from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
-from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.labels import check_labels, require_labels_inside
+from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
@@ -28,6 +29,9 @@ def execute(
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
+    if context.card.classifier:
+        require_labels_inside(context.test, context.stored.outputs)
+    chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
@@ -38,6 +42,7 @@ def execute(
         resumed=resumed,
     )
     yield from (Noted(message=note) for note in context.notes)
+    yield from check_labels(context)
     source = find_images(recipe, folder)
     yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)

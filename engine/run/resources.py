@@ -1,8 +1,17 @@
 """What a run uses of the machine."""
 
+import os
 import sys
 
 import psutil
+
+from engine.run.settings import whole_number
+
+
+def threads_wanted() -> int | None:
+    """QUANTOSCOPE_THREADS, None where it is not set; UserError where it is no number of threads."""
+    text = os.environ.get("QUANTOSCOPE_THREADS")
+    return whole_number(text, (1, 1024), "QUANTOSCOPE_THREADS") if text else None
 
 
 def memory_mb() -> float:

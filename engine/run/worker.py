@@ -25,9 +25,11 @@ from engine.core.events import (
     StateChanged,
     Stepped,
 )
+from engine.run import disk
 from engine.run.control import Cancelled, Control, read_wish
 from engine.run.folder import HEARTBEAT_S, RunFolder, is_disk_full
 from engine.run.pipeline import execute
+from engine.run.resources import threads_wanted
 
 MOST_THREADS = 8  # small networks gain nothing beyond
 
@@ -146,6 +148,8 @@ def _report(folder: RunFolder, error: Exception) -> None:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and is_disk_full(error):
         return f"the disk is full: {error.filename or 'a file of the run'} could not be written"
+    if isinstance(error, OSError) and disk.is_of_the_machine(error):
+        return disk.reason(error)
     return str(error) or type(error).__name__
 
 
@@ -154,6 +158,8 @@ def _advice(error: Exception) -> str:
         return "Change the recipe as the message says; what is finished stays."
     if isinstance(error, OSError) and is_disk_full(error):
         return "Free some space (delete old runs), then resume: nothing finished is lost."
+    if isinstance(error, OSError) and disk.is_of_the_machine(error):
+        return f"Do this, then resume, and nothing finished is lost: {disk.way_out(error)}."
     out_of_memory = (
         isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in str(error).lower()
     )
@@ -164,8 +170,7 @@ def _advice(error: Exception) -> str:
 
 def settle_in() -> None:
     """Take the threads that a run takes, and let pages go first."""
-    threads = os.environ.get("QUANTOSCOPE_THREADS")
-    torch.set_num_threads(int(threads) if threads else min(devices.cores(), MOST_THREADS))
+    torch.set_num_threads(threads_wanted() or min(devices.cores(), MOST_THREADS))
     if hasattr(os, "nice"):
         os.nice(5)  # pages stay quick beside a run
 

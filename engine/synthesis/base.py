@@ -83,7 +83,9 @@ class SynthesisMethod(ABC):
         }
         reason = why_not(self.card.needs, facts)
         if reason:
-            raise UserError(f"synthesis {self.card.name!r} cannot work here: {reason}")
+            raise UserError(
+                f"synthesis {self.card.name!r} cannot work here: {reason}; or choose another method"
+            )
         self.request = request
         self.notes: list[str] = []  # what the user should know: what was left out, and why
 

@@ -12,6 +12,7 @@ from engine.models.architectures import Guess, architecture_card, guess
 from engine.models.card import ModelCard
 from engine.models.checkpoint import Checkpoint, read_checkpoint
 from engine.models.fit import fill
+from engine.models.knobs import input_space_fault
 from engine.models.proposals import Proposal, propose
 from engine.run.networks import Brought
 
@@ -100,17 +101,14 @@ def _described(base: ModelCard, proposal: Proposal | None, brought: Brought) -> 
     shape = tuple(brought.image_shape or origin.image_shape)
     _check_shape(shape, base)
     mean, std = tuple(brought.mean or origin.mean), tuple(brought.std or origin.std)
-    for name, values in (("mean", mean), ("std", std)):
-        if len(values) != shape[0]:
-            raise UserError(
-                f"{name} has {len(values)} values; give one for each of {shape[0]} channels"
-            )
-    if min(std) <= 0:
-        raise UserError(f"std is {std}; every value must be above 0")
+    resize = max(brought.resize or origin.resize, shape[1])
+    fault = input_space_fault(mean, std, resize, shape[0])
+    if fault:
+        raise UserError(fault)
     return replace(
         base, title=brought.title or origin.title, summary=brought.summary,
         dataset=brought.dataset or origin.dataset,
-        image_shape=shape, mean=mean, std=std, resize=max(brought.resize or origin.resize, shape[1]),
+        image_shape=shape, mean=mean, std=std, resize=resize,
         classes=tuple(brought.classes or origin.classes),
     )  # fmt: skip
 
@@ -120,7 +118,8 @@ def _check_shape(shape: tuple[int, ...], base: ModelCard) -> None:
         raise UserError(f"image shape is {shape}; give channels,height,width, up to 2048 each")
     if shape[0] != base.image_shape[0]:
         raise UserError(
-            f"image shape is {shape}, but the first layer takes {base.image_shape[0]} channels"
+            f"image shape is {shape}, but the first layer takes {base.image_shape[0]} channels; "
+            f"give {base.image_shape[0]},{shape[1]},{shape[2]}"
         )
 
 
@@ -145,7 +144,12 @@ def run_once(model: nn.Module, card: ModelCard) -> int:
             "give another image shape"
         ) from error
     if not isinstance(scores, Tensor) or scores.ndim != 2:
-        raise UserError("the network returns no scores for classes; Quantoscope judges classifiers")
+        raise UserError(
+            "the network returns no scores for classes; give the checkpoint of a classifier"
+        )
     if not scores.isfinite().all():
-        raise UserError("the network returns values that are no numbers; its weights are damaged")
+        raise UserError(
+            "the network returns values that are no numbers, for its weights are damaged; give a "
+            "checkpoint from before"
+        )
     return int(scores.shape[1])
