@@ -120,8 +120,8 @@ def command(result: Result | None = None) -> None:
     st.code(result["command"] if result else "python -m engine bench effects", language="bash")
     if result and result["claims"][0]["network"] == CIFAR:
         st.caption(
-            "CIFAR10 stands for a folder with the published checkpoint, the images as pictures of one row "
-            "each, and labels.json; the data is not part of this project."
+            "CIFAR10 stands for a folder with the two published checkpoints, the images as pictures of one "
+            "row each, and labels.json; the data is not part of this project."
         )
         return
     st.caption(
