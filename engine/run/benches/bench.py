@@ -22,13 +22,13 @@ from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics import StoredStatistics, layer_gap
 
 REPEATS = 5
-# Those that have options of their own: measure_effects.py and ablation.py beside this file.
-EFFECTS, ABLATION = "effects", "ablation"
+# Those that have options of their own: measure_effects.py, ablation.py and rates.py beside this file.
+EFFECTS, ABLATION, RATES = "effects", "ablation", "rates"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS, ABLATION])
+    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS, ABLATION, RATES])
 
 
 def run(name: str, data: Path | None = None, runs: Path = Path("runs")) -> dict[str, Any]:
