@@ -44,7 +44,7 @@ class Channels {
       return;
     }
     const found = await answer.json();
-    this.title.textContent = `${name} · step ${found.step}`;
+    this.title.textContent = `${name} · step ${found.step} · gap ${found.gap === null ? "not known" : found.gap.toPrecision(3)}`;
     for (const trace of this.plot.figure.data) {
       const [source, part] = trace.meta.fill.split(".");
       trace.y = found[source][part];

@@ -22,7 +22,8 @@ def images_choice() -> Source | None:
         text = st.text_input(
             "Folder of test images on the machine that runs this", key="bring-images",
             placeholder="class folders, or images with a labels.csv",
-            help="Also CIFAR's and MNIST's own files, as torchvision leaves them. Only to judge with.",
+            help="Class folders are called by class number or name. Also CIFAR's and MNIST's own files, as "
+            "torchvision leaves them. Only to judge with.",
         )  # fmt: skip
     with right:
         upload = st.file_uploader(
@@ -91,6 +92,10 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
         count = judged["skipped_count"]
         what = f"{count} files were" if count > 1 else "1 file was"
         st.caption(f"{what} skipped: {plain('; '.join(judged['skipped'][:3]))}.")
+    for note in judged.get("notes", ()):
+        st.info(plain(note), icon=":material/label:")
+    for found in judged.get("labels", ()):
+        st.warning(f"**{found['title']}.** {plain(found['message'])}. {found['advice']}")
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."

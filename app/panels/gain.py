@@ -10,6 +10,7 @@ from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import QUANTIZED, QUIET
 from app.choices import load_catalog, title_of
 from app.components import mount
+from app.panels import measured
 from app.places import runs_folder
 from app.text import explain
 from app.words import plain
@@ -43,16 +44,7 @@ def gain_panel(folder: RunFolder) -> None:
         _accuracy(_name(plain.recipe), other, QUIET),
     )
     if mine is None or its is None:
-        if result.get("embedding_cosine"):
-            kept = [one["embedding_cosine"]["mean"] for one in (result, other)]
-            st.markdown(
-                f"The embeddings keep a mean cosine of {kept[0]:.4f}; with nearest rounding {kept[1]:.4f}."
-            )
-            return
-        st.markdown(
-            f"The test images have no labels. Teacher and student agree on {result['agreement']:.1%}; "
-            f"with nearest rounding on {other['agreement']:.1%}."
-        )
+        st.markdown(measured.compared(result, other))
         return
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     with left:

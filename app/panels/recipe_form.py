@@ -158,7 +158,8 @@ def _files() -> dict[str, Any]:
             "Folder of test images",
             key="form-data",
             placeholder="the network's own test images, where it has some",
-            help="A folder of class folders, or of images with a labels.csv. Only to judge with.",
+            help="A folder of class folders (called by class number or name), or of images with a "
+            "labels.csv. Only to judge with.",
         )
     return {"weights": weights.strip(), "data": data.strip()}
 

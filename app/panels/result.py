@@ -7,6 +7,7 @@ import streamlit as st
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
+from app.panels import measured
 from app.words import count_words, plain
 from engine.run.folder import RunFolder
 
@@ -23,12 +24,8 @@ def result_panel(folder: RunFolder) -> None:
     bands = result.get("top1_band") or {}
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is None or after is None or not bands.get("fp32") or not bands.get("quantized"):
-        if result.get("embedding_cosine"):
-            st.info(
-                "This network gives embeddings, not classes: what counts is that their directions stay."
-            )
-        else:
-            st.info("The test images have no labels, so there is an agreement, but no accuracy.")
+        st.info(measured.sentence(result))
+        st.caption(_fine_print(result, bands=False))
         return
     teacher = _accuracy("float", before, bands["fp32"], FLOAT)
     student = _accuracy("quantized", after, bands["quantized"], QUANTIZED)
@@ -89,8 +86,11 @@ def bits_words(result: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _fine_print(result: dict[str, object]) -> str:
-    parts = [f"{result['test_images']:,} test images", f"seed {result['seed']}"]
+def _fine_print(result: dict[str, object], *, bands: bool = True) -> str:
+    parts = [
+        f"{result['test_images']:,} {'test ' if bands else ''}images",
+        f"seed {result['seed']}",
+    ]
     if result.get("test_set"):
         parts.insert(0, str(result["test_set"]))
     if result.get("images"):
@@ -99,4 +99,4 @@ def _fine_print(result: dict[str, object]) -> str:
         parts.append(f"logit KL {float(str(result['logit_kl'])):.3g}")
     if result.get("peak_memory_mb"):
         parts.append(f"{float(str(result['peak_memory_mb'])):,.0f} MB at most")
-    return " · ".join(parts) + ". Bands: 95 %, Wilson; the difference: paired."
+    return " · ".join(parts) + (". Bands: 95 %, Wilson; the difference: paired." if bands else ".")

@@ -110,5 +110,11 @@ def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
 
 def _summary(folder: RunFolder) -> str:
     result = folder.result() or {}
-    parts = [f"{name} {s:.0f} s" for name, s in (result.get("seconds") or {}).items()]
+    seconds, reused = result.get("seconds") or {}, result.get("reused") or {}
+    parts = [
+        f"{name} reused ({reused[name]['seconds']:.0f} s in another run)"
+        if name in reused
+        else f"{name} {spent:.0f} s"
+        for name, spent in seconds.items()
+    ]
     return " · ".join(parts)

@@ -137,16 +137,29 @@ def gap_maps(sides: Sequence[Side], steps: int) -> None:
         "The gap of each layer (rows, input on top): how far the images' statistics are from those that "
         "the layer stored. **Lower (darker) is nearer to the data that the network was trained on.**"
     )
+    older = [letter(k) for k, side in enumerate(sides) if not side.gap_by]
+    if older:
+        st.caption(
+            f"{joined(older)}: measured by an older version, in units of a layer's mean variance; now each "
+            "channel counts in its own. Ratios are drawn of gaps that are measured alike."
+        )
     grids = [_logs(gap_grid(side, steps)) for side in sides]
     draw(charts.gap_maps(sides[0].layers, grids, steps), "gap-maps", sides, steps)
     found = [gap_difference(sides[0], other, steps) for other in sides[1:]]
     differences = [_plain(one) for one in found if one is not None]
-    names = [letter(k + 1) for k in range(len(differences))]
+    names = [letter(k + 1) for k, one in enumerate(found) if one is not None]
+    if not names:
+        return
     st.markdown(
         f"**{joined(names)} against A**: the ratio of their gaps. Below 1 (blue), {joined(names, 'or')} is "
         "nearer to the teacher's statistics; above 1 (orange), A is; empty where one of them has no step."
     )
-    draw(charts.gap_differences(sides[0].layers, differences, steps), "gap-ratios", sides, steps)
+    draw(
+        charts.gap_differences(sides[0].layers, differences, steps, names),
+        "gap-ratios",
+        sides,
+        steps,
+    )
 
 
 def courses(sides: Sequence[Side], steps: int) -> None:

@@ -12,7 +12,7 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
-from engine.models.knobs import input_space_fault
+from engine.models.knobs import check_input_space
 from engine.run.located import file_named, images_named, network_named
 from engine.run.settings import BITS, IMAGES, SEEDS, resolve, shown, whole_number
 
@@ -61,6 +61,8 @@ class Recipe:
         content.pop("preset")
         if not self.forked_from:
             content.pop("forked_from")  # older than forks: their names stay
+        if self.model_settings.get("output") == "auto":  # as it was called before there were others
+            content["model_settings"] = self.model_settings | {"output": "classes"}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         name = Path(self.model).name if ".py:" in self.model else self.model
         model = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
@@ -114,17 +116,6 @@ def make_recipe(
     return Recipe(preset=preset, **complete)
 
 
-def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
-    shape = settings.get("image_shape") or model.get("image_shape")
-    mean, std = (settings.get(name) or () for name in ("mean", "std"))
-    channels = (
-        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
-    )  # else the card refuses it
-    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
-    if fault:
-        raise UserError(f"model.{fault}")
-
-
 def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, Any]:
     """The catalog's network; the UserError also says what else can be named."""
     try:
@@ -163,6 +154,15 @@ def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool
     if model.get("content"):  # a saved network, which another may replace under the same name
         contents["network"] = model["content"]
     return contents
+
+
+def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
+    shape = settings.get("image_shape") or model.get("image_shape")
+    channels = (
+        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
+    )  # else the card refuses it
+    mean, std = (settings.get(name) or () for name in ("mean", "std"))
+    check_input_space(mean, std, settings.get("resize") or 0, channels, of="model.")
 
 
 def settings_at(
@@ -247,7 +247,8 @@ def refusal(
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)
-    if model_settings.get("output") == "embedding":
+    output = str(model_settings.get("output", "")).rpartition(":")[2]
+    if output in ("embedding", "image", "segmentation"):
         network["classes"] = 0
     needs = find(catalog, kind, method).get("needs", ())
     reason = why_not(needs, network)
