@@ -63,7 +63,7 @@ def images_named(path: str | Path | None, runs: Path | None) -> str:
     if runs is not None and found is not None and found.is_file():
         from engine.run.networks import unpacked  # it knows recipes, as this does not
 
-        found = unpacked(found, runs)
+        found = unpacked(found, runs.resolve())
     if found is None or not found.is_dir():
         kind = "folder or zip archive" if runs is not None else "folder"
         raise UserError(

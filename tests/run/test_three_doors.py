@@ -160,6 +160,13 @@ def test_a_network_by_file_is_one_recipe_from_the_command_line_and_from_python(d
     assert recipes[0].contents["model"]
 
 
+def test_a_folder_of_runs_may_be_relative(files, door, tmp_path):
+    wanted = NAMES | {"data": "photos.zip"}
+    recipe = run.new_recipe(runs="runs", **wanted)
+    assert recipe == door("python", data="photos.zip")
+    assert Path(recipe.data).is_absolute()
+
+
 def test_a_network_of_timm_needs_no_menu(door):
     assert len({door(one, model="timm/resnet18").to_json() for one in DOORS}) == 1
 
