@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.core.errors import UserError
+from engine.core.files import check_regular
 
 MAX_CHECKPOINT_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 100 * 2**20  # what the safetensors format allows
@@ -61,13 +62,9 @@ class Checkpoint:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in a file; UserError, in one line, for whatever is none."""
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"weights file {path} is not there; give another with --weights FILE")
-    size = path.stat().st_size
-    if size > MAX_CHECKPOINT_BYTES:
-        raise UserError(
-            f"weights file {path} is larger than 4 GiB; give the weights of the network alone"
-        )
+    size = check_regular(path, "weights file", MAX_CHECKPOINT_BYTES).st_size
     form = _form(path, size)
     try:
         state = load_file(path) if form == "safetensors" else _load(path)
@@ -104,7 +101,7 @@ def _form(path: Path, size: int) -> str:
     what = next((text for magic, text in known.items() if magic and head.startswith(magic)), "")
     if not head:
         what = known[b""]
-    what = what or f"it begins with {head[:12]!r}, like no safetensors or PyTorch file"
+    what = what or "it is no safetensors or PyTorch file"  # how it begins is nobody's business
     return _refuse(path, what, "give a .safetensors file or a .pth with a state_dict")
 
 

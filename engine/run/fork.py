@@ -15,6 +15,7 @@ from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, S
 from engine.run import launch
 from engine.run.control import CHECKPOINT_MARK as MARK
 from engine.run.folder import ACTIVE, RunFolder, write_atomically
+from engine.run.owner import HOST, claim, owner_of
 from engine.run.recipe import Recipe, find
 from engine.run.settings import resolve
 
@@ -23,15 +24,23 @@ LOOKS = 5  # at a state that a worker replaces meanwhile
 LOOK_AGAIN_S = 0.05
 
 
-def fork(source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any]) -> RunFolder:
+def fork(
+    source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any], *, owner: str = HOST
+) -> RunFolder:
     """A new run that goes on from the source's last checkpoint with changed synthesis settings.
 
-    It is started, and waits its turn where the source is at work. UserError where the source is not in
-    the middle of its synthesis, or nothing is changed, or a setting cannot change any more.
+    It is started, waits its turn where the source is at work, and is the owner's. UserError where the
+    source is not in the middle of its synthesis, or nothing is changed, or a setting cannot change any more.
     """
     mark, checkpoint = _state(source)
     with checkpoint:
         recipe = _recipe(source, mark, changes, catalog)
+        place = source.path.parent / recipe.run_id
+        claim(place, owner, made="recipe.json")
+        if owner_of(place) != owner != HOST:
+            raise UserError(
+                f"this fork is there already, as run {recipe.run_id!r}, and somebody else's; change a setting"
+            )
         folder = RunFolder.create(source.path.parent, recipe)
         if not folder.events_file.exists():
             with (folder.path / "checkpoint").open("wb") as copy:

@@ -16,6 +16,7 @@ from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
+from engine.run.stages.labels import check_labels, require_labels_inside
 from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
@@ -29,6 +30,8 @@ def execute(
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
     chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
+    if context.card.classifier:
+        require_labels_inside(context.test, context.stored.outputs)
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
@@ -39,6 +42,7 @@ def execute(
         resumed=resumed,
     )
     yield from (Noted(message=note) for note in context.notes)
+    yield from check_labels(context)
     source = find_images(recipe, folder)
     yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)

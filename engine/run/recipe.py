@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of, typed_path
 from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
 from engine.run.located import file_named, images_named, network_named
-from engine.run.settings import BITS, IMAGES, SEEDS, resolve, shown, whole_number
+from engine.run.settings import resolve, shown
+from engine.run.wanted import check_input_space, check_names, check_numbers
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -86,7 +88,7 @@ def make_recipe(
     """
     if preset not in PRESETS:
         raise UserError(f"preset {shown(preset)} is not known; choose one of {', '.join(PRESETS)}")
-    _check_names(wanted)
+    check_names(wanted, [one.name for one in fields(Recipe)])
     wanted["model"], own = network_named(str(wanted["model"]), own_code=own_code)
     model = own if own is not None else _listed(catalog, wanted["model"], own_code=own_code)
     budget = model["presets"].get(preset, {})
@@ -98,10 +100,11 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
+    check_input_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
-    _check_numbers(complete)
+    check_numbers(complete, EDGE_RULES)
     _check_methods(catalog, wanted, model, complete["model_settings"])
     if reason := no_folder(complete["synthesis_settings"]):
         raise UserError(reason)
@@ -121,26 +124,10 @@ def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, 
         raise UserError(f"{error}, timm/NAME or FILE.py:FACTORY") from None
 
 
-def _check_names(wanted: dict[str, Any]) -> None:
-    """UserError for a field that no recipe has, and for one of the three that each must have."""
-    known = [one.name for one in fields(Recipe)]
-    for name in wanted:
-        if name not in known:
-            raise UserError(f"{name} is no field of a recipe; there are: {', '.join(known)}")
-    for name in ("model", "synthesis", "quantization"):
-        if not wanted.get(name):
-            raise UserError(f"a recipe needs {name}; give its name, {name}=NAME")
-        given = wanted.get(f"{name}_settings") or {}
-        if not isinstance(given, dict):
-            raise UserError(
-                f"{name} settings are {shown(given)}; give a dictionary of names and values"
-            )
-
-
 def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     """What is in the user's own files: another content of the same file is another recipe and run."""
     files = {"weights": complete["weights"], "model": model.get("file", "")}
-    contents = {what: _sha256(Path(file)) for what, file in files.items() if file}
+    contents = {what: sha256_of(typed_path(file)) for what, file in files.items() if file}
     if is_own(str(complete["synthesis_settings"].get("folder", ""))):
         contents |= _locate_code(complete["synthesis_settings"], own_code=own_code)
     else:
@@ -187,7 +174,7 @@ def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     file, factory = file_and_factory(name)
     file = file.resolve()
     settings["folder"] = f"{file}:{factory}"
-    return {"folder": _sha256(file)}
+    return {"folder": sha256_of(file)}
 
 
 def _locate_images(recipe: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:
@@ -195,7 +182,7 @@ def _locate_images(recipe: dict[str, Any], kind: str, name: str, part: Part) -> 
     settings = recipe[f"{kind}_settings"]
     if not settings.get(name):
         return {}
-    folder = Path(settings[name]).expanduser().absolute()
+    folder = typed_path(settings[name], f"{kind}.{name}").absolute()
     settings[name] = str(folder)
     return {name: content_of(folder, recipe["images"], part)}
 
@@ -243,16 +230,6 @@ def refusal(
     return reason
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(
-            f"file {path} cannot be read: {error.strerror}; make it readable"
-        ) from error
-
-
 def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     """The catalog's entry of that name; UserError with the names there are."""
     for entry in catalog[kind]:
@@ -263,18 +240,3 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     names = ", ".join([*(name for name in every if "/" not in name), *groups])
     what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
     raise UserError(f"{what} {shown(name)} is not known; choose one of {names}")
-
-
-def _check_numbers(complete: dict[str, Any]) -> None:
-    """Whole numbers within their limits, in place, and a rule that there is; None takes what is usual."""
-    limits = {"weight_bits": BITS, "activation_bits": BITS, "images": IMAGES, "seed": SEEDS}
-    for name, limit in limits.items():
-        if complete.get(name) is None:
-            complete.pop(name, None)
-        else:
-            complete[name] = whole_number(complete[name], limit, name.replace("_", " "))
-    if complete.get("edge_rule", "brecq") not in EDGE_RULES:
-        raise UserError(
-            f"edge rule {shown(complete['edge_rule'])} is not known; "
-            f"choose one of {', '.join(EDGE_RULES)}"
-        )

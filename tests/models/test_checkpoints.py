@@ -145,7 +145,7 @@ def bomb(tmp_path):
     (bomb, "unpack to 10,000,000"),
     (lambda _: b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
     (lambda _: b"<!DOCTYPE html><html>", "web page"),
-    (lambda _: b"the weights are fine", "begins with b'the weights "),
+    (lambda _: b"the weights are fine", "it is no safetensors or PyTorch file"),
     (lambda _: b"", "it is empty"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said_in_one_line(tmp_path, make, said):

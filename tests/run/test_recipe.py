@@ -139,10 +139,10 @@ class TestFolder:
             self.made(tmp_path / "gone.py:faces", own_code=True)
 
     def test_what_cannot_be_read_is_named(self, folder, monkeypatch):
-        def refuse(self, *args, **more):
-            raise PermissionError(13, "Permission denied", str(self))
+        def refuse(path, *args, **more):
+            raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr("pathlib.Path.open", refuse)
+        monkeypatch.setattr("engine.core.files.os.open", refuse)
         with pytest.raises(UserError, match=r"0\.png cannot be read: Permission denied"):
             self.made(folder)
 

@@ -211,9 +211,10 @@ class TestNormalisation:
     @pytest.mark.parametrize(
         ("wrong", "says", "right"),
         [
-            ({"mean": [0.5]}, "give one for each of the 3 colour channels", {"mean": [0.5] * 3}),
-            ({"std": [0.5] * 4}, "give one for each of the 3 colour channels", {"std": [0.5] * 3}),
-            ({"std": [0.5, 0.0, 0.5]}, "give values above 0", {"std": [0.5, 0.1, 0.5]}),
+            ({"mean": [0.5]}, "give one for each of 3 colour channels", {"mean": [0.5] * 3}),
+            ({"std": [0.5] * 4}, "give one for each of 3 colour channels", {"std": [0.5] * 3}),
+            ({"mean": [128.0] * 3}, "are divided by 255", {"mean": [128 / 255] * 3}),
+            ({"std": [0.5, 0.0, 0.5]}, "must be above 0", {"std": [0.5, 0.1, 0.5]}),
         ],
     )
     def test_is_given_as_the_message_asks(self, wrong, says, right):
@@ -274,7 +275,7 @@ class TestArchitectures:
             ("--mean", "inf", "write finite numbers with commas", "0.286"),
             ("--std", "a", "write finite numbers with commas", "0.353"),
             ("--std", "-1", "above 0", "0.353"),
-            ("--mean", "1,2,3", "give one for each of 1 channels", "0.286"),
+            ("--mean", "1,2,3", "give one for each of 1 colour", "0.286"),
             ("--resize", "1e400", "is no whole number; see", "28"),
             ("--parameter", "depth", "write NAME=VALUE", "depth=20"),
             ("--images", "nowhere", "give a folder of images or a zip archive", ""),

@@ -12,6 +12,7 @@ from engine.models.architectures import Guess, architecture_card, guess
 from engine.models.card import ModelCard
 from engine.models.checkpoint import Checkpoint, read_checkpoint
 from engine.models.fit import fill
+from engine.models.knobs import input_space_fault
 from engine.models.proposals import Proposal, propose
 from engine.run.networks import Brought
 
@@ -100,17 +101,14 @@ def _described(base: ModelCard, proposal: Proposal | None, brought: Brought) -> 
     shape = tuple(brought.image_shape or origin.image_shape)
     _check_shape(shape, base)
     mean, std = tuple(brought.mean or origin.mean), tuple(brought.std or origin.std)
-    for name, values in (("mean", mean), ("std", std)):
-        if len(values) != shape[0]:
-            raise UserError(
-                f"{name} has {len(values)} values; give one for each of {shape[0]} channels"
-            )
-    if min(std) <= 0:
-        raise UserError(f"std is {std}; every value must be above 0")
+    resize = max(brought.resize or origin.resize, shape[1])
+    fault = input_space_fault(mean, std, resize, shape[0])
+    if fault:
+        raise UserError(fault)
     return replace(
         base, title=brought.title or origin.title, summary=brought.summary,
         dataset=brought.dataset or origin.dataset,
-        image_shape=shape, mean=mean, std=std, resize=max(brought.resize or origin.resize, shape[1]),
+        image_shape=shape, mean=mean, std=std, resize=resize,
         classes=tuple(brought.classes or origin.classes),
     )  # fmt: skip
 
