@@ -48,8 +48,15 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
 
 
 def file_named(path: str | Path | None, what: str) -> str:
-    """The file's absolute path, "" for none; UserError where it is not there."""
-    return str(_file(path, what)) if path is not None and str(path) else ""
+    """The file's absolute path, "" for none; what it is shows when it is read, a moment later."""
+    if path is None or not str(path):
+        return ""
+    found = _resolved(path, what)
+    if found is None:
+        raise UserError(
+            f"{what} {shown(str(path))} is not a file; give the path of one that exists"
+        )
+    return str(found)
 
 
 def images_named(path: str | Path | None, runs: Path | None) -> str:

@@ -127,7 +127,7 @@ def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, 
 def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     """What is in the user's own files: another content of the same file is another recipe and run."""
     files = {"weights": complete["weights"], "model": model.get("file", "")}
-    contents = {what: sha256_of(typed_path(file)) for what, file in files.items() if file}
+    contents = {what: sha256_of(typed_path(file), what) for what, file in files.items() if file}
     if is_own(str(complete["synthesis_settings"].get("folder", ""))):
         contents |= _locate_code(complete["synthesis_settings"], own_code=own_code)
     else:
@@ -160,7 +160,7 @@ def no_folder(synthesis_settings: dict[str, Any]) -> str | None:
     """Why a method that takes its images from a folder cannot begin; None where it has one, or needs none."""
     if str(synthesis_settings.get("folder", "none")).strip():
         return None
-    return "synthesis.folder is empty; give a folder of images, synthesis.folder=FOLDER"
+    return "synthesis.folder is empty; give a folder of images"
 
 
 def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
