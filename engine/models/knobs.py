@@ -62,7 +62,8 @@ def own_knobs() -> list[dict[str, Any]]:
     """What can be set of a network from the user's own file: also the shape of its images, what it gives."""
     shape = _knob(
         "image_shape", "list", [], "Shape of an image",
-        "channels, height, width; guessed as 224 pixels square where it is not given",
+        "channels, height, width; where it is not given: of the images to judge with, or what the checkpoint "
+        "or the network itself tells; else it is asked for",
     )  # fmt: skip
     resample = _knob(
         "interpolation", "str", "bicubic", "Resize by", "how larger images are resized",

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import channels_last
+from engine.analysis.diagnosis import of_statistics
+from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.data.classes import Classes
 from engine.data.datasets import Part
@@ -16,11 +17,13 @@ from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.knobs import input_space_fault
+from engine.models.probe import load_probed
 from engine.models.zoo import find_card
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
 from engine.run.folder import RunFolder
+from engine.run.image_size import card_settings
 from engine.run.networks import check_content, networks_folder
 from engine.run.recipe import Recipe
 from engine.synthesis.statistics import StoredStatistics
@@ -42,10 +45,11 @@ class Context:
     plan: dict[str, LayerBits]
     test: ImageSet | None
     notes: list[str] = field(default_factory=list)
+    no_gradient: str = ""  # why images cannot be made to follow the teacher; empty where they can
 
     def for_device(self, images: Tensor) -> Tensor:
-        """On the run's device, channels last: that is how convolutions are fastest."""
-        return images.to(self.device).contiguous(memory_format=torch.channels_last)
+        """On the run's device, in the order in which its network reads them."""
+        return laid_out(images.to(self.device), self.teacher)
 
     def real_images(self) -> ImageSet | None:
         """Real images to calibrate with: the user's, else the card's, else None."""
@@ -63,16 +67,15 @@ def make_context(
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
     networks = networks_folder(folder.path.parent)
     check_content(recipe, networks)
-    card = find_card(recipe.model, recipe.model_settings, networks)
-    teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
-    teacher.to(device)
-    channels_last(teacher)
+    card = find_card(recipe.model, card_settings(recipe, folder.path), networks)
+    probed = load_probed(card, Path(recipe.weights) if recipe.weights else None)
+    teacher = probed.model.to(device)
     blocks = find_blocks(teacher, card.image_shape)
     stored = StoredStatistics(teacher, card.image_shape)
     test, notes = test_images(card, recipe, stored.outputs)
-    notes += remarks(teacher, blocks)
-    if recipe.weights and undone:
-        notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
+    notes += [*remarks(teacher, blocks), *probed.notes, *_warnings(teacher)]
+    if recipe.weights and probed.undone:
+        notes.append(f"To read {recipe.weights}: {'; '.join(probed.undone)}.")
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=Checkpoint(folder.path), device=device,
         card=card, teacher=teacher, stored=stored, blocks=blocks,
@@ -80,8 +83,13 @@ def make_context(
             blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
             edge_rule=recipe.edge_rule,
         ),
-        test=test, notes=notes,
+        test=test, notes=notes, no_gradient=probed.no_gradient,
     )  # fmt: skip
+
+
+def _warnings(teacher: nn.Module) -> list[str]:
+    """What will make the result worse than it could be, before anything is computed."""
+    return [f"{f.title}. {f.message}. {f.advice}" for f in of_statistics(teacher)]
 
 
 def calibration_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSet | None:

@@ -3,14 +3,13 @@
 The same for the page, the command line and Python: a worker runs in another folder than the one who asks.
 """
 
-import ast
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.files import typed_path
-from engine.core.own_code import file_and_factory, is_own
+from engine.core.own_code import choice_of, file_and_factory, is_own
 from engine.data.listing import check_folder
 from engine.models.knobs import own_knobs, unlisted_knobs
 from engine.run.settings import shown
@@ -39,7 +38,7 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
         )
     if name.endswith(".py"):
         raise UserError(
-            f"model {shown(name)} names a file alone; {_ways_to_name(_file(name, 'model'))}"
+            f"model {shown(name)} names a file alone; {choice_of(_file(name, 'model'))}"
         )
     file, factory = file_and_factory(name)
     file = _file(str(file), "model")
@@ -80,25 +79,6 @@ def images_named(path: str | Path | None, runs: Path | None) -> str:
     if runs is not None:
         check_folder(found)
     return str(found)
-
-
-def _ways_to_name(file: Path) -> str:
-    """What to write instead of a file alone; its functions are read, and nothing is executed."""
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):
-        return f"give {file.name}:FACTORY with a function that returns the network"
-    names = [one.name for one in tree.body if isinstance(one, ast.FunctionDef) and _is_free(one)]
-    if not names:
-        return f"write a function in it that returns the network, and give {file.name}:FUNCTION"
-    return f"give {file.name}:FACTORY with one of its functions: {', '.join(names[:12])}"
-
-
-def _is_free(function: ast.FunctionDef) -> bool:
-    """Whether it can be called without arguments."""
-    given = function.args
-    required = len(given.posonlyargs) + len(given.args) - len(given.defaults)
-    return not required and None not in given.kw_defaults and not function.name.startswith("_")
 
 
 def _file(path: str | Path | None, what: str) -> Path:

@@ -29,9 +29,9 @@ def execute(
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
-    chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     if context.card.classifier:
         require_labels_inside(context.test, context.stored.outputs)
+    chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),

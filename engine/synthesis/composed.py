@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.synthesis.base import Request, SynthesisMethod
@@ -109,7 +110,7 @@ class ComposedMethod(SynthesisMethod):
         if parts.redraw is not None:
             parts.labels = parts.redraw().to(self.request.device)
         rendered = parts.canvas.render(parts.labels)
-        images = rendered.contiguous(memory_format=torch.channels_last)
+        images = laid_out(rendered, self.request.teacher)
         shown = images
         for transform in parts.transforms:
             shown = transform(shown, rng, self.steps_done)

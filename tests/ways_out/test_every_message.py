@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 # A sentence, and behind it what to do: a verb that one can follow, or a command.
 _VERBS = (
     "allow|ask|bring|build|call|cancel|change|check|choose|convert|delete|do|download|export|fetch|free|get|give|"
-    "hold|keep|let|list|load|lower|make|move|name|pack|pause|pick|place|pull|put|raise|reduce|remove|rename|"
-    "repeat|resume|retrain|run|save|see|set|start|stop|take|train|try|turn|unpack|update|use|wait|wrap|write"
+    "hold|keep|let|list|load|lower|make|mend|move|name|pack|pause|pick|place|pull|put|raise|reach|reduce|remove|rename|"
+    "repeat|resume|retrain|return|run|save|see|set|start|stop|take|train|try|turn|unpack|update|use|wait|wrap|write"
 )
 _LEAD = "(?:then |or |and |else |either |please |here |names )?"
 _WAY = re.compile(

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.models.architectures import Guess, architecture_card, guess
+from engine.models.baked import baked
 from engine.models.card import ModelCard
 from engine.models.checkpoint import Checkpoint, read_checkpoint
 from engine.models.fit import fill
 from engine.models.knobs import input_space_fault
+from engine.models.probe import check_finite
 from engine.models.proposals import Proposal, propose
 from engine.run.networks import Brought
 
@@ -33,9 +35,9 @@ class Understood:
 
 def inspect_file(file: Path) -> dict[str, Any]:
     """The checkpoint's facts, the architectures it may be of, and a form filled in with guesses."""
-    checkpoint = read_checkpoint(file)
+    checkpoint = baked(read_checkpoint(file))
     guesses = guess(checkpoint)
-    best = guesses[0] if guesses and guesses[0].fit.whole else None
+    best = guesses[0] if guesses and guesses[0].fit.enough else None
     return {
         "file": str(file),
         "bytes": file.stat().st_size,
@@ -46,7 +48,21 @@ def inspect_file(file: Path) -> dict[str, Any]:
         "undone": list(checkpoint.undone),
         "guesses": [_guess_entry(one) for one in guesses[:5]],
         "proposal": _proposal_entry(propose(checkpoint, best)) if best else None,
+        "next": _next_step(file, best),
     }
+
+
+def _next_step(file: Path, best: Guess | None) -> str:
+    """What to do with the file now, in a sentence."""
+    if best is not None:
+        return (
+            f"keep it with `python -m engine save-network NAME --weights {file}`, or try it with "
+            "`try-network`"
+        )
+    return (
+        "its architecture is not known here: write a function that returns the network, and give "
+        f"`--model FILE.py:FACTORY --weights {file} --set model.image_shape=C,H,W` to `diagnose` or `run`"
+    )
 
 
 def _guess_entry(one: Guess) -> dict[str, Any]:
@@ -73,12 +89,12 @@ def _proposal_entry(proposal: Proposal) -> dict[str, Any]:
 
 def understand(brought: Brought) -> Understood:
     """The card of what was brought; UserError where its architecture cannot be told, or nothing fits."""
-    checkpoint = read_checkpoint(Path(brought.weights))
+    checkpoint = baked(read_checkpoint(Path(brought.weights)))
     best = None
     architecture, parameters = brought.architecture, dict(brought.parameters)
     if not architecture:
         best = next(iter(guess(checkpoint)), None)
-        if best is None or not best.fit.whole:
+        if best is None or not best.fit.enough:
             near = f"; nearest is {best.architecture}, {best.words}" if best else ""
             raise UserError(
                 f"weights file {brought.weights} is of no architecture known here{near}; "
@@ -128,6 +144,7 @@ def load(known: Understood) -> tuple[nn.Module, tuple[str, ...]]:
     model = known.card.build()
     adapted = replace(known.checkpoint, tensors=known.card.adapt(known.checkpoint.tensors))
     notes = fill(model, adapted, known.architecture)
+    check_finite(model, known.architecture)
     return model.eval().requires_grad_(False), notes
 
 

@@ -13,32 +13,47 @@ from engine.analysis.diagnosis import Finding, examine
 from engine.analysis.input_space import by_images, without_images
 from engine.analysis.labels import examine_labels
 from engine.analysis.normalisation import best_common, implied, match, stem_of
-from engine.core.device import channels_last
 from engine.core.errors import UserError
+from engine.core.own_code import in_words
 from engine.data.classes import outside
 from engine.data.images import ImageSet
 from engine.models.blocks import Block, find_blocks
 from engine.models.card import ModelCard
 from engine.models.graph import network_graph
+from engine.models.probe import Probed, load_probed
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images
+from engine.run.image_size import card_settings
 from engine.run.recipe import EDGE_RULES, Recipe
 from engine.run.stages.labels import BATCH, looked_at
 
 CHOSEN = 0  # stands in a plan for the bits that the recipe chooses
 
 
-@torch.no_grad()
 def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
     """Facts, layers, blocks, bits by edge rule and findings; UserError where it cannot be loaded."""
-    card = find_card(recipe.model, recipe.model_settings, networks)
-    model, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
-    channels_last(model)
+    try:
+        return _collected(recipe, networks)
+    except UserError:
+        raise
+    except Exception as error:  # a network of the user's may do anything
+        raise UserError(
+            f"{recipe.model} cannot be diagnosed: {in_words(error)}; try a run with --synthesis "
+            "noise, which may tell more"
+        ) from error
+
+
+@torch.no_grad()
+def _collected(recipe: Recipe, networks: Path) -> dict[str, Any]:
+    card = find_card(recipe.model, card_settings(recipe), networks)
+    probed = load_probed(card, Path(recipe.weights) if recipe.weights else None, numbers=False)
+    model, undone = probed.model, probed.undone
     anatomy = dissect(model, card.image_shape)
     blocks, unblocked = _blocks(model, card)
     found = [*examine(model, anatomy, image_shape=card.image_shape, classes=len(card.classes))]
     found += [*unblocked, *_against_images(model, anatomy, card, recipe)]
+    found += _probed(probed)
     if undone and recipe.weights:
         found.append(_undone(recipe, undone))
     order = {"problem": 0, "warning": 1, "note": 2}
@@ -115,6 +130,20 @@ def _bits(blocks: tuple[Block, ...], rule: str) -> dict[str, list[int | None]]:
     """[weight bits, activation bits] of every layer; 0 where the recipe chooses, None for not at all."""
     plan = plan_bits(blocks, weight_bits=CHOSEN, activation_bits=CHOSEN, edge_rule=rule)
     return {path: [bits.weight_bits, bits.activation_bits] for path, bits in plan.items()}
+
+
+def _probed(probed: Probed) -> Iterator[Finding]:
+    if probed.no_gradient:
+        yield Finding(
+            level="problem", kind="no-gradient", title="Images cannot follow this network",
+            message=probed.no_gradient,
+            advice="Take no_grad and detach out of its forward; noise and real images work as it is.",
+        )  # fmt: skip
+    for note in probed.notes:
+        yield Finding(
+            level="note", kind="probed", title="What was done to the network", message=note.rstrip("."),
+            advice="Nothing to do: it computes the same.",
+        )  # fmt: skip
 
 
 def _undone(recipe: Recipe, undone: tuple[str, ...]) -> Finding:
