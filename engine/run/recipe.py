@@ -14,7 +14,7 @@ from engine.data.datasets import Part
 from engine.data.listing import content_of
 from engine.run.located import file_named, images_named, network_named
 from engine.run.settings import resolve, shown
-from engine.run.wanted import check_input_space, check_names, check_numbers
+from engine.run.wanted import check_names, check_numbers, check_space
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -61,6 +61,8 @@ class Recipe:
         content.pop("preset")
         if not self.forked_from:
             content.pop("forked_from")  # older than forks: their names stay
+        if self.model_settings.get("output") == "auto":  # as it was called before there were others
+            content["model_settings"] = self.model_settings | {"output": "classes"}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         name = Path(self.model).name if ".py:" in self.model else self.model
         model = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
@@ -100,7 +102,7 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
-    check_input_space(model, complete["model_settings"])
+    check_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
@@ -220,7 +222,8 @@ def refusal(
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)
-    if model_settings.get("output") == "embedding":
+    output = str(model_settings.get("output", "")).rpartition(":")[2]
+    if output in ("embedding", "image", "segmentation"):
         network["classes"] = 0
     needs = find(catalog, kind, method).get("needs", ())
     reason = why_not(needs, network)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.models.knobs import input_space_fault
+from engine.models.knobs import check_input_space
 from engine.run.settings import shown, whole_number
 
 BITS = (2, 8)
@@ -42,13 +42,11 @@ def check_numbers(complete: dict[str, Any], rules: Collection[str]) -> None:
         )
 
 
-def check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
+def check_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
     """UserError where images cannot be brought to what the model settings say."""
     shape = settings.get("image_shape") or model.get("image_shape")
-    mean, std = (settings.get(name) or () for name in ("mean", "std"))
     channels = (
         int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
     )  # else the card refuses it
-    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
-    if fault:
-        raise UserError(f"model.{fault}")
+    mean, std = (settings.get(name) or () for name in ("mean", "std"))
+    check_input_space(mean, std, settings.get("resize") or 0, channels, of="model.")

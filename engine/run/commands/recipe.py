@@ -28,8 +28,10 @@ def add_options(parser: argparse.ArgumentParser, *, methods: bool = True) -> Non
     parser.add_argument("--seed", type=whole_number, default=0, metavar="N")
     parser.add_argument("--edge-rule", default="brecq", help=f"one of {', '.join(EDGE_RULES)}")
     parser.add_argument(
-        "--data", metavar="FOLDER", help="images to judge with: class folders, .., or a zip"
-    )
+        "--data", metavar="FOLDER",
+        help="images to judge with, or a zip: class folders called by class number or name, or a labels.csv "
+        "(file,label); a classes.txt may name the classes in the order of the outputs",
+    )  # fmt: skip
     parser.add_argument("--weights", metavar="FILE", help="the network's checkpoint")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KIND.NAME=VALUE", dest="settings",
