@@ -2,22 +2,25 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from engine.core.errors import UserError
-from engine.core.events import StateChanged
+from engine.core.events import Noted, StateChanged
+from engine.run import processes
 from engine.run.control import Wish, read_wish, write_wish
+from engine.run.files import sweep, told
 from engine.run.folder import ACTIVE, RunFolder
 from engine.run.recipe import Recipe
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
+END_S = 1.0  # and how long after each of the system's signals
 
 
 def start(recipe: Recipe, runs: Path) -> RunFolder:
@@ -29,28 +32,43 @@ def start(recipe: Recipe, runs: Path) -> RunFolder:
 
 
 def resume(folder: RunFolder) -> None:
-    """Start a worker on a cancelled, failed or lost run: it continues from its checkpoint."""
+    """Let the run go on: start a worker where it has none, from its checkpoint; else end its pause."""
     if folder.result() is not None:
         raise UserError(f"run {folder.run_id!r} is finished; there is nothing to resume")
-    _launch(folder)
+    if not _launch(folder) and read_wish(folder.path).state == "pause":
+        go_on(folder)
 
 
-def _launch(folder: RunFolder) -> None:
-    with contextlib.suppress(Timeout), FileLock(folder.path / ".launch", timeout=10):
-        if folder.status()["state"] in ACTIVE:
-            return
-        write_wish(folder.path, Wish())
-        with (folder.path / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "engine.run.worker", str(folder.path.resolve())],
-                cwd=Path(__file__).parents[2],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=worker_environment(),
-            )
-        folder.write_status("starting", pid=process.pid)
+def _launch(folder: RunFolder) -> bool:
+    """Start a worker where there is none; whether one was started."""
+    asked_s = time.time()
+    with told(folder.path.parent), contextlib.suppress(Timeout):
+        # The worker waits for this lock too, so that what it writes comes after what is written here.
+        with FileLock(folder.path / ".launch", timeout=10):
+            status = folder.status()
+            if status["state"] in ACTIVE or processes.is_held(folder.path):
+                return False
+            sweep(folder.path.parent, folder.path)
+            write_wish(folder.path, Wish())
+            if status["state"] == "lost":
+                folder.append(Noted(message=status["why"]))
+            folder.write_status("starting", pid=_worker(folder), asked_s=asked_s)
+            return True
+    return False
+
+
+def _worker(folder: RunFolder) -> int:
+    with (folder.path / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", processes.WORKER, str(folder.path.resolve())],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=worker_environment(),
+        )
+    return process.pid
 
 
 def worker_environment() -> dict[str, str]:
@@ -71,7 +89,9 @@ def worker_environment() -> dict[str, str]:
 
 
 def pause(folder: RunFolder) -> None:
-    """Stop before the next step."""
+    """Stop before the next step; UserError where no worker is at the run."""
+    if folder.status()["state"] not in ACTIVE:
+        raise UserError(f"run {folder.run_id!r} is not at work; only a run at work can be paused")
     write_wish(folder.path, replace(read_wish(folder.path), state="pause"))
 
 
@@ -87,28 +107,40 @@ def go_on(folder: RunFolder, *, slow_s: float = 0.0) -> None:
 
 
 def cancel(folder: RunFolder) -> None:
-    """End the run's worker within a few seconds; what is checkpointed can be resumed."""
+    """End the run's worker within a few seconds; what is checkpointed can be resumed.
+
+    Only the process that executes this folder's worker is ever sent a signal, whatever number the
+    status has. UserError where the worker is on another machine, and does not end by itself.
+    """
     status = folder.status()
-    if status["state"] not in ACTIVE:
+    if status["state"] not in ACTIVE and not processes.is_held(folder.path):
         return
     write_wish(folder.path, replace(read_wish(folder.path), state="cancel"))
-    pid = status["pid"]
     if _wait_for_end(folder, GRACE_S):
         return
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal_number)
-        if _wait_for_end(folder, 1.0):
+    for send in (psutil.Process.terminate, psutil.Process.kill):
+        worker = processes.worker_of(folder.path, status)
+        if worker is None:
             break
+        with contextlib.suppress(psutil.Error):
+            send(worker)
+            worker.wait(END_S)
+    if processes.is_held(folder.path):
+        host = status.get("host", processes.HOST)
+        raise UserError(
+            f"run {folder.run_id!r} could not be ended from here: its worker is on {host}; "
+            "cancel it there"
+        )
     if folder.status()["state"] != "cancelled":
-        folder.write_status("cancelled", pid=pid)
+        folder.write_status("cancelled")
         folder.append(StateChanged(state="cancelled"))
 
 
 def _wait_for_end(folder: RunFolder, seconds: float) -> bool:
+    """Whether the worker was gone within so many seconds, and left its own last word."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if folder.status()["state"] not in ACTIVE:
-            return True
+        if folder.status()["state"] not in ACTIVE and not processes.is_held(folder.path):
+            return folder.status()["state"] != "lost"
         time.sleep(0.05)
     return False

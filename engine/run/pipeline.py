@@ -14,16 +14,22 @@ from engine.run.control import Control
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
+from engine.run.room import Room
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
 from engine.run.stages.quantize import load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
+from engine.run.version import engine_version
 
 
 def execute(
-    recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
+    recipe: Recipe,
+    folder: RunFolder,
+    control: Control,
+    device: torch.device,
+    room: Room,
 ) -> Iterator[Event]:
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
@@ -31,7 +37,7 @@ def execute(
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
-        versions={"python": platform.python_version(), "torch": torch.__version__},
+        versions={"python": platform.python_version(), "torch": torch.__version__, "engine": engine_version()},
         bn_layers=context.stored.paths,
         blocks=[{"name": b.name, "layers": list(b.layers)} for b in context.blocks],
         layers=list(layer_facts(context)),
@@ -89,6 +95,7 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
         "seconds": seconds,
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "device": devices.describe(context.device),
+        "engine": engine_version(),
     }
 
 

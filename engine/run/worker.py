@@ -1,85 +1,50 @@
 """The worker: `python -m engine.run.worker RUNFOLDER`, a process of its own for one run.
 
 It takes the one slot there is (so that runs queue instead of fighting for the processor), beats its
-heart, and writes every event. Whatever breaks ends as an event that names the way out.
+heart, and writes every event. Whatever breaks ends as an event that names the way out. Until it holds
+the slot it imports no torch: a run that waits costs next to nothing.
 """
 
 import contextlib
 import os
 import sys
-import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import torch
 from filelock import BaseFileLock, FileLock, Timeout
 
-from engine.core import device as devices
 from engine.core.errors import UserError
-from engine.core.events import (
-    Event,
-    RunFailed,
-    StageStarted,
-    StateChanged,
-    Stepped,
-)
-from engine.run.control import Cancelled, Control, read_wish
-from engine.run.folder import HEARTBEAT_S, RunFolder, is_disk_full
-from engine.run.pipeline import execute
+from engine.core.events import Event, RunFailed, StateChanged
+from engine.run import processes, waiting
+from engine.run.control import Cancelled, Control, FolderGone
+from engine.run.files import sweep
+from engine.run.folder import RunFolder, is_disk_full
+from engine.run.pulse import Pulse
+from engine.run.reading import is_number
+from engine.run.room import WAY_OUT, Room
 
 MOST_THREADS = 8  # small networks gain nothing beyond
+LOOK_EVERY_S = 0.3  # at the queue
 
 
-class Pulse:
-    """Writes the status every two seconds and at every change, so that readers know the worker lives."""
+def run(
+    folder: RunFolder, *, own_process: bool = False, end: Callable[[int], object] = os._exit
+) -> int:
+    """Execute the folder's recipe; 0 when it finished or was cancelled, 1 when it failed.
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._fields: dict[str, Any] = {"state": "queued"}
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def start(self) -> None:
-        with contextlib.suppress(OSError):  # as in every beat
-            self.set(state="queued")
-        self._thread.start()
-
-    def set(self, **fields: Any) -> None:
-        with self._lock:
-            self._fields |= fields
-            self._folder.write_status(**self._fields)
-
-    def note(self, event: Event) -> None:
-        """Remember progress for the next beat, without writing now."""
-        if isinstance(event, StageStarted):
-            self._fields |= {"stage": event.stage, "step": 0, "total_steps": event.total_steps}
-        elif isinstance(event, Stepped):
-            self._fields |= {"step": event.step}
-
-    def stop(self) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT_S):
-            try:
-                self.set()
-            except OSError:  # a full disk: the run itself will say so
-                continue
-
-
-def run(folder: RunFolder) -> int:
-    """Execute the folder's recipe; 0 when it finished or was cancelled, 1 when it failed."""
-    pulse = Pulse(folder)
+    `own_process`: threads and limits of the whole process may be set. `end` is how a run that grows too
+    large leaves, whatever it is at.
+    """
+    asked_s = folder.status().get("asked_s")
+    pulse = Pulse(folder, asked_s if is_number(asked_s) else time.time())
     with contextlib.suppress(OSError):  # a full disk: the run itself will say so
         folder.hold_reserve()
     pulse.start()
 
-    def tell(state: str) -> None:
-        folder.append(StateChanged(state=state))
+    def tell(state: str, detail: str = "") -> None:
+        folder.append(StateChanged(state=state, detail=detail))
         pulse.set(state=state)
 
     slot = FileLock(folder.path.parent / ".slot")
@@ -88,43 +53,91 @@ def run(folder: RunFolder) -> int:
         """A paused run lets others work: its fork, say. It queues again before it goes on."""
         if state == "paused":
             slot.release()
-        else:
-            _take(slot, folder, tell)
+            pulse.asked_s = None  # it lost its turn
+        elif not slot.is_locked:
+            _take(slot, folder, control, pulse, tell)
         tell(state)
 
     state = "failed"
+    room: Room | None = None
     try:
         control = Control(folder.path, changed)
         try:
             changed("running")
-            for event in execute(folder.recipe, folder, control, devices.choose()):
+            room = _room(folder, pulse, end)
+            room.walled = own_process
+            if own_process:
+                settle_in()
+            for event in execute(folder, control, room):
                 folder.append(event)
                 pulse.note(event)
+                pulse.limit_mb = room.limit_mb
         finally:
             slot.release()
         state = "done"
     except Cancelled:
         state = "cancelled"
+    except FolderGone:
+        state = "gone"
     except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
-        _report(folder, error)
+        if folder.path.is_dir():
+            _report(folder, error, room)
     finally:
+        if room is not None:
+            room.close()
         pulse.stop()
-        _end(folder, pulse, state)
+        if state != "gone":
+            _end(folder, pulse, state)
     return int(state == "failed")
 
 
-def _take(slot: BaseFileLock, folder: RunFolder, tell: Callable[[str], None]) -> None:
-    """Hold the lock that the one run at work holds; waits for it, unless cancelled meanwhile."""
-    waiting = False
-    while not slot.is_locked:
-        try:
-            slot.acquire(timeout=0.3 if waiting else 0)
-        except Timeout:
-            if not waiting:
-                tell("queued")
-            waiting = True
-        if read_wish(folder.path).state == "cancel":
-            raise Cancelled
+def execute(folder: RunFolder, control: Control, room: Room) -> Iterator[Event]:
+    """The run's events; torch is imported here, once the slot is held."""
+    from engine.core import device as devices
+    from engine.run import pipeline
+
+    yield from pipeline.execute(folder.recipe, folder, control, devices.choose(), room)
+
+
+def _room(folder: RunFolder, pulse: Pulse, end: Callable[[int], object]) -> Room:
+    """The memory that is free now, watched: a run that outgrows it says so, and its process ends."""
+    room = Room()
+    pulse.limit_mb = room.limit_mb
+
+    def leave(words: str) -> None:
+        folder.free_reserve()
+        folder.append(RunFailed(message=words, advice=WAY_OUT))
+        pulse.set(state="failed")
+        end(1)
+
+    room.watch(leave)
+    return room
+
+
+def _take(
+    slot: BaseFileLock,
+    folder: RunFolder,
+    control: Control,
+    pulse: Pulse,
+    tell: Callable[[str, str], None],
+) -> None:
+    """Hold the lock that the one run at work holds, in turn; raises Cancelled or FolderGone meanwhile."""
+    told = False
+    if pulse.asked_s is None:
+        pulse.asked_s = time.time()
+        pulse.set(state="queued")
+    while True:
+        control.look()
+        with contextlib.suppress(Timeout):
+            slot.acquire(timeout=0)
+            if waiting.is_next(folder):
+                return
+            slot.release()
+        if not told:
+            place = waiting.place_of(folder)
+            tell("queued", place.words() if place else "")
+            told = True
+        time.sleep(LOOK_EVERY_S)
 
 
 def _end(folder: RunFolder, pulse: Pulse, state: str) -> None:
@@ -136,11 +149,14 @@ def _end(folder: RunFolder, pulse: Pulse, state: str) -> None:
         folder.free_reserve()
 
 
-def _report(folder: RunFolder, error: Exception) -> None:
+def _report(folder: RunFolder, error: Exception, room: Room | None) -> None:
     traceback.print_exception(error, file=sys.stderr)
     folder.free_reserve()
     mistake = isinstance(error, UserError)
-    folder.append(RunFailed(message=_message(error), advice=_advice(error), mistake=mistake))
+    message = _message(error)
+    if room is not None and _is_out_of_memory(error):
+        message = f"{room.words()}; {message.splitlines()[0]}"
+    folder.append(RunFailed(message=message, advice=_advice(error), mistake=mistake))
 
 
 def _message(error: Exception) -> str:
@@ -154,29 +170,44 @@ def _advice(error: Exception) -> str:
         return "Change the recipe as the message says; what is finished stays."
     if isinstance(error, OSError) and is_disk_full(error):
         return "Free some space (delete old runs), then resume: nothing finished is lost."
-    out_of_memory = (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in str(error).lower()
-    )
-    if out_of_memory:
-        return "Use fewer images or a smaller batch; what is finished stays."
+    if _is_out_of_memory(error):
+        return WAY_OUT
     return "Resume to try again; the full report is in the run's worker.log."
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing it
+        or "alloc" in words
+    )
 
 
 def settle_in() -> None:
     """Take the threads that a run takes, and let pages go first."""
-    threads = os.environ.get("QUANTOSCOPE_THREADS")
-    torch.set_num_threads(int(threads) if threads else min(devices.cores(), MOST_THREADS))
+    import torch
+
+    from engine.core import device as devices
+
+    threads = os.environ.get("QUANTOSCOPE_THREADS", "")
+    torch.set_num_threads(
+        max(1, int(threads)) if threads.isdigit() else min(devices.cores(), MOST_THREADS)
+    )
     if hasattr(os, "nice"):
         os.nice(5)  # pages stay quick beside a run
 
 
 def main() -> int:
     folder = RunFolder(Path(sys.argv[1]))
-    settle_in()
-    lock = FileLock(folder.path / ".worker")
+    with contextlib.suppress(Timeout, OSError), FileLock(folder.path / ".launch", timeout=10):
+        pass  # whoever started this worker writes its number first
+    lock = FileLock(folder.path / processes.LOCK)
     try:
-        with lock.acquire(timeout=0):
-            return run(folder)
+        with lock.acquire(timeout=1):  # a reader may hold it for an instant, to see that nobody does
+            (folder.path / "checkpoint.new").unlink(missing_ok=True)
+            sweep(folder.path, folder.snapshots, folder.path / "blocks")
+            return run(folder, own_process=True)
     except Timeout:
         return 0  # another worker is at this run already
 
