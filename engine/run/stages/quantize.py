@@ -25,7 +25,13 @@ from engine.models.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.corrections import BatchNormShift
-from engine.quantization.student import fit_block, make_student, restore_block, stored_block
+from engine.quantization.student import (
+    fit_block,
+    laid_out,
+    make_student,
+    restore_block,
+    stored_block,
+)
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
@@ -80,7 +86,7 @@ def quantize(
         y_teacher = walks[0].through(block)
         if file.exists():
             kept = load_file(file)
-            restore_block(student, block, kept)
+            restore_block(student, block, laid_out(kept))
             shifts += restored_shifts(kept)
         else:
             context.control.wait()
