@@ -66,8 +66,9 @@ def stored_block(student: nn.Module, block: BlockLike) -> dict[str, Tensor]:
 def laid_out(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a stored block in the memory layout that they had.
 
-    A convolution may sum in another order where its weight lies in memory differently: then what comes
-    behind a block that was put back would differ in its last bit from what came behind it at first.
+    A product may be summed in another order where its factors lie in memory differently, or begin at an
+    odd address, as in a file: then what comes behind a block that was put back would differ in its last
+    bit from what came behind it at first.
     """
     return {
         name: _with_strides(value, state.get(_LAYOUT + name))
@@ -80,7 +81,7 @@ def _with_strides(value: Tensor, stride: Tensor | None) -> Tensor:
     strides = [] if stride is None else stride.tolist()
     last = sum((size - 1) * step for size, step in zip(value.shape, strides, strict=False))
     if len(strides) != value.dim() or min(strides, default=-1) < 0 or last >= value.numel():
-        return value
+        return value.clone()
     return torch.empty_strided(value.shape, strides, dtype=value.dtype).copy_(value)
 
 

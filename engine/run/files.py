@@ -41,7 +41,9 @@ def told(runs: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if is_disk_full(error):
-            reason = f"the disk that holds {runs} is full; free some space (delete old runs), then start again"
+            reason = (
+                f"the disk with {runs} is full; free some space (delete old runs), then start again"
+            )
         else:
             reason = (
                 f"{runs} cannot be written ({error.strerror or error}); choose another folder for the runs "

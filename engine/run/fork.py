@@ -14,7 +14,9 @@ from engine.core.errors import UserError
 from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, Stepped
 from engine.run import launch
 from engine.run.control import CHECKPOINT_MARK as MARK
+from engine.run.damage import lent_snapshot
 from engine.run.folder import RunFolder, write_atomically
+from engine.run.reading import read_object
 from engine.run.recipe import Recipe, find
 from engine.run.settings import resolve
 
@@ -57,20 +59,24 @@ def can_fork(source: RunFolder) -> bool:
 
 
 def _read_mark(source: RunFolder) -> dict[str, Any]:
-    try:
-        mark: dict[str, Any] = json.loads((source.path / MARK).read_text())
-    except (OSError, ValueError):
-        mark = {"key": "", "step": 0}
-    return mark
+    mark = read_object(source.path / MARK) or {}
+    sound = isinstance(mark.get("key"), str) and type(mark.get("step")) is int
+    return mark if sound else {"key": "", "step": 0}
 
 
 def _mark(source: RunFolder) -> dict[str, Any]:
     mark = _read_mark(source)
     if not mark["key"].startswith(f"{STAGE}/") or not (source.path / "checkpoint").is_file():
         raise UserError(
-            f"run {source.run_id!r} is not in the middle of its synthesis; pause one there, then fork it"
+            f"run {source.run_id!r} is not in the middle of its synthesis; {_way_out(source)}"
         )
     return mark
+
+
+def _way_out(source: RunFolder) -> str:
+    if source.status()["state"] in ("starting", "queued", "running"):
+        return "pause it (or cancel it) while its images are made, then fork it"
+    return "pause or cancel a run while its images are made, then fork it"
 
 
 def _state(source: RunFolder) -> tuple[dict[str, Any], BinaryIO]:
@@ -132,10 +138,9 @@ def _copy_past(
     for file in _batches(source.path, _batch(mark)):
         shutil.copyfile(file, folder.path / file.name)
     for _, event in source.events():
-        if isinstance(event, SnapshotSaved):
-            if event.step > step:
-                continue
-            shutil.copyfile(source.snapshot(event.file), folder.snapshot(event.file))
+        later = isinstance(event, SnapshotSaved) and event.step > step
+        if later or not lent_snapshot(event, source, folder):
+            continue
         kept = isinstance(event, (RunStarted, SnapshotSaved))
         if isinstance(event, (StageStarted, Stepped)) and event.stage == STAGE:
             kept = not isinstance(event, Stepped) or event.step <= step

@@ -42,18 +42,18 @@ def resume(folder: RunFolder) -> None:
 def _launch(folder: RunFolder) -> bool:
     """Start a worker where there is none; whether one was started."""
     asked_s = time.time()
-    with told(folder.path.parent), contextlib.suppress(Timeout):
-        # The worker waits for this lock too, so that what it writes comes after what is written here.
-        with FileLock(folder.path / ".launch", timeout=10):
-            status = folder.status()
-            if status["state"] in ACTIVE or processes.is_held(folder.path):
-                return False
-            sweep(folder.path.parent, folder.path)
-            write_wish(folder.path, Wish())
-            if status["state"] == "lost":
-                folder.append(Noted(message=status["why"]))
-            folder.write_status("starting", pid=_worker(folder), asked_s=asked_s)
-            return True
+    # The worker waits for this lock too, so that what it writes comes after what is written here.
+    lock = FileLock(folder.path / ".launch", timeout=10)
+    with told(folder.path.parent), contextlib.suppress(Timeout), lock:
+        status = folder.status()
+        if status["state"] in ACTIVE or processes.is_held(folder.path):
+            return False
+        sweep(folder.path.parent, folder.path)
+        write_wish(folder.path, Wish())
+        if status["state"] == "lost":
+            folder.append(Noted(message=status["why"]))
+        folder.write_status("starting", pid=_worker(folder), asked_s=asked_s)
+        return True
     return False
 
 
@@ -141,6 +141,6 @@ def _wait_for_end(folder: RunFolder, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if folder.status()["state"] not in ACTIVE and not processes.is_held(folder.path):
-            return folder.status()["state"] != "lost"
+            return bool(folder.status()["state"] != "lost")
         time.sleep(0.05)
     return False

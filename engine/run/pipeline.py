@@ -17,6 +17,7 @@ from engine.run.resources import peak_memory_mb
 from engine.run.room import Room
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
+from engine.run.stages.memory import make_room
 from engine.run.stages.quantize import load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
@@ -37,7 +38,11 @@ def execute(
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
-        versions={"python": platform.python_version(), "torch": torch.__version__, "engine": engine_version()},
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "engine": engine_version(),
+        },
         bn_layers=context.stored.paths,
         blocks=[{"name": b.name, "layers": list(b.layers)} for b in context.blocks],
         layers=list(layer_facts(context)),
@@ -45,6 +50,7 @@ def execute(
     )
     yield from (Noted(message=note) for note in context.notes)
     source = find_images(recipe, folder)
+    yield from make_room(context, room, images_there=source is not None)
     yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)
     yield from quantize(context, images)

@@ -30,7 +30,9 @@ def born(pid: object) -> float | None:
     except (OSError, ValueError, IndexError):
         return None
     try:
-        return None if Path("/proc/self/stat").exists() else float(psutil.Process(pid).create_time())
+        return (
+            None if Path("/proc/self/stat").exists() else float(psutil.Process(pid).create_time())
+        )
     except (psutil.Error, OverflowError):
         return None
 

@@ -1,4 +1,4 @@
-"""A worker's heart: its status, written every two seconds and at every change, so that readers know it lives."""
+"""A worker's heart: its status, written every two seconds and at every change: readers see it live."""
 
 import contextlib
 import threading

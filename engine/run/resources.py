@@ -72,7 +72,7 @@ def _left(root: Path, path: str, most: str, used: str, cache: str) -> Iterator[f
 
 
 def ended_for_memory() -> int | None:
-    """How many processes the system has ended for want of memory since it began; None where it does not tell."""
+    """How many processes the system has ended for want of memory; None where it does not tell."""
     try:
         lines = Path("/proc/vmstat").read_text().splitlines()
     except OSError:

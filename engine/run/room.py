@@ -1,6 +1,7 @@
-"""The memory that a worker may take, kept to: it ends itself with words before the machine suffers. No torch."""
+"""The memory that a worker may take: it ends itself with words before the machine suffers. No torch."""
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +20,18 @@ WAY_OUT = (
 
 
 class Room:
-    """How far a worker may grow, in MB: by what was free when it began, and by what it was expected to need."""
+    """How far a worker may grow, in MB: by what was free when it began, and what it was expected to need."""
 
-    def __init__(self, free_mb: float | None = None) -> None:
-        self.free_mb = free_memory_mb() if free_mb is None else free_mb
-        self.limit_mb = memory_mb() + ALMOST * self.free_mb
+    def __init__(self, *, walled: bool = False) -> None:
+        self.walled = walled  # whether the system may hold this process to the limit too
+        self.free_mb = self.limit_mb = math.inf
         self.expected_mb: float | None = None
-        self.walled = False  # whether the system may hold this process to the limit too
         self._ended = threading.Event()
+
+    def enter(self) -> None:
+        """Take as much as is free now, and almost all of it at most."""
+        self.free_mb = free_memory_mb()
+        self.limit_mb = memory_mb() + ALMOST * self.free_mb
 
     def expect(self, needed_mb: float) -> None:
         """Hold the run to its estimate, with headroom: what grows further is not what was looked at."""
@@ -43,7 +48,7 @@ class Room:
         self._ended.set()
 
     def _wall(self) -> None:
-        """Let the system refuse this process what lies beyond: a large tensor then fails before it is filled."""
+        """Let the system refuse what lies beyond: a large tensor then fails before it is filled."""
         with contextlib.suppress(ImportError, OSError, ValueError, LookupError):
             import resource
 
@@ -75,7 +80,7 @@ class Room:
                 return
             if left < SPARE_MB:
                 on_excess(
-                    f"the machine has no memory left ({left:.0f} MB): the run was at {_gb(held)}, and made way"
+                    f"the machine has no memory left ({left:.0f} MB): the run held {_gb(held)}, and made way"
                 )
                 return
 

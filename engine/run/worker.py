@@ -37,17 +37,36 @@ def run(
     `own_process`: threads and limits of the whole process may be set. `end` is how a run that grows too
     large leaves, whatever it is at.
     """
-    asked_s = folder.status().get("asked_s")
-    pulse = Pulse(folder, asked_s if is_number(asked_s) else time.time())
+    asked = folder.status().get("asked_s")
+    pulse = Pulse(folder, float(asked) if asked and is_number(asked) else time.time())
     with contextlib.suppress(OSError):  # a full disk: the run itself will say so
         folder.hold_reserve()
     pulse.start()
+    room, state = Room(walled=own_process), "failed"
+    try:
+        _work(folder, pulse, room, end)
+        state = "done"
+    except Cancelled:
+        state = "cancelled"
+    except FolderGone:
+        state = "gone"
+    except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
+        if folder.path.is_dir():
+            _report(folder, error, room)
+    finally:
+        room.close()
+        pulse.stop()
+        if state != "gone":
+            _end(folder, pulse, state)
+    return int(state == "failed")
+
+
+def _work(folder: RunFolder, pulse: Pulse, room: Room, end: Callable[[int], object]) -> None:
+    """Wait for the slot, and write all that happens while it is held."""
 
     def tell(state: str, detail: str = "") -> None:
         folder.append(StateChanged(state=state, detail=detail))
         pulse.set(state=state)
-
-    slot = FileLock(folder.path.parent / ".slot")
 
     def changed(state: str) -> None:
         """A paused run lets others work: its fork, say. It queues again before it goes on."""
@@ -58,37 +77,19 @@ def run(
             _take(slot, folder, control, pulse, tell)
         tell(state)
 
-    state = "failed"
-    room: Room | None = None
+    slot = FileLock(folder.path.parent / ".slot")
+    control = Control(folder.path, changed)
     try:
-        control = Control(folder.path, changed)
-        try:
-            changed("running")
-            room = _room(folder, pulse, end)
-            room.walled = own_process
-            if own_process:
-                settle_in()
-            for event in execute(folder, control, room):
-                folder.append(event)
-                pulse.note(event)
-                pulse.limit_mb = room.limit_mb
-        finally:
-            slot.release()
-        state = "done"
-    except Cancelled:
-        state = "cancelled"
-    except FolderGone:
-        state = "gone"
-    except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
-        if folder.path.is_dir():
-            _report(folder, error, room)
+        changed("running")
+        _enter(room, folder, pulse, end)
+        if room.walled:
+            settle_in()
+        for event in execute(folder, control, room):
+            folder.append(event)
+            pulse.note(event)
+            pulse.limit_mb = room.limit_mb
     finally:
-        if room is not None:
-            room.close()
-        pulse.stop()
-        if state != "gone":
-            _end(folder, pulse, state)
-    return int(state == "failed")
+        slot.release()
 
 
 def execute(folder: RunFolder, control: Control, room: Room) -> Iterator[Event]:
@@ -99,10 +100,8 @@ def execute(folder: RunFolder, control: Control, room: Room) -> Iterator[Event]:
     yield from pipeline.execute(folder.recipe, folder, control, devices.choose(), room)
 
 
-def _room(folder: RunFolder, pulse: Pulse, end: Callable[[int], object]) -> Room:
-    """The memory that is free now, watched: a run that outgrows it says so, and its process ends."""
-    room = Room()
-    pulse.limit_mb = room.limit_mb
+def _enter(room: Room, folder: RunFolder, pulse: Pulse, end: Callable[[int], object]) -> None:
+    """Take what is free now, and be watched: a run that outgrows it says so, and its process ends."""
 
     def leave(words: str) -> None:
         folder.free_reserve()
@@ -110,8 +109,9 @@ def _room(folder: RunFolder, pulse: Pulse, end: Callable[[int], object]) -> Room
         pulse.set(state="failed")
         end(1)
 
+    room.enter()
+    pulse.limit_mb = room.limit_mb
     room.watch(leave)
-    return room
 
 
 def _take(
@@ -149,12 +149,12 @@ def _end(folder: RunFolder, pulse: Pulse, state: str) -> None:
         folder.free_reserve()
 
 
-def _report(folder: RunFolder, error: Exception, room: Room | None) -> None:
+def _report(folder: RunFolder, error: Exception, room: Room) -> None:
     traceback.print_exception(error, file=sys.stderr)
     folder.free_reserve()
     mistake = isinstance(error, UserError)
     message = _message(error)
-    if room is not None and _is_out_of_memory(error):
+    if _is_out_of_memory(error):
         message = f"{room.words()}; {message.splitlines()[0]}"
     folder.append(RunFailed(message=message, advice=_advice(error), mistake=mistake))
 
@@ -204,7 +204,9 @@ def main() -> int:
         pass  # whoever started this worker writes its number first
     lock = FileLock(folder.path / processes.LOCK)
     try:
-        with lock.acquire(timeout=1):  # a reader may hold it for an instant, to see that nobody does
+        with lock.acquire(
+            timeout=1
+        ):  # a reader may hold it for an instant, to see that nobody does
             (folder.path / "checkpoint.new").unlink(missing_ok=True)
             sweep(folder.path, folder.snapshots, folder.path / "blocks")
             return run(folder, own_process=True)

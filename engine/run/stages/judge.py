@@ -52,7 +52,7 @@ def judge(
     teachers: list[Tensor] = []
     students: list[Tensor] = []
     thinned, done = Thinned(4), 0
-    size = BATCH if context.card.image_shape[1] < 100 else 25
+    size = context.at_once(BATCH if context.card.image_shape[1] < 100 else 25)
     batches = (
         context.test.batches(size) if context.test is not None else iter(calibration.split(size))
     )
