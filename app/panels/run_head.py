@@ -106,11 +106,8 @@ def _outcome(folder: RunFolder, history: History) -> None:
         advice = failure["advice"] if failure else "Resume it; the end of its log is below."
         st.error(f"{message}\n\n{advice}", icon=":material/error:")
     elif state == "lost":
-        st.error(
-            "The process of this run is gone without a word: the machine was restarted, or the "
-            "process was killed (often for want of memory). Resume goes on from the last checkpoint.",
-            icon=":material/error:",
-        )
+        why = folder.status().get("why", "The worker ended without a word.")
+        st.error(f"{why} Resume goes on from the last checkpoint.", icon=":material/error:")
     elif state == "cancelled":
         st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
     elif state == "new":

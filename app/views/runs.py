@@ -9,7 +9,7 @@ from app.panels.runs_table import runs_table
 from app.places import recorded_run, runs_folder, state_of
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
-from engine.run.folder import ACTIVE, RunFolder, list_runs
+from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
 
 
 @st.dialog("Delete this run?")
@@ -52,9 +52,25 @@ def details(folder: RunFolder) -> None:
     if failure:
         st.error(f"{failure['message']}\n\n{failure['advice']}")
     elif state == "lost":
-        st.error("Its process is gone without a word. Resume goes on from the last checkpoint.")
+        why = folder.status().get("why", "The worker ended without a word.")
+        st.error(f"{why} Resume goes on from the last checkpoint.")
     with st.expander("The recipe, to the last setting"):
         st.code(folder.recipe.to_json(), language="json")
+
+
+def damaged_rows(folders: list[RunFolder]) -> None:
+    """What cannot be opened any more, why, and a way to be rid of it."""
+    for folder in folders:
+        with st.container(border=True):
+            st.markdown(f"`{folder.run_id}` · {STATES['damaged']}")
+            st.caption(folder.damage() or "")
+            if st.button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
+                try:
+                    folder.delete()
+                except (UserError, OSError) as error:
+                    st.error(str(error))
+                else:
+                    st.rerun()
 
 
 st.title("Everything that ran")
@@ -67,6 +83,7 @@ else:
     chosen = runs_table(folders, key="runs", at_once=15)
     if chosen is not None:
         details(chosen)
+damaged_rows(damaged_runs(runs_folder()))
 if recorded is not None:
     st.page_link(
         "views/lab.py",

@@ -1,6 +1,7 @@
 """How the viewers of a run steer its worker: one small file that they replace and it looks at."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -55,6 +56,13 @@ def _place(folder: Path) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
+def _hold(folder: Path) -> int | None:
+    try:
+        return os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows opens no folders, and deletes none that is in use
+        return None
+
+
 class Control:
     """The worker's side: `wait()` before every step returns when the step may be taken."""
 
@@ -62,12 +70,17 @@ class Control:
         self._file = folder / "control.json"
         self._folder = folder
         self._place = _place(folder)
+        self._held = _hold(folder)  # a folder that is open keeps its number, also when it is deleted
         self._on_change = on_change
         self._seen: int | None = None
         self._wish = Wish()
         self._steps_taken = read_wish(folder).steps
         self._paused = False
         self.waited_s = 0.0  # time spent paused or slowed, to be left out of timings
+
+    def __del__(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
 
     def wait(self, before_pause: Callable[[], None] = lambda: None) -> None:
         """Return when the next step may be taken; raises Cancelled.

@@ -102,7 +102,7 @@ def test_runs_of_one_title_are_told_apart_in_the_menu(runs: Path) -> None:
 def test_lost_run_is_told_from_a_running_one(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
     folder.write_status("running", pid=2**22 + 1)
-    assert "gone without a word" in opened("lab", run=folder.run_id).error[0].value
+    assert "ended without a word" in opened("lab", run=folder.run_id).error[0].value
 
 
 def test_result_without_labels_claims_no_accuracy(runs: Path) -> None:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folder import RunFolder, damaged_runs, list_runs
 
 MODEL_FIELDS = (
     "name", "title", "dataset", "parameters", "batchnorm_layers", "image_shape", "available",
@@ -42,14 +42,21 @@ def catalog(_options: argparse.Namespace) -> int:
 
 
 def runs(options: argparse.Namespace) -> int:
-    return print_rows(options, [_run_row(folder) for folder in list_runs(runs_folder(options))])
+    rows = [_run_row(folder) for folder in list_runs(runs_folder(options))]
+    damaged = [_damaged_row(folder) for folder in damaged_runs(runs_folder(options))]
+    return print_rows(options, rows + damaged)
+
+
+def _damaged_row(folder: RunFolder) -> dict[str, Any]:
+    unknown = dict.fromkeys((*RUN_FIELDS, "fp32_top1", "quantized_top1"))
+    return {"run": folder.run_id, "state": "damaged", **unknown, "folder": str(folder.path)}
 
 
 def _run_row(folder: RunFolder) -> dict[str, Any]:
     recipe, result = folder.recipe, folder.result() or {}
     return {
         "run": folder.run_id,
-        "state": folder.status()["state"],
+        "state": "done" if result else folder.status()["state"],
         **{name: getattr(recipe, name) for name in RUN_FIELDS},
         "fp32_top1": result.get("fp32_top1"),
         "quantized_top1": result.get("quantized_top1"),

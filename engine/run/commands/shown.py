@@ -49,7 +49,7 @@ class Progress:
             case StageFinished():
                 self.line(f"{event.stage}: done in {duration(event.seconds)}")
             case StateChanged():
-                self.line(event.state)
+                self.line(f"{event.state}: {event.detail}" if event.detail else event.state)
             case Noted():
                 self.line(f"note: {event.message}")
             case RunFailed():
@@ -129,7 +129,8 @@ def _report_failure(folder: RunFolder, progress: Progress) -> int:
     log = folder.path / "worker.log"
     written = log.read_text(errors="replace").split("\n") if log.exists() else []
     last = next((line for line in reversed(written) if line.strip()), "nothing")
-    progress.line(f"failed: the worker ended without a word; the last line of {log}: {last}")
+    why = folder.status().get("why", "The worker ended without a word.")
+    progress.line(f"failed: {why} Resume goes on from what it saved; the last line of {log}: {last}")
     return 1
 
 

@@ -23,6 +23,7 @@ from engine.run.drive import Thinned
 
 STAGE = "evaluation"
 BATCH = 250
+LARGE = 100  # pixels: of images from there on fewer are judged at a time
 _UNKNOWN = dict.fromkeys(
     ("fp32_top1", "quantized_top1", "top1_band", "top1_drop", "right", "agreement", "logit_kl")
 )
@@ -52,7 +53,7 @@ def judge(
     teachers: list[Tensor] = []
     students: list[Tensor] = []
     thinned, done = Thinned(4), 0
-    size = context.at_once(BATCH if context.card.image_shape[1] < 100 else 25)
+    size = context.at_once(BATCH if context.card.image_shape[1] < LARGE else 25)
     batches = (
         context.test.batches(size) if context.test is not None else iter(calibration.split(size))
     )

@@ -21,7 +21,8 @@ from engine.models.walk import Walk, WalkPlan
 from engine.run.context import Context
 from engine.run.resources import memory_mb
 from engine.run.room import ALMOST, Room
-from engine.run.stages.quantize import chosen_method
+from engine.run.stages.judge import BATCH, LARGE
+from engine.run.stages.quantize import CHUNK, chosen_method
 from engine.run.stages.reuse import asks_for_student
 from engine.run.stages.synthesise import _method, _request, _settings, to_make
 
@@ -31,7 +32,7 @@ HEAP = 1.5
 # A machine beside its teacher, and with a student at work too: at most, of what was tried.
 METHOD, STUDENT = 2.0, 4.0
 QUANTIZED = 4.0  # tensors of a quantized block that learns, to those of the float one
-FORWARD = 8.0  # largest activations that a forward pass of teacher and student holds at a time
+FORWARD = 5.0  # largest activations that a forward pass of teacher and student holds at a time
 FIT_IMAGES = 64  # that ranges are searched on
 PLENTY = 0.5  # of what is free: what needs less is not counted again
 
@@ -65,11 +66,11 @@ def make_room(context: Context, room: Room, *, images_there: bool) -> Iterator[E
     if quantized > free:
         raise UserError(_too_large_quantization(context, counted, quantized, free))
     fits = int(0.5 * free / (HEAP * FORWARD * max(counted.activation, 1e-6)))
-    if fits < context.most_at_once:
-        context.most_at_once = max(1, fits)
+    context.most_at_once = max(1, min(fits, context.most_at_once))
+    if fits < (BATCH if context.card.image_shape[1] < LARGE else CHUNK):
         yield Noted(
             message=f"Images pass the networks {context.most_at_once} at a time, for {free / 1000:.2f} GB of "
-            "memory are free: slower, with the same numbers but for the last digits."
+            "memory may be taken: slower, with the same numbers but for the last digits."
         )
     if context.device.type == "cpu":
         passing = HEAP * FORWARD * counted.activation * min(context.most_at_once, 250)
