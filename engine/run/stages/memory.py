@@ -31,6 +31,7 @@ FEW, MORE = 2, 4  # images that are counted
 HEAP = 1.5
 # A machine beside its teacher, and with a student at work too: at most, of what was tried.
 METHOD, STUDENT = 2.0, 4.0
+PICTURE = 64.0  # tensors of an image's own size that are kept while it grows: a generator's
 QUANTIZED = 4.0  # tensors of a quantized block that learns, to those of the float one
 FORWARD = 5.0  # largest activations that a forward pass of teacher and student holds at a time
 FIT_IMAGES = 64  # that ranges are searched on
@@ -169,7 +170,8 @@ def _synthesis(context: Context, counted: Counted, sizes: list[int], free: float
     ):  # images as they are: looked at alone
         return all_images + HEAP * FORWARD * counted.activation * min(256, max(sizes))
     with_student = asks_for_student(context.recipe.synthesis_settings)
-    rough = HEAP * counted.network * (STUDENT if with_student else METHOD) * max(sizes)
+    network = counted.network * (STUDENT if with_student else METHOD)
+    rough = HEAP * (network + PICTURE * pixels) * max(sizes)
     if all_images + rough < PLENTY * free:
         return all_images + rough
     fixed, each = _of_a_step(context, rough / max(sizes))
