@@ -70,7 +70,9 @@ class Control:
         self._file = folder / "control.json"
         self._folder = folder
         self._place = _place(folder)
-        self._held = _hold(folder)  # a folder that is open keeps its number, also when it is deleted
+        self._held = _hold(
+            folder
+        )  # a folder that is open keeps its number, also when it is deleted
         self._on_change = on_change
         self._seen: int | None = None
         self._wish = Wish()

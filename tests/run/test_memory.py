@@ -161,7 +161,8 @@ class TestDuring:
     def test_a_real_limit_of_the_system_ends_it_with_its_own_words_too(self, tmp_path, limit):
         """A worker as a process, its network wanting 40 GB at once: RLIMIT_AS, or the run's own wall."""
         file = tmp_path / "greedy.py"
-        file.write_text(textwrap.dedent("""
+        file.write_text(
+            textwrap.dedent("""
             import torch
             from tests.contracts.nets import TinyResNet, ready
 
@@ -173,7 +174,8 @@ class TestDuring:
 
             def make():
                 return ready(Greedy())
-        """))
+        """)
+        )
         recipe = replace(
             RECIPE, model=f"{file}:make", model_settings={"image_shape": [3, 8, 8]},
             synthesis="noise", synthesis_settings={}, quantization="nearest", quantization_settings={},
@@ -220,7 +222,9 @@ class TestFree:
         read_text = Path.read_text
 
         def read(self, *args, **more):
-            return f"{line}\n" if str(self) == "/proc/self/cgroup" else read_text(self, *args, **more)
+            return (
+                f"{line}\n" if str(self) == "/proc/self/cgroup" else read_text(self, *args, **more)
+            )
 
         monkeypatch.setattr(Path, "read_text", read)
         monkeypatch.setattr(resources, "CGROUPS", tmp_path)

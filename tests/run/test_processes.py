@@ -148,7 +148,9 @@ NO_OBJECTS = ["", "{", "null", "[]", "{}", "3", '"x"', "[" * 100_000, '{"state":
 
 class TestOddFolders:
     @pytest.mark.parametrize("text", NO_OBJECTS)
-    @pytest.mark.parametrize("name", ["status.json", "result.json", "control.json", "checkpoint.json"])
+    @pytest.mark.parametrize(
+        "name", ["status.json", "result.json", "control.json", "checkpoint.json"]
+    )
     def test_what_is_no_such_object_is_absent(self, folder, name, text):
         (folder.path / name).write_text(text)
         assert folder.status()["state"] == "new"
@@ -157,7 +159,9 @@ class TestOddFolders:
         assert [run.path for run in list_runs(folder.path.parent)] == [folder.path]
         launch.cancel(folder)
 
-    @pytest.mark.parametrize("text", [*NO_OBJECTS, '{"model": {}, "synthesis": 1, "quantization": []}'])
+    @pytest.mark.parametrize(
+        "text", [*NO_OBJECTS, '{"model": {}, "synthesis": 1, "quantization": []}']
+    )
     def test_without_a_recipe_it_is_damaged_and_can_be_deleted(self, folder, text):
         sound = RunFolder.create(folder.path.parent, Recipe(**NAMES, seed=1))
         (folder.path / "recipe.json").write_text(text)
@@ -239,7 +243,9 @@ class TestNoPlace:
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(Path, "mkdir", refuse)
-        with pytest.raises(UserError, match=r"is full; free some space|choose another folder") as told:
+        with pytest.raises(
+            UserError, match=r"is full; free some space|choose another folder"
+        ) as told:
             launch.start(RECIPE, tmp_path)
         assert "\n" not in str(told.value)
 

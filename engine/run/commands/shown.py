@@ -130,7 +130,9 @@ def _report_failure(folder: RunFolder, progress: Progress) -> int:
     written = log.read_text(errors="replace").split("\n") if log.exists() else []
     last = next((line for line in reversed(written) if line.strip()), "nothing")
     why = folder.status().get("why", "The worker ended without a word.")
-    progress.line(f"failed: {why} Resume goes on from what it saved; the last line of {log}: {last}")
+    progress.line(
+        f"failed: {why} Resume goes on from what it saved; the last line of {log}: {last}"
+    )
     return 1
 
 
