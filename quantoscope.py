@@ -2,21 +2,27 @@
 """The front door: sets up what is missing, then opens the app, or runs the checks.
 
     python3 quantoscope.py             the app in a browser; further arguments go to Streamlit
+    python3 quantoscope.py --share     the same, open to other machines, each visitor with runs of their own
+        --hosts NAME,..                names that it answers to; else this machine's own and its addresses
+        --folders A,B,..               where paths that they type may lead; else uploads, runs, assets
     python3 quantoscope.py test        format, lint, types, imports, tests; further ones go to pytest
 
 Needs Python 3.11 or newer and nothing else. Everything is installed into .venv beside this file,
 and again only when a requirements file changes; deleting .venv starts afresh.
 """
 
+import argparse
 import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+STARTED_IN = Path.cwd()
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
@@ -83,14 +89,58 @@ def pip_install(*what: str) -> None:
 
 def open_app(arguments: "list[str]") -> int:
     """Run the app until it is ended."""
-    command = [str(PYTHON), "-m", "streamlit", "run", "app/serve.py", *arguments]
-    if not has_display() and not any(a.startswith("--server.headless") for a in arguments):
+    rest, shared = sharing(arguments)
+    command = [str(PYTHON), "-m", "streamlit", "run", "app/serve.py", *rest]
+    if shared:
+        # Streamlit would ask a server outside what this machine's address is, to print it.
+        name = (shared["QUANTOSCOPE_HOSTS"] or socket.gethostname()).partition(",")[0]
+        more = {
+            "--server.address": "0.0.0.0",
+            "--browser.serverAddress": bare(name),
+            "--server.maxUploadSize": "200",  # MB, in memory, of each visitor
+            "--client.showErrorDetails": "type",  # a defect's traceback is for the terminal
+        }
+        command += [f"{key}={value}" for key, value in more.items() if not given(rest, key)]
+    if not has_display() and not given(rest, "--server.headless"):
         command.append("--server.headless=true")
     quiet = {
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
         "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false",  # else the first start waits for an answer
     }
-    return run(command, quiet)
+    return run(command, {**quiet, **shared})
+
+
+def sharing(arguments: "list[str]") -> "tuple[list[str], dict[str, str]]":
+    """The arguments that are Streamlit's, and what is told to the app of --share; nothing without it."""
+    parser = argparse.ArgumentParser(prog="quantoscope.py", add_help=False, allow_abbrev=False)
+    parser.add_argument("--share", action="store_true")
+    parser.add_argument("--hosts", default="")
+    parser.add_argument("--folders", default="")
+    options, rest = parser.parse_known_args(arguments)
+    if not options.share:
+        if options.hosts or options.folders:
+            sys.exit("--hosts and --folders say what --share opens; give --share too.")
+        return rest, {}
+    named = [name.strip() for name in options.folders.split(",") if name.strip()]
+    folders = [str((STARTED_IN / Path(name).expanduser()).resolve()) for name in named]
+    for folder in folders:
+        if not Path(folder).is_dir():
+            sys.exit(f"--folders: {folder} is no folder; name one that is there.")
+    return rest, {
+        "QUANTOSCOPE_SHARE": "1",
+        "QUANTOSCOPE_HOSTS": options.hosts,
+        "QUANTOSCOPE_FOLDERS": ",".join(folders),
+    }
+
+
+def given(arguments: "list[str]", option: str) -> bool:
+    """Whether Streamlit's option is among the arguments."""
+    return any(one.partition("=")[0] == option for one in arguments)
+
+
+def bare(host: str) -> str:
+    """The host without its port."""
+    return host if host.count(":") > 1 else host.partition(":")[0]
 
 
 def has_display() -> bool:

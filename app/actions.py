@@ -1,32 +1,65 @@
-"""What buttons do: start, steer and delete runs; a mistake of the user becomes a line on the page."""
+"""What buttons do: start, steer and delete; a mistake of the user becomes a line on the page.
+
+Whether whoever pressed a button may, is asked here, and not only where the button is drawn: what a browser
+sends need not come from a button.
+"""
 
 import dataclasses
 from typing import Any
 
 import streamlit as st
 
-from app.choices import load_catalog
-from app.places import runs_folder
+from app.choices import forget_catalog, load_catalog
+from app.places import runs_folder, state_of
+from app.recipes import recipe_of
+from app.visitors import check_control, may_control, own_mark
+from app.words import STATES
 from engine.core.errors import UserError
-from engine.run import launch
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe, make_recipe
+from engine.run import fork, launch, networks
+from engine.run.folder import ACTIVE, RunFolder
+from engine.run.networks import Brought
+from engine.run.owner import claim
+from engine.run.recipe import Recipe
 
 SLOW_S = 0.4  # a step can be followed by eye
 
 
 def start_run(wanted: dict[str, Any]) -> None:
     """Start the run and go to the Live lab; explains itself on the page where it cannot."""
+    folder = started(wanted)
+    if folder is not None:
+        st.session_state["run"] = folder.run_id
+        st.switch_page("views/lab.py", query_params={"run": folder.run_id})
+
+
+def started(wanted: dict[str, Any]) -> RunFolder | None:
+    """The run, started, or found where it was there; None, and a line on the page, where it cannot be."""
     try:
-        folder = launch.start(make_recipe(load_catalog(), **wanted), runs_folder())
+        recipe = recipe_of(load_catalog(), runs=runs_folder(), **wanted)
+        _take(recipe)
+        return launch.start(recipe, runs_folder())
     except UserError as error:
         st.error(str(error))
-        return
     except OSError as error:
         st.error(f"The run could not be started in {runs_folder()}: {error.strerror or error}.")
-        return
-    st.session_state["run"] = folder.run_id
-    st.switch_page("views/lab.py", query_params={"run": folder.run_id})
+    return None
+
+
+def _take(recipe: Recipe) -> None:
+    """Make a new run that of whoever starts it; UserError where it is somebody else's, who ended it."""
+    folder = RunFolder(runs_folder() / recipe.run_id)
+    claim(folder.path, own_mark(), made="recipe.json")
+    if (folder.path / "recipe.json").exists() and state_of(folder) not in (*ACTIVE, "done"):
+        state = STATES.get(state_of(folder), state_of(folder))
+        check_control(folder.path, f"This recipe is run {folder.run_id} ({state}), which")
+
+
+def fork_run(source: RunFolder, changes: dict[str, Any]) -> RunFolder:
+    """The run's other future; the run itself goes on where it is one's own. UserError where it cannot be."""
+    other = fork.fork(source, changes, load_catalog(), owner=own_mark())
+    if may_control(source.path):
+        launch.go_on(source)
+    return other
 
 
 def same_with(recipe: Recipe, synthesis: str) -> dict[str, Any]:
@@ -48,6 +81,34 @@ def steer(folder: RunFolder, wish: str) -> None:
         "resume": lambda: launch.resume(folder),
     }
     try:
+        check_control(folder.path, "This run")
         acts[wish]()
     except UserError as error:
         st.error(str(error))
+
+
+def delete_run(folder: RunFolder) -> None:
+    """Remove the run for good; UserError where it is at work, or somebody else's."""
+    check_control(folder.path, "This run")
+    folder.delete()
+    if st.session_state.get("run") == folder.run_id:
+        del st.session_state["run"]
+
+
+def save_network(name: str, brought: Brought, *, replace: bool) -> str:
+    """The full name of what is saved; UserError where it cannot be, or would replace somebody else's."""
+    folder = networks.networks_folder(runs_folder()) / name.removeprefix(networks.PREFIX)
+    if replace and folder.exists():
+        check_control(folder, f"Network mine/{folder.name}")
+    over = replace and folder.exists()
+    saved = networks.save(name, brought, runs_folder(), replace=over, owner=own_mark())
+    forget_catalog()
+    return str(saved["name"])
+
+
+def forget_network(name: str) -> None:
+    """Remove a saved network for good; UserError where it is somebody else's."""
+    folder = networks.networks_folder(runs_folder())
+    check_control(folder / name.removeprefix(networks.PREFIX), f"Network {name}")
+    networks.forget(name, folder)
+    forget_catalog()

@@ -6,7 +6,10 @@ from typing import Any
 import streamlit as st
 
 from app.places import runs_folder
+from app.sharing import sharing
+from app.visitors import may_control
 from engine.run import catalog, networks
+from engine.run.owner import HOST, owner_of
 
 
 @st.cache_data(ttl=30, refresh_mode="background", show_spinner=False)
@@ -15,8 +18,20 @@ def _load(runs: str) -> dict[str, Any]:  # noqa: ARG001  (the cache's key)
 
 
 def load_catalog() -> dict[str, Any]:
-    """The engine's catalog; the first call of a fresh installation takes some seconds."""
-    return _load(str(runs_folder()))
+    """The engine's catalog; the first call of a fresh installation takes some seconds.
+
+    Of the networks that were brought, those that whoever looks at this page may use.
+    """
+    found = _load(str(runs_folder()))
+    return found | {"models": [one for one in found["models"] if may_use(one["name"])]}
+
+
+def may_use(network: str) -> bool:
+    """Whether a network is not somebody else's own: what one visitor brings, no other finds by its name."""
+    if not network.startswith(networks.PREFIX):
+        return True
+    folder = networks.networks_folder(runs_folder()) / network.removeprefix(networks.PREFIX)
+    return owner_of(folder) == HOST or may_control(folder)
 
 
 def forget_catalog() -> None:
@@ -29,7 +44,9 @@ def title_of(kind: str, name: str) -> str:
 
     Never waits for the catalog: on a fresh installation the names themselves stand for some seconds.
     """
-    return _titles(str(runs_folder())).get((kind, name), name)
+    title = _titles(str(runs_folder())).get((kind, name), name)
+    brought = kind == "models" and name.startswith(networks.PREFIX)
+    return f"{title} · yours" if brought and title != name and not sharing().shared else title
 
 
 @st.cache_data(ttl=5, show_spinner=False)
@@ -41,4 +58,4 @@ def _titles(runs: str) -> dict[tuple[str, str], str]:
         for entry in known.get(kind, [])
     }
     saved = networks.list_saved(networks.networks_folder(Path(runs)))
-    return titles | {("models", one.full_name): f"{one.title} · yours" for one in saved}
+    return titles | {("models", one.full_name): one.title for one in saved}

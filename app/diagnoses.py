@@ -5,11 +5,12 @@ from typing import Any
 
 from app.background import Answer, ask, is_asked
 from app.places import runs_folder
+from app.recipes import recipe_of
 from engine.core.errors import UserError
 from engine.run.folder import RunFolder
 from engine.run.questions import diagnose, layer_costs
 from engine.run.questions import estimate as estimates
-from engine.run.recipe import PRESETS, Recipe, make_recipe
+from engine.run.recipe import PRESETS, Recipe
 
 
 def diagnosis(recipe: Recipe) -> Answer:
@@ -54,7 +55,7 @@ def at_presets(catalog: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Rec
     recipes = {}
     for preset in PRESETS:
         try:
-            recipes[preset] = make_recipe(catalog, **wanted | {"preset": preset, "images": None})
+            recipes[preset] = recipe_of(catalog, **wanted | {"preset": preset, "images": None})
         except UserError:
             continue
     return recipes

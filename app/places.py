@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from app.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
 from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
@@ -24,11 +25,12 @@ def recorded_folder() -> Path:
 
 def open_run(run: str) -> RunFolder:
     """The run of that id, the user's own before a recorded one; UserError where there is none."""
+    name = plain_name(run)
     try:
-        return RunFolder.open(runs_folder(), run)
+        return RunFolder.open(runs_folder(), name)
     except UserError:
-        if (recorded_folder() / run / "recipe.json").is_file():
-            return RunFolder.open(recorded_folder(), run)
+        if (recorded_folder() / name / "recipe.json").is_file():
+            return RunFolder.open(recorded_folder(), name)
         raise
 
 

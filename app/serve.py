@@ -9,11 +9,23 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's own folder ther
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 
+from app.server.guard import Guard  # noqa: E402
 from app.server.routes import lifespan, routes  # noqa: E402
 from app.server.watch import Watches  # noqa: E402
+from app.sharing import greeting, sharing  # noqa: E402
+from engine.core.errors import UserError  # noqa: E402
 
 _WATCHES = Watches()
 app = st.App(
-    ROOT / "app" / "main.py", routes=routes(_WATCHES), lifespan=partial(lifespan, _WATCHES)
+    ROOT / "app" / "main.py",
+    routes=routes(_WATCHES),
+    middleware=[Middleware(Guard)],
+    lifespan=partial(lifespan, _WATCHES),
 )
+if sharing().shared:
+    try:
+        sys.stderr.write(f"{greeting()}\n")
+    except UserError as error:
+        sys.exit(str(error))

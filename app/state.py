@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.address import LONGEST_NAME, count
 from app.places import open_run, recorded_run, runs_folder, state_of
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, list_runs
@@ -21,7 +22,8 @@ class View:
 def current_view() -> View:
     """The view of the address; the run last looked at where the address names none."""
     run = st.query_params.get("run") or st.session_state.get("run", "")
-    return View(run=run, step=_number("step"), layer=_number("layer") or 0)
+    step, layer = (count(st.query_params.get(name)) for name in ("step", "layer"))
+    return View(run=run, step=step, layer=layer or 0)
 
 
 def look_at(run: str) -> None:
@@ -49,8 +51,8 @@ def current_run() -> RunFolder | None:
     except UserError:
         st.session_state.pop("run", None)
         st.error(
-            f"There is no run named {run!r} here. It may have been deleted, or made on another "
-            "machine. Choose one on the Runs page, or start one on the Start page."
+            f"There is no run named {run[:LONGEST_NAME]!r} here. It may have been deleted, or made on "
+            "another machine. Choose one on the Runs page, or start one on the Start page."
         )
         return None
     look_at(folder.run_id)
@@ -62,10 +64,3 @@ def newest_run() -> RunFolder | None:
     folders = list_runs(runs_folder())
     at_work = [folder for folder in folders if state_of(folder) in ACTIVE]
     return next(iter(at_work or folders), None)
-
-
-def _number(name: str) -> int | None:
-    try:
-        return int(float(st.query_params.get(name, "")))
-    except ValueError:
-        return None

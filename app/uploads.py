@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import streamlit as st
+
+from app.recipes import followed
 from engine.core.errors import UserError
 
-MOST_MB = 1000  # an upload is held in memory while it is looked at
+
+def most_mb() -> int:
+    """How large an upload may be, in MB: it is held in memory. The server itself refuses larger ones."""
+    return int(st.get_option("server.maxUploadSize"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ def by_path(text: str) -> Source | None:
     """The file or folder at a path, None where the text is empty; UserError where nothing is there."""
     if not text.strip():
         return None
-    path = Path(text.strip()).expanduser()
+    path = followed(text)
     try:
         facts = path.stat()
     except OSError as error:

@@ -1,10 +1,10 @@
 """The command line: `python -m engine --help`. Scripts depend on its words and its JSON.
 
-Exit status: 0 done, 1 the run broke, 2 a mistake of the user's (one line says which), 130 Ctrl-C.
+Exit status: 0 done, 1 the run broke, 2 a mistake of the user's (one line says which), 130 Ctrl-C. Whatever
+happens is told in one line on standard error, never as a traceback.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import NoReturn
 
 from engine.core.errors import UserError
 from engine.run.commands import benches, listing, networks, questions, runs
+from engine.run.commands.common import whole_number
+from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
 
 
@@ -24,21 +26,17 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the arguments say; returns the exit status."""
+    options = argparse.Namespace()
     try:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
-    except UserError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        status = command(options)
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader, for example `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return BROKEN
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (everything ends in one line)
+        return end(error, options)
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,6 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     add("models", listing.models, "list the networks")
     add("methods", listing.methods, "list the methods of synthesis and quantization")
     add(
+        "settings", listing.settings, "list what --set reaches of a network or a method"
+    ).add_argument(
+        "name", metavar="NAME", help="of `models` or `methods`, FILE.py:FACTORY, timm/NAME"
+    )
+    add(
         "catalog",
         listing.catalog,
         "print all that there is to choose from, with every setting, as JSON",
@@ -73,23 +76,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_options(pace)
     pace.add_argument("--part", required=True, choices=("synthesis", "quantization"))
-    add("resume", runs.resume, "go on with a run that ended early").add_argument(
-        "run", metavar="RUN"
-    )
+    add("pause", runs.pause, "stop a run before its next step; it can be forked, or resumed")
+    add("resume", runs.resume, "go on with a run that is paused or ended early")
     forked = add("fork", runs.fork, "branch a paused run in the middle of its synthesis")
-    forked.add_argument("run", metavar="RUN")
     forked.add_argument(
         "--set", action="append", default=[], metavar="synthesis.NAME=VALUE", dest="settings",
         help="what is different from here on, e.g. synthesis.image_weight=0",
     )  # fmt: skip
-    add("cancel", runs.cancel, "end a run; it can be resumed").add_argument("run", metavar="RUN")
+    add("cancel", runs.cancel, "end a run; it can be resumed")
+    add("delete", runs.delete, "remove a run that has ended, with all its files")
     analyse = add(
         "analyse",
         runs.analyse,
         "what each layer's bits cost a finished run, one left out at a time",
     )
-    analyse.add_argument("run", metavar="RUN")
-    analyse.add_argument("--images", type=int, default=1000, metavar="N", help="test images to use")
+    analyse.add_argument(
+        "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
+    )
+    for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
+        commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
     networks.add_commands(lambda name, text: add(name, networks.run, text))
     bench = add("bench", benches.bench, "run a benchmark, or list those there are")
@@ -105,9 +110,22 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FILE", help="effects, ablation: where the result is kept"
     )
     for name in ("images", "steps", "generator-steps", "generator-batch"):
-        bench.add_argument(f"--{name}", type=int, metavar="N", help="effects: the budget of a set")
+        bench.add_argument(
+            f"--{name}", type=whole_number, metavar="N", help="effects: the budget of a set"
+        )
     return parser
 
 
+def program() -> int:
+    """The command line as a program of its own, whatever its streams are."""
+    open_streams()
+    try:
+        return main()
+    except SystemExit as leaving:  # --help
+        return int(leaving.code or 0)
+    finally:
+        close_streams()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

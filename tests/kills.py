@@ -120,7 +120,9 @@ def compare(straight: RunFolder, folder: RunFolder) -> list[str]:
     wrong = [f"{name} differs" for name in NUMBERS if wanted.get(name) != got.get(name)]
     mine = {_told(event) for _, event in folder.events()}
     lost = [event for _, event in straight.events() if _told(event) not in mine]
-    wrong += [f"{len(lost)} events are missing, the first: {lost[0].to_json()[:200]}"] if lost else []
+    wrong += (
+        [f"{len(lost)} events are missing, the first: {lost[0].to_json()[:200]}"] if lost else []
+    )
     left = [file.name for file in folder.path.rglob("*.damaged")]
     return wrong + ([f"set aside: {left}"] if left else [])
 

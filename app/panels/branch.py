@@ -5,15 +5,15 @@ from typing import Any
 
 import streamlit as st
 
+from app.actions import fork_run, started
 from app.choices import load_catalog
 from app.components import mount
 from app.panels.knobs import knobs
-from app.places import is_recorded, runs_folder
+from app.places import is_recorded
 from engine.core.errors import UserError
-from engine.run import launch
 from engine.run.folder import RunFolder
-from engine.run.fork import can_change, can_fork, fork
-from engine.run.recipe import find, make_recipe
+from engine.run.fork import can_change, can_fork
+from engine.run.recipe import find
 
 
 def parts_of(
@@ -65,12 +65,9 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
     for name in ("contents", "forked_from"):
         fields.pop(name)
     fields[f"{kind}_settings"] = fields[f"{kind}_settings"] | change
-    try:
-        other = launch.start(make_recipe(load_catalog(), **fields), runs_folder())
-    except (UserError, OSError) as error:
-        st.error(str(error))
-        return
-    _side_by_side(folder, other, kind)
+    other = started(fields)
+    if other is not None:
+        _side_by_side(folder, other, kind)
 
 
 @st.fragment
@@ -107,11 +104,10 @@ def fork_panel(folder: RunFolder, offset: int) -> None:
 
 def _fork(folder: RunFolder, changes: dict[str, Any]) -> None:
     try:
-        other = fork(folder, changes, load_catalog())
+        other = fork_run(folder, changes)
     except (UserError, OSError) as error:
         st.error(str(error))
         return
-    launch.go_on(folder)
     _side_by_side(folder, other, "synthesis")
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.uploads import MOST_MB, Source, by_path, uploaded
+from app.panels.agree import agreed
+from app.uploads import Source, by_path, most_mb, uploaded
 from app.words import size_words
 from engine.core.errors import UserError
 from engine.run import networks
@@ -20,9 +21,9 @@ def file_step() -> tuple[Source, dict[str, Any]] | None:
         upload = st.file_uploader(
             "Drop a checkpoint",
             type=KINDS,
-            max_upload_size=MOST_MB,
+            max_upload_size=most_mb(),
             key="bring-upload",
-            help=f"A state_dict as .safetensors or .pth, up to {MOST_MB:,} MB. Nothing in it is executed.",
+            help=f"A state_dict as .safetensors or .pth, up to {most_mb():,} MB. Nothing in it is executed.",
         )
     with right:
         text = st.text_input(
@@ -38,6 +39,8 @@ def file_step() -> tuple[Source, dict[str, Any]] | None:
                 "A checkpoint is data: it is read as tensors, whatever else is in it is refused. "
                 "An upload is deleted as soon as it has been looked at."
             )
+            return None
+        if source.path is not None and not agreed({source.key: text}, key="bring-files"):
             return None
         found = _inspected(source)
     except UserError as error:

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.bring_form import take_space
-from app.uploads import Source, by_path, files_of, uploaded
+from app.uploads import Source, by_path, files_of, most_mb, uploaded
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
@@ -27,7 +27,7 @@ def images_choice() -> Source | None:
         upload = st.file_uploader(
             "… or a zip archive of them",
             type=["zip"],
-            max_upload_size=MOST_ARCHIVE_MB,
+            max_upload_size=min(MOST_ARCHIVE_MB, most_mb()),
             key="bring-archive",
         )
     try:

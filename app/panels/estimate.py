@@ -6,10 +6,11 @@ import streamlit as st
 
 from app.background import LOOK_AGAIN_S
 from app.diagnoses import at_presets, diagnosis, estimate
+from app.recipes import recipe_of
 from app.words import EFFORTS, time_words
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for
-from engine.run.recipe import Recipe, make_recipe
+from engine.run.recipe import Recipe
 
 ICONS = {"problem": ":red[:material/error:]", "warning": ":orange[:material/warning:]"}
 
@@ -74,7 +75,7 @@ def source_words(known: dict[str, Any]) -> str:
 def before_start(catalog: dict[str, Any], wanted: dict[str, Any]) -> None:
     """One line below a form: time, memory and the worst finding. Never in the way of Start."""
     try:
-        recipe = make_recipe(catalog, **wanted)
+        recipe = recipe_of(catalog, **wanted)
     except (UserError, KeyError, OSError):
         return  # the form itself says what is wrong
     waiting = estimate(recipe).is_pending or diagnosis(recipe).is_pending

@@ -5,9 +5,11 @@ from typing import Any
 import streamlit as st
 
 from app.actions import start_run
+from app.panels.agree import agreed
 from app.panels.estimate import before_start
 from app.panels.knobs import knobs
 from app.presets import USUAL
+from app.recipes import paths_in
 from app.words import EFFORTS
 from engine.run.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
 
@@ -40,7 +42,7 @@ def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
     if reason := no_folder(_defaults(synthesis) | wanted["synthesis_settings"]):
         st.warning(f"{reason}.")
         refusals.append(reason)
-    if shown and not any(refusals):
+    if shown and not any(refusals) and agreed(paths_in(wanted), key="form-files"):
         before_start(catalog, wanted)
     if st.button(
         "Start this recipe",

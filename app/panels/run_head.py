@@ -8,7 +8,9 @@ import streamlit as st
 from app.actions import steer
 from app.components import mount
 from app.history import History
+from app.panels.keys import ask_for_key
 from app.places import is_recorded, recorded_run, runs_folder, state_of
+from app.visitors import may_control
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
 from engine.run.control import read_wish
@@ -19,6 +21,8 @@ def run_head(folder: RunFolder, history: History) -> None:
     """Picker, controls, outcome; and the page is drawn again when the run ends or goes on."""
     _picker(folder)
     _controls(folder, history)
+    if not is_recorded(folder):
+        ask_for_key(folder.path, key="head-key")
     with st.container():  # always there, so that what follows keeps its place on the page
         _outcome(folder, history)
     live = is_live(folder)
@@ -83,7 +87,7 @@ def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
         "offset": history.offset,
         "live": is_live(folder),
         "state": state_of(folder),
-        "steerable": not is_recorded(folder),
+        "steerable": not is_recorded(folder) and may_control(folder.path),
         "slow": read_wish(folder.path).slow_s > 0,
         "totals": totals,
         "steps": steps,
@@ -112,7 +116,8 @@ def _outcome(folder: RunFolder, history: History) -> None:
         st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
     elif state == "new":
         st.info("This run is not started yet. Resume starts it.")
-    if state in ("failed", "lost", "cancelled", "new") and not is_recorded(folder):
+    theirs = not is_recorded(folder) and may_control(folder.path)
+    if state in ("failed", "lost", "cancelled", "new") and theirs:
         _way_out(folder)
     for message in Counter(event["message"] for event in history.of("noted")):
         st.info(message, icon=":material/info:")

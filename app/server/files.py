@@ -12,9 +12,10 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from app.address import count, plain_name
 from app.places import open_run
 from engine.core.errors import UserError
-from engine.run.folder import RunFolder, safe_name
+from engine.run.folder import RunFolder
 
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 COMPONENTS = Path(__file__).parents[1] / "components"
@@ -24,7 +25,8 @@ TYPES = {".js": "text/javascript", ".css": "text/css"}
 async def snapshot(request: Request) -> Response:
     """One file of a run's snapshots, which never changes once it is written."""
     try:
-        path = open_run(request.path_params["run"]).snapshot(request.path_params["file"])
+        name = plain_name(request.path_params["file"])
+        path = open_run(request.path_params["run"]).snapshot(name)
     except UserError as error:
         return Response(str(error), 404, media_type="text/plain")
     if not path.is_file():
@@ -36,13 +38,13 @@ async def channels(request: Request) -> Response:
     """Target and sample mean and std of every channel of one BatchNorm layer at one step."""
     try:
         folder = open_run(request.path_params["run"])
-        layer = int(request.query_params.get("layer", 0))
-        step = int(request.query_params.get("step", -1))
-        content = channel_statistics(folder, layer, step)
+        asked = request.query_params
+        layer, step = count(asked.get("layer", "0")), count(asked.get("step"))
+        if layer is None or (step is None and asked.get("step", "-1") != "-1"):
+            return Response("layer and step are whole numbers", 400, media_type="text/plain")
+        content = channel_statistics(folder, layer, -1 if step is None else step)
     except UserError as error:
         return Response(str(error), 404, media_type="text/plain")
-    except ValueError:
-        return Response("layer and step are whole numbers", 400, media_type="text/plain")
     return JSONResponse(content)
 
 
@@ -76,7 +78,7 @@ def _plain(values: "np.ndarray[Any, Any]") -> list[float | None]:
 async def static(request: Request) -> Response:
     """A script or style of app/components, or the Plotly library out of its installed package."""
     try:
-        name = safe_name(request.path_params["file"])
+        name = plain_name(request.path_params["file"])
         content = _packed(name)
     except (UserError, OSError, KeyError):
         return Response("no such file", 404, media_type="text/plain")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from app.address import byte_offset
 from app.places import open_run
 from app.server.watch import Watch, Watches
 from engine.core.errors import UserError
@@ -21,10 +22,10 @@ async def stream_events(watches: Watches, request: Request) -> Response:
     """The stream of `/api/runs/{run}/events`, from Last-Event-ID or `since` on."""
     try:
         folder = open_run(request.path_params["run"])
-        since = int(request.headers.get("last-event-id") or request.query_params.get("since") or 0)
     except UserError as error:
         return Response(str(error), 404, media_type="text/plain")
-    except ValueError:
+    since = byte_offset(request.headers.get("last-event-id") or request.query_params.get("since"))
+    if since is None:
         return Response("since must be a byte offset", 400, media_type="text/plain")
     body = messages(watches, folder, since)
     return StreamingResponse(body, media_type="text/event-stream", headers=HEADERS)
@@ -34,7 +35,9 @@ async def messages(watches: Watches, folder: RunFolder, since: int) -> AsyncIter
     """The messages as bytes; ends when the run has ended, or the server is closing."""
     async with watches.of(folder) as watch:
         offset, told = since, ""
-        if offset > watch.size:  # the run was deleted and begun afresh
+        if not _is_between_lines(
+            folder, offset, watch.size
+        ):  # the run was deleted and begun afresh
             offset = 0
             yield _message("reset", {})
         while not watches.closing:
@@ -53,6 +56,17 @@ async def messages(watches: Watches, folder: RunFolder, since: int) -> AsyncIter
                 await asyncio.wait_for(changed.wait(), COMMENT_EVERY_S)
             except TimeoutError:
                 yield b": still here\n\n"
+
+
+def _is_between_lines(folder: RunFolder, offset: int, size: int) -> bool:
+    if not 0 < offset <= size:
+        return offset == 0
+    try:
+        with folder.events_file.open("rb") as file:
+            file.seek(offset - 1)
+            return file.read(1) == b"\n"
+    except OSError:
+        return False
 
 
 def _read(folder: RunFolder, offset: int) -> list[tuple[int, bytes]]:

@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.actions import start_run
-from app.choices import forget_catalog
+from app.actions import forget_network, save_network, start_run
+from app.choices import may_use
 from app.panels.bring_file import file_step
 from app.panels.bring_form import form_step
 from app.panels.bring_trial import images_choice, trial_step
 from app.places import runs_folder
 from app.presets import USUAL
 from app.uploads import Source, files_of
+from app.visitors import may_control
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
@@ -37,19 +38,18 @@ def save_step(source: Source, brought: Brought, images: Source | None) -> None:
     try:
         with st.spinner("Saving…"), files_of(source, images) as paths:
             asked = replace(brought, weights=paths[0], images=paths[1])
-            saved = networks.save(name.strip(), asked, runs_folder(), replace=over)
+            saved = save_network(name.strip(), asked, replace=over)
     except UserError as error:
         st.error(str(error))
         return
-    forget_catalog()
-    st.session_state["bring-saved"] = saved["name"]
+    st.session_state["bring-saved"] = saved
     st.rerun()
 
 
 def saved_networks() -> None:
     """Those saved so far, each with what can be done with it."""
     folder = networks.networks_folder(runs_folder())
-    mine = networks.list_saved(folder)
+    mine = [one for one in networks.list_saved(folder) if may_use(one.full_name)]
     if not mine:
         return
     just = st.session_state.pop("bring-saved", "")
@@ -68,7 +68,9 @@ def saved_networks() -> None:
                 "Quick run at W4A4", key=f"bring-run-{one.name}", icon=":material/play_arrow:"
             ):
                 start_run(USUAL | QUICK | {"model": one.full_name})
-            if st.button("Remove", key=f"bring-forget-{one.name}", icon=":material/delete:"):
+            if may_control(folder / one.name) and st.button(
+                "Remove", key=f"bring-forget-{one.name}", icon=":material/delete:"
+            ):
                 confirm_removal(one.full_name)
 
 
@@ -78,11 +80,10 @@ def confirm_removal(name: str) -> None:
     st.write(f"{name} with its weights is removed for good; runs made with it stay.")
     if st.button("Remove for good", type="primary", key="bring-forget-confirmed"):
         try:
-            networks.forget(name, networks.networks_folder(runs_folder()))
+            forget_network(name)
         except UserError as error:
             st.error(str(error))
             return
-        forget_catalog()
         st.rerun()
 
 

@@ -8,14 +8,17 @@ from app.actions import start_run
 from app.background import LOOK_AGAIN_S
 from app.choices import load_catalog
 from app.diagnoses import diagnosis, estimate
+from app.panels.agree import agreed
 from app.panels.anatomy import head, layer_detail, layer_map, layer_table
 from app.panels.estimate import preset_estimates, source_words
 from app.panels.findings import findings
 from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
+from app.places import runs_folder
+from app.recipes import paths_in, recipe_of
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
-from engine.run.recipe import Recipe, make_recipe
+from engine.run.recipe import Recipe
 
 
 @st.fragment(run_every=LOOK_AGAIN_S)
@@ -53,7 +56,7 @@ def cost_section(
     wanted = wanted | method_menu(methods)
     preset_estimates(catalog, wanted)
     try:
-        quick = make_recipe(catalog, **wanted | {"preset": "quick", "images": None})
+        quick = recipe_of(catalog, **wanted | {"preset": "quick", "images": None})
     except UserError as error:
         st.error(str(error))
         return
@@ -75,16 +78,18 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {error}")
     st.stop()
 wanted = network_choice(catalog)
-if wanted is None:
+if wanted is None or not agreed(paths_in(wanted), key="network-files"):
     st.stop()
 try:
-    recipe = make_recipe(
-        catalog, synthesis="noise", quantization="nearest", preset="quick", images=None, **wanted
-    )
+    recipe = recipe_of(
+        catalog, runs=runs_folder(), synthesis="noise", quantization="nearest", preset="quick",
+        images=None, **wanted,
+    )  # fmt: skip
 except UserError as error:
     st.error(str(error))
     st.stop()
 
+wanted |= {"data": recipe.data, "weights": recipe.weights}  # as they were found
 known = diagnosis(recipe)
 if known.error:
     st.error(known.error)

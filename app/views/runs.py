@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from app.actions import steer
+from app.actions import delete_run, steer
 from app.history import read_history
+from app.panels.keys import ask_for_key, own_key
 from app.panels.nothing import nothing_yet
 from app.panels.runs_table import runs_table
 from app.places import recorded_run, runs_folder, state_of
+from app.visitors import may_control
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
@@ -19,13 +21,24 @@ def confirm_deletion(folder: RunFolder) -> None:
     st.write("Its images, its measurements and its checkpoint are removed for good.")
     if st.button("Delete for good", type="primary", key="delete-confirmed"):
         try:
-            folder.delete()
+            delete_run(folder)
         except UserError as error:
             st.error(str(error))
             return
-        if st.session_state.get("run") == folder.run_id:
-            del st.session_state["run"]
         st.rerun()
+
+
+def _changes(folder: RunFolder, state: str, where: dict[str, str]) -> None:
+    if state in ("failed", "lost", "cancelled", "new") and st.button(
+        "Resume", icon=":material/resume:"
+    ):
+        steer(folder, "resume")
+        st.switch_page("views/lab.py", query_params=where)
+    if state in ACTIVE and st.button("Cancel", icon=":material/stop:"):
+        steer(folder, "cancel")
+        st.rerun()
+    if state not in ACTIVE and st.button("Delete", icon=":material/delete:"):
+        confirm_deletion(folder)
 
 
 def details(folder: RunFolder) -> None:
@@ -38,16 +51,9 @@ def details(folder: RunFolder) -> None:
             st.switch_page("views/lab.py", query_params=where)
         if st.button("Open in Quantize live", icon=":material/equalizer:"):
             st.switch_page("views/quantize.py", query_params=where)
-        if state in ("failed", "lost", "cancelled", "new") and st.button(
-            "Resume", icon=":material/resume:"
-        ):
-            steer(folder, "resume")
-            st.switch_page("views/lab.py", query_params=where)
-        if state in ACTIVE and st.button("Cancel", icon=":material/stop:"):
-            steer(folder, "cancel")
-            st.rerun()
-        if state not in ACTIVE and st.button("Delete", icon=":material/delete:"):
-            confirm_deletion(folder)
+        if may_control(folder.path):
+            _changes(folder, state, where)
+    ask_for_key(folder.path, key="runs-key")
     failure = read_history(folder).last("run-failed") if state == "failed" else None
     if failure:
         st.error(f"{failure['message']}\n\n{failure['advice']}")
@@ -74,6 +80,7 @@ def damaged_rows(folders: list[RunFolder]) -> None:
 
 
 st.title("Everything that ran")
+own_key()
 folders = list_runs(runs_folder())
 recorded = recorded_run()
 if not folders:

@@ -45,7 +45,7 @@ def examine(
     found = [
         *_not_finite(model),
         *_without_batchnorm(model, anatomy),
-        *_untrained(model),
+        *of_statistics(model),
         *_dead(model, anatomy),
         *_tiny_variance(model),
         *_ranges(anatomy),
@@ -81,8 +81,12 @@ def _not_finite(model: nn.Module) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _without_batchnorm(model: nn.Module, anatomy: Anatomy) -> Iterator[Finding]:
-    convolutions = [layer for layer in anatomy.layers if layer.kind != "linear"]
+def of_statistics(model: nn.Module) -> list[Finding]:
+    """What is wrong with what BatchNorm layers store, found without running the network."""
+    return [*_forgetful(model), *_untrained(model)]
+
+
+def _forgetful(model: nn.Module) -> Iterator[Finding]:
     norms = _batchnorms(model)
     forgetful = [path for path, m in norms.items() if getattr(m, "running_mean", None) is None]
     if forgetful:
@@ -90,9 +94,15 @@ def _without_batchnorm(model: nn.Module, anatomy: Anatomy) -> Iterator[Finding]:
             level="problem", kind="batchnorm-forgets", title="BatchNorm without statistics",
             message=f"{forgetful[0]} keeps no running mean and variance"
             + _and_others(len(forgetful) - 1, "BatchNorm layer"),
-            advice="Train with track_running_stats=True, or calibrate with real images.",
+            advice="Train with track_running_stats=True, or calibrate with real images "
+            "(--synthesis real --set model.calibration=FOLDER).",
             layer=forgetful[0], layers=tuple(forgetful),
         )  # fmt: skip
+
+
+def _without_batchnorm(model: nn.Module, anatomy: Anatomy) -> Iterator[Finding]:
+    convolutions = [layer for layer in anatomy.layers if layer.kind != "linear"]
+    norms = _batchnorms(model)
     if norms or not convolutions:
         return
     biased = sum(layer.has_bias for layer in convolutions)

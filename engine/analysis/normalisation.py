@@ -73,7 +73,10 @@ def stem_of(model: nn.Module, image_shape: Sequence[int]) -> str:
     probe = torch.zeros(1, *image_shape, device=next(model.parameters()).device)
     with torch.no_grad(), watch_inputs(model, paths, lambda path, x: first.append(path)):
         model(probe)
-    if len(first) < 2 or not isinstance(model.get_submodule(first[0]), nn.Conv2d):
+    if len(first) < 2:
+        return ""
+    conv = model.get_submodule(first[0])
+    if not isinstance(conv, nn.Conv2d) or conv.in_channels != image_shape[0]:
         return ""
     module = model.get_submodule(first[1])
     kept = isinstance(module, nn.BatchNorm2d) and module.running_mean is not None

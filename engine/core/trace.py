@@ -60,7 +60,8 @@ def first_value(
         model(x)
     if not seen:
         raise UserError(
-            f"layer {path!r} does not run for these images, though it did for an empty one"
+            f"layer {path!r} does not run for these images, though it did for an empty one; make the "
+            "network's forward take the same way for every image"
         )
     return seen[0]
 

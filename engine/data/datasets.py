@@ -146,7 +146,8 @@ def _idx(folder: Path, part: Part) -> Callable[[], Arrays] | None:
             ) from error
         if pixels.ndim != 3 or classes.shape != pixels.shape[:1]:
             raise UserError(
-                f"{labels.name} has {classes.shape} labels, {images.name} {pixels.shape} images"
+                f"{labels.name} has {classes.shape} labels, {images.name} {pixels.shape} images; "
+                "put files that belong together there"
             )
         return Arrays(f"{images.parent.name} {part}", pixels[:, None], classes.astype(np.int64))
 

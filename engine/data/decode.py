@@ -1,6 +1,9 @@
 """One image file to pixels as a network wants them: right side up, its channels, its crop."""
 
 import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 MAX_PIXELS = 64_000_000  # a larger picture is a mistake or an attack; 64 million take 200 MB
+# Found by a file's first bytes, whatever its name: no format of Pillow's that starts another program.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
+_LARGE = 16_000_000  # pixels from which pictures are decoded one at a time
+_MOST_PER_BYTE = 500  # pixels of such a picture from a byte of its file: photos have ten at most
+_one_at_a_time = threading.Lock()
 _SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
@@ -18,11 +26,32 @@ def decode(
 ) -> NDArray[np.uint8]:
     """The image as [channels, height, width], resized and centre-cropped as `fit` says.
 
-    Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image.
+    Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image. What it
+    takes is known from its first bytes, so that nothing is decoded in vain.
     """
-    with Image.open(path) as file:
-        _check_pixels(*file.size)
+    with _opened(path, shape, resize) as file:
         return to_pixels(ImageOps.exif_transpose(file), shape, resize, interpolation)
+
+
+@contextmanager
+def _opened(path: Path, shape: tuple[int, int, int], resize: int) -> Iterator[Image.Image]:
+    """The picture, not yet decoded, with sides that are within bounds, also once it is resized."""
+    try:
+        file = Image.open(path, formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"it has more than {MAX_PIXELS:,} pixels; make it smaller") from error
+    with file:
+        width, height = file.size
+        _check_pixels(width, height)
+        for size in ((width, height), (height, width)):  # it may have been taken sideways
+            _fitted_size(size, shape[1], shape[2], resize)
+        if width * height <= _LARGE:
+            yield file
+            return
+        if width * height > _MOST_PER_BYTE * path.stat().st_size:
+            raise ValueError(f"{width}x{height} pixels from so small a file are no photo")
+        with _one_at_a_time:
+            yield file
 
 
 def to_pixels(
@@ -39,10 +68,8 @@ def to_pixels(
 
 def check(path: Path, shape: tuple[int, int, int], resize: int) -> None:
     """Raises what `decode` would raise where the file is broken, for photos in half of its time."""
-    with Image.open(path) as file:
+    with _opened(path, shape, resize) as file:
         if file.format == "JPEG":
-            _check_pixels(*file.size)
-            _fitted_size(file.size, shape[1], shape[2], resize)
             # Decode an eighth of the size: reads the whole file, so a torn one still shows.
             file.draft(None, (max(1, file.width // 8), max(1, file.height // 8)))
             file.load()
@@ -53,8 +80,13 @@ def check(path: Path, shape: tuple[int, int, int], resize: int) -> None:
 def to_mode(image: Image.Image, channels: int) -> Image.Image:
     """The image in grey (1 channel) or RGB (3): 16 bits scaled to 8, alpha laid on white."""
     if image.mode in _SIXTEEN_BIT:  # Pillow's own conversion clips at 255 instead of scaling
-        wide = np.asarray(image).astype(np.float64)
-        image = Image.fromarray(np.clip(np.rint(wide / 257), 0, 255).astype(np.uint8))
+        wide = np.asarray(image)
+        narrow = np.empty(wide.shape, np.uint8)
+        for row, line in enumerate(
+            wide
+        ):  # by lines: as doubles the whole would take eight times as much
+            narrow[row] = np.clip(np.rint(line / 257), 0, 255)
+        image = Image.fromarray(narrow)
     elif image.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
     if image.mode in _ALPHA or "transparency" in image.info:

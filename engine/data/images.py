@@ -14,14 +14,16 @@ from torch import Tensor
 
 from engine.core.device import cores
 from engine.core.errors import UserError
+from engine.data.classes import Classes
 from engine.data.datasets import Part, find_arrays
 from engine.data.decode import check, decode, to_pixels
 from engine.data.idx import read_idx
-from engine.data.listing import Entry, list_images, part_of
+from engine.data.listing import Entry, list_folder, root_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 T = TypeVar("T")
 R = TypeVar("R")
+_AT_ONCE = 8  # files that a thread takes; to hand over each alone costs more than a small one
 _BROKEN = (OSError, ValueError, SyntaxError, MemoryError)  # what Pillow raises for a bad file
 
 
@@ -38,10 +40,12 @@ class ImageSet:
         std: Sequence[float],
         labels: Tensor | None = None,
         skipped: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.labels = labels  # int64, or None
         self.skipped = list(skipped)  # "file: why" of what could not be read
+        self.notes = list(notes)  # sentences on how the labels were read
         self._read = read
         self._count = count
         self._mean = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
@@ -62,6 +66,12 @@ class ImageSet:
     def at(self, places: Sequence[int]) -> Tensor:
         """The images at these places, normalised."""
         return torch.cat([self._normalised(place, place + 1) for place in places])
+
+    def places(self, wanted: int) -> list[int]:
+        """Places of so many images from all over the set; always the same ones, in order."""
+        # Not every k-th: images that are stored class by class, or in turn, would be of few classes.
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
+        return sorted(order[:wanted].tolist())
 
     def _normalised(self, start: int, stop: int) -> Tensor:
         pixels = torch.from_numpy(self._read(start, stop))
@@ -101,18 +111,21 @@ def open_folder(
     std: Sequence[float],
     resize: int,
     interpolation: str = "bicubic",
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | Classes | None = (),
     part: Part = "test",
 ) -> ImageSet:
     """The images of a folder, brought to the network's shape.
 
     Which images and labels: see `engine.data.listing`, for well-known sets `engine.data.datasets`; how
     they are resized: `engine.data.decode`. `classes` are the names of the network's, to which labels in
-    words refer; `part` is taken where the folder holds both halves of a set.
+    words refer, or all that is known of them (None: labels are not looked at); `part` is taken where the
+    folder holds both halves of a set.
     Every file is looked through once now, so that broken ones are known and labels stay aligned;
     pixels are read again batch by batch. UserError where no image can be read.
     """
-    arrays = find_arrays(folder, part) if folder.is_dir() else None
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; name one that holds images")
+    arrays = find_arrays(folder, part)
     if arrays is not None:
         found = arrays()
         read = partial(_read_arrays, found.pixels, image_shape, resize, interpolation)
@@ -120,31 +133,38 @@ def open_folder(
             found.name, read, len(found.pixels), mean=mean, std=std,
             labels=torch.from_numpy(found.labels),
         )  # fmt: skip
-    folder = part_of(folder, part)
-    listed = list_images(folder, classes)
+    root = root_of(folder, part)
+    if classes is not None and not isinstance(classes, Classes):
+        classes = Classes(tuple(classes))
+    listing = list_folder(root, classes, within=folder)
+    listed = listing.entries
     if not listed:
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
     faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])
     entries = [entry for entry, fault in zip(listed, faults, strict=True) if fault is None]
     skipped = [
-        f"{entry.path.relative_to(folder)}: {fault}"
+        f"{entry.path.relative_to(root)}: {fault}"
         for entry, fault in zip(listed, faults, strict=True)
         if fault is not None
     ]
+    skipped += listing.skipped
     if not entries:
-        raise UserError(f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}")
+        raise UserError(
+            f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}; give some that can"
+        )
     read = partial(_read_files, entries, image_shape, resize, interpolation)
     labels = None
     if all(entry.label is not None for entry in entries):
         labels = torch.tensor([entry.label for entry in entries], dtype=torch.int64)
     return ImageSet(
-        folder.name,
+        root.name,
         read,
         len(entries),
         mean=mean,
         std=std,
         labels=labels,
         skipped=skipped,
+        notes=listing.notes,
     )
 
 
@@ -200,5 +220,6 @@ def _read_files(
 
 def _in_threads(work: Callable[[T], R], items: list[T]) -> list[R]:
     """Pillow decodes and resizes outside of Python's lock, so that threads help."""
+    parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
     with ThreadPoolExecutor(min(4, cores())) as pool:
-        return list(pool.map(work, items))
+        return [done for part in pool.map(lambda part: [*map(work, part)], parts) for done in part]

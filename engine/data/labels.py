@@ -1,19 +1,17 @@
-"""Labels in a table beside the images: labels.csv in any of the forms that programs write."""
+"""Labels in a table beside the images: which files they are of, and which classes."""
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from engine.core.errors import UserError
+from engine.data.classes import LARGEST, Classes, number_classes, number_columns
+from engine.data.tables import SUFFIXES, Row, Table, is_table, looks_like_image, read_table
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+__all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table"]
 TABLES = ("labels.csv", "labels.tsv", "labels.txt")
-FILE_TITLES = ("file", "filename", "file_name", "filepath", "path", "image", "image_name",
-               "image_id", "img", "name", "id")  # fmt: skip
-LABEL_TITLES = ("label", "labels", "class", "class_id", "class_index", "target", "category", "y",
-                "class_name")  # fmt: skip
-MOST_ROWS = 10_000_000
+LONGEST_NAME = 255  # bytes of one part of a path, on nearly all file systems
+LONGEST_PATH = 2000  # letters of a whole one
 
 
 class Entry(NamedTuple):
@@ -23,127 +21,149 @@ class Entry(NamedTuple):
     label: int | None
 
 
-class _Row(NamedTuple):
-    where: str  # for messages
-    name: str
-    label: str
+class Listing(NamedTuple):
+    """The images of a folder, in order; what was left out ("file: why"), and what the user should know."""
+
+    entries: list[Entry]
+    skipped: list[str]
+    notes: list[str]
 
 
 def find_table(folder: Path) -> Path | None:
     """The folder's table of labels: labels.csv, or the only other .csv whose head names both columns."""
+    files = {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()}
     for name in TABLES:
-        if (folder / name).is_file():
-            return folder / name
-    others = [file for file in sorted(folder.glob("*.csv")) if _columns(_head(file)) is not None]
+        if name in files and _is_of_images(files[name]):
+            return files[name]
+    others = [file for name, file in files.items() if name.endswith(".csv") and is_table(file)]
     return others[0] if len(others) == 1 else None
 
 
-def read_table(table: Path, classes: Sequence[str] = ()) -> list[Entry]:
+def _is_of_images(file: Path) -> bool:
+    """Whether a table's name is not all: a labels.txt may be a list of classes, beside their folders."""
+    if file.suffix.lower() != ".txt" or is_table(file):
+        return True
+    with file.open("rb") as opened:
+        seen = opened.read(2**16).decode("utf-8", errors="replace").replace("\0", "").lower()
+    folders = any(child.is_dir() and child.name[0] not in "._" for child in file.parent.iterdir())
+    return not folders or any(suffix in seen for suffix in SUFFIXES)
+
+
+def list_table(file: Path, classes: Classes | None) -> Listing:
     """The entries of a table, in its order; UserError for a line that is none.
 
-    Labels are class numbers, or names: of `classes` where they are given, else numbered in the order
-    of the alphabet, as class folders are.
+    Labels are read as `engine.data.classes` says, and not at all where `classes` is None. A file that is
+    named twice counts once, and not at all where its labels differ; files that are not there are entries
+    all the same, for the reader to skip.
     """
-    rows = _rows(table)
-    number = _numbering([row.label for row in rows], classes)
-    return [_entry(table.parent, row, number) for row in rows]
+    table = read_table(file)
+    numbers, notes = ({}, []) if classes is None else _numbers(table, classes)
+    files, found = _Files(file.parent), dict[Path, Row]()
+    skipped, doubted = [], set[Path]()
+    for row in table.rows:
+        fault = _fault(row, numbers)
+        if fault is None:
+            path = files.find(row)
+            first = found.setdefault(path, row)
+            if first is not row:
+                fault = f"{row.name} stands in {first.where} too"
+            if first.label != row.label and path not in doubted:
+                doubted.add(path)
+                skipped.append(f"{first.where}: {row.name} has another label in {row.where}")
+        if fault is not None:
+            skipped.append(f"{row.where}: {fault}")
+    entries = [
+        Entry(path, numbers.get(row.label)) for path, row in found.items() if path not in doubted
+    ]
+    return Listing(entries, skipped, notes)
 
 
-def _head(table: Path) -> list[str]:
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline(10_000)
-    return next(csv.reader([first], delimiter=_delimiter(first)), [])
-
-
-def _delimiter(line: str) -> str:
-    return max(",;\t", key=line.count)
-
-
-def _columns(titles: Sequence[str]) -> tuple[int, int] | None:
-    """Where file and label stand, by a table's first row; None where that row is no head."""
-    low = [title.strip().lower() for title in titles]
-    file = next((low.index(title) for title in FILE_TITLES if title in low), None)
-    label = next((low.index(title) for title in LABEL_TITLES if title in low), None)
-    return None if file is None or label is None or file == label else (file, label)
-
-
-def _rows(table: Path) -> list[_Row]:
-    columns = _columns(_head(table))
-    with table.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        delimiter = _delimiter(file.readline(10_000))
-        file.seek(0)
-        try:
-            lines = [
-                (n, row)
-                for n, row in enumerate(csv.reader(file, delimiter=delimiter), 1)
-                if any(row)
-            ]
-        except csv.Error as error:
-            raise UserError(
-                f"{table.name} is no table of labels: {error}; write file,label lines"
-            ) from error
-    at, label_at = columns or (0, 1)
-    return [_row(table, n, row, at, label_at) for n, row in lines[columns is not None :]]
-
-
-def _row(table: Path, number: int, row: list[str], at: int, label_at: int) -> _Row:
-    where = f"{table.name} line {number}"
-    name, label = (row[i].strip() if i < len(row) else "" for i in (at, label_at))
-    if not name or not label:
-        raise UserError(f"{where} is {','.join(row)!r}; it must be a file name and a class number")
-    return _Row(where, name, label)
-
-
-def _numbering(labels: Sequence[str], classes: Sequence[str]) -> dict[str, int]:
-    """Text -> class number, for the labels that are not numbers themselves."""
-    texts = {label for label in labels if not _is_number(label)}
-    known = {plain(name): number for number, name in enumerate(classes)}
-    if texts and all(plain(text) in known for text in texts):
-        return {text: known[plain(text)] for text in texts}
-    if texts and len(texts) == len(set(labels)) and not classes:
-        return {text: number for number, text in enumerate(sorted(texts))}
-    return {}
-
-
-def plain(name: str) -> str:
-    """A class's name without the marks that file systems and habits put between words."""
-    return "".join(c for c in name.casefold() if c.isalnum())
-
-
-def _is_number(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _entry(folder: Path, row: _Row, number: dict[str, int]) -> Entry:
-    if row.label in number:
-        label = number[row.label]
-    elif _is_number(row.label):
-        label = int(row.label)
+def _numbers(table: Table, classes: Classes) -> tuple[dict[str, int], list[str]]:
+    where: dict[str, str] = {}
+    for row in table.rows:
+        where.setdefault(row.label, row.where)
+    if table.columns:
+        numbers, note = number_columns(table.columns, classes, where)
     else:
-        raise UserError(
-            f"{row.where} has label {row.label!r}; it must be a class number, or the name of a class"
-        )
-    path = _find(folder, row.name)
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(
-            f"{row.where} names {row.name!r}, which is outside of the folder; move it inside"
-        )
-    if label < 0:
-        raise UserError(f"{row.where} has label {label}; class numbers count from 0")
-    return Entry(path, label)
+        numbers, note = number_classes(where.keys(), classes, "label", where=where)
+    return numbers, [note] if note else []
 
 
-def _find(folder: Path, name: str) -> Path:
-    """The file of that name, which may lack its suffix, here or in a folder beside the table."""
-    wanted = folder / name
-    if "\0" in name or wanted.is_file() or ".." in Path(name).parts or Path(name).is_absolute():
-        return folder / name.replace("\0", "")
-    for place in (folder, *(child for child in sorted(folder.iterdir()) if child.is_dir())):
-        for suffix in ("", *SUFFIXES):
-            if (place / f"{name}{suffix}").is_file():
-                return place / f"{name}{suffix}"
-    return wanted
+def _fault(row: Row, numbers: dict[str, int]) -> str | None:
+    if not row.name:
+        return "no file is named"
+    parts = row.name.replace("\\", "/").split("/")
+    if any(len(part.encode()) > LONGEST_NAME for part in parts) or len(row.name) > LONGEST_PATH:
+        return f"{row.name[:40]}.. is too long for the name of a file"
+    if numbers.get(row.label, 0) > LARGEST:
+        return f"{row.label[:40]} is no class number"
+    return None
+
+
+class _Files:
+    """The files of a folder, to be found by names as people write them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._resolved = folder.resolve()
+
+    def find(self, row: Row) -> Path:
+        """The file, which may lack its suffix, here or in a folder beside the table; UserError outside."""
+        path = self._folder / row.name
+        if not path.is_file():
+            parts = [
+                part for part in row.name.replace("\\", "/").split("/") if part not in ("", ".")
+            ]
+            absolute = (
+                PurePosixPath(row.name).is_absolute() or PureWindowsPath(row.name).drive != ""
+            )
+            found = None if ".." in parts else self._elsewhere(parts, absolute=absolute)
+            if found is None and not absolute and ".." not in parts:
+                return self._folder / "/".join(parts)  # which is not there
+            path = found or (Path(row.name) if absolute else self._folder / "/".join(parts))
+        if not path.resolve().is_relative_to(self._resolved):
+            raise UserError(
+                f"{row.where} names {row.name!r}, which is outside of the folder; move it inside"
+            )
+        return path
+
+    def _elsewhere(self, parts: list[str], *, absolute: bool) -> Path | None:
+        # Of a path on the machine where the table was written, the end is here.
+        for start in range(len(parts) if absolute else 1):
+            wanted = "/".join(parts[start:])
+            found = self._known.get(wanted) or self._alike.get(wanted.casefold())
+            if found is not None:
+                return found
+        return None
+
+    @cached_property
+    def _known(self) -> dict[str, Path]:
+        """By the path from the folder, and from each folder right below it, also without suffix.
+
+        The first of a name counts: the folder's own files, then those of the folders below in order.
+        """
+        inside = [path.relative_to(self._folder) for path in self._folder.rglob("*")]
+        inside = [path for path in inside if looks_like_image(path.name) and not is_hidden(path)]
+        placed = [(0, "", path.as_posix(), path) for path in inside]
+        placed += [
+            (1, path.parts[0], "/".join(path.parts[1:]), path) for path in inside if path.parts[1:]
+        ]
+        placed.sort(key=lambda one: (*one[:2], SUFFIXES.index(one[3].suffix.lower()), one[2]))
+        found: dict[str, Path] = {}
+        for _below, _place, name, path in placed:
+            for called in (name, name[: -len(path.suffix)]):
+                found.setdefault(called, self._folder / path)
+        return found
+
+    @cached_property
+    def _alike(self) -> dict[str, Path]:
+        """The same, by names without regard to capitals, where that leaves one."""
+        alike: dict[str, set[Path]] = {}
+        for name, path in self._known.items():
+            alike.setdefault(name.casefold(), set()).add(path)
+        return {name: paths.pop() for name, paths in alike.items() if len(paths) == 1}
+
+
+def is_hidden(inside: Path) -> bool:
+    """Whether a path within a folder leads through what systems and editors hide (.ipynb_checkpoints)."""
+    return any(part.startswith((".", "__MACOSX")) for part in inside.parts)

@@ -70,7 +70,9 @@ def _batch(name: str, part: Any, number: int, shape: tuple[int, int, int], resiz
         try:
             return torch.from_numpy(to_pixels(part, shape, resize).copy())[None].float() / 255
         except ValueError as error:
-            raise UserError(f"image {number} of {name} cannot be used: {error}") from error
+            raise UserError(
+                f"image {number} of {name} cannot be used: {error}; give one of the network's shape"
+            ) from error
     if not isinstance(part, (Tensor, np.ndarray)):
         raise UserError(
             f"image {number} of {name} is of type {type(part).__name__}; "
@@ -79,11 +81,13 @@ def _batch(name: str, part: Any, number: int, shape: tuple[int, int, int], resiz
     try:
         pixels = torch.as_tensor(part).detach().cpu()
     except TypeError as error:
-        raise UserError(f"image {number} of {name} holds no numbers: {error}") from error
+        raise UserError(
+            f"image {number} of {name} holds no numbers: {error}; give floats in [0, 1], or bytes"
+        ) from error
     if pixels.ndim not in (3, 4) or tuple(pixels.shape[-3:]) != shape:
         raise UserError(
-            f"image {number} of {name} has the shape {list(pixels.shape)}; the network takes {list(shape)}, "
-            "or batches of that"
+            f"image {number} of {name} has the shape {list(pixels.shape)}, and the network takes "
+            f"{list(shape)}; give that, or batches of it"
         )
     if not len(pixels):
         raise UserError(

@@ -169,9 +169,15 @@ def guess(checkpoint: Checkpoint) -> list[Guess]:
 
 
 def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, Any]]]:
-    parameters = _cifar_parameters(_without_counters(shapes(checkpoint.tensors)))
-    if parameters is not None:
-        yield CIFAR_RESNET, parameters
+    names = _without_counters(shapes(checkpoint.tensors))
+    stems = [name for name in names if name.endswith("conv1.weight") and "layer" not in name]
+    for stem in stems[:4]:  # prefixes of whatever a training script wrapped it in
+        prefix = stem.removesuffix("conv1.weight")
+        bare = {name.removeprefix(prefix): shape for name, shape in names.items()}
+        parameters = _cifar_parameters(bare)
+        if parameters is not None:
+            yield CIFAR_RESNET, parameters
+            break
     seen = set()
     for card in all_cards().values():
         if card.build in seen:  # the same network with other weights

@@ -85,7 +85,9 @@ def find_blocks(model: nn.Module, image_shape: Sequence[int] | None = None) -> t
     blocks = tuple(_block(finder, region) for region in finder.regions())
     _check_cover(finder, blocks)
     if not blocks:
-        raise UserError(f"{type(model).__name__} has no convolution or linear layer that runs")
+        raise UserError(
+            f"{type(model).__name__} has no convolution or linear layer that runs; bring a network with some"
+        )
     return blocks
 
 
@@ -153,7 +155,8 @@ def _check_cover(finder: RegionFinder, blocks: Sequence[Block]) -> None:
     if covered != used:
         odd = sorted(set(covered) ^ set(used)) or [p for p in covered if covered.count(p) > 1]
         raise UserError(
-            f"the blocks found do not hold every layer exactly once: {', '.join(odd[:5])}"
+            f"the blocks found do not hold every layer exactly once: {', '.join(odd[:5])}; call each layer "
+            "in one place of the network's forward"
         )
 
 

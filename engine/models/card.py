@@ -12,6 +12,7 @@ from engine.models.checkpoint import read_checkpoint
 from engine.models.fit import fill
 from engine.models.knobs import card_knobs, form_knob
 from engine.models.outline import count, count_of
+from engine.models.plain import plain_modules, plain_tensors
 
 MOST_NAMED = 100  # classes whose names pages draw
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -40,6 +41,15 @@ class LocalImages:
     images: str
     labels: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A network with its weights, in eval mode, without gradients."""
+
+    model: nn.Module
+    undone: tuple[str, ...]  # to get at the weights
+    made_plain: tuple[str, ...]  # to make its modules plain ones
 
 
 Form = Callable[[nn.Module], nn.Module]
@@ -90,14 +100,22 @@ class ModelCard:
 
     def load_noted(self, weights: Path | None = None) -> tuple[nn.Module, tuple[str, ...]]:
         """As `load`, and what had to be undone to get at the weights, in words."""
-        model = self.build()
-        notes: tuple[str, ...] = ()
+        loaded = self.load_all(weights)
+        return loaded.model, loaded.undone
+
+    def load_all(self, weights: Path | None = None) -> "Loaded":
+        """The network as plain modules, and all that had to be done for it, in words."""
+        model = self.build().eval()
+        made_plain = plain_tensors(model, self.image_shape, self.name)
+        undone: tuple[str, ...] = ()
         path = weights or self.weights()
         if path is not None:
             checkpoint = read_checkpoint(path)
             checkpoint = replace(checkpoint, tensors=self.adapt(checkpoint.tensors))
-            notes = fill(model, checkpoint, self.name)
-        return self.form(model.eval()).requires_grad_(False), notes
+            undone = fill(model, checkpoint, self.name)
+        made_plain += plain_modules(model.eval(), self.image_shape)
+        model = self.form(model).requires_grad_(False)
+        return Loaded(model=model, undone=undone, made_plain=made_plain)
 
     def in_form(self, name: str) -> "ModelCard":
         """The card of the same network in one of its forms; this card where `name` is empty."""

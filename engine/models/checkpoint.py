@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, _weights_only_unpickler
 
 from engine.core.errors import UserError
+from engine.core.files import check_regular
+from engine.models.pickles import Inert, stand_ins
 
 MAX_CHECKPOINT_BYTES = 4 * 2**30
 MAX_HEADER_BYTES = 100 * 2**20  # what the safetensors format allows
@@ -30,6 +32,7 @@ WRAPPINGS = (
 )  # fmt: skip
 PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 _COUNTERS = ("n_averaged",)  # of torch.optim.swa_utils
+MOST_WRAPPINGS = 5  # dictionaries in dictionaries
 _WAY_OUT = "save it with torch.save(model.state_dict(), FILE)"
 # Objects without code that training scripts leave beside the weights.
 _numpy_scalar: Any = np.float64(0).__reduce__()[0]
@@ -61,13 +64,9 @@ class Checkpoint:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint in a file; UserError, in one line, for whatever is none."""
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"weights file {path} is not there; give another with --weights FILE")
-    size = path.stat().st_size
-    if size > MAX_CHECKPOINT_BYTES:
-        raise UserError(
-            f"weights file {path} is larger than 4 GiB; give the weights of the network alone"
-        )
+    size = check_regular(path, "weights file", MAX_CHECKPOINT_BYTES).st_size
     form = _form(path, size)
     try:
         state = load_file(path) if form == "safetensors" else _load(path)
@@ -99,12 +98,14 @@ def _form(path: Path, size: int) -> str:
     known = {
         b"": "it is empty", b"version https://git-lfs": "it is a Git LFS pointer, not the file itself",
         b"\x89HDF": "it is an HDF5 file (Keras)", b"\x1f\x8b": "it is packed with gzip",
-        b"\x93NUMPY": "it is a NumPy array", b"<": "it is a web page, not the file itself",
+        b"\x93NUMPY": "it is a NumPy array", b"\x08": "it is an ONNX network, or another protocol buffer",
+        b"%PDF": "it is a PDF", b"\x89PNG": "it is a picture", b"\xff\xd8\xff": "it is a picture",
+        b"GGUF": "it is a GGUF file of a language model", b"<": "it is a web page, not the file itself",
     }  # fmt: skip
     what = next((text for magic, text in known.items() if magic and head.startswith(magic)), "")
     if not head:
         what = known[b""]
-    what = what or f"it begins with {head[:12]!r}, like no safetensors or PyTorch file"
+    what = what or "it is no safetensors or PyTorch file"  # how it begins is nobody's business
     return _refuse(path, what, "give a .safetensors file or a .pth with a state_dict")
 
 
@@ -132,6 +133,11 @@ def _check_archive(path: Path, size: int) -> None:
             path, "it is a TorchScript archive, which holds code",
             "save torch.jit.load(FILE).state_dict() instead",
         )  # fmt: skip
+    inside = [name for name in names if name.endswith((".pth", ".pt", ".ckpt", ".safetensors"))]
+    if inside and not any(name.endswith("data.pkl") for name in names):
+        _refuse(
+            path, f"it is a zip archive that holds {inside[0]}", "unpack it, and give that file"
+        )
     if not any(name.endswith("data.pkl") for name in names):
         _refuse(path, f"it is a zip archive of {len(names)} files, none of torch's", _WAY_OUT)
     unpacked = sum(entry.file_size for entry in entries)
@@ -140,7 +146,13 @@ def _check_archive(path: Path, size: int) -> None:
 
 
 def _load(path: Path) -> Any:
-    with torch.serialization.safe_globals(_HARMLESS), warnings.catch_warnings():
+    """What torch's reader makes of the file, with inert objects for all that is no tensor."""
+    read = {
+        *_weights_only_unpickler._get_allowed_globals(),
+        *(one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__qualname__}" for one in _HARMLESS),
+    }  # fmt: skip
+    harmless = [*_HARMLESS, *stand_ins(path, read)]
+    with torch.serialization.safe_globals(harmless), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pickles by other writers: they are judged below
         return torch.load(path, map_location="cpu", weights_only=True)
 
@@ -155,23 +167,29 @@ def _reason(error: Exception) -> str:
         return f"it is a Python pickle, but none that torch wrote; {_WAY_OUT}"
     if "legacy .tar" in text:
         return f"it is a tar archive, torch's format before 2017; {_WAY_OUT}"
-    damaged = ("Incomplete", "storage has wrong", "Ran out", "EOF", "failed finding", "pickle data")
+    damaged = (
+        "exhausted",
+        "Incomplete",
+        "storage has wrong",
+        "Ran out",
+        "EOF",
+        "failed finding",
+        "pickle data",
+    )
     if any(word.lower() in text.lower() for word in damaged):
         return "it is torn (a part is missing); copy or download it anew"
     return f"{text.strip()[:120]}; {_WAY_OUT}"
 
 
 def _unwrap(state: Any, path: Path, form: str) -> Checkpoint:
-    undone: list[str] = []
-    for _ in range(4):
-        key = _wrapping(state)
-        if key is None:
-            break
-        beside = [str(k) for k in state if k != key]
-        left = f" ({', '.join(beside[:4])} left aside)" if beside else ""
-        undone.append(f"taken from {key!r}{left}")
-        state = state[key]
+    state, undone = _taken_out(state)
+    if isinstance(state, Inert):
+        raise UserError(
+            f"weights file {path} cannot be read: it holds code ({state.named}), which is never executed; "
+            f"{_WAY_OUT}"
+        )
     tensors = state if isinstance(state, dict) else {}
+    _refuse_several(tensors, path)
     others = [k for k, v in tensors.items() if not isinstance(v, Tensor) or k in _COUNTERS]
     tensors = {str(k): v for k, v in tensors.items() if k not in others}
     if not tensors:
@@ -190,6 +208,31 @@ def _unwrap(state: Any, path: Path, form: str) -> Checkpoint:
     return Checkpoint(path=path, form=form, tensors=tensors, undone=tuple(undone))
 
 
+def _taken_out(state: Any) -> tuple[Any, list[str]]:
+    """The dictionary that holds the weights, and what was left aside on the way to it, in words."""
+    undone: list[str] = []
+    for _ in range(MOST_WRAPPINGS):
+        if isinstance(state, (list, tuple)) and any(isinstance(part, dict) for part in state):
+            state = {f"item {number}": part for number, part in enumerate(state)}  # (state, epoch)
+        key = _wrapping(state)
+        if key is None:
+            break
+        beside = [str(k) for k in state if k != key]
+        left = f" ({', '.join(beside[:4])} left aside)" if beside else ""
+        undone.append(f"taken from {key!r}{left}")
+        state = state[key]
+    return state, undone
+
+
+def _refuse_several(state: dict[Any, Any], path: Path) -> None:
+    several = [str(key)[:60] for key in _holders(state)]
+    if len(several) > 1 and not any(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(
+            f"weights file {path} holds several networks ({', '.join(map(repr, several[:4]))}); save the one "
+            f"you mean: torch.save(torch.load(FILE, weights_only=True)[{several[0]!r}], NEW)"
+        )
+
+
 def _wrapping(state: Any) -> str | None:
     """The key under which the weights lie deeper; None where they lie here, or nowhere."""
     if not isinstance(state, dict):
@@ -199,9 +242,17 @@ def _wrapping(state: Any) -> str | None:
             return key
     if any(isinstance(value, Tensor) for value in state.values()):
         return None
-    holders = [k for k, v in state.items() if _holds_tensors(v)]
+    holders = _holders(state)
     return holders[0] if len(holders) == 1 and isinstance(holders[0], str) else None
 
 
-def _holds_tensors(value: Any) -> bool:
-    return isinstance(value, dict) and any(isinstance(v, Tensor) for v in value.values())
+def _holders(state: dict[Any, Any]) -> list[Any]:
+    """The keys under which tensors lie by name, however deep."""
+    return [key for key, value in state.items() if _holds_tensors(value, MOST_WRAPPINGS, set())]
+
+
+def _holds_tensors(value: Any, depth: int, seen: set[int]) -> bool:
+    if not isinstance(value, dict) or id(value) in seen or not depth:
+        return False
+    seen.add(id(value))  # a hostile file's dictionaries hold one another
+    return any(isinstance(v, Tensor) or _holds_tensors(v, depth - 1, seen) for v in value.values())

@@ -1,16 +1,18 @@
 """Bring a checkpoint's tensors to a network's names, and say what does not fit."""
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.models.baked import baked
 from engine.models.checkpoint import Checkpoint
 
 Shapes = Mapping[str, Sequence[int]]
 COUNTER = "num_batches_tracked"  # of BatchNorm: missing or there, it changes nothing in eval mode
+MOST_PREFIXES = 6  # that are tried, the commonest
 HEADS = ("fc", "linear", "classifier", "head")  # one layer, as one or another author calls it
 
 
@@ -24,18 +26,29 @@ class Fit:
     misshapen: tuple[str, ...]  # the network's names: there, in another shape
     total: int  # tensors of the network, counters aside
     notes: tuple[str, ...] = ()  # what was renamed, in words
+    inside: tuple[
+        str, ...
+    ] = ()  # of the unknown: in modules of the network (of a deeper one, then)
 
     @property
     def whole(self) -> bool:
         """Every tensor of both sides has its place."""
         return not (self.missing or self.unknown or self.misshapen)
 
+    @property
+    def enough(self) -> bool:
+        """Every tensor of the network has its value, and what the file holds besides lies beside it."""
+        return not (self.missing or self.misshapen or self.inside)
+
 
 def match(wanted: Shapes, given: Shapes) -> Fit:
-    """The best of the usual renamings: none, a shared first name less, another name of the head."""
+    """The best of the usual renamings: none, prefixes less or more, another name of the head."""
     best = _match(wanted, given, {}, ())
-    for renamed, note in _renamings(wanted, given):
-        fit = _match(wanted, {renamed.get(k, k): v for k, v in given.items()}, renamed, (note,))
+    for renamed, notes in _renamings(wanted, given):
+        shapes_now = {renamed.get(k, k): v for k, v in given.items()}
+        if len(shapes_now) < len(given):  # two of one name
+            continue
+        fit = _match(wanted, shapes_now, renamed, notes)
         if _closeness(fit) > _closeness(best):
             best = fit
     return best
@@ -54,44 +67,82 @@ def _match(
     given = {name: shape for name, shape in given.items() if not name.endswith(COUNTER)}
     both = [name for name in wanted if name in given]
     fitting = [name for name in both if list(wanted[name]) == list(given[name])]
+    unknown = [name for name in given if name not in wanted]
+    known = {_module(name) for name in fitting}
     return Fit(
         names={name: original.get(name, name) for name in fitting},
         missing=tuple(name for name in wanted if name not in given),
-        unknown=tuple(original.get(name, name) for name in given if name not in wanted),
+        unknown=tuple(original.get(name, name) for name in unknown),
+        inside=tuple(original.get(name, name) for name in unknown if _module(name) in known),
         misshapen=tuple(name for name in both if name not in fitting),
         total=len(wanted),
         notes=notes,
     )
 
 
-def _renamings(wanted: Shapes, given: Shapes) -> list[tuple[dict[str, str], str]]:
-    """(checkpoint's name -> new name, in words) for each renaming worth a try."""
-    found = []
-    heads = [{name.partition(".")[0] for name in side} & set(HEADS) for side in (wanted, given)]
-    for new in heads[0] - heads[1]:
-        for old in heads[1] - heads[0]:
-            renamed = {
-                name: new + name.removeprefix(old) for name in given if name.startswith(f"{old}.")
-            }
-            found.append((renamed, f"{old!r} is this network's {new!r}"))
-    shared = {name.partition(".")[0] for name in given}
-    if len(shared) == 1:
-        prefix = f"{shared.pop()}."
-        renamed = {name: name.removeprefix(prefix) for name in given}
-        found.append((renamed, f"prefix {prefix!r} taken off"))
-    return found
+def _module(name: str) -> str:
+    """The module of the whole that a tensor lies in; those of a Sequential are all one."""
+    first = name.partition(".")[0]
+    return "0" if first.isdecimal() else first
+
+
+Renaming = tuple[dict[str, str], tuple[str, ...]]  # checkpoint's name -> new name; in words
+
+
+def _renamings(wanted: Shapes, given: Shapes) -> Iterator[Renaming]:
+    """Each renaming worth a try, the simplest first; a prefix may hide another name of the head."""
+    for renamed, notes in ({}, ()), *_prefixes(wanted, given):
+        names = [renamed.get(name, name) for name in given]
+        if notes:
+            yield renamed, notes
+        heads = [{name.partition(".")[0] for name in side} & set(HEADS) for side in (wanted, names)]
+        for new in sorted(heads[0] - heads[1]):
+            for old in sorted(heads[1] - heads[0]):
+                moved = {
+                    key: new + name.removeprefix(old)
+                    for key, name in zip(given, names, strict=True)
+                    if name.startswith(f"{old}.")
+                }
+                yield renamed | moved, (*notes, f"{old!r} is this network's {new!r}")
+
+
+def _prefixes(wanted: Shapes, given: Shapes) -> Iterator[Renaming]:
+    """Prefixes that most of the file's names share, taken off; the network's own, put before them."""
+    counts: Counter[str] = Counter()
+    for name in given:
+        parts = name.split(".")[:3]
+        counts.update(".".join(parts[:n]) + "." for n in (1, 2) if len(parts) > n)
+    for prefix, _ in counts.most_common(MOST_PREFIXES):
+        inside = {name.removeprefix(prefix) for name in given if name.startswith(prefix)}
+        if inside & wanted.keys():
+            renamed = {prefix + name: name for name in inside}
+            yield renamed, (f"prefix {prefix!r} taken off",)
+    rests = {name: name.partition(".")[2] for name in given}
+    if {*rests.values()} & wanted.keys() and all(rests.values()):  # backbone., head.
+        yield rests, ("the first part of every name taken off",)
+    own = {name.partition(".")[0] for name in wanted}
+    if len(own) == 1:
+        prefix = f"{own.pop()}."
+        yield {name: prefix + name for name in given}, (f"prefix {prefix!r} put before",)
 
 
 def fill(model: nn.Module, checkpoint: Checkpoint, name: str) -> tuple[str, ...]:
     """Load the checkpoint into the network; returns what was undone, in words. UserError: no fit."""
     state = model.state_dict()
     fit = match(shapes(state), shapes(checkpoint.tensors))
-    if not fit.whole:
+    if not fit.whole and (together := baked(checkpoint)) is not checkpoint:
+        checkpoint, fit = together, match(shapes(state), shapes(together.tensors))
+    if not fit.enough:
         raise UserError(
             f"weights file {checkpoint.path} does not fit {name}: "
             f"{_misfit(fit, state, checkpoint.tensors)}"
         )
-    for old in fit.names.values():
+    for new, old in fit.names.items():
+        if state[new].is_floating_point() and not checkpoint.tensors[old].is_floating_point():
+            raise UserError(
+                f"weights file {checkpoint.path} holds {old!r} as {_kind(checkpoint.tensors[old])}: codes "
+                "whose scale is not known; give the float weights"
+            )
         if not checkpoint.tensors[old].isfinite().all():
             raise UserError(
                 f"weights file {checkpoint.path} holds values in {old!r} that are no numbers (NaN or "
@@ -101,7 +152,19 @@ def fill(model: nn.Module, checkpoint: Checkpoint, name: str) -> tuple[str, ...]
     # Some networks (torchvision's MNASNet) refuse a state that does not say its version.
     filled._metadata = state._metadata  # type: ignore[attr-defined]
     model.load_state_dict(filled, strict=False)
-    return (*checkpoint.undone, *fit.notes, *_half(checkpoint))
+    return (*checkpoint.undone, *fit.notes, *_unknown(fit), *_half(checkpoint))
+
+
+def _unknown(fit: Fit) -> tuple[str, ...]:
+    """What of the file the network has no place for, in words."""
+    if not fit.unknown:
+        return ()
+    more = f" and {len(fit.unknown) - 3} more" if len(fit.unknown) > 3 else ""
+    return (f"no place for {', '.join(fit.unknown[:3])}{more}: left out",)
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _half(checkpoint: Checkpoint) -> tuple[str, ...]:

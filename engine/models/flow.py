@@ -87,7 +87,9 @@ def trace_calls(
         graph = tracer.trace(model, _defaults(model))
     except Exception as error:  # whatever the network's own Python raises under symbolic values
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{type(model).__name__} cannot be traced: {reason}") from error
+        raise UserError(
+            f"{type(model).__name__} cannot be traced: {reason}; keep its forward free of decisions on values"
+        ) from error
     kept = _without_further_inputs(model, graph)
     _redirect_writes(model, graph)
     return graph, [replace(c, start=kept[c.start], stop=kept[c.stop]) for c in tracer.calls]
@@ -108,7 +110,10 @@ def _without_further_inputs(model: nn.Module, graph: torch.fx.Graph) -> list[int
         if (node.op == "placeholder" and node is not nodes[0]) or further & {*node.all_input_nodes}:
             further.add(node)
     if any(node.op == "output" for node in further):
-        raise UserError(f"{type(model).__name__} takes several inputs; only one, images, is given")
+        raise UserError(
+            f"{type(model).__name__} takes several inputs and is given one, images; wrap it in a module that "
+            "takes images alone"
+        )
     for node in reversed(nodes):
         if node in further:
             graph.erase_node(node)

@@ -4,7 +4,38 @@ from collections.abc import Sequence
 from typing import Any
 
 INTERPOLATIONS = ("bicubic", "bilinear")
+LEAST_STD = 1e-6  # 16-bit pixels that were never scaled have 1.5e-5
+MOST_PIXEL = 10.0  # of mean and std of pixels in [0, 1], with room for odd units
+MOST_SIDE = 4096
 _PRESETS = ("paper", "standard", "quick")
+
+
+def input_space_fault(
+    mean: Sequence[float], std: Sequence[float], resize: float, channels: int | None = None
+) -> str | None:
+    """Why images cannot be brought to such an input space; None where they can.
+
+    Mean and std are of pixels in [0, 1], a value for each of `channels` (None: not known); empty ones and
+    a `resize` of 0 are still to be filled in by a card.
+    """
+    for name, values, low, high in (
+        ("mean", mean, -MOST_PIXEL, MOST_PIXEL), ("std", std, LEAST_STD, MOST_PIXEL),
+    ):  # fmt: skip
+        shown = ", ".join(f"{value:g}" for value in values)
+        if channels is not None and values and len(values) != channels:
+            return (
+                f"{name} has {len(values)} values; give one for each of {channels} colour channels"
+            )
+        if name == "std" and any(value <= 0 for value in values):
+            return f"std is {shown}; every value must be above 0"
+        if not all(low <= value <= high for value in values):  # not a number fails too
+            return (
+                f"{name} is {shown}; give numbers from {low:g} to {high:g}: they are of pixels in [0, 1], so "
+                "those of pixels up to 255 are divided by 255"
+            )
+    if not 0 <= resize <= MOST_SIDE:
+        return f"resize is {resize}; give the short side in pixels, up to {MOST_SIDE}"
+    return None
 
 
 def card_knobs(
@@ -18,7 +49,7 @@ def card_knobs(
         _knob(
             "resize", "int", resize, "Resize to",
             "larger images are resized so that their short side has so many pixels, then cropped",
-            low=low, high=4096,
+            low=low, high=MOST_SIDE,
         ),
         _knob(
             "calibration", "str", "", "Folder of real images",
@@ -31,7 +62,8 @@ def own_knobs() -> list[dict[str, Any]]:
     """What can be set of a network from the user's own file: also the shape of its images, what it gives."""
     shape = _knob(
         "image_shape", "list", [], "Shape of an image",
-        "channels, height, width; guessed as 224 pixels square where it is not given",
+        "channels, height, width; where it is not given: of the images to judge with, or what the checkpoint "
+        "or the network itself tells; else it is asked for",
     )  # fmt: skip
     resample = _knob(
         "interpolation", "str", "bicubic", "Resize by", "how larger images are resized",

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
-from engine.models.knobs import card_knobs, form_knob
+from engine.core.files import sha256_of
+from engine.models.knobs import card_knobs, form_knob, input_space_fault
 
 if TYPE_CHECKING:
     from engine.models.card import ModelCard
@@ -111,8 +112,11 @@ def _check(saved: SavedNetwork) -> None:
     shape, channels = saved.image_shape, saved.image_shape[0]
     if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 4096 for n in shape):
         raise ValueError(f"image_shape is {shape}")
-    if len(saved.mean) != channels or len(saved.std) != channels or min(saved.std) <= 0:
-        raise ValueError(f"mean {saved.mean} and std {saved.std} do not suit {channels} channels")
+    if not saved.mean or not saved.std:
+        raise ValueError("mean and std are missing")
+    fault = input_space_fault(saved.mean, saved.std, saved.resize, channels)
+    if fault:
+        raise ValueError(fault)
 
 
 def list_saved(networks: Path) -> list[SavedNetwork]:
@@ -156,14 +160,7 @@ def saved_card(name: str, networks: Path) -> "ModelCard":
 
 def _intact(weights: Path, saved: SavedNetwork) -> Path:
     """The file, as it was saved; UserError where it is gone or another."""
-    try:
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(
-            f"{weights} cannot be read: {error.strerror}; save {saved.full_name} anew"
-        ) from error
-    if digest != saved.weights_sha256:
+    if sha256_of(weights, f"{saved.full_name}'s") != saved.weights_sha256:
         raise UserError(f"{weights} is not the file that was saved; save {saved.full_name} anew")
     return weights
 

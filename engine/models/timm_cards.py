@@ -101,7 +101,8 @@ class _Weights:
                 return Path(hub.hf_hub_download(self.repository, _FILES[0]))
             except Exception as error:  # the hub's own, of the connection or of the repository
                 raise UserError(
-                    f"{self.repository} cannot be downloaded from the Hugging Face Hub: {error}"
+                    f"{self.repository} cannot be downloaded from the Hugging Face Hub: {error}; fetch its "
+                    f"{_FILES[0]} elsewhere and give it with --weights FILE"
                 ) from error
         way = f"download {self.url} to {self._file()}" if self.url else f"get {self.repository}"
         raise UserError(

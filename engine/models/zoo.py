@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.own_code import check_named
 from engine.models import saved
 from engine.models.card import ModelCard, discover_cards
 from engine.models.own import is_own, own_card
@@ -45,6 +46,7 @@ def find_card(name: str, settings: Mapping[str, Any], networks: Path | None = No
         return source.card(name, settings)
     cards = discover_cards()
     if name not in cards:
+        check_named(name)
         others = ", ".join(f"{prefix}/NAME" for prefix in SOURCES)
         raise UserError(
             f"network {name!r} is not known; choose one of {', '.join(cards)}, {others}, "

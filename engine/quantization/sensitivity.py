@@ -66,7 +66,10 @@ class BitAllocation:
         owner = self._partial.owner if settings.inputs else {path: path for path in plan}
         self._groups = find_groups(plan, owner, settings.bits, inputs=settings.inputs)
         if not self._groups:
-            raise UserError("no layer is left to choose bits for: first and last stay at 8 bits")
+            raise UserError(
+                "no layer is left to choose bits for, since first and last stay at 8 bits; give the edge "
+                "rule all, or another quantizer"
+            )
         self._free = [path for group in self._groups for path in group.free]
         self._entries = [entry for group in self._groups for entry in group.entries()]
         self._harms: dict[str, float] = {}  # by "path.weight/bits" or "path.input/bits"

@@ -38,6 +38,12 @@ __all__ = [
 ]
 
 
-def new_recipe(*, preset: str = "standard", runs: Path = RUNS, **wanted: Any) -> Recipe:
-    """A complete recipe by the names of its network and methods; UserError says what is wrong with it."""
-    return make_recipe(load_catalog(runs), preset=preset, own_code=True, **wanted)
+def new_recipe(*, preset: str = "standard", runs: Path | str = RUNS, **wanted: Any) -> Recipe:
+    """A complete recipe by what the command line takes; UserError says what is wrong with it.
+
+    `model`: a network's name, timm/NAME or FILE.py:FACTORY, which is executed; `weights` a file, `data` a
+    folder of images or a zip archive, as text or Path; `images`, `seed`, bits and edge rule;
+    `model_settings`, `synthesis_settings` and `quantization_settings` as dictionaries.
+    """
+    runs = Path(runs)
+    return make_recipe(load_catalog(runs), preset=preset, runs=runs, own_code=True, **wanted)

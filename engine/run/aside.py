@@ -16,9 +16,16 @@ _ROOT = Path(__file__).parents[2]
 class CommandError(RuntimeError):
     """The process ended on a defect, or was ended; `said` is the end of what it had to say."""
 
-    def __init__(self, command: str, said: str) -> None:
-        super().__init__(f"`engine {command}` broke:\n{said}")
-        self.said = said
+    def __init__(self, command: str, said: str, status: int = 1) -> None:
+        lines = said.strip().splitlines()
+        if lines:
+            last = lines[-1].removeprefix("failed: ")
+        elif status < 0:
+            last = f"the system ended it (signal {-status}), perhaps for want of memory"
+        else:
+            last = "it ended without a word"
+        self.said, self.line = said, f"`engine {command}` broke: {last[:600]}"
+        super().__init__(self.line)
 
 
 def answer_of(
@@ -34,9 +41,13 @@ def answer_of(
         check=False, stdin=subprocess.DEVNULL, timeout=patience_s,
         env=dict(os.environ) | dict(environment or {}),
     )  # fmt: skip
-    if done.returncode == 2:
-        raise UserError(done.stderr.strip().splitlines()[-1])
-    if done.returncode:
-        raise CommandError(words[0], done.stderr.strip()[-2000:])
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    lines = done.stderr.strip().splitlines()
+    if done.returncode == 2 and lines:
+        raise UserError(lines[-1])
+    try:
+        answer = json.loads(done.stdout.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        answer = None
+    if done.returncode or not isinstance(answer, dict):
+        raise CommandError(words[0], done.stderr.strip()[-2000:], done.returncode)
     return answer

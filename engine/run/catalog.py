@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from engine.models.knobs import own_knobs, unlisted_knobs
 from engine.models.saved import list_saved, saved_entry
 from engine.run.aside import answer_of
 from engine.run.folder import write_atomically
@@ -19,12 +20,14 @@ from engine.run.networks import networks_folder
 
 _ENGINE = Path(__file__).parents[1]
 CACHE = ".catalog.json"
+OWN, TIMM = "FILE.py:FACTORY", "timm/NAME"  # patterns of names that no menu lists
 
 
 def load(runs: Path) -> dict[str, Any]:
     """{"models": [...], "synthesis": [...], "quantization": [...]}, without importing torch here.
 
-    The networks that the user has saved come last, read afresh each time.
+    "named" holds the patterns of further names (FILE.py:FACTORY) with their settings. The networks that
+    the user has saved come last, read afresh each time.
     """
     saved = [saved_entry(one) for one in list_saved(networks_folder(runs))]
     catalog = _load_engine(runs)
@@ -77,7 +80,16 @@ def collect() -> dict[str, Any]:
         "models": [catalog_entry(card) for card in all_cards().values()],
         "synthesis": [_method_entry(cls) for cls in synthesisers().values()],
         "quantization": [_method_entry(cls) for cls in quantizers().values()],
+        "named": named(),
     }
+
+
+def named() -> list[dict[str, Any]]:
+    """Networks that no menu lists, by the pattern of their names, with their settings."""
+    return [
+        {"name": OWN, "settings": own_knobs()},
+        {"name": TIMM, "settings": unlisted_knobs()},
+    ]
 
 
 def _method_entry(cls: Any) -> dict[str, Any]:

@@ -8,17 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import channels_last
+from engine.analysis.diagnosis import of_statistics
+from engine.core.device import laid_out
 from engine.core.errors import UserError
+from engine.data.classes import Classes
 from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.knobs import input_space_fault
+from engine.models.probe import load_probed
 from engine.models.zoo import find_card
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
 from engine.run.folder import RunFolder
+from engine.run.image_size import card_settings
 from engine.run.networks import check_content, networks_folder
 from engine.run.recipe import Recipe
 from engine.synthesis.statistics import StoredStatistics
@@ -41,18 +46,19 @@ class Context:
     test: ImageSet | None
     notes: list[str] = field(default_factory=list)
     most_at_once: int = 1000  # images that pass a network together; fewer where memory is short
+    no_gradient: str = ""  # why images cannot be made to follow the teacher; empty where they can
 
     def at_once(self, images: int) -> int:
         """So many images, or as many as there is memory for."""
         return min(images, self.most_at_once)
 
     def for_device(self, images: Tensor) -> Tensor:
-        """On the run's device, channels last: that is how convolutions are fastest."""
-        return images.to(self.device).contiguous(memory_format=torch.channels_last)
+        """On the run's device, in the order in which its network reads them."""
+        return laid_out(images.to(self.device), self.teacher)
 
     def real_images(self) -> ImageSet | None:
         """Real images to calibrate with: the user's, else the card's, else None."""
-        return calibration_images(self.card, self.recipe)
+        return calibration_images(self.card, self.recipe, self.stored.outputs)
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -66,23 +72,23 @@ def make_context(
     """Load and understand all that the recipe names; UserError for what is missing or cannot work."""
     networks = networks_folder(folder.path.parent)
     check_content(recipe, networks)
-    card = find_card(recipe.model, recipe.model_settings, networks)
-    teacher, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
-    teacher.to(device)
-    channels_last(teacher)
+    card = find_card(recipe.model, card_settings(recipe, folder.path), networks)
+    probed = load_probed(card, Path(recipe.weights) if recipe.weights else None)
+    teacher = probed.model.to(device)
     blocks = find_blocks(teacher, card.image_shape)
-    test, notes = test_images(card, recipe)
-    notes += remarks(teacher, blocks)
-    if recipe.weights and undone:
-        notes.append(f"To read {recipe.weights}: {'; '.join(undone)}.")
+    stored = StoredStatistics(teacher, card.image_shape)
+    test, notes = test_images(card, recipe, stored.outputs)
+    notes += [*remarks(teacher, blocks), *probed.notes, *_warnings(teacher)]
+    if recipe.weights and probed.undone:
+        notes.append(f"To read {recipe.weights}: {'; '.join(probed.undone)}.")
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=_checkpoint(recipe, folder), device=device,
-        card=card, teacher=teacher, stored=StoredStatistics(teacher, card.image_shape), blocks=blocks,
+        card=card, teacher=teacher, stored=stored, blocks=blocks,
         plan=plan_bits(
             blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
             edge_rule=recipe.edge_rule,
         ),
-        test=test, notes=notes,
+        test=test, notes=notes, no_gradient=probed.no_gradient,
     )  # fmt: skip
 
 
@@ -93,25 +99,36 @@ def _checkpoint(recipe: Recipe, folder: RunFolder) -> Checkpoint:
     return Checkpoint(folder.path, tell=folder.append, begun=f"synthesis/{batch}" if taken else "")
 
 
-def calibration_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
+def _warnings(teacher: nn.Module) -> list[str]:
+    """What will make the result worse than it could be, before anything is computed."""
+    return [f"{f.title}. {f.message}. {f.advice}" for f in of_statistics(teacher)]
+
+
+def calibration_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSet | None:
     """Real images to calibrate with: of the folder that the recipe names, else those of the card."""
     chosen = recipe.model_settings.get("calibration", "")
     if chosen:
-        return _folder(card, recipe, Path(chosen), "train")
+        return _folder(card, recipe, Path(chosen), outputs, "train")
     return _bundled(card, recipe, card.calibration) if card.calibration else None
 
 
-def test_images(card: ModelCard, recipe: Recipe) -> tuple[ImageSet | None, list[str]]:
-    """Images to judge with, and what the user should know of them."""
+def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet | None, list[str]]:
+    """Images to judge with, and what the user should know of them; `outputs` counts the classes."""
     folder = Path(recipe.data) if recipe.data else card.images
     if folder is not None:
-        images = _folder(card, recipe, folder)
+        images = _folder(card, recipe, folder, outputs)
         skipped = images.skipped
         notes = (
             [f"{len(skipped)} files of {folder} were skipped: {', '.join(skipped[:5])}"]
             if skipped
             else []
         )
+        if card.classifier:
+            notes += images.notes
+        elif images.notes:  # on labels in words, which could only be read as classes
+            notes.append(
+                "The labels of the test images are not looked at: this network has no classes."
+            )
         return images, notes
     if card.test is not None:
         return _bundled(card, recipe, card.test), []
@@ -128,29 +145,31 @@ def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     )
 
 
-def _folder(card: ModelCard, recipe: Recipe, folder: Path, part: Part = "test") -> ImageSet:
+def _folder(
+    card: ModelCard, recipe: Recipe, folder: Path, outputs: int, part: Part = "test"
+) -> ImageSet:
     mean, std = normalisation(card, recipe)
     resize = int(recipe.model_settings.get("resize") or card.resize)
     return open_folder(
         folder, image_shape=card.image_shape, mean=mean, std=std, resize=resize,
-        interpolation=card.interpolation, classes=card.classes, part=part,
+        interpolation=card.interpolation, classes=_classes(card, outputs), part=part,
     )  # fmt: skip
+
+
+def _classes(card: ModelCard, outputs: int) -> Classes:
+    """What is known of the network's classes; where it gives no scores for any, numbers alone are read."""
+    return Classes(card.classes, outputs) if card.classifier else Classes()
 
 
 def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Pixel mean and std a colour: the recipe's, else the card's."""
-    chosen = [
-        tuple(recipe.model_settings.get(name) or getattr(card, name)) for name in ("mean", "std")
-    ]
-    channels = card.image_shape[0]
-    for name, values in zip(("mean", "std"), chosen, strict=True):
-        if len(values) != channels:
-            raise UserError(
-                f"model.{name} has {len(values)} values; {card.name} has {channels} colour channels"
-            )
-    if min(chosen[1]) <= 0:
-        raise UserError(f"model.std is {chosen[1]}; every value must be above 0")
-    return chosen[0], chosen[1]
+    mean = tuple(recipe.model_settings.get("mean") or card.mean)
+    std = tuple(recipe.model_settings.get("std") or card.std)
+    resize = int(recipe.model_settings.get("resize") or card.resize)
+    fault = input_space_fault(mean, std, resize, card.image_shape[0])
+    if fault:
+        raise UserError(f"model.{fault}")
+    return mean, std
 
 
 def layer_facts(context: Context) -> Iterator[dict[str, Any]]:

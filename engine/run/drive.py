@@ -53,7 +53,8 @@ class Checkpoint:
             set_aside(self._path)
             raise UserError(
                 f"checkpoint {self._path} is of another machine ({error}) and was set aside; resume to begin "
-                "this part again (a fork can change weights and rates, not what is optimised)"
+                "this part again; a fork can change weights and rates, not what is optimised: start a new "
+                "run for that"
             ) from error
         return int(state["step"])
 

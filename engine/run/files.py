@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.core.errors import UserError
+from engine.run import disk
 from engine.run.processes import born
 
 _OLD_S = 60.0  # a writer on another machine that shares the folder is not seen, but is long done
@@ -40,16 +41,9 @@ def told(runs: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if is_disk_full(error):
-            reason = (
-                f"the disk with {runs} is full; free some space (delete old runs), then start again"
-            )
-        else:
-            reason = (
-                f"{runs} cannot be written ({error.strerror or error}); choose another folder for the runs "
-                "(--runs DIR, or QUANTOSCOPE_RUNS)"
-            )
-        raise UserError(reason) from error
+        error.filename = error.filename or str(runs)
+        way = disk.way_out(error) or "give another folder of runs, --runs DIR"
+        raise UserError(f"{disk.reason(error)}; {way}") from error
 
 
 def set_aside(path: Path) -> Path:

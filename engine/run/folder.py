@@ -76,12 +76,18 @@ class RunFolder:
     @classmethod
     def open(cls, runs: Path, run: str) -> "RunFolder":
         """The folder of a run by its id; UserError where there is none, or it is damaged."""
+        folder = cls.find(runs, run)
+        folder._refuse_damaged()
+        return folder
+
+    @classmethod
+    def find(cls, runs: Path, run: str) -> "RunFolder":
+        """The same, sound or not: what is damaged can still be deleted."""
         folder = cls(runs / safe_name(run))
         if not folder.path.is_dir() or not holds_a_run(folder.path):
             raise UserError(
                 f"run {run!r} is not in {runs}; `python -m engine runs` lists what is there"
             )
-        folder._refuse_damaged()
         return folder
 
     @property
@@ -102,7 +108,7 @@ class RunFolder:
         if recipe is None:
             return (
                 f"{self.path / 'recipe.json'} holds no recipe of this version; "
-                "delete the run, and start it again"
+                f"delete the run (`python -m engine delete {self.run_id}`), and start it again"
             )
         if not may_be_named(recipe, self.run_id):
             return (

@@ -15,7 +15,8 @@ from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, S
 from engine.run import launch
 from engine.run.control import CHECKPOINT_MARK as MARK
 from engine.run.damage import lent_snapshot
-from engine.run.folder import RunFolder, write_atomically
+from engine.run.folder import ACTIVE, RunFolder, write_atomically
+from engine.run.owner import HOST, claim, owner_of
 from engine.run.reading import read_object
 from engine.run.recipe import Recipe, find
 from engine.run.settings import resolve
@@ -25,15 +26,23 @@ LOOKS = 5  # at a state that a worker replaces meanwhile
 LOOK_AGAIN_S = 0.05
 
 
-def fork(source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any]) -> RunFolder:
+def fork(
+    source: RunFolder, changes: dict[str, Any], catalog: dict[str, Any], *, owner: str = HOST
+) -> RunFolder:
     """A new run that goes on from the source's last checkpoint with changed synthesis settings.
 
-    It is started, and waits its turn where the source is at work. UserError where the source is not in
-    the middle of its synthesis, or nothing is changed, or a setting cannot change any more.
+    It is started, waits its turn where the source is at work, and is the owner's. UserError where the
+    source is not in the middle of its synthesis, or nothing is changed, or a setting cannot change any more.
     """
     mark, checkpoint = _state(source)
     with checkpoint:
         recipe = _recipe(source, mark, changes, catalog)
+        place = source.path.parent / recipe.run_id
+        claim(place, owner, made="recipe.json")
+        if owner_of(place) != owner != HOST:
+            raise UserError(
+                f"this fork is there already, as run {recipe.run_id!r}, and somebody else's; change a setting"
+            )
         folder = RunFolder.create(source.path.parent, recipe)
         if not folder.events_file.exists():
             with (folder.path / "checkpoint").open("wb") as copy:
@@ -68,15 +77,19 @@ def _mark(source: RunFolder) -> dict[str, Any]:
     mark = _read_mark(source)
     if not mark["key"].startswith(f"{STAGE}/") or not (source.path / "checkpoint").is_file():
         raise UserError(
-            f"run {source.run_id!r} is not in the middle of its synthesis; {_way_out(source)}"
+            f"run {source.run_id!r} is not in the middle of its synthesis; {_way_to_fork(source)}"
         )
     return mark
 
 
-def _way_out(source: RunFolder) -> str:
-    if source.status()["state"] in ("starting", "queued", "running"):
-        return "pause it (or cancel it) while its images are made, then fork it"
-    return "pause or cancel a run while its images are made, then fork it"
+def _way_to_fork(source: RunFolder) -> str:
+    """What to do where there is no state to go on from: a pause saves one, as long as images are made."""
+    status, run = source.status(), source.run_id
+    if source.result() is None and status.get("stage", STAGE) == STAGE:
+        if status["state"] in ACTIVE:
+            return f"pause it with `python -m engine pause {run}`, then fork it"
+        return f"go on with `python -m engine resume {run}` and pause it there, then fork it"
+    return "start a new run with the setting that differs"
 
 
 def _state(source: RunFolder) -> tuple[dict[str, Any], BinaryIO]:

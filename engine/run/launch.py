@@ -18,6 +18,7 @@ from engine.run.control import Wish, read_wish, write_wish
 from engine.run.files import sweep, told
 from engine.run.folder import ACTIVE, RunFolder
 from engine.run.recipe import Recipe
+from engine.run.resources import threads_wanted
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
 END_S = 1.0  # and how long after each of the system's signals
@@ -25,6 +26,7 @@ END_S = 1.0  # and how long after each of the system's signals
 
 def start(recipe: Recipe, runs: Path) -> RunFolder:
     """Start the recipe's run, or find it: running, it goes on; finished, nothing is computed again."""
+    threads_wanted()  # said here, where somebody reads it
     folder = RunFolder.create(runs, recipe)
     if folder.result() is None:
         _launch(folder)
@@ -32,29 +34,34 @@ def start(recipe: Recipe, runs: Path) -> RunFolder:
 
 
 def resume(folder: RunFolder) -> None:
-    """Let the run go on: start a worker where it has none, from its checkpoint; else end its pause."""
+    """Go on with a paused run, or start a worker on one that ended early: from its checkpoint."""
     if folder.result() is not None:
-        raise UserError(f"run {folder.run_id!r} is finished; there is nothing to resume")
-    if not _launch(folder) and read_wish(folder.path).state == "pause":
+        raise UserError(
+            f"run {folder.run_id!r} is finished, nothing is left to resume; start it with another "
+            "--seed for a new one"
+        )
+    threads_wanted()
+    at_work = folder.status()["state"] in ACTIVE
+    if at_work and read_wish(folder.path).state == "pause":  # also where the pause has yet to begin
         go_on(folder)
+    else:
+        _launch(folder)
 
 
-def _launch(folder: RunFolder) -> bool:
-    """Start a worker where there is none; whether one was started."""
+def _launch(folder: RunFolder) -> None:
+    """Start a worker where there is none."""
     asked_s = time.time()
     # The worker waits for this lock too, so that what it writes comes after what is written here.
     lock = FileLock(folder.path / ".launch", timeout=10)
     with told(folder.path.parent), contextlib.suppress(Timeout), lock:
         status = folder.status()
         if status["state"] in ACTIVE or processes.is_held(folder.path):
-            return False
+            return
         sweep(folder.path.parent, folder.path)
         write_wish(folder.path, Wish())
         if status["state"] == "lost":
             folder.append(Noted(message=status["why"]))
         folder.write_status("starting", pid=_worker(folder), asked_s=asked_s)
-        return True
-    return False
 
 
 def _worker(folder: RunFolder) -> int:
@@ -90,8 +97,12 @@ def worker_environment() -> dict[str, str]:
 
 def pause(folder: RunFolder) -> None:
     """Stop before the next step; UserError where no worker is at the run."""
-    if folder.status()["state"] not in ACTIVE:
-        raise UserError(f"run {folder.run_id!r} is not at work; only a run at work can be paused")
+    state = folder.status()["state"]
+    if state not in ACTIVE:
+        raise UserError(
+            f"run {folder.run_id!r} is {state} and cannot be paused; `python -m engine runs` lists "
+            "what is at work"
+        )
     write_wish(folder.path, replace(read_wish(folder.path), state="pause"))
 
 

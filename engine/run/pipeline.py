@@ -17,8 +17,9 @@ from engine.run.resources import peak_memory_mb
 from engine.run.room import Room
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
+from engine.run.stages.labels import check_labels, require_labels_inside
 from engine.run.stages.memory import make_room
-from engine.run.stages.quantize import load_student, quantize
+from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
@@ -35,6 +36,9 @@ def execute(
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
+    if context.card.classifier:
+        require_labels_inside(context.test, context.stored.outputs)
+    chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
@@ -49,6 +53,7 @@ def execute(
         resumed=resumed,
     )
     yield from (Noted(message=note) for note in context.notes)
+    yield from check_labels(context)
     source = find_images(recipe, folder)
     yield from make_room(context, room, images_there=source is not None)
     yield from synthesise(context) if source is None else take_over(source, folder)

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of, typed_path
 from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
-from engine.run.settings import resolve
+from engine.models.knobs import input_space_fault
+from engine.run.located import file_named, images_named, network_named
+from engine.run.settings import BITS, IMAGES, SEEDS, resolve, shown, whole_number
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -19,7 +22,6 @@ EDGE_RULES = {  # which first and last layers stay at 8 bits
     "qdrop": "first weights, last weights and input at 8 bits",
     "all": "every layer alike",
 }
-BITS = range(2, 9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,49 +73,96 @@ def make_recipe(
     catalog: dict[str, Any],
     *,
     preset: str = "standard",
-    own: dict[str, Any] | None = None,
+    runs: Path | None = None,
     own_code: bool = False,
     **wanted: Any,
 ) -> Recipe:
     """A complete recipe from a catalog (see engine.run.catalog) and what the user asked for.
 
-    `wanted` holds the fields of Recipe; the three settings dictionaries may hold only what differs
-    from the preset. `own` stands for the catalog's entry where the network is a file of the user's;
-    `own_code` lets images come from one too (FILE.py:FACTORY, which is executed): the command line and
-    Python say so, a page never does.
-    Raises UserError for an unknown name or a value out of range.
+    The one way to a recipe, for the page, the command line and Python. `wanted` holds the fields of
+    Recipe; the three settings dictionaries may hold only what differs from the preset, numbers may be
+    text and files may be relative. `runs`: where a zip archive of images is unpacked; without it there
+    must be a folder. `own_code` lets the network and images come from a file of the user's
+    (FILE.py:FACTORY, which is executed): the command line and Python say so, a page never does.
+    Raises UserError for an unknown name, a value out of range, and files that are not there.
     """
     if preset not in PRESETS:
-        raise UserError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
-    model = own if own is not None else find(catalog, "models", wanted["model"])
+        raise UserError(f"preset {shown(preset)} is not known; choose one of {', '.join(PRESETS)}")
+    _check_names(wanted)
+    wanted["model"], own = network_named(str(wanted["model"]), own_code=own_code)
+    model = own if own is not None else _listed(catalog, wanted["model"], own_code=own_code)
     budget = model["presets"].get(preset, {})
     complete = dict(wanted)
     for kind in ("synthesis", "quantization"):
         knobs = find(catalog, kind, wanted[kind])["settings"]
-        given = wanted.get(f"{kind}_settings", {})
+        given = wanted.get(f"{kind}_settings") or {}
         complete[f"{kind}_settings"] = settings_at(preset, model, kind, knobs, given)
     complete["model_settings"] = resolve(
-        model["settings"], preset, wanted.get("model_settings", {}), "model"
+        model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
+    _check_input_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
     _check_numbers(complete)
     _check_methods(catalog, wanted, model, complete["model_settings"])
-    # Another content of the same file is another recipe, and so another run.
-    files = {"weights": complete.get("weights", ""), "model": "" if own is None else own["file"]}
-    complete["contents"] = {what: _sha256(Path(file)) for what, file in files.items() if file}
-    folder = complete["synthesis_settings"].get("folder", "")
-    if is_own(str(folder)):
-        complete["contents"] |= _locate_code(complete["synthesis_settings"], own_code=own_code)
-    elif reason := no_folder(complete["synthesis_settings"]):
+    if reason := no_folder(complete["synthesis_settings"]):
         raise UserError(reason)
-    else:
-        complete["contents"] |= _locate_images(complete, "synthesis", "folder", "test")
-    complete["contents"] |= _locate_images(complete, "model", "calibration", "train")
-    if model.get("content"):  # a saved network, which another may replace under the same name
-        complete["contents"]["network"] = model["content"]
+    complete["weights"] = file_named(wanted.get("weights"), "weights")
+    complete["data"] = images_named(wanted.get("data"), runs)
+    complete["contents"] = _contents(complete, model, own_code=own_code)
     return Recipe(preset=preset, **complete)
+
+
+def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
+    shape = settings.get("image_shape") or model.get("image_shape")
+    mean, std = (settings.get(name) or () for name in ("mean", "std"))
+    channels = (
+        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
+    )  # else the card refuses it
+    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
+    if fault:
+        raise UserError(f"model.{fault}")
+
+
+def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, Any]:
+    """The catalog's network; the UserError also says what else can be named."""
+    try:
+        return find(catalog, "models", name)
+    except UserError as error:
+        if not own_code:
+            raise
+        raise UserError(f"{error}, timm/NAME or FILE.py:FACTORY") from None
+
+
+def _check_names(wanted: dict[str, Any]) -> None:
+    """UserError for a field that no recipe has, and for one of the three that each must have."""
+    known = [one.name for one in fields(Recipe)]
+    for name in wanted:
+        if name not in known:
+            raise UserError(f"{name} is no field of a recipe; there are: {', '.join(known)}")
+    for name in ("model", "synthesis", "quantization"):
+        if not wanted.get(name):
+            raise UserError(f"a recipe needs {name}; give its name, {name}=NAME")
+        given = wanted.get(f"{name}_settings") or {}
+        if not isinstance(given, dict):
+            raise UserError(
+                f"{name} settings are {shown(given)}; give a dictionary of names and values"
+            )
+
+
+def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool) -> dict[str, str]:
+    """What is in the user's own files: another content of the same file is another recipe and run."""
+    files = {"weights": complete["weights"], "model": model.get("file", "")}
+    contents = {what: sha256_of(typed_path(file)) for what, file in files.items() if file}
+    if is_own(str(complete["synthesis_settings"].get("folder", ""))):
+        contents |= _locate_code(complete["synthesis_settings"], own_code=own_code)
+    else:
+        contents |= _locate_images(complete, "synthesis", "folder", "test")
+    contents |= _locate_images(complete, "model", "calibration", "train")
+    if model.get("content"):  # a saved network, which another may replace under the same name
+        contents["network"] = model["content"]
+    return contents
 
 
 def settings_at(
@@ -138,7 +187,7 @@ def no_folder(synthesis_settings: dict[str, Any]) -> str | None:
     """Why a method that takes its images from a folder cannot begin; None where it has one, or needs none."""
     if str(synthesis_settings.get("folder", "none")).strip():
         return None
-    return "synthesis.folder is empty; give a folder of images"
+    return "synthesis.folder is empty; give a folder of images, synthesis.folder=FOLDER"
 
 
 def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
@@ -152,17 +201,17 @@ def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     file, factory = file_and_factory(name)
     file = file.resolve()
     settings["folder"] = f"{file}:{factory}"
-    return {"folder": _sha256(file)}
+    return {"folder": sha256_of(file)}
 
 
-def _locate_images(fields: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:
+def _locate_images(recipe: dict[str, Any], kind: str, name: str, part: Part) -> dict[str, str]:
     """A folder of images that a setting names, made absolute in place; what is in it."""
-    settings = fields[f"{kind}_settings"]
+    settings = recipe[f"{kind}_settings"]
     if not settings.get(name):
         return {}
-    folder = Path(settings[name]).expanduser().absolute()
+    folder = typed_path(settings[name], f"{kind}.{name}").absolute()
     settings[name] = str(folder)
-    return {name: content_of(folder, fields["images"], part)}
+    return {name: content_of(folder, recipe["images"], part)}
 
 
 def _check_methods(
@@ -178,10 +227,10 @@ def _check_methods(
         }
         reason = refusals[wanted[kind]]
         if reason:
-            able = ", ".join(name for name in refusals if not refusals[name]) or "none"
+            able = ", ".join(name for name in refusals if not refusals[name])
+            ways = f"these can: {able}" if able else "none here can; choose another network"
             raise UserError(
-                f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; "
-                f"these can: {able}"
+                f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; {ways}"
             )
 
 
@@ -208,14 +257,6 @@ def refusal(
     return reason
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"file {path} cannot be read: {error.strerror}") from error
-
-
 def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     """The catalog's entry of that name; UserError with the names there are."""
     for entry in catalog[kind]:
@@ -225,18 +266,19 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     groups = dict.fromkeys(f"{name.partition('/')[0]}/NAME" for name in every if "/" in name)
     names = ", ".join([*(name for name in every if "/" not in name), *groups])
     what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
-    raise UserError(f"{what} {name!r} is not known; choose one of {names}")
+    raise UserError(f"{what} {shown(name)} is not known; choose one of {names}")
 
 
-def _check_numbers(fields: dict[str, Any]) -> None:
-    for name in ("weight_bits", "activation_bits"):
-        if fields.get(name, 4) not in BITS:
-            raise UserError(f"{name.replace('_', ' ')} is {fields[name]}; choose 2 to 8")
-    if not 1 <= fields["images"] <= 100_000:
-        raise UserError(f"images is {fields['images']}; choose 1 to 100000")
-    if not 0 <= fields.get("seed", 0) < 2**62:
-        raise UserError(f"seed is {fields['seed']}; choose 0 to 2^62")
-    if fields.get("edge_rule", "brecq") not in EDGE_RULES:
+def _check_numbers(complete: dict[str, Any]) -> None:
+    """Whole numbers within their limits, in place, and a rule that there is; None takes what is usual."""
+    limits = {"weight_bits": BITS, "activation_bits": BITS, "images": IMAGES, "seed": SEEDS}
+    for name, limit in limits.items():
+        if complete.get(name) is None:
+            complete.pop(name, None)
+        else:
+            complete[name] = whole_number(complete[name], limit, name.replace("_", " "))
+    if complete.get("edge_rule", "brecq") not in EDGE_RULES:
         raise UserError(
-            f"edge rule {fields['edge_rule']!r} is not known; choose one of {', '.join(EDGE_RULES)}"
+            f"edge rule {shown(complete['edge_rule'])} is not known; "
+            f"choose one of {', '.join(EDGE_RULES)}"
         )

@@ -8,9 +8,17 @@ from typing import Any
 
 import psutil
 
+from engine.run.settings import whole_number
+
 LIMIT = "QUANTOSCOPE_MEMORY_MB"  # no run may use more than so many MB, where it is set
 CGROUPS = Path("/sys/fs/cgroup")
 _CLOSE = 0.8  # of what it could have: a worker that was killed there was killed for it
+
+
+def threads_wanted() -> int | None:
+    """QUANTOSCOPE_THREADS, None where it is not set; UserError where it is no number of threads."""
+    text = os.environ.get("QUANTOSCOPE_THREADS")
+    return whole_number(text, (1, 1024), "QUANTOSCOPE_THREADS") if text else None
 
 
 def memory_mb() -> float:

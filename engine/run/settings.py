@@ -4,11 +4,18 @@ Knobs are those of the catalog, as `engine.core.method.describe` gives them. Imp
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
 
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+MOST_SHOWN = 80  # characters of a value in a message
+BITS = (2, 8)
+IMAGES = (1, 100_000)
+SEEDS = (0, 2**62 - 1)
 
 
 def resolve(
@@ -29,38 +36,68 @@ def resolve(
 
 
 def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
-    """The value in the knob's type; text as typed on a command line is understood."""
-    parse: dict[str, Callable[[Any], Any]] = {
-        "int": _as_int,
-        "float": _as_float,
-        "bool": _as_bool,
-        "str": str,
-        "list": _as_list,
-        "tuple": _as_list,
-    }
+    """The value in the knob's type; text as typed on a command line is understood.
+
+    UserError for another type, for what is no finite number, and for what is out of range.
+    """
+    parse, wish = _READERS[knob["type"]]
     try:
-        value = parse[knob["type"]](value)
+        value = parse(value)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{label} is {value!r}; it must be of type {knob['type']}") from None
+        raise UserError(f"{label} is {shown(value)}; give {wish}") from None
     low, high, choices = knob.get("low"), knob.get("high"), knob.get("choices")
     if choices and value not in choices:
-        raise UserError(f"{label} is {value!r}; choose one of {', '.join(map(str, choices))}")
+        raise UserError(f"{label} is {shown(value)}; choose one of {', '.join(map(str, choices))}")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        too_low, too_high = low is not None and value < low, high is not None and value > high
-        if too_low or too_high or value != value:
-            raise UserError(f"{label} is {value}; it must lie between {low} and {high}")
+        _check_range(value, low, high, label)
     return value
 
 
+def whole_number(value: Any, limits: tuple[int, int], label: str) -> int:
+    """A whole number within the limits, however it is written: 4, 4.0 or "4"."""
+    try:
+        number = _as_int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = limits[0] - 1
+    if not limits[0] <= number <= limits[1]:
+        raise UserError(f"{label} is {shown(value)}; choose {limits[0]} to {limits[1]}")
+    return number
+
+
+def shown(value: Any) -> str:
+    """The value as a message shows it: what is long is cut short."""
+    try:
+        text = str(value) if type(value) in (int, float) else repr(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        return "a very large number"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
+
+def _check_range(value: float, low: float | None, high: float | None, label: str) -> None:
+    if (low is None or value >= low) and (high is None or value <= high):
+        return
+    if high is None:
+        raise UserError(f"{label} is {shown(value)}; it must be {low} or more")
+    if low is None:
+        raise UserError(f"{label} is {shown(value)}; it must be {high} or less")
+    raise UserError(f"{label} is {shown(value)}; it must lie between {low} and {high}")
+
+
 def _as_int(value: Any) -> int:
-    number = float(value)
+    if isinstance(value, (int, str)):
+        with suppress(ValueError):  # "1e3" is one too
+            return int(value)  # past 2^53 a float would be another number
+    number = _as_float(value)
     if number != int(number):
         raise ValueError(value)
     return int(number)
 
 
 def _as_float(value: Any) -> float:
-    return float(value)
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _as_bool(value: Any) -> bool:
@@ -70,6 +107,26 @@ def _as_bool(value: Any) -> bool:
     return text in YES
 
 
+def _as_text(value: Any) -> str:
+    if not isinstance(value, (str, Path, int, float)):
+        raise TypeError(value)
+    text = str(value)
+    if "\0" in text:  # no file can be called so
+        raise ValueError(value)
+    return text
+
+
 def _as_list(value: Any) -> list[float]:
     items = value.split(",") if isinstance(value, str) else list(value)
-    return [float(item) for item in items]
+    return [_as_float(item) for item in items]
+
+
+_NUMBERS = "finite numbers with commas between them, such as .5,.5,.5"
+_READERS: dict[str, tuple[Callable[[Any], Any], str]] = {  # and what to give instead
+    "int": (_as_int, "a whole number"),
+    "float": (_as_float, "a finite number"),
+    "bool": (_as_bool, "true or false"),
+    "str": (_as_text, "a text"),
+    "list": (_as_list, _NUMBERS),
+    "tuple": (_as_list, _NUMBERS),
+}

@@ -17,12 +17,13 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFailed, StateChanged
-from engine.run import processes, waiting
+from engine.run import disk, processes, waiting
 from engine.run.control import Cancelled, Control, FolderGone
 from engine.run.files import sweep
 from engine.run.folder import RunFolder, is_disk_full
 from engine.run.pulse import Pulse
 from engine.run.reading import is_number
+from engine.run.resources import threads_wanted
 from engine.run.room import WAY_OUT, Room
 
 MOST_THREADS = 8  # small networks gain nothing beyond
@@ -162,6 +163,8 @@ def _report(folder: RunFolder, error: Exception, room: Room) -> None:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and is_disk_full(error):
         return f"the disk is full: {error.filename or 'a file of the run'} could not be written"
+    if isinstance(error, OSError) and disk.is_of_the_machine(error):
+        return disk.reason(error)
     return str(error) or type(error).__name__
 
 
@@ -170,6 +173,8 @@ def _advice(error: Exception) -> str:
         return "Change the recipe as the message says; what is finished stays."
     if isinstance(error, OSError) and is_disk_full(error):
         return "Free some space (delete old runs), then resume: nothing finished is lost."
+    if isinstance(error, OSError) and disk.is_of_the_machine(error):
+        return f"Do this, then resume, and nothing finished is lost: {disk.way_out(error)}."
     if _is_out_of_memory(error):
         return WAY_OUT
     return "Resume to try again; the full report is in the run's worker.log."
@@ -190,10 +195,7 @@ def settle_in() -> None:
 
     from engine.core import device as devices
 
-    threads = os.environ.get("QUANTOSCOPE_THREADS", "")
-    torch.set_num_threads(
-        max(1, int(threads)) if threads.isdigit() else min(devices.cores(), MOST_THREADS)
-    )
+    torch.set_num_threads(threads_wanted() or min(devices.cores(), MOST_THREADS))
     if hasattr(os, "nice"):
         os.nice(5)  # pages stay quick beside a run
 
@@ -204,9 +206,8 @@ def main() -> int:
         pass  # whoever started this worker writes its number first
     lock = FileLock(folder.path / processes.LOCK)
     try:
-        with lock.acquire(
-            timeout=1
-        ):  # a reader may hold it for an instant, to see that nobody does
+        # A reader may hold it for an instant, to see that nobody does.
+        with lock.acquire(timeout=1):
             (folder.path / "checkpoint.new").unlink(missing_ok=True)
             sweep(folder.path, folder.snapshots, folder.path / "blocks")
             return run(folder, own_process=True)

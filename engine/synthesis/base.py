@@ -55,6 +55,13 @@ class Request:
         return torch.tensor(values, device=self.device)[:, None, None]
 
 
+def _way_out(reason: str) -> str:
+    """Behind a reason that names none."""
+    if "set model." in reason:
+        return ", or choose another method"
+    return "; choose --synthesis noise, or real with --set model.calibration=FOLDER"
+
+
 class SynthesisMethod(ABC):
     """A batch of images in the making. Images are normalised as the teacher wants them, [n, c, h, w].
 
@@ -83,7 +90,9 @@ class SynthesisMethod(ABC):
         }
         reason = why_not(self.card.needs, facts)
         if reason:
-            raise UserError(f"synthesis {self.card.name!r} cannot work here: {reason}")
+            raise UserError(
+                f"synthesis {self.card.name!r} cannot work here: {reason}{_way_out(reason)}"
+            )
         self.request = request
         self.notes: list[str] = []  # what the user should know: what was left out, and why
 

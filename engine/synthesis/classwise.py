@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.core.device import laid_out
 from engine.synthesis.moments import Moments, class_moments
 from engine.synthesis.statistics import StoredStatistics
 
@@ -116,7 +117,7 @@ def gather(
     memory, logits = ClassMemory(classes), []
     device = next(teacher.parameters()).device
     for x, y in zip(images.split(batch), labels.split(batch), strict=True):
-        x = x.to(device).contiguous(memory_format=torch.channels_last)
+        x = laid_out(x.to(device), teacher)
         seen = stored.observe(teacher, x, per_image=True)
         assert seen.per_image is not None
         memory.add(seen.per_image, y.to(device))

@@ -12,11 +12,12 @@ A published method is then a file with settings and a `compose`.
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.synthesis.base import Request, SynthesisMethod
@@ -55,6 +56,8 @@ class ComposedMethod(SynthesisMethod):
     What a subclass changes by itself it must save by itself, around these two methods.
     """
 
+    only_beside: ClassVar[tuple[str, ...]] = ()  # weights that by themselves minimise nothing
+
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self.parts = self.compose()
@@ -62,7 +65,7 @@ class ComposedMethod(SynthesisMethod):
             self.parts.labels = self.parts.labels.to(request.device)
         self._losses = {name: part for name, part in self.parts.losses.items() if part[0]}
         if not self._losses and not self.adds_losses():
-            raise UserError(_nothing_left(self.card.name, request.settings))
+            raise UserError(_nothing_left(type(self), request.settings))
         self._model = request.teacher if self.parts.model is None else self.parts.model
         self._images = torch.zeros(request.shape)
         self._least = float("inf")
@@ -107,7 +110,7 @@ class ComposedMethod(SynthesisMethod):
         if parts.redraw is not None:
             parts.labels = parts.redraw().to(self.request.device)
         rendered = parts.canvas.render(parts.labels)
-        images = rendered.contiguous(memory_format=torch.channels_last)
+        images = laid_out(rendered, self.request.teacher)
         shown = images
         for transform in parts.transforms:
             shown = transform(shown, rng, self.steps_done)
@@ -199,7 +202,12 @@ class ComposedMethod(SynthesisMethod):
             optimiser.start_afresh()
 
 
-def _nothing_left(method: str, settings: Any) -> str:
+def _nothing_left(method: type[ComposedMethod], settings: Any) -> str:
+    """Which weights are at 0 of which one alone is enough."""
     weights = [name for name in asdict(settings) if "weight" in name.split("_")]
-    ways = ", ".join(f"synthesis.{name}" for name in weights if not getattr(settings, name))
-    return f"synthesis {method!r} has nothing to minimise: set a weight above 0 ({ways})"
+    ways = ", ".join(
+        f"synthesis.{name}"
+        for name in weights
+        if not getattr(settings, name) and name not in method.only_beside
+    )
+    return f"synthesis {method.card.name!r} has nothing to minimise: set a weight above 0 ({ways})"

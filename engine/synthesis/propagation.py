@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from engine.core.device import laid_out
 from engine.core.trace import watch_outputs
 from engine.synthesis.moments import Moments, image_moments, pooled
 
@@ -41,7 +42,7 @@ def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str
     """Of each image, by the path of the convolution."""
     seen: dict[str, Moments] = {}
     with watch_outputs(teacher, paths, lambda path, y: seen.update({path: image_moments(y)})):
-        teacher(noise.contiguous(memory_format=torch.channels_last))
+        teacher(laid_out(noise, teacher))
     return seen
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.errors import UserError
+from engine.core.device import readable
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.synthesis.classifier import read_by, rows_of
 from engine.synthesis.moments import EPS, Moments, batch_moments, image_moments, pooled
@@ -40,23 +40,18 @@ class StoredStatistics:
 
     `outputs` is the width of what the teacher returns (0 where that is no table of scores), and
     `classifier` the path of the layer that makes it, "" where there is none: the last to run, if it is
-    linear or a 1x1 convolution.
+    linear or a 1x1 convolution. BatchNorm that stores no statistics is passed over.
     """
 
     def __init__(self, teacher: nn.Module, image_shape: Sequence[int]) -> None:
         order, logits = _run_once(teacher, image_shape)
-        norms = {p for p, m in teacher.named_modules() if isinstance(m, nn.BatchNorm2d)}
+        norms = {p for p, m in teacher.named_modules() if keeps_statistics(m)}
         self.paths = [path for path in order if path in norms]
         self.outputs = logits.shape[1] if isinstance(logits, Tensor) and logits.dim() == 2 else 0
         rows = rows_of(teacher.get_submodule(order[-1])) if order else None
         makes_scores = rows is not None and len(rows) == self.outputs > 1
         self.classifier = order[-1] if makes_scores else ""
         layers = [teacher.get_submodule(path) for path in self.paths]
-        for path, layer in zip(self.paths, layers, strict=True):
-            if layer.running_mean is None or layer.running_var is None:
-                raise UserError(
-                    f"BatchNorm layer {path!r} keeps no running statistics; retrain with them"
-                )
         self.moments = [
             Moments(layer.running_mean.clone(), (layer.running_var + EPS).sqrt())  # type: ignore[operator, union-attr]
             for layer in layers
@@ -97,7 +92,7 @@ class StoredStatistics:
                         lambda path, x: read.append(read_by(model.get_submodule(path), x)),
                     )
                 )
-            logits = model(images)
+            logits = model(readable(images, model))
         found = [seen[path] for path in self.paths]
         return Observation(
             [pooled(each) for each in found] if per_image else found,
@@ -106,6 +101,12 @@ class StoredStatistics:
             features=read[0] if read else None,
             outputs=[behind[path] for path in outputs] if outputs else None,
         )
+
+
+def keeps_statistics(module: nn.Module) -> bool:
+    """Whether it is a BatchNorm that stores mean and variance; one that forgets them tells nothing."""
+    stored = isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+    return stored and module.running_var is not None
 
 
 def moment_distance(seen: Moments, stored: Moments) -> Tensor:

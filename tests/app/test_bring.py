@@ -64,6 +64,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def with_file(file: Path) -> AppTest:
     at = opened("bring")
     at.text_input(key="bring-path").set_value(str(file)).run()
+    at.button(key="bring-files-look").click().run()
     assert not at.exception, at.exception[0].stack_trace
     return at
 

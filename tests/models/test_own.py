@@ -34,10 +34,10 @@ def test_only_a_python_file_with_a_function_is_an_own_network():
     assert not is_own("mine.py:")
 
 
-def test_what_is_set_wins_over_what_is_guessed(file):
-    guessed = own_card(f"{file}:small", {})
-    assert guessed.image_shape == (1, 224, 224)
-    assert guessed.mean == (0.5,)
+def test_what_is_set_wins_over_what_the_images_tell(file):
+    told = own_card(f"{file}:small", {"image_size": (3, 28, 28)})
+    assert told.image_shape == (1, 28, 28)
+    assert told.mean == (0.5,)
     told = own_card(f"{file}:small", {"image_shape": [1.0, 8.0, 9.0], "mean": [0.1], "std": [0.2]})
     assert (told.image_shape, told.mean, told.std, told.resize) == ((1, 8, 9), (0.1,), (0.2,), 8)
 
@@ -64,7 +64,7 @@ def test_what_gives_an_embedding_is_no_classifier(file):
         ("mine.py:big", {}, "has no function 'big'"),
         ("mine.py:no_network", {"image_shape": [1, 4]}, "channels,height,width"),
         ("mine.py:no_network", {}, "returned int"),
-        ("mine.py:bare", {}, "has no convolution"),
+        ("mine.py:bare", {}, r"of what size nothing tells; give --set model.image_shape="),
     ],
 )
 def test_every_mistake_says_what_is_wrong(file, name, settings, words):

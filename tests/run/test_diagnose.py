@@ -72,7 +72,7 @@ def words(file: Path, factory: str, *more: str) -> list[str]:
 def recipe_for(catalog: dict[str, Any], line: list[str]) -> Recipe:
     parser = argparse.ArgumentParser()
     add_options(parser, methods=False)
-    return recipe_of(parser.parse_args(line), catalog)
+    return recipe_of(parser.parse_args(line), catalog, Path())
 
 
 def diagnosed(catalog: dict[str, Any], line: list[str]) -> dict[str, Any]:

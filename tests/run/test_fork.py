@@ -17,6 +17,7 @@ from engine.run.catalog import collect
 from engine.run.context import make_context
 from engine.run.control import CHECKPOINT_MARK, Control, Wish, write_wish
 from engine.run.folder import RunFolder
+from engine.run.owner import HOST, owner_of
 from engine.run.recipe import Recipe, find
 from engine.run.stages.synthesise import load_images
 from engine.run.worker import run
@@ -86,6 +87,15 @@ def test_the_fork_goes_on_from_the_very_state_with_its_own_settings(paused, cata
     assert work(other) is not None
     images = made(other)[("images-000.safetensors", "images")]
     assert torch.equal(images, continued_by_hand(other, checkpoint))
+
+
+def test_a_fork_is_its_makers_and_somebody_elses_is_left_alone(paused, catalog):
+    other = forks.fork(paused, {"image_weight": 0.0}, catalog, owner="ben")
+    assert (owner_of(other.path), owner_of(paused.path)) == ("ben", HOST)
+    with pytest.raises(UserError, match="is there already"):
+        forks.fork(paused, {"image_weight": 0.0}, catalog, owner="anna")
+    assert forks.fork(paused, {"image_weight": 0.0}, catalog, owner="ben").run_id == other.run_id
+    assert owner_of(forks.fork(paused, {"image_weight": 0.5}, catalog).path) == HOST
 
 
 def continued_by_hand(folder, checkpoint):

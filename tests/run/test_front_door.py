@@ -135,3 +135,51 @@ def test_every_requirement_is_pinned_exactly():
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text().splitlines():
             assert line.startswith("#") or re.fullmatch(r"[a-z0-9-]+==[0-9.]+", line), line
+
+
+@pytest.fixture
+def opened(door, monkeypatch):
+    """The command and the environment that the app is opened with."""
+    seen = []
+    monkeypatch.setattr(
+        door, "run", lambda command, environment: seen.append((command, environment)) or 0
+    )
+
+    def open_with(*arguments):
+        assert door.main(["--server.headless=true", *arguments]) == 0
+        return seen[-1]
+
+    return open_with
+
+
+def test_shares_only_when_it_is_told_to(opened):
+    command, environment = opened()
+    assert "QUANTOSCOPE_SHARE" not in environment
+    assert not [word for word in command if "address" in word.lower() or "Upload" in word]
+
+
+def test_sharing_opens_the_port_and_says_to_the_app_what_is_open(opened, tmp_path):
+    command, environment = opened(
+        "--share", "--hosts", "lab.local:80,10.0.0.7", "--folders", str(tmp_path)
+    )
+    assert "--server.address=0.0.0.0" in command
+    assert (
+        "--browser.serverAddress=lab.local" in command
+    )  # else Streamlit asks a server outside for one
+    assert not {"--share", "--hosts", "--folders"} & set(command)
+    told = {key: environment[key] for key in environment if key.startswith("QUANTOSCOPE")}
+    assert told == {
+        "QUANTOSCOPE_SHARE": "1", "QUANTOSCOPE_HOSTS": "lab.local:80,10.0.0.7",
+        "QUANTOSCOPE_FOLDERS": str(tmp_path),
+    }  # fmt: skip
+    command, _ = opened("--share", "--server.address=127.0.0.2")
+    assert [word for word in command if "server.address" in word] == ["--server.address=127.0.0.2"]
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (["--share", "--folders", "/nowhere/at/all"], "/nowhere/at/all is no folder"),
+    (["--hosts", "lab.local"], "give --share too"), (["--folders", "/"], "give --share too"),
+])  # fmt: skip
+def test_a_mistake_in_what_is_shared_is_one_line(door, given, said):
+    with pytest.raises(SystemExit, match=said):
+        door.main(given)

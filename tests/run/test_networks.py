@@ -188,7 +188,7 @@ def test_mistakes_of_the_form_are_said_in_one_line(capsys, file, option, said):
 
 def test_the_page_asks_through_a_process_and_gets_the_same_line(tmp_path):
     (tmp_path / "w.pth").write_text("no checkpoint at all")
-    with pytest.raises(UserError, match=r"w\.pth cannot be read: it begins with"):
+    with pytest.raises(UserError, match=r"w\.pth cannot be read: it is no safetensors"):
         networks.inspect(tmp_path / "w.pth")
 
 
@@ -202,6 +202,21 @@ def test_the_forms_fields_come_through_the_command_line_unchanged():
         classes=("a b", "c"), title="-- a 'title' =", summary="x", dataset="d",
     )  # fmt: skip
     assert brought_of(_parser().parse_args(["try-network", *brought.options()])) == brought
+
+
+def test_a_class_name_that_is_a_files_name_is_a_name_and_the_file_is_not_read(tmp_path):
+    from engine.__main__ import _parser
+    from engine.run.commands.networks import brought_of
+
+    (tmp_path / "diary").write_text("dear\ndiary")
+    brought = networks.Brought(weights="/w.pth", classes=(str(tmp_path / "diary"),))
+    assert brought_of(_parser().parse_args(["try-network", *brought.options()])) == brought
+
+
+def test_a_networks_name_is_no_word_of_a_command(tmp_path):
+    for name in ("--replace", "--runs=/x", "a b", "../x", "a\0b", "x" * 300):
+        with pytest.raises(UserError, match="cannot name a network"):
+            networks.save(name, networks.Brought(weights="/w.pth"), tmp_path)
 
 
 MAGIC = 0x1950A86A20F9469CFC6C  # how torch's files before 1.6 begin

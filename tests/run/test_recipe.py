@@ -1,5 +1,7 @@
 """A recipe is complete, checked, and named by its content."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.core.errors import UserError
@@ -32,7 +34,7 @@ class TestRunId:
     @pytest.mark.parametrize(
         "change",
         [{"seed": 1}, {"weight_bits": 2}, {"activation_bits": 2}, {"images": 5}, {"edge_rule": "all"},
-         {"data": "/x"}, {"weights": __file__}, {"synthesis_settings": {"steps": 101}},
+         {"data": str(Path(__file__).parent)}, {"weights": __file__}, {"synthesis_settings": {"steps": 101}},
          {"model_settings": {"mean": [0.4]}}],
     )  # fmt: skip
     def test_depends_on_everything_else(self, change):
@@ -137,17 +139,18 @@ class TestFolder:
             self.made(tmp_path / "gone.py:faces", own_code=True)
 
     def test_what_cannot_be_read_is_named(self, folder, monkeypatch):
-        def refuse(self, *args, **more):
-            raise PermissionError(13, "Permission denied", str(self))
+        def refuse(path, *args, **more):
+            raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr("pathlib.Path.open", refuse)
+        monkeypatch.setattr("engine.core.files.os.open", refuse)
         with pytest.raises(UserError, match=r"0\.png cannot be read: Permission denied"):
             self.made(folder)
 
     @pytest.mark.parametrize("name", ["", " "])
     def test_a_method_that_reads_a_folder_does_not_begin_without(self, name):
         with pytest.raises(
-            UserError, match=r"^synthesis\.folder is empty; give a folder of images$"
+            UserError,
+            match=r"^synthesis\.folder is empty; give a folder of images, synthesis\.folder=FOLDER$",
         ):
             self.made(name)
 
@@ -191,12 +194,12 @@ class TestPresets:
         ({"synthesis_settings": {"step": 1}}, "synthesis.step is not a setting here; there are: rate"),
         ({"quantization_settings": {"x": 1}}, "quantization.x is not a setting here; there are: none"),
         ({"synthesis_settings": {"steps": 0}}, "synthesis.steps is 0; it must lie between 1 and 1000"),
-        ({"synthesis_settings": {"steps": "many"}}, "synthesis.steps is 'many'; it must be of type int"),
-        ({"synthesis_settings": {"steps": "1.5"}}, "synthesis.steps is '1.5'; it must be of type int"),
-        ({"synthesis_settings": {"rate": "nan"}}, "synthesis.rate is nan; it must lie between 0 and 1"),
-        ({"synthesis_settings": {"swing": "maybe"}}, "synthesis.swing is 'maybe'; it must be of type bool"),
+        ({"synthesis_settings": {"steps": "many"}}, "synthesis.steps is 'many'; give a whole number"),
+        ({"synthesis_settings": {"steps": "1.5"}}, "synthesis.steps is '1.5'; give a whole number"),
+        ({"synthesis_settings": {"rate": "nan"}}, "synthesis.rate is 'nan'; give a finite number"),
+        ({"synthesis_settings": {"swing": "maybe"}}, "synthesis.swing is 'maybe'; give true or false"),
         ({"synthesis_settings": {"start": "x"}}, "synthesis.start is 'x'; choose one of noise, grey"),
-        ({"model_settings": {"mean": "a,b"}}, "model.mean is 'a,b'; it must be of type list"),
+        ({"model_settings": {"mean": "a,b"}}, "model.mean is 'a,b'; give finite numbers with commas"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_value_and_the_way_out(wanted, message):
@@ -208,7 +211,7 @@ def test_a_mistake_is_named_with_its_value_and_the_way_out(wanted, message):
 
 @pytest.mark.parametrize("value", ["inf", "-inf"])
 def test_an_infinite_whole_number_is_a_mistake_and_not_a_crash(value):
-    with pytest.raises(UserError, match="must be of type int"):
+    with pytest.raises(UserError, match="give a whole number"):
         checked({"name": "steps", "type": "int"}, value, "synthesis.steps")
 
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.core.errors import UserError
 from engine.synthesis.moments import Moments, batch_moments
 from engine.synthesis.statistics import (
     Observation,
@@ -141,15 +140,15 @@ def test_a_network_without_batchnorm_has_none():
     assert StoredStatistics(ConvWithoutBn().eval(), (1, 4, 4)).paths == []
 
 
-def test_batchnorm_that_keeps_no_statistics_is_refused_by_name():
+def test_batchnorm_that_keeps_no_statistics_is_passed_over():
     class Forgetful(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.conv = nn.Conv2d(1, 2, 1)
             self.norm = nn.BatchNorm2d(2, track_running_stats=False)
+            self.keeps = nn.BatchNorm2d(2)
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.norm(self.conv(x))
+            return self.keeps(self.norm(self.conv(x)))
 
-    with pytest.raises(UserError, match="'norm' keeps no running statistics"):
-        StoredStatistics(Forgetful().eval(), (1, 4, 4))
+    assert StoredStatistics(Forgetful().eval(), (1, 4, 4)).paths == ["keeps"]

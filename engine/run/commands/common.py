@@ -3,10 +3,12 @@
 import argparse
 import json
 import os
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 from engine.run.commands.shown import table
+from engine.run.settings import shown
 
 
 def runs_folder(options: argparse.Namespace) -> Path:
@@ -22,14 +24,35 @@ def load_catalog(options: argparse.Namespace) -> dict[str, Any]:
     return load(runs_folder(options))
 
 
-def print_rows(options: argparse.Namespace, rows: list[dict[str, Any]]) -> int:
-    """Print a table, or JSON where that is asked for; returns the exit status."""
+def whole_number(text: str) -> int:
+    """Reads an option's whole number, for argparse; what is out of range is told later, by the recipe."""
+    try:
+        return int(text)
+    except ValueError:  # of thousands of digits too
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no whole number") from None
+
+
+def finite_number(text: str) -> float:
+    """Reads a number, for argparse; ArgumentTypeError for what is none, or has no end."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is no finite number")
+    return number
+
+
+def print_rows(
+    options: argparse.Namespace, rows: list[dict[str, Any]], none: str = "none yet"
+) -> int:
+    """Print a table, or JSON where that is asked for, `none` without rows; returns the exit status."""
     if options.json:
         print(json.dumps(rows))
     elif rows:
         print(table([list(rows[0]), *([_cell(v) for v in row.values()] for row in rows)]))
     else:
-        print("none yet")
+        print(none)
     return 0
 
 

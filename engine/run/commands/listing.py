@@ -1,11 +1,16 @@
-"""`models`, `methods`, `catalog`, `runs`: what there is."""
+"""`models`, `methods`, `settings`, `catalog`, `runs`: what there is."""
 
 import argparse
 import json
 from typing import Any
 
+from engine.core.errors import UserError
+from engine.core.own_code import is_own
+from engine.run.catalog import OWN, TIMM, named
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
 from engine.run.folder import RunFolder, damaged_runs, list_runs
+from engine.run.recipe import PRESETS
+from engine.run.settings import shown
 
 MODEL_FIELDS = (
     "name", "title", "dataset", "parameters", "batchnorm_layers", "image_shape", "available",
@@ -39,6 +44,53 @@ def catalog(_options: argparse.Namespace) -> int:
 
     print(json.dumps(collect()))
     return 0
+
+
+def settings(options: argparse.Namespace) -> int:
+    """Every setting of what is called so: as `--set` names it, its type, its values by preset, its range."""
+    catalog = load_catalog(options)
+    rows = [
+        _setting_row(f"{kind}.{knob['name']}", knob)
+        for kind, knobs in _with_settings(options.name, catalog)
+        for knob in knobs
+    ]
+    return print_rows(options, rows, none=f"{options.name} has no settings")
+
+
+def _with_settings(name: str, catalog: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The kind and settings of all that has the name: a network and a method may share it."""
+    if is_own(name) or name.endswith(".py") or name.startswith("timm/"):
+        pattern = TIMM if name.startswith("timm/") else OWN
+        return [("model", one["settings"]) for one in named() if one["name"] == pattern]
+    kinds = {"models": "model", "synthesis": "synthesis", "quantization": "quantization"}
+    found = [
+        (kind, one["settings"])
+        for key, kind in kinds.items()
+        for one in catalog[key]
+        if one["name"] == name
+    ]
+    if not found:
+        raise UserError(
+            f"{shown(name)} is no network and no method; `python -m engine models` and "
+            "`python -m engine methods` list them"
+        )
+    return found
+
+
+def _setting_row(name: str, knob: dict[str, Any]) -> dict[str, Any]:
+    low, high = knob.get("low"), knob.get("high")
+    span = "" if low is None and high is None else f"{_or(low)} to {_or(high)}"
+    return {
+        "setting": name,
+        "type": knob["type"],
+        **{preset: knob["presets"][preset] for preset in PRESETS},
+        "range": ", ".join(map(str, knob["choices"])) or span,
+        "help": knob["help"],
+    }
+
+
+def _or(limit: float | None) -> str:
+    return "any" if limit is None else f"{limit:g}"
 
 
 def runs(options: argparse.Namespace) -> int:

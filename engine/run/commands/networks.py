@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.commands.common import runs_folder
+from engine.run.commands.common import finite_number, runs_folder, whole_number
 from engine.run.commands.shown import facts_table
 from engine.run.networks import Brought, networks_folder
+from engine.run.settings import shown
 
 MEMORY_BYTES = 8 * 2**30  # enough to build and run any network of the zoo
 Add = Callable[[str, str], argparse.ArgumentParser]
@@ -43,7 +44,7 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mean", default="", metavar="R,G,B", help="of pixels in [0, 1]")
     parser.add_argument("--std", default="", metavar="R,G,B")
     parser.add_argument(
-        "--resize", type=int, default=0, metavar="N", help="short side before the crop"
+        "--resize", type=whole_number, default=0, metavar="N", help="short side before the crop"
     )
     parser.add_argument(
         "--classes", default="", metavar="A,B,..", help="names, or a file with one a line"
@@ -60,7 +61,7 @@ def brought_of(options: argparse.Namespace) -> Brought:
         weights=str(Path(options.weights).expanduser().resolve()),
         architecture=options.architecture,
         parameters=_parameters(options.parameters),
-        image_shape=tuple(int(v) for v in _numbers(options.image_shape, "image-shape")),
+        image_shape=_shape(options.image_shape),
         mean=_numbers(options.mean, "mean"),
         std=_numbers(options.std, "std"),
         resize=options.resize,
@@ -78,16 +79,25 @@ def _parameters(texts: list[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--parameter {text!r} is not understood; write NAME=VALUE")
-        parameters[name] = int(value) if value.isdecimal() else value
+        parameters[name] = whole_number(value) if value.isdecimal() else value
     return parameters
 
 
 def _numbers(text: str, option: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(",")) if text else ()
-    except ValueError:
+        return tuple(map(finite_number, text.split(","))) if text else ()
+    except argparse.ArgumentTypeError:
         raise UserError(
-            f"--{option} {text!r} is not understood; write numbers with commas"
+            f"--{option} {shown(text)} is not understood; write finite numbers with commas"
+        ) from None
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(whole_number, text.split(","))) if text else ()
+    except argparse.ArgumentTypeError:
+        raise UserError(
+            f"--image-shape {shown(text)} is not understood; write channels,height,width, as 3,32,32"
         ) from None
 
 

@@ -12,7 +12,7 @@ from engine.run.networks import networks_folder
 
 def diagnose(options: argparse.Namespace) -> int:
     catalog = load_catalog(options)
-    recipe = recipe_of(options, catalog)
+    recipe = recipe_of(options, catalog, runs_folder(options))
     from engine.run.questions.diagnose import joined
     from engine.run.questions.examine import collect
 
@@ -24,10 +24,9 @@ def diagnose(options: argparse.Namespace) -> int:
 def estimate(options: argparse.Namespace) -> int:
     from engine.run.questions import estimate
 
-    recipe = recipe_of(options, load_catalog(options))
-    answer = estimate.estimate(
-        recipe, runs_folder(options), estimate.pace_of(runs_folder(options), recipe)
-    )
+    runs = runs_folder(options)
+    recipe = recipe_of(options, load_catalog(options), runs)
+    answer = estimate.estimate(recipe, runs, estimate.pace_of(runs, recipe))
     print(json.dumps(answer) if options.json else estimate_text(answer))
     return 0
 
@@ -36,7 +35,8 @@ def pace(options: argparse.Namespace) -> int:
     from engine.run.questions.pace import measure
     from engine.run.worker import settle_in
 
-    os.environ["QUANTOSCOPE_NETWORKS"] = str(networks_folder(runs_folder(options)))
+    runs = runs_folder(options)
+    os.environ["QUANTOSCOPE_NETWORKS"] = str(networks_folder(runs))
     settle_in()
-    print(json.dumps(measure(recipe_of(options, load_catalog(options)), options.part)))
+    print(json.dumps(measure(recipe_of(options, load_catalog(options), runs), options.part)))
     return 0

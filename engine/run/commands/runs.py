@@ -1,17 +1,17 @@
-"""`run`, `resume`, `fork`, `cancel`, `analyse`: what works on one run."""
+"""`run`, `pause`, `resume`, `fork`, `cancel`, `delete`, `analyse`: what works on one run."""
 
 import argparse
 import json
-from pathlib import Path
+import time
 
 from engine.core.errors import UserError
 from engine.run import launch
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
 from engine.run.commands.recipe import parse_settings, recipe_of
-from engine.run.commands.shown import attend
+from engine.run.commands.shown import Progress, attend
 from engine.run.folder import RunFolder
-from engine.run.networks import unpacked
 
+PATIENCE_S = 20.0  # for a step to end
 _TOLD = (
     "path", "kl_gain", "weights_kl_gain", "input_kl_gain", "agreement_gain", "top1_gain",
     "top1_gain_low", "top1_gain_high",
@@ -20,19 +20,17 @@ _TOLD = (
 
 def run(options: argparse.Namespace) -> int:
     runs = runs_folder(options)
-    if options.data and Path(options.data).expanduser().is_file():
-        options.data = str(unpacked(Path(options.data).expanduser(), runs))
-    recipe = recipe_of(options, load_catalog(options))
+    recipe = recipe_of(options, load_catalog(options), runs)
     offset = _size(RunFolder(runs / recipe.run_id))
     folder = launch.start(recipe, runs)
-    return attend(folder, offset, as_json=options.json)
+    return attend(folder, offset, options)
 
 
 def resume(options: argparse.Namespace) -> int:
     folder = RunFolder.open(runs_folder(options), options.run)
     offset = _size(folder)
     launch.resume(folder)
-    return attend(folder, offset, as_json=options.json)
+    return attend(folder, offset, options)
 
 
 def fork(options: argparse.Namespace) -> int:
@@ -44,12 +42,33 @@ def fork(options: argparse.Namespace) -> int:
     if other:
         raise UserError(f"a fork cannot change {other[0]} settings; give synthesis.NAME=VALUE")
     folder = fork(source, settings["synthesis"], load_catalog(options))
-    return attend(folder, 0, as_json=options.json)
+    return attend(folder, 0, options)
 
 
 def cancel(options: argparse.Namespace) -> int:
     folder = RunFolder.open(runs_folder(options), options.run)
     launch.cancel(folder)
+    return _tell_state(folder, options)
+
+
+def delete(options: argparse.Namespace) -> int:
+    folder = RunFolder.find(runs_folder(options), options.run)
+    folder.delete()
+    print(json.dumps({"run": folder.run_id, "state": "deleted"}) if options.json else "deleted")
+    return 0
+
+
+def pause(options: argparse.Namespace) -> int:
+    """Ask for the pause, and wait a while for the step at work to end."""
+    folder = RunFolder.open(runs_folder(options), options.run)
+    launch.pause(folder)
+    end = time.monotonic() + PATIENCE_S
+    while folder.status()["state"] in ("starting", "running") and time.monotonic() < end:
+        time.sleep(0.05)
+    return _tell_state(folder, options)
+
+
+def _tell_state(folder: RunFolder, options: argparse.Namespace) -> int:
     state = folder.status()["state"]
     print(json.dumps({"run": folder.run_id, "state": state}) if options.json else state)
     return 0
@@ -63,7 +82,7 @@ def analyse(options: argparse.Namespace) -> int:
     from engine.run.worker import settle_in
 
     settle_in()
-    found = analyse(folder, options.images)
+    found = analyse(folder, options.images, tell=Progress().counted)
     if options.json:
         print(json.dumps(found))
         return 0

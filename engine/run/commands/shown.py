@@ -1,10 +1,13 @@
 """What the command line shows of a run: its progress line by line, and its result as a table."""
 
+import argparse
+import contextlib
 import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from engine.core.events import (
@@ -18,6 +21,7 @@ from engine.core.events import (
     Stepped,
 )
 from engine.run import launch
+from engine.run.commands.ending import hinted
 from engine.run.folder import RunFolder
 from engine.run.tail import follow
 
@@ -32,6 +36,8 @@ class Progress:
 
     out: TextIO = field(default_factory=lambda: sys.stderr)
     failure: RunFailed | None = None
+    folder: RunFolder | None = None  # the run that is shown
+    runs: Path | None = None  # --runs, where it was given: hints repeat it
     _total: int = 0
     _written_s: float = -LINE_EVERY_S
     _bar_shown: bool = False
@@ -49,7 +55,7 @@ class Progress:
             case StageFinished():
                 self.line(f"{event.stage}: done in {duration(event.seconds)}")
             case StateChanged():
-                self.line(f"{event.state}: {event.detail}" if event.detail else event.state)
+                self.line(f"{event.state}{self._why(event)}")
             case Noted():
                 self.line(f"note: {event.message}")
             case RunFailed():
@@ -57,8 +63,22 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Write a line of its own, above the bar."""
-        self.out.write(f"{self._clear()}{text}\n")
-        self.out.flush()
+        self._write(f"{self._clear()}{hinted(text, self.runs)}\n")
+
+    def join(self, status: dict[str, Any]) -> str:
+        """Take up a run that may have begun before; returns its state."""
+        self._total = status.get("total_steps", 0)
+        return str(status["state"])
+
+    def counted(self, done: int, total: int, what: str) -> None:
+        """Say how far something without steps has come: how many are done, and what is next."""
+        self._step(f"{done}/{total} {what}")
+
+    def _why(self, event: StateChanged) -> str:
+        """What a run waits for, and how it goes on."""
+        if self.folder is not None and event.state == "paused":
+            return f"; go on with `python -m engine resume {self.folder.run_id}`"
+        return f", {event.detail}" if event.detail else ""
 
     def _stepped(self, event: Stepped) -> None:
         share = min(1.0, event.step / self._total) if self._total else 0.0
@@ -74,11 +94,15 @@ class Progress:
             return
         self._written_s = time.monotonic()
         if bar:
-            self.out.write(f"{self._clear()}{text[:110]}")
-            self.out.flush()
+            self._write(f"{self._clear()}{text[:110]}")
             self._bar_shown = True
         else:
             self.line(text)
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, and the run goes on
+            self.out.write(text)
+            self.out.flush()
 
     def _clear(self) -> str:
         """What removes the bar, if there is one, from the terminal's last line."""
@@ -101,11 +125,14 @@ def show_all(folder: RunFolder, progress: Progress, offset: int = 0) -> str:
     return str(folder.status()["state"])
 
 
-def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
+def attend(folder: RunFolder, offset: int, options: argparse.Namespace) -> int:
     """Follow a run to its end and print its result; Ctrl-C cancels it. Returns the exit status."""
-    progress = Progress()
+    progress = Progress(folder=folder, runs=options.runs)
     progress.line(f"run {folder.run_id} in {folder.path}")
     try:
+        state = progress.join(folder.status())
+        if state in ("paused", "queued"):  # it was so before, and no event will say it
+            progress.show(StateChanged(state=state))
         state = show_all(folder, progress, offset)
     except KeyboardInterrupt:
         progress.line("cancelling ..")
@@ -113,7 +140,7 @@ def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
         state = "cancelled"
     result = folder.result()
     if result is not None:
-        print(json.dumps(result) if as_json else result_table(result))
+        print(json.dumps(result) if options.json else result_table(result))
         return 0
     if state == "cancelled":
         progress.line(f"cancelled; go on with `python -m engine resume {folder.run_id}`")
@@ -123,7 +150,10 @@ def attend(folder: RunFolder, offset: int, *, as_json: bool) -> int:
 
 def _report_failure(folder: RunFolder, progress: Progress) -> int:
     if progress.failure is not None:
-        advice = f"; {progress.failure.advice}" if progress.failure.advice else ""
+        told = (
+            progress.failure.advice and not progress.failure.mistake
+        )  # a mistake's own line says it
+        advice = f"; {progress.failure.advice}" if told else ""
         progress.line(f"failed: {progress.failure.message}{advice}")
         return 2 if progress.failure.mistake else 1
     log = folder.path / "worker.log"

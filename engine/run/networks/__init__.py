@@ -3,23 +3,29 @@
 Imports no torch: what a file holds is found out in a process of its own, with a limit on its memory.
 """
 
-import hashlib
 import os
+import shutil
 import subprocess
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import sha256_of
 from engine.data.archive import inner_folder, unpack
-from engine.models.saved import forget, list_saved, read_saved, saved_folder
+from engine.models.saved import PREFIX, check_name, forget, list_saved, read_saved, saved_folder
 from engine.run.aside import CommandError, answer_of
+from engine.run.owner import HOST
 from engine.run.recipe import Recipe
 
 __all__ = [
+    "PREFIX",
     "Brought",
     "check_content",
     "forget",
+    "images_folder",
     "inspect",
     "list_saved",
     "networks_folder",
@@ -28,6 +34,7 @@ __all__ = [
     "unpacked",
 ]
 
+OWNER = "QUANTOSCOPE_OWNER"  # in the environment of the process that saves a network
 PATIENCE_S = 900  # what no check of a network takes
 
 
@@ -71,7 +78,8 @@ class Brought:
             "mean": ",".join(map(repr, self.mean)),
             "std": ",".join(map(repr, self.std)),
             "resize": str(self.resize or ""),
-            "classes": ",".join(self.classes),
+            # The comma at the end: a name alone could be that of a file, which would be read.
+            "classes": ",".join([*self.classes, ""]),
             "title": self.title,
             "summary": self.summary,
             "dataset": self.dataset,
@@ -82,16 +90,41 @@ class Brought:
         return [f"--weights={self.weights}", *options]
 
 
+def images_folder(path: Path, runs: Path) -> Path:
+    """The folder of images at a path, or in the zip archive there; UserError where it is neither."""
+    path = path.expanduser()
+    if path.is_dir():
+        return path.resolve()
+    if not path.is_file():
+        raise UserError(f"{path} is not there; give a folder of images or a zip archive")
+    return unpacked(path, runs)
+
+
 def unpacked(archive: Path, runs: Path) -> Path:
     """The folder of a zip archive's images, unpacked once below the runs; UserError where it does harm."""
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = runs / ".images" / digest[:16]
-    if not folder.is_dir():
-        beside = folder.with_name(f".{digest[:16]}.{os.getpid()}")
-        unpack(archive, beside)
-        beside.rename(folder)
+    try:
+        digest = sha256_of(archive, "archive")
+        folder = runs / ".images" / digest[:16]
+        if not folder.is_dir():
+            _unpack_beside(archive, folder)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or archive} cannot be read or written: {error.strerror}; give a folder of "
+            "images, or make room"
+        ) from error
     return inner_folder(folder)
+
+
+def _unpack_beside(archive: Path, folder: Path) -> None:
+    """Unpack, and let the folder appear at once; of two who do so at a time, the first is kept."""
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.{threading.get_ident()}")
+    unpack(archive, beside)
+    try:
+        beside.rename(folder)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)
+        if not folder.is_dir():
+            raise
 
 
 def inspect(file: Path) -> dict[str, Any]:
@@ -104,16 +137,22 @@ def try_out(brought: Brought) -> dict[str, Any]:
     return _ask("try-network", *brought.options())
 
 
-def save(name: str, brought: Brought, runs: Path, *, replace: bool = False) -> dict[str, Any]:
-    """Save the network as `mine/NAME`; it is in every menu from then on."""
+def save(
+    name: str, brought: Brought, runs: Path, *, replace: bool = False, owner: str = HOST
+) -> dict[str, Any]:
+    """Save the network as `mine/NAME`, the owner's; it is in every menu from then on."""
     more = ["--replace"] if replace else []
-    return _ask("save-network", name, f"--runs={runs}", *more, *brought.options())
+    check_name(name)  # before it is a word of a command
+    return _ask(
+        "save-network", name, f"--runs={runs}", *more, *brought.options(),
+        environment={OWNER: owner},
+    )  # fmt: skip
 
 
-def _ask(*arguments: str) -> dict[str, Any]:
+def _ask(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The answer of a command of `python -m engine`; UserError with its one line where it refuses."""
     try:
-        return answer_of(*arguments, "--json", patience_s=PATIENCE_S)
+        return answer_of(*arguments, "--json", patience_s=PATIENCE_S, environment=environment)
     except subprocess.TimeoutExpired as error:
         raise UserError(
             f"{arguments[0]} took more than {PATIENCE_S // 60} minutes; use fewer images"
@@ -121,5 +160,6 @@ def _ask(*arguments: str) -> dict[str, Any]:
     except CommandError as error:
         last = (error.said.splitlines() or ["without a word"])[-1]
         raise UserError(
-            f"{arguments[0]} broke off ({last[:200]}); the file may ask for more memory than there is"
+            f"{arguments[0]} broke off ({last[:200]}); give a smaller file, for it may ask for more "
+            "memory than there is"
         ) from error

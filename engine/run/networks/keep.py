@@ -1,6 +1,7 @@
 """A brought network, kept as `mine/NAME`: weights and card in a folder of its own. Imports torch."""
 
 import hashlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,8 +16,9 @@ from engine.models.blocks import find_blocks
 from engine.models.card import LARGE_IMAGES
 from engine.models.saved import CARD, WEIGHTS, SavedNetwork, check_name
 from engine.run.folder import write_atomically
-from engine.run.networks import Brought
+from engine.run.networks import OWNER, Brought
 from engine.run.networks.understand import LARGE_SIDE, Understood, load, run_once, understand
+from engine.run.owner import HOST, claim
 
 
 def save_network(
@@ -66,6 +68,7 @@ def _write(
         batchnorm_layers=sum(isinstance(m, nn.BatchNorm2d) for m in model.modules()),
         convolutions=sum(isinstance(m, nn.Conv2d) for m in model.modules()),
     )  # fmt: skip
+    claim(folder, os.environ.get(OWNER, HOST), made=CARD)
     write_atomically(folder / CARD, saved.to_json().encode())
     return saved
 

@@ -3,22 +3,25 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.analysis.accuracy import top1, wilson
-from engine.core.errors import UserError
+from engine.analysis.labels import examine_labels
 from engine.data.archive import inner_folder, unpack
+from engine.data.classes import Classes
 from engine.data.images import ImageSet, open_folder
 from engine.models.blocks import find_blocks
 from engine.models.card import ModelCard
 from engine.models.proposals import usual_normalisations
 from engine.run.networks import Brought
 from engine.run.networks.understand import LARGE_SIDE, load, run_once, understand
+from engine.run.stages.labels import require_labels_inside
 
 MOST_IMAGES = 1000  # a first look; a run judges on all
 COMPARED_IMAGES = {False: 300, True: 60}  # under other normalisations; by whether images are large
@@ -39,13 +42,13 @@ def try_out(brought: Brought) -> dict[str, Any]:
         "accuracy": None,
     }
     if brought.images:
-        with opened_images(Path(brought.images), known.card) as images:
+        with opened_images(Path(brought.images), known.card, outputs) as images:
             answer["accuracy"] = _judge(model, known.card, images, outputs)
     return answer
 
 
 @contextmanager
-def opened_images(path: Path, card: ModelCard) -> Iterator[ImageSet]:
+def opened_images(path: Path, card: ModelCard, outputs: int) -> Iterator[ImageSet]:
     """The images with their pixels in [0, 1]: normalised only when they are judged."""
     channels = card.image_shape[0]
     with tempfile.TemporaryDirectory(prefix="quantoscope-") as scratch:
@@ -54,7 +57,7 @@ def opened_images(path: Path, card: ModelCard) -> Iterator[ImageSet]:
             path = inner_folder(Path(scratch) / "images")
         yield open_folder(
             path, image_shape=card.image_shape, mean=(0.0,) * channels, std=(1.0,) * channels,
-            resize=card.resize, interpolation=card.interpolation, classes=card.classes,
+            resize=card.resize, interpolation=card.interpolation, classes=Classes(card.classes, outputs),
         )  # fmt: skip
 
 
@@ -67,17 +70,17 @@ def _judge(model: nn.Module, card: ModelCard, images: ImageSet, outputs: int) ->
     count = min(len(images), MOST_IMAGES)
     facts: dict[str, Any] = {
         "images": count, "of": len(images), "top1": None, "band": None, "others": [],
-        "skipped": images.skipped[:20], "skipped_count": len(images.skipped),
+        "skipped": images.skipped[:20], "skipped_count": len(images.skipped), "notes": images.notes,
+        "labels": [],
     }  # fmt: skip
     if images.labels is None:
         facts["reason"] = "the images have no labels"
         return facts
-    if int(images.labels.max()) >= outputs:
-        raise UserError(
-            f"the images have labels up to {int(images.labels.max())}, the network has {outputs} classes "
-            f"(0 to {outputs - 1}); give images of its classes"
-        )
-    facts["top1"] = _top1(model, images, count, card.mean, card.std)
+    require_labels_inside(images, outputs)
+    scores, labels = _scores(model, images, count, card.mean, card.std), images.labels[:count]
+    facts["top1"] = float(top1(scores, labels))
+    # In order, not spread: the first images of class folders are of all classes in turn.
+    facts["labels"] = [asdict(one) for one in examine_labels(scores, labels, name=images.name)]
     facts["band"] = _band(facts["top1"], count)
     few = min(count, COMPARED_IMAGES[card.image_shape[1] >= LARGE_SIDE])
     own = _top1(model, images, few, card.mean, card.std)
@@ -103,8 +106,13 @@ def _top1(
     model: nn.Module, images: ImageSet, count: int, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> float:
     assert images.labels is not None
+    return float(top1(_scores(model, images, count, mean, std), images.labels[:count]))
+
+
+def _scores(
+    model: nn.Module, images: ImageSet, count: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Tensor:
     size = 25 if images.first(1).shape[-1] >= LARGE_SIDE else 125
     m, s = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
     batches = islice(images.batches(size), -(-count // size))
-    scores = torch.cat([model((batch - m) / s) for batch in batches])[:count]
-    return float(top1(scores, images.labels[:count]))
+    return torch.cat([model((batch - m) / s) for batch in batches])[:count]

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.models.architectures import Guess, architecture_card, guess
+from engine.models.baked import baked
 from engine.models.card import ModelCard
 from engine.models.checkpoint import Checkpoint, read_checkpoint
 from engine.models.fit import fill
+from engine.models.knobs import input_space_fault
+from engine.models.probe import check_finite
 from engine.models.proposals import Proposal, propose
 from engine.run.networks import Brought
 
@@ -32,9 +35,9 @@ class Understood:
 
 def inspect_file(file: Path) -> dict[str, Any]:
     """The checkpoint's facts, the architectures it may be of, and a form filled in with guesses."""
-    checkpoint = read_checkpoint(file)
+    checkpoint = baked(read_checkpoint(file))
     guesses = guess(checkpoint)
-    best = guesses[0] if guesses and guesses[0].fit.whole else None
+    best = guesses[0] if guesses and guesses[0].fit.enough else None
     return {
         "file": str(file),
         "bytes": file.stat().st_size,
@@ -45,7 +48,21 @@ def inspect_file(file: Path) -> dict[str, Any]:
         "undone": list(checkpoint.undone),
         "guesses": [_guess_entry(one) for one in guesses[:5]],
         "proposal": _proposal_entry(propose(checkpoint, best)) if best else None,
+        "next": _next_step(file, best),
     }
+
+
+def _next_step(file: Path, best: Guess | None) -> str:
+    """What to do with the file now, in a sentence."""
+    if best is not None:
+        return (
+            f"keep it with `python -m engine save-network NAME --weights {file}`, or try it with "
+            "`try-network`"
+        )
+    return (
+        "its architecture is not known here: write a function that returns the network, and give "
+        f"`--model FILE.py:FACTORY --weights {file} --set model.image_shape=C,H,W` to `diagnose` or `run`"
+    )
 
 
 def _guess_entry(one: Guess) -> dict[str, Any]:
@@ -72,12 +89,12 @@ def _proposal_entry(proposal: Proposal) -> dict[str, Any]:
 
 def understand(brought: Brought) -> Understood:
     """The card of what was brought; UserError where its architecture cannot be told, or nothing fits."""
-    checkpoint = read_checkpoint(Path(brought.weights))
+    checkpoint = baked(read_checkpoint(Path(brought.weights)))
     best = None
     architecture, parameters = brought.architecture, dict(brought.parameters)
     if not architecture:
         best = next(iter(guess(checkpoint)), None)
-        if best is None or not best.fit.whole:
+        if best is None or not best.fit.enough:
             near = f"; nearest is {best.architecture}, {best.words}" if best else ""
             raise UserError(
                 f"weights file {brought.weights} is of no architecture known here{near}; "
@@ -100,17 +117,14 @@ def _described(base: ModelCard, proposal: Proposal | None, brought: Brought) -> 
     shape = tuple(brought.image_shape or origin.image_shape)
     _check_shape(shape, base)
     mean, std = tuple(brought.mean or origin.mean), tuple(brought.std or origin.std)
-    for name, values in (("mean", mean), ("std", std)):
-        if len(values) != shape[0]:
-            raise UserError(
-                f"{name} has {len(values)} values; give one for each of {shape[0]} channels"
-            )
-    if min(std) <= 0:
-        raise UserError(f"std is {std}; every value must be above 0")
+    resize = max(brought.resize or origin.resize, shape[1])
+    fault = input_space_fault(mean, std, resize, shape[0])
+    if fault:
+        raise UserError(fault)
     return replace(
         base, title=brought.title or origin.title, summary=brought.summary,
         dataset=brought.dataset or origin.dataset,
-        image_shape=shape, mean=mean, std=std, resize=max(brought.resize or origin.resize, shape[1]),
+        image_shape=shape, mean=mean, std=std, resize=resize,
         classes=tuple(brought.classes or origin.classes),
     )  # fmt: skip
 
@@ -120,7 +134,8 @@ def _check_shape(shape: tuple[int, ...], base: ModelCard) -> None:
         raise UserError(f"image shape is {shape}; give channels,height,width, up to 2048 each")
     if shape[0] != base.image_shape[0]:
         raise UserError(
-            f"image shape is {shape}, but the first layer takes {base.image_shape[0]} channels"
+            f"image shape is {shape}, but the first layer takes {base.image_shape[0]} channels; "
+            f"give {base.image_shape[0]},{shape[1]},{shape[2]}"
         )
 
 
@@ -129,6 +144,7 @@ def load(known: Understood) -> tuple[nn.Module, tuple[str, ...]]:
     model = known.card.build()
     adapted = replace(known.checkpoint, tensors=known.card.adapt(known.checkpoint.tensors))
     notes = fill(model, adapted, known.architecture)
+    check_finite(model, known.architecture)
     return model.eval().requires_grad_(False), notes
 
 
@@ -145,7 +161,12 @@ def run_once(model: nn.Module, card: ModelCard) -> int:
             "give another image shape"
         ) from error
     if not isinstance(scores, Tensor) or scores.ndim != 2:
-        raise UserError("the network returns no scores for classes; Quantoscope judges classifiers")
+        raise UserError(
+            "the network returns no scores for classes; give the checkpoint of a classifier"
+        )
     if not scores.isfinite().all():
-        raise UserError("the network returns values that are no numbers; its weights are damaged")
+        raise UserError(
+            "the network returns values that are no numbers, for its weights are damaged; give a "
+            "checkpoint from before"
+        )
     return int(scores.shape[1])

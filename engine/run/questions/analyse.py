@@ -5,7 +5,7 @@ their share of the loss. Shares need not add up, since one layer's error may hid
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,11 @@ GAINS = (
 _NO_INPUT = {f"input_{name}": None for name in GAINS}
 
 
-def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
+def analyse(
+    folder: RunFolder,
+    images: int = 1000,
+    tell: Callable[[int, int, str], None] = lambda _done, _total, _path: None,
+) -> dict[str, Any]:
     """Leave-one-out gains of every layer, on the first test images; kept in the run's folder.
 
     `kl_gain`: how much nearer the predictions come to the teacher's (Kullback-Leibler divergence, nats)
@@ -39,18 +43,20 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
     the same class, `top1_gain` in shares of the images right (None without labels). `..._low` and
     `..._high`: the 95 % band of such a share, paired, since the images are the same. `weights_...`: with
     its weights alone in float. `input_...`: with its input alone (None where that is float anyway). An
-    input that a block shares comes back for all that read it. Corrections stay as they are.
+    input that a block shares comes back for all that read it. Corrections stay as they are. `tell` hears
+    before each layer how many are done, how many there are, and its path.
     """
     if folder.result() is None:
         raise UserError(
-            f"run {folder.run_id!r} is not finished; there is no student to look at yet"
+            f"run {folder.run_id!r} is not finished and has no student to look at yet; let it end, with "
+            f"`python -m engine resume {folder.run_id}` where nothing is at work on it"
         )
     control = Control(folder.path, lambda _state: None)
     context = make_context(folder.recipe, folder, control, devices.choose())
     if not context.card.classifier:
         raise UserError(
             f"run {folder.run_id!r} is of a network without classes, and costs of layers are told by what "
-            "becomes of the classes' scores; its result has each layer's SQNR"
+            "becomes of the classes' scores; see each layer's SQNR in its result"
         )
     x, labels = _images(context, images)
     student = load_student(context)
@@ -63,7 +69,8 @@ def analyse(folder: RunFolder, images: int = 1000) -> dict[str, Any]:
         return {prefix + name: value for name, value in found.items()}
 
     layers = []
-    for path in context.plan:
+    for done, path in enumerate(context.plan):
+        tell(done, len(context.plan), path)
         weights = [(path, "weight_quantizer")]
         read = [(_owner(context, path), "input_quantizer")]
         read = read if _is_quantized(student, *read[0]) else []

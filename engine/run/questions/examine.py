@@ -11,33 +11,49 @@ from engine.analysis.accuracy import top1, wilson
 from engine.analysis.anatomy import Anatomy, dissect
 from engine.analysis.diagnosis import Finding, examine
 from engine.analysis.input_space import by_images, without_images
+from engine.analysis.labels import examine_labels
 from engine.analysis.normalisation import best_common, implied, match, stem_of
-from engine.core.device import channels_last
 from engine.core.errors import UserError
+from engine.core.own_code import in_words
+from engine.data.classes import outside
 from engine.data.images import ImageSet
 from engine.models.blocks import Block, find_blocks
 from engine.models.card import ModelCard
 from engine.models.graph import network_graph
+from engine.models.probe import Probed, load_probed
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images
+from engine.run.image_size import card_settings
 from engine.run.recipe import EDGE_RULES, Recipe
+from engine.run.stages.labels import BATCH, looked_at
 
-PIXELS = 6_000_000  # of real images that are looked at: 256 small ones, 40 of 224 pixels
-MOST_IMAGES = 256
 CHOSEN = 0  # stands in a plan for the bits that the recipe chooses
 
 
-@torch.no_grad()
 def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
     """Facts, layers, blocks, bits by edge rule and findings; UserError where it cannot be loaded."""
-    card = find_card(recipe.model, recipe.model_settings, networks)
-    model, undone = card.load_noted(Path(recipe.weights) if recipe.weights else None)
-    channels_last(model)
+    try:
+        return _collected(recipe, networks)
+    except UserError:
+        raise
+    except Exception as error:  # a network of the user's may do anything
+        raise UserError(
+            f"{recipe.model} cannot be diagnosed: {in_words(error)}; a run with --synthesis noise may tell "
+            "more"
+        ) from error
+
+
+@torch.no_grad()
+def _collected(recipe: Recipe, networks: Path) -> dict[str, Any]:
+    card = find_card(recipe.model, card_settings(recipe), networks)
+    probed = load_probed(card, Path(recipe.weights) if recipe.weights else None, numbers=False)
+    model, undone = probed.model, probed.undone
     anatomy = dissect(model, card.image_shape)
     blocks, unblocked = _blocks(model, card)
     found = [*examine(model, anatomy, image_shape=card.image_shape, classes=len(card.classes))]
     found += [*unblocked, *_against_images(model, anatomy, card, recipe)]
+    found += _probed(probed)
     if undone and recipe.weights:
         found.append(_undone(recipe, undone))
     order = {"problem": 0, "warning": 1, "note": 2}
@@ -116,6 +132,20 @@ def _bits(blocks: tuple[Block, ...], rule: str) -> dict[str, list[int | None]]:
     return {path: [bits.weight_bits, bits.activation_bits] for path, bits in plan.items()}
 
 
+def _probed(probed: Probed) -> Iterator[Finding]:
+    if probed.no_gradient:
+        yield Finding(
+            level="problem", kind="no-gradient", title="Images cannot follow this network",
+            message=probed.no_gradient,
+            advice="Take no_grad and detach out of its forward; noise and real images work as it is.",
+        )  # fmt: skip
+    for note in probed.notes:
+        yield Finding(
+            level="note", kind="probed", title="What was done to the network", message=note.rstrip("."),
+            advice="Nothing to do: it computes the same.",
+        )  # fmt: skip
+
+
 def _undone(recipe: Recipe, undone: tuple[str, ...]) -> Finding:
     return Finding(
         level="note", kind="checkpoint", title="The checkpoint was wrapped",
@@ -131,7 +161,7 @@ def _against_images(
     model: nn.Module, anatomy: Anatomy, card: ModelCard, recipe: Recipe
 ) -> Iterator[Finding]:
     declared = normalisation(card, recipe)
-    images = _real_images(card, recipe)
+    images = _real_images(card, recipe, anatomy.outputs or 0)
     pixels = _spread(images, card.image_shape) if images is not None else None
     stem = stem_of(model, card.image_shape)
     if stem and pixels is not None and len(pixels) > 1:
@@ -141,55 +171,66 @@ def _against_images(
         told = implied(model, anatomy.layers[0].path, stem, declared)
         if told is not None:
             yield without_images(stem, declared, told)
-    if images is not None and images.labels is not None and pixels is not None:
+    if images is None or pixels is None or not card.classifier:
+        return
+    yield from _as_read(images)
+    if images.labels is not None and anatomy.outputs:
         yield from _right_answers(model, anatomy, images, pixels)
 
 
-def _real_images(card: ModelCard, recipe: Recipe) -> ImageSet | None:
+def _real_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSet | None:
     """Those to judge with, else those to calibrate with."""
-    test, _notes = test_images(card, recipe)
-    return test if test is not None else calibration_images(card, recipe)
+    test, _notes = test_images(card, recipe, outputs)
+    return test if test is not None else calibration_images(card, recipe, outputs)
 
 
 def _spread(images: ImageSet, shape: tuple[int, int, int]) -> Tensor:
     """Images from all over the set: neighbours are often of one class."""
-    wanted = max(2, min(MOST_IMAGES, PIXELS // (shape[0] * shape[1] * shape[2])))
-    return images.at(_places(len(images), wanted))
-
-
-def _places(count: int, wanted: int) -> list[int]:
-    return [place * count // min(count, wanted) for place in range(min(count, wanted))]
+    return images.at(images.places(looked_at(shape)))
 
 
 def _right_answers(
     model: nn.Module, anatomy: Anatomy, images: ImageSet, pixels: Tensor
 ) -> Iterator[Finding]:
     assert images.labels is not None
-    labels = images.labels[_places(len(images), len(pixels))]
-    last = anatomy.layers[-1].path
-    highest = int(images.labels.max())
-    if anatomy.outputs is not None and highest >= anatomy.outputs:
+    assert anatomy.outputs
+    places, last = images.places(len(pixels)), anatomy.layers[-1].path
+    reason = outside(images.labels.tolist(), anatomy.outputs, images.name)
+    if reason:
         yield Finding(
-            level="problem", kind="labels", title="Labels beyond the outputs",
-            message=f"{images.name} has the label {highest}, but {last} has {anatomy.outputs} outputs",
-            advice="Give images whose labels are of these classes, counted from 0.", layer=last,
+            level="problem", kind="labels", title="Labels beyond the outputs", message=reason,
+            advice=f"Give images whose labels are of the outputs of {last}, counted from 0.", layer=last,
         )  # fmt: skip
-    elif anatomy.outputs:
-        logits = torch.cat([model(part) for part in pixels.split(32)])
-        yield _answers(top1(logits, labels), len(labels), anatomy.outputs, images.name, last)
-
-
-def _answers(share: float, count: int, outputs: int, name: str, last: str) -> Finding:
-    low, high = wilson(round(share * count), count)
-    message = f"Right on {share:.0%} of {count} images of {name} ({low:.0%} to {high:.0%})"
-    if high < 2 / outputs or (low <= 1 / outputs and count >= 50):
-        return Finding(
-            level="problem", kind="chance", title="Hardly better than chance",
-            message=f"{message}; guessing is right on {1 / outputs:.1%}",
-            advice="The weights, the order of the classes or mean and std do not belong to these images.",
+        return
+    labels = images.labels[places]
+    logits = torch.cat([model(part) for part in pixels.split(BATCH)])
+    found = examine_labels(logits, labels, name=images.name)
+    for one in found:
+        yield Finding(
+            level="problem", kind=one.kind, title=one.title, message=one.message, advice=one.advice,
             layer=last,
         )  # fmt: skip
-    return Finding(
-        level="note", kind="float-accuracy", title="The float network knows these images",
-        message=message, advice="What is lost to fewer bits is lost from here.", layer=last,
-    )  # fmt: skip
+    if not found:
+        share = top1(logits, labels)
+        low, high = wilson(round(share * len(labels)), len(labels))
+        yield Finding(
+            level="note", kind="float-accuracy", title="The float network knows these images",
+            message=f"Right on {share:.0%} of {len(labels)} images of {images.name} "
+            f"({low:.0%} to {high:.0%})",
+            advice="What is lost to fewer bits is lost from here.", layer=last,
+        )  # fmt: skip
+
+
+def _as_read(images: ImageSet) -> Iterator[Finding]:
+    """What the reader of the images had to say."""
+    for note in images.notes:
+        yield Finding(
+            level="warning", kind="image-labels", title="How the images are labelled",
+            message=note.rstrip("."), advice="Look whether that is how you meant it.",
+        )  # fmt: skip
+    if images.skipped:
+        yield Finding(
+            level="note", kind="images-skipped", title="Files that were skipped",
+            message=f"{len(images.skipped)} of {images.name}: {', '.join(images.skipped[:3])}",
+            advice="Mend them, or take them out.",
+        )  # fmt: skip

@@ -12,7 +12,7 @@ from engine.run.context import Context
 from engine.run.damage import aside
 from engine.run.folder import write_atomically
 from engine.run.reading import read_object
-from engine.run.recipe import BITS
+from engine.run.settings import BITS
 
 FILE = "bits.json"
 
@@ -28,11 +28,15 @@ def _is_sound(kept: dict[str, Any], context: Context) -> bool:
     return (
         isinstance(weights, dict)
         and weights.keys() == context.plan.keys()
-        and all(bits in BITS for bits in weights.values())
+        and all(_is_width(bits) for bits in weights.values())
         and isinstance(inputs, dict)
-        and all(bits is None or bits in BITS for bits in inputs.values())
+        and all(bits is None or _is_width(bits) for bits in inputs.values())
         and "report" in kept
     )
+
+
+def _is_width(bits: object) -> bool:
+    return type(bits) is int and BITS[0] <= bits <= BITS[1]
 
 
 def forget_damaged(context: Context) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from engine.analysis.images import class_spread, confidence
+from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
 from engine.run import damage
@@ -35,6 +36,7 @@ FRAMES = 80  # pictures kept of the whole stage, at least one a batch
 
 def synthesise(context: Context) -> Iterator[Event]:
     """Make the recipe's images; afterwards `load_images` has them. Finished batches are not made again."""
+    _check_gradient(context)
     batches = _batches(context)
     total = _steps_before(context, len(batches))
     yield StageStarted(stage=STAGE, total_steps=total)
@@ -54,6 +56,16 @@ def synthesise(context: Context) -> Iterator[Event]:
     gaps = bn_gap(_observe(context, images), context.stored)
     values = {"bn_gap": sum(gaps) / len(gaps)} if gaps else {}
     yield StageFinished(stage=STAGE, seconds=seconds, values=values)
+
+
+def _check_gradient(context: Context) -> None:
+    """UserError where images would be optimised through a network that gives them no gradient."""
+    if context.no_gradient and _method(context).planned_steps(_settings(context), 0) > 0:
+        raise UserError(
+            f"{context.no_gradient}, so {context.recipe.synthesis!r} cannot make any; take no_grad and "
+            "detach out of its forward, or choose --synthesis noise, or real with "
+            "--set model.calibration=FOLDER"
+        )
 
 
 def load_images(context: Context) -> Tensor:

@@ -122,6 +122,7 @@ class DeepInversion(ComposedMethod):
         needs=("batchnorm", "classes"),
     )
     Settings = DeepInversionSettings
+    only_beside = ("first_weight",)  # a factor of the BatchNorm loss
 
     def compose(self) -> Composition:
         request, settings = self.request, self.request.settings

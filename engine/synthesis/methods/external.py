@@ -79,7 +79,7 @@ def _lying(request: Request, count: int) -> Tensor:
     folder = request.settings.folder
     found = open_folder(
         Path(folder).expanduser(), image_shape=_shape(request), mean=request.mean,
-        std=request.std, resize=request.resize or request.shape[2],
+        std=request.std, resize=request.resize or request.shape[2], classes=None,
     )  # fmt: skip
     if len(found) < count:
         raise UserError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.core.method import Losses, MethodCard, knob, knob_of
 from engine.synthesis.base import Request
@@ -168,7 +169,7 @@ class Fdda(GeneratorMethod):
         pick = one_class(request.settings.batch, len(has_centre), request.rng)
         labels = has_centre[pick]
         images = self.canvas.draw(of_labels(labels), request.rng)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = laid_out(images, request.teacher)
         seen = request.stored.observe(request.teacher, images, per_image=True)
         return Scene(
             images=images,

@@ -121,6 +121,7 @@ class Gzsq(ComposedMethod):
         needs=("convolutions",),
     )
     Settings = GzsqSettings
+    only_beside = ("spread_weight",)  # a part of both distances
 
     def compose(self) -> Composition:
         request, settings = self.request, self.request.settings

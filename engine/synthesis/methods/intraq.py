@@ -109,6 +109,7 @@ class IntraQ(ComposedMethod):
         needs=("batchnorm", "classes"),
     )
     Settings = IntraQSettings
+    only_beside = ("margin_weight",)  # the first batch has no distances yet
 
     def compose(self) -> Composition:
         request, settings = self.request, self.request.settings

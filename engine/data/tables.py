@@ -1,0 +1,185 @@
+"""Tables of labels as programs write them: in any encoding, with any separator, with a head or without."""
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.core.errors import UserError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+FILE_TITLES = ("file", "filename", "file_name", "filepath", "path", "image", "image_name",
+               "image_id", "img", "name", "id")  # fmt: skip
+LABEL_TITLES = ("label", "labels", "class", "class_id", "class_index", "target", "category", "y",
+                "class_name")  # fmt: skip
+MOST_BYTES = 2**28
+MOST_SEEN = 2**16  # bytes from which it is told whether a file is a table of labels
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_YES, _NO = ("1", "1.0"), ("0", "0.0")
+
+
+class Row(NamedTuple):
+    """What a line says: a file's name, and a label as it is written."""
+
+    where: str  # for messages
+    name: str
+    label: str
+
+
+class Table(NamedTuple):
+    """The rows of a table, and what the columns are called where each stands for a class."""
+
+    rows: list[Row]
+    columns: list[str]  # of a one-hot table, in order; else empty
+
+
+class _Columns(NamedTuple):
+    file: int
+    label: int | None  # None: each of `classes` is a class of its own
+    classes: tuple[int, ...] = ()
+
+
+Lines = list[tuple[int, list[str]]]  # number in the file, fields
+
+
+def read_table(file: Path) -> Table:
+    """The file and label of each line; UserError, which names the line, for what is no such table."""
+    if file.stat().st_size > MOST_BYTES:
+        raise UserError(f"{file.name} is too large for a table of labels; give at most 256 MB")
+    lines = _lines(file.read_bytes(), file.name)
+    if not lines:
+        raise UserError(f"{file.name} is empty; write file,label lines, or remove it")
+    columns, has_head = _columns(lines, file.name)
+    head, rows = (lines[0][1] if has_head else []), lines[has_head:]
+    if not rows:
+        raise UserError(
+            f"{file.name} holds nothing below its head; write file,label lines, or remove it"
+        )
+    if columns.label is not None:
+        return Table([_row(file.name, n, row, columns.file, columns.label) for n, row in rows], [])
+    names = {at: head[at] if head else str(k) for k, at in enumerate(columns.classes)}
+    found = [_one_hot(file.name, n, row, columns.file, names) for n, row in rows]
+    return Table(found, list(names.values()))
+
+
+def is_table(file: Path) -> bool:
+    """Whether the beginning of a file says by its head that it is a table of files and labels."""
+    try:
+        with file.open("rb") as opened:
+            seen = opened.read(MOST_SEEN)
+        lines = _lines(seen, file.name)
+        if len(seen) == MOST_SEEN:
+            lines.pop()  # which is cut off
+        return bool(lines) and _columns(lines, file.name)[1]
+    except (OSError, UserError):
+        return False
+
+
+def looks_like_image(name: str) -> bool:
+    """Whether a name ends as image files do."""
+    return name.strip().lower().endswith(SUFFIXES)
+
+
+def _lines(raw: bytes, name: str) -> Lines:
+    text = _text(raw)
+    first = next((line for line in text.splitlines() if _counts(line)), "")
+    delimiter = max(",;\t|", key=first.count)
+    try:
+        if delimiter in first:
+            found = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1)
+        else:  # names may hold blanks: what stands last is the label
+            found = enumerate((line.rsplit(None, 1) for line in text.splitlines()), 1)
+        lines = [(n, [field.strip() for field in row]) for n, row in found if any(row)]
+    except csv.Error as error:
+        raise UserError(f"{name} is no table of labels: {error}; write file,label lines") from error
+    start = next((k for k, (_n, row) in enumerate(lines) if _counts(delimiter.join(row))), 0)
+    return lines[start:]
+
+
+def _counts(line: str) -> bool:
+    """Whether a line is neither empty nor a comment; a name may begin like one."""
+    line = line.strip()
+    comment = line.startswith("#") and not any(suffix in line.lower() for suffix in SUFFIXES)
+    return bool(line) and not comment
+
+
+def _text(raw: bytes) -> str:
+    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
+    if (
+        not encoding and raw
+    ):  # two bytes a letter and no mark: Latin letters leave every other byte 0
+        zeros = [raw[start:2000:2].count(0) / max(1, len(raw[start:2000:2])) for start in (0, 1)]
+        encoding = next(
+            (name for share, name in zip(zeros, ("utf-16-be", "utf-16-le"), strict=True)
+             if share > 0.4), "",
+        )  # fmt: skip
+    try:
+        text = raw.decode(encoding or "utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode(encoding or "cp1252", errors="replace")
+    return text.replace("\0", "")
+
+
+def _columns(lines: Lines, name: str) -> tuple[_Columns, bool]:
+    """What the columns hold, and whether the first line is a head."""
+    first = lines[0][1]
+    low = [title.lower() for title in first]
+    file = next((low.index(title) for title in FILE_TITLES if title in low), None)
+    label = next((low.index(title) for title in LABEL_TITLES if title in low), None)
+    if any(map(looks_like_image, first)) or (file is None and label is None):
+        return _without_head(lines, name), False
+    others = [at for at in range(len(first)) if at not in (file, label)]
+    if file is None and len(others) == 1:
+        file = others[0]
+    if label is None and len(others) == 1:
+        label = others[0]
+    if file is not None and label is not None:
+        return _Columns(file, label), True
+    if file is not None:
+        binary = tuple(at for at in others if first[at] and _is_binary(at, lines[1:]))
+        if len(binary) > 1:
+            return _Columns(file, None, binary), True
+    missing = "labels; call one 'label'" if file is not None else "files; call one 'file'"
+    raise UserError(f"{name} has the columns {', '.join(first)[:200]}, and none of {missing}")
+
+
+def _without_head(lines: Lines, name: str) -> _Columns:
+    first = lines[0][1]
+    file = next((at for at, field in enumerate(first) if looks_like_image(field)), 0)
+    others = [at for at in range(len(first)) if at != file]
+    if len(others) <= 1:
+        return _Columns(file, others[0] if others else 1)
+    if all(_is_binary(at, lines) for at in others):
+        return _Columns(file, None, tuple(others))
+    raise UserError(
+        f"{name} has {len(first)} columns and no head; name the columns file and label in its first line"
+    )
+
+
+def _is_binary(at: int, lines: Sequence[tuple[int, list[str]]]) -> bool:
+    return all(at < len(row) and row[at] in (*_YES, *_NO) for _n, row in lines)
+
+
+def _row(table: str, number: int, row: list[str], at: int, label_at: int) -> Row:
+    where = f"{table} line {number}"
+    name, label = (row[i] if i < len(row) else "" for i in (at, label_at))
+    if not label:
+        raise UserError(f"{where} is {','.join(row)!r}; it must be a file name and a class number")
+    return Row(where, name, label)
+
+
+def _one_hot(table: str, number: int, row: list[str], at: int, names: dict[int, str]) -> Row:
+    where = f"{table} line {number}"
+    marked = [name for k, name in names.items() if row[k] in _YES]
+    if len(marked) != 1:
+        which = f" ({', '.join(marked[:3])})" if marked else ""
+        raise UserError(
+            f"{where} marks {len(marked)} of its {len(names)} classes{which}; top-1 needs one an image: "
+            "write one column 'label'"
+        )
+    return Row(where, row[at] if at < len(row) else "", marked[0])
