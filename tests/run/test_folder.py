@@ -14,13 +14,13 @@ from engine.core.errors import UserError
 from engine.core.events import Noted, RunFinished
 from engine.run import folder as module
 from engine.run.folder import (
-    LOST_AFTER_S,
     RunFolder,
     is_disk_full,
     list_runs,
     safe_name,
     write_atomically,
 )
+from engine.run.processes import LOST_AFTER_S
 from engine.run.recipe import Recipe
 
 RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")

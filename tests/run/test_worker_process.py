@@ -148,7 +148,6 @@ def test_starting_a_run_at_work_starts_no_second_worker(tmp_path, data):
     wait_for(folder, is_in_state("paused"))
     pid = folder.status()["pid"]
     launch.start(recipe(data), tmp_path)
-    launch.resume(folder)
     assert folder.status()["pid"] == pid
 
     # A worker that is started past the launcher finds the run taken, and leaves it alone.
