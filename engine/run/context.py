@@ -124,7 +124,7 @@ def _check_quantizer(recipe: Recipe, output: Output, stored: StoredStatistics) -
     if reason:
         raise UserError(
             f"quantization {recipe.quantization!r} cannot work here: {reason} (its output is of the kind "
-            f"{output.kind}); qdrop and genie-m ask for no classes"
+            f"{output.kind}); take qdrop or genie-m, which ask for no classes"
         )
     for name, other in (("prediction", "embedding"), ("sensitivity", "sqnr")):
         chosen = recipe.quantization_settings.get(name)
