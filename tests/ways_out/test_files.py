@@ -275,7 +275,7 @@ class TestArchitectures:
             ("--mean", "inf", "write finite numbers with commas", "0.286"),
             ("--std", "a", "write finite numbers with commas", "0.353"),
             ("--std", "-1", "above 0", "0.353"),
-            ("--mean", "1,2,3", "give one for each of the 1 colour channels", "0.286"),
+            ("--mean", "1,2,3", "give one for each of 1 colour channels", "0.286"),
             ("--resize", "1e400", "is no whole number; see", "28"),
             ("--parameter", "depth", "write NAME=VALUE", "depth=20"),
             ("--images", "nowhere", "give a folder of images or a zip archive", ""),
