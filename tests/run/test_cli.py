@@ -102,7 +102,10 @@ class TestMistakes:
             (["run", *NAMES, "--set", "run.steps=5"], "KIND one of model, synthesis, quantization"),
             (["run", *NAMES, "--set", "synthesis.steps=x"], "synthesis.steps is 'x'"),
             (["run", *NAMES, "--data", "/nowhere"], "data '/nowhere' is not a folder or zip"),
-            (["run", *NAMES, "--weights", "/nowhere"], "weights '/nowhere' is not a file"),
+            (
+                ["run", *NAMES, "--weights", "/nowhere"],
+                "weights /nowhere cannot be read: No such file",
+            ),
             (["run", *NAMES, "--model", "no.py:make"], "model 'no.py' is not a file"),
             (["run", *NAMES, "--sedd", "1"], "unrecognized arguments: --sedd"),
             (["run", *NAMES, "--see", "1"], "unrecognized arguments: --see"),

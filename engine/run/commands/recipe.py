@@ -38,10 +38,10 @@ def add_options(parser: argparse.ArgumentParser, *, methods: bool = True) -> Non
         help="a setting of the model, synthesis or quantization, e.g. synthesis.steps=500; "
         "`python -m engine settings NAME` lists those of a network or method",
     )  # fmt: skip
-    told = "; ".join(f"model.{knob['name']}: {knob['help']}" for knob in own_knobs())
-    parser.epilog = f"Settings of a network from FILE.py:FACTORY (--set): {told}.".replace(
-        "%", "%%"
-    )
+    told = "\n".join(f"  model.{knob['name']:15} {knob['help']}" for knob in own_knobs())
+    title = "settings of a network from FILE.py:FACTORY, with --set"
+    parser.epilog = f"{title}:\n{told}".replace("%", "%%")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def recipe_of(options: argparse.Namespace, catalog: dict[str, Any], runs: Path) -> Recipe:
