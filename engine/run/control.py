@@ -70,9 +70,8 @@ class Control:
         self._file = folder / "control.json"
         self._folder = folder
         self._place = _place(folder)
-        self._held = _hold(
-            folder
-        )  # a folder that is open keeps its number, also when it is deleted
+        # A folder that is open keeps its number, also when it is deleted: no other is given it.
+        self._held = _hold(folder)
         self._on_change = on_change
         self._seen: int | None = None
         self._wish = Wish()

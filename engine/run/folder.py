@@ -16,7 +16,7 @@ from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
 from engine.run import processes
 from engine.run.files import is_disk_full, set_aside, told, write_atomically
-from engine.run.names import may_be_named, read_recipe
+from engine.run.names import is_result, may_be_named, read_recipe
 from engine.run.reading import read_object
 from engine.run.recipe import Recipe
 from engine.run.resources import why_lost
@@ -169,12 +169,17 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """The worker's last status; its state is "lost" where the worker is gone, and `why` says more."""
-        status = read_object(self.path / "status.json")
-        if status is None or not processes.is_sound(status):
-            return {"state": "new"}
+        status = self._written_status()
         if status["state"] in ACTIVE and not processes.is_at_work(self.path, status):
+            again = self._written_status()  # its last word may have come between
+            if again["state"] not in ACTIVE:
+                return again
             status |= {"state": "lost", "why": why_lost(status)}
         return status
+
+    def _written_status(self) -> dict[str, Any]:
+        status = read_object(self.path / "status.json")
+        return status if status is not None and processes.is_sound(status) else {"state": "new"}
 
     def result(self) -> dict[str, Any] | None:
         """The finished run's numbers, and the folder where it lies now; None before it is finished.
@@ -182,7 +187,7 @@ class RunFolder:
         `other_engine` is there where another version of the engine computed them, and says so.
         """
         result = read_object(self.path / "result.json")
-        if not result:
+        if result is None or not is_result(result):
             return None
         here = {"run": self.run_id, "folder": str(self.path)}
         by = result.get("engine")

@@ -1,4 +1,4 @@
-"""The recipe in a folder, and whether the folder may bear its name."""
+"""What may stand in a folder: a recipe that fits its name, a result that is one."""
 
 import hashlib
 import json
@@ -33,6 +33,14 @@ def read_recipe(file: Path) -> Recipe | None:
 def _is_of(value: object, kind: Any) -> bool:
     origin = getattr(kind, "__origin__", kind)
     return isinstance(value, origin) and not (origin is int and isinstance(value, bool))
+
+
+def is_result(found: dict[str, Any]) -> bool:
+    """Whether an object is the result of a run, of any version."""
+    kinds = {"seconds": dict, "size_bytes": dict, "layers": list}
+    return "agreement" in found and all(
+        isinstance(found.get(name), kind) for name, kind in kinds.items()
+    )
 
 
 def may_be_named(recipe: Recipe, name: str) -> bool:

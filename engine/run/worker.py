@@ -51,6 +51,7 @@ def run(
         state = "cancelled"
     except FolderGone:
         state = "gone"
+        _log("the run's folder was deleted")
     except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
         if folder.path.is_dir():
             _report(folder, error, room)
@@ -189,6 +190,10 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
+def _log(words: str) -> None:
+    sys.stderr.write(f"worker {os.getpid()}: {words}\n")
+
+
 def settle_in() -> None:
     """Take the threads that a run takes, and let pages go first."""
     import torch
@@ -212,7 +217,8 @@ def main() -> int:
             sweep(folder.path, folder.snapshots, folder.path / "blocks")
             return run(folder, own_process=True)
     except Timeout:
-        return 0  # another worker is at this run already
+        _log("another worker is at this run already")
+        return 0
 
 
 if __name__ == "__main__":

@@ -298,15 +298,15 @@ def test_portraits_are_drawn_and_told_in_numbers(runs: Path) -> None:
 def test_one_odd_folder_takes_no_page_down(page: str, runs: Path) -> None:
     """Whatever lies in one run's files, the others are seen."""
     sound = fabricate(runs, Fabricated())
-    texts_of_none = ("{}", "[]", "null", "{", '{"state": "running"}')
-    for seed, text in enumerate(texts_of_none):
-        for name in ("status.json", "result.json", "recipe.json"):
-            odd = fabricate(runs, Fabricated(seed=100 * (seed + 1) + len(name)))
+    no_objects = ("{}", "[]", "null", "{", '{"state": "running"}')
+    for seed, text in enumerate(no_objects):
+        for k, name in enumerate(("status.json", "result.json", "recipe.json")):
+            odd = fabricate(runs, Fabricated(seed=10 * (seed + 1) + k))
             (odd.path / name).write_text(text)
     at = opened(page)
     assert sound.path.is_dir()
     if page == "runs":
-        assert texts(at).count("damaged") >= len(texts_of_none)
+        assert texts(at).count("damaged") >= len(no_objects)
 
 
 def test_a_damaged_run_is_deleted_by_its_button(runs: Path) -> None:

@@ -30,6 +30,9 @@ PACE: dict[str, Any] = {
 }  # fmt: skip
 
 
+WHOLE: dict[str, Any] = {"agreement": None, "layers": [], "size_bytes": {}}  # what every result has
+
+
 def recipe(images: int = 100, **more: Any) -> Recipe:
     budget: dict[str, Any] = {
         "synthesis_settings": {"steps": 10, "batch": 40},
@@ -123,7 +126,7 @@ def finished(runs: Path, made: Recipe, seconds: float, memory_mb: float = 900.0)
     values = {"memory_mb": memory_mb}
     folder.append(Stepped(stage="synthesis", part="batch 1", step=1, losses={}, values=values))
     stages = ("synthesis", "quantization", "evaluation")
-    folder.finish({"seconds": dict.fromkeys(stages, seconds), "peak_memory_mb": 500.0})
+    folder.finish(WHOLE | {"seconds": dict.fromkeys(stages, seconds), "peak_memory_mb": 500.0})
     return folder
 
 
@@ -200,7 +203,7 @@ def test_the_band_holds_all_runs_of_its_kind(tmp_path: Path) -> None:
 
 def test_images_that_were_taken_over_say_nothing_of_making_them(tmp_path: Path) -> None:
     folder = finished(tmp_path, recipe(), 30.0)
-    folder.finish({"seconds": {"synthesis": 0.0, "quantization": 30.0, "evaluation": 30.0}})
+    folder.finish(WHOLE | {"seconds": {"synthesis": 0.0, "quantization": 30.0, "evaluation": 30.0}})
     assert estimate(recipe(seed=1), tmp_path, None)["total_s"] is None
 
 

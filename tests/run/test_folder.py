@@ -179,11 +179,12 @@ class TestStatus:
 class TestEnd:
     def test_the_result_is_a_file_and_an_event(self, folder):
         assert folder.result() is None
-        folder.finish({"top1": 0.5})
+        result = {"agreement": 0.5, "layers": [], "size_bytes": {}, "seconds": {}}
+        folder.finish(result)
         # A run may be moved, so where it lies is told, not stored.
         here = {"run": folder.run_id, "folder": str(folder.path)}
-        assert folder.result() == here | {"top1": 0.5}
-        assert json.loads((folder.path / "result.json").read_text()) == {"top1": 0.5}
+        assert folder.result() == here | result
+        assert json.loads((folder.path / "result.json").read_text()) == result
         (_, last) = list(folder.events())[-1]
         assert isinstance(last, RunFinished)
 

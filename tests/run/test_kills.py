@@ -25,7 +25,7 @@ def test_an_event_that_is_missing_and_a_number_that_differs_are_seen(tmp_path):
     for folder, messages, agreement in ((straight, "xy", 0.5), (broken, "x", 0.25)):
         for message in messages:
             folder.append(Noted(message=message))
-        folder.finish({"agreement": agreement})
+        folder.finish({"agreement": agreement, "layers": [], "size_bytes": {}, "seconds": {}})
     differs, missing = kills.compare(straight, broken)
     assert differs == "agreement differs"
     assert missing.startswith("1 events are missing")

@@ -187,7 +187,7 @@ class TestDuring:
         code += "from engine.run.worker import main; sys.exit(main())"
         done = subprocess.run(
             [sys.executable, "-c", code, str(folder.path)], cwd=ROOT, check=False, timeout=120,
-            env=dict(os.environ) | {"QUANTOSCOPE_THREADS": "1", resources.LIMIT: "3000", "PYTHONPATH": str(ROOT)},
+            env=dict(os.environ) | {resources.LIMIT: "3000", "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert done.returncode == 1
         assert folder.status()["state"] == "failed"

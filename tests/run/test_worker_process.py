@@ -76,7 +76,8 @@ def finished(folder, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while folder.status()["state"] in ACTIVE and time.monotonic() < end:
         time.sleep(0.1)
-    assert folder.status()["state"] == "done", (folder.path / "worker.log").read_text()
+    status = folder.status()
+    assert status["state"] == "done", f"{status}\n{(folder.path / 'worker.log').read_text()}"
     return folder.result()
 
 
