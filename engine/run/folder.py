@@ -99,7 +99,7 @@ class RunFolder:
         """What the folder's run computes; UserError where the file holds no recipe."""
         recipe = read_recipe(self.path / "recipe.json")
         if recipe is None:
-            raise UserError(f"run {self.run_id!r} is damaged: {self.damage()}")
+            raise UserError(f"run {self.run_id!r} is damaged; {self.damage()}")
         return recipe
 
     def damage(self) -> str | None:
@@ -120,7 +120,7 @@ class RunFolder:
     def _refuse_damaged(self) -> None:
         damage = self.damage()
         if damage:
-            raise UserError(f"run {self.run_id!r} is damaged: {damage}")
+            raise UserError(f"run {self.run_id!r} is damaged; {damage}")
 
     # --- events -------------------------------------------------------------------------------
 

@@ -130,11 +130,10 @@ def test_borders_begin_at_one_half_and_bend():
     assert (borders[-1].arrays["lowest"] <= borders[-1].arrays["highest"]).all()
 
 
-def test_levels_move_from_even_ones_to_smaller_errors():
+def test_levels_move_to_smaller_errors():
     views, _ = viewed("lq-nets")
     of_one = [v for v in views if v.what == views[0].what]
-    steps = of_one[0].arrays["levels"].diff()
-    assert torch.allclose(steps, steps[:1].expand_as(steps), rtol=1e-4)
+    assert not torch.equal(of_one[0].arrays["levels"], of_one[-1].arrays["levels"])
     errors = [v.values["mse"] for v in of_one]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0]

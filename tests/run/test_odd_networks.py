@@ -31,7 +31,7 @@ def recipe_of(name, **changed):
 
 def run(tmp_path, monkeypatch, recipe):
     """The result, or the failure; and all that was said."""
-    monkeypatch.setattr(worker.devices, "choose", lambda: torch.device("cpu"))
+    monkeypatch.setattr("engine.core.device.choose", lambda: torch.device("cpu"))
     folder = RunFolder.create(tmp_path, recipe)
     worker.run(folder)
     events = [event for _, event in folder.events()]
