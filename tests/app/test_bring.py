@@ -114,7 +114,7 @@ def test_a_trial_shows_what_speaks_against_the_labels_and_names_of_folders_as_th
     at = with_file(file)
     at.button(key="bring-try").click().run()
     assert "Subtract 1." in texts(at)
-    assert r"\!\[x\](http\://y)" in at.warning[0].value
+    assert r"!\[x\](http://y)" in at.warning[0].value
     assert r"\*a\*" in at.info[0].value
 
 
