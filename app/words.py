@@ -16,6 +16,7 @@ STATES = {
     "failed": "failed",
     "cancelled": "cancelled",
     "lost": "lost",
+    "damaged": "damaged",
 }
 
 EFFORTS = {"quick": "Quick", "standard": "Standard", "paper": "Paper"}  # presets, as they are told

@@ -12,9 +12,10 @@ from app.words import plain
 from engine.run.folder import RunFolder
 
 HEIGHT_REM = 7.75  # of the four numbers; what else stands there is about as high
+ADVICE = "Resume goes on from the last checkpoint."
 LOST = (
     "The process of this run is gone without a word: the machine was restarted, or the process was killed "
-    "(often for want of memory). Resume goes on from the last checkpoint."
+    f"(often for want of memory). {ADVICE}"
 )
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")
 
@@ -40,7 +41,7 @@ def _unfinished(folder: RunFolder, history: History, state: str) -> None:
         st.columns([4, 1], vertical_alignment="top") if may_go_on else (st.container(), None)
     )
     with left:
-        _why(history, state)
+        _why(folder, history, state)
     if right is not None:
         with right:
             if st.button("Resume this run", type="primary", key="resume", width="stretch"):
@@ -49,14 +50,15 @@ def _unfinished(folder: RunFolder, history: History, state: str) -> None:
             _log(folder)
 
 
-def _why(history: History, state: str) -> None:
+def _why(folder: RunFolder, history: History, state: str) -> None:
     failure = history.last("run-failed")
     if state == "failed":
         message = failure["message"] if failure else "The run failed without a word."
         advice = failure["advice"] if failure else "Resume it; the end of its log is beside this."
         st.error(f"{plain(message)}\n\n{plain(advice)}", icon=":material/error:")
     elif state == "lost":
-        st.error(LOST, icon=":material/error:")
+        why = folder.status().get("why")
+        st.error(plain(f"{why} {ADVICE}") if why else LOST, icon=":material/error:")
     elif state == "cancelled":
         st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
     else:

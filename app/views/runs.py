@@ -11,7 +11,7 @@ from app.places import recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
-from engine.run.folder import ACTIVE, RunFolder, list_runs
+from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
 
 
 @st.dialog("Delete this run?")
@@ -58,9 +58,25 @@ def details(folder: RunFolder) -> None:
     if failure:
         st.error(f"{plain(failure['message'])}\n\n{plain(failure['advice'])}")
     elif state == "lost":
-        st.error("Its process is gone without a word. Resume goes on from the last checkpoint.")
+        why = folder.status().get("why", "The worker ended without a word.")
+        st.error(f"{why} Resume goes on from the last checkpoint.")
     with st.expander("The recipe, to the last setting"):
         st.code(folder.recipe.to_json(), language="json")
+
+
+def damaged_rows(folders: list[RunFolder]) -> None:
+    """What cannot be opened any more, why, and a way to be rid of it."""
+    for folder in folders:
+        with st.container(border=True):
+            st.markdown(f"`{folder.run_id}` · {STATES['damaged']}")
+            st.caption(folder.damage() or "")
+            if st.button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
+                try:
+                    folder.delete()
+                except (UserError, OSError) as error:
+                    st.error(str(error))
+                else:
+                    st.rerun()
 
 
 st.title("Everything that ran")
@@ -74,6 +90,7 @@ else:
     chosen = runs_table(folders, key="runs", at_once=15)
     if chosen is not None:
         details(chosen)
+damaged_rows(damaged_runs(runs_folder()))
 if recorded is not None:
     st.page_link(
         "views/lab.py",

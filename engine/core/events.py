@@ -137,6 +137,7 @@ class StateChanged(Event):
 
     kind: ClassVar[str] = "state-changed"
     state: str
+    detail: str = ""  # of a queued one: its place, and behind which run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

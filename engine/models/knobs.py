@@ -25,7 +25,7 @@ def check_input_space(
         said = f"{of}{name} is {', '.join(f'{value:g}' for value in values)}"
         if channels is not None and values and len(values) != channels:
             raise UserError(
-                f"{of}{name} has {len(values)} values; give one for each of the {channels} colour channels"
+                f"{of}{name} has {len(values)} values; give one for each of {channels} colour channels"
             )
         if name == "std" and any(value <= 0 for value in values):
             raise UserError(f"{said}, which must be above 0; give values above 0")

@@ -49,13 +49,40 @@ def quantizers(
             yield f"{path}.weight", module.weight_quantizer
 
 
+_LAYOUT = "layout:"  # before the name of a tensor of a block: its strides, where they are not the plain ones
+
+
 def stored_block(student: nn.Module, block: BlockLike) -> dict[str, Tensor]:
     """All that a finished block has learned, by name."""
     state = {k: v.detach().clone() for k, v in stored_corrections(student, block).items()}
     for name, quantizer in quantizers(student, block):
         for key, value in quantizer.stored().items():
             state[f"{name}.{key}"] = value.detach().clone().contiguous()
+            if value.stride() != torch.empty(value.shape, device="meta").stride():
+                state[f"{_LAYOUT}{name}.{key}"] = torch.tensor(value.stride())
     return state
+
+
+def laid_out(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a stored block in the memory layout that they had.
+
+    A product may be summed in another order where its factors lie in memory differently, or begin at an
+    odd address, as in a file: then what comes behind a block that was put back would differ in its last
+    bit from what came behind it at first.
+    """
+    return {
+        name: _with_strides(value, state.get(_LAYOUT + name))
+        for name, value in state.items()
+        if not name.startswith(_LAYOUT)
+    }
+
+
+def _with_strides(value: Tensor, stride: Tensor | None) -> Tensor:
+    strides = [] if stride is None else stride.tolist()
+    last = sum((size - 1) * step for size, step in zip(value.shape, strides, strict=False))
+    if len(strides) != value.dim() or min(strides, default=-1) < 0 or last >= value.numel():
+        return value.clone()
+    return torch.empty_strided(value.shape, strides, dtype=value.dtype).copy_(value)
 
 
 def restore_block(student: nn.Module, block: BlockLike, state: Mapping[str, Tensor]) -> None:

@@ -49,7 +49,12 @@ class Context:
     plan: dict[str, LayerBits]
     test: ImageSet | None
     notes: list[str] = field(default_factory=list)
+    most_at_once: int = 1000  # images that pass a network together; fewer where memory is short
     no_gradient: str = ""  # why images cannot be made to follow the teacher; empty where they can
+
+    def at_once(self, images: int) -> int:
+        """So many images, or as many as there is memory for."""
+        return min(images, self.most_at_once)
 
     def for_device(self, images: Tensor) -> Tensor:
         """On the run's device, in the order in which its network reads them."""
@@ -89,7 +94,7 @@ def make_context(
     if recipe.weights and probed.undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(probed.undone)}.")
     return Context(
-        recipe=recipe, folder=folder, control=control, checkpoint=Checkpoint(folder.path), device=device,
+        recipe=recipe, folder=folder, control=control, checkpoint=_checkpoint(recipe, folder), device=device,
         card=card, teacher=teacher, output=output, stored=stored, blocks=blocks,
         plan=plan_bits(
             blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
@@ -97,6 +102,13 @@ def make_context(
         ),
         test=test, notes=notes, no_gradient=probed.no_gradient,
     )  # fmt: skip
+
+
+def _checkpoint(recipe: Recipe, folder: RunFolder) -> Checkpoint:
+    """Where the machine at work is saved; a fork begins in the middle of the batch that it was forked in."""
+    at, steps = recipe.forked_from.rpartition("@")[2], recipe.synthesis_settings.get("steps")
+    batch, taken = divmod(int(at), int(steps)) if at.isdigit() and steps else (0, 0)
+    return Checkpoint(folder.path, tell=folder.append, begun=f"synthesis/{batch}" if taken else "")
 
 
 def _warnings(teacher: nn.Module) -> list[str]:
@@ -112,7 +124,7 @@ def _check_quantizer(recipe: Recipe, output: Output, stored: StoredStatistics) -
     if reason:
         raise UserError(
             f"quantization {recipe.quantization!r} cannot work here: {reason} (its output is of the kind "
-            f"{output.kind}); qdrop and genie-m ask for no classes"
+            f"{output.kind}); take qdrop or genie-m, which ask for no classes"
         )
     for name, other in (("prediction", "embedding"), ("sensitivity", "sqnr")):
         chosen = recipe.quantization_settings.get(name)

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import torch
 
 from engine.core.errors import UserError
+from engine.core.events import Event
 from engine.core.method import Losses, Machine
 from engine.run.control import CHECKPOINT_MARK, Cancelled, Control
-from engine.run.folder import write_atomically
+from engine.run.damage import aside
+from engine.run.files import set_aside, write_atomically
 
 CHECKPOINT_EVERY_S = 10.0
 CHECKPOINT_SHARE = 0.05  # of the time at most is spent on saving: a large generator is a gigabyte
@@ -22,31 +24,53 @@ CHECKPOINT_SHARE = 0.05  # of the time at most is spent on saving: a large gener
 class Checkpoint:
     """The state of the machine at work, on disk: replaced as a whole, read as data only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tell: Callable[[Event], None] = lambda event: None,
+        begun: str = "",  # the machine that a fork begins in the middle of: without its state it is none
+    ) -> None:
+        self._tell, self._begun = tell, begun
         self._path, self._mark = folder / "checkpoint", folder / CHECKPOINT_MARK
         self._saved_at = time.monotonic()
         self._save_took_s = 0.0
 
     def restore(self, key: str, machine: Machine) -> int:
         """Put the machine back where it was saved under this key; the steps it had taken, else 0."""
-        if not self._path.exists():
+        state = self._read()
+        if state is None or state["key"] != key:
+            if key == self._begun:
+                raise UserError(
+                    f"the state that this run was forked from ({self._path}) is gone or damaged; delete the "
+                    "run, and fork the first one again"
+                )
             return 0
-        try:
-            state = torch.load(self._path, weights_only=True)
-        except Exception as error:
-            raise UserError(
-                f"checkpoint {self._path} cannot be read ({error}); delete it to begin again"
-            ) from error
-        if state["key"] != key:
-            return 0
+        self._begun = ""
         try:
             machine.load_state_dict(state["machine"])
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            set_aside(self._path)
             raise UserError(
-                f"checkpoint {self._path} is of another machine ({error}); a fork can change weights and "
-                "rates, not what is optimised: start a new run for that"
+                f"checkpoint {self._path} is of another machine ({error}) and was set aside; resume to begin "
+                "this part again; a fork can change weights and rates, not what is optimised: start a new "
+                "run for that"
             ) from error
         return int(state["step"])
+
+    def _read(self) -> dict[str, Any] | None:
+        """What was saved; a file that cannot be read is set aside, and the machine begins anew."""
+        if not self._path.exists():
+            return None
+        try:
+            state = torch.load(self._path, weights_only=True)
+            if isinstance(state["key"], str) and int(state["step"]) >= 0 and "machine" in state:
+                return dict(state)
+        except Exception:  # noqa: BLE001  (whatever a torn file raises)
+            pass
+        self._mark.unlink(missing_ok=True)
+        self._tell(aside(self._path))
+        return None
 
     def save(self, key: str, step: int, machine: Machine) -> None:
         start = time.monotonic()

@@ -3,7 +3,6 @@
 One process writes (the worker), any number read. Nothing here imports torch, so that a page may use it.
 """
 
-import errno
 import json
 import os
 import re
@@ -15,11 +14,25 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
+from engine.run import processes
+from engine.run.files import is_disk_full, set_aside, told, write_atomically
+from engine.run.names import is_result, may_be_named, read_recipe
+from engine.run.reading import read_object
 from engine.run.recipe import Recipe
+from engine.run.resources import why_lost
+from engine.run.version import engine_version
+
+__all__ = [
+    "ACTIVE",
+    "RunFolder",
+    "damaged_runs",
+    "is_disk_full",
+    "list_runs",
+    "safe_name",
+    "write_atomically",
+]
 
 HEARTBEAT_S = 2.0
-# A worker whose process is gone is lost at once; one that only is silent may be starved by a busy machine.
-LOST_AFTER_S = 60.0
 ACTIVE = ("starting", "queued", "running", "paused")
 RESERVE_BYTES = 64 * 1024  # freed on a full disk, so that the last message can still be written
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -44,18 +57,34 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs: Path, recipe: Recipe) -> "RunFolder":
-        """The folder of this recipe, made if it is not there: the same recipe finds the same run."""
+        """The folder of this recipe, made if it is not there: the same recipe finds the same run.
+
+        A recipe that cannot be read is written anew, for the folder's name says which it is. UserError
+        where another recipe lies under this name, or nothing can be written.
+        """
         folder = cls(runs / recipe.run_id)
-        folder.snapshots.mkdir(parents=True, exist_ok=True)
-        if not (folder.path / "recipe.json").exists():
-            write_atomically(folder.path / "recipe.json", recipe.to_json().encode())
+        with told(runs):
+            folder.snapshots.mkdir(parents=True, exist_ok=True)
+            file = folder.path / "recipe.json"
+            if read_recipe(file) is None:
+                if file.exists():
+                    set_aside(file)
+                write_atomically(file, recipe.to_json().encode())
+        folder._refuse_damaged()
         return folder
 
     @classmethod
     def open(cls, runs: Path, run: str) -> "RunFolder":
-        """The folder of a run by its id; UserError where there is none."""
+        """The folder of a run by its id; UserError where there is none, or it is damaged."""
+        folder = cls.find(runs, run)
+        folder._refuse_damaged()
+        return folder
+
+    @classmethod
+    def find(cls, runs: Path, run: str) -> "RunFolder":
+        """The same, sound or not: what is damaged can still be deleted."""
         folder = cls(runs / safe_name(run))
-        if not (folder.path / "recipe.json").is_file():
+        if not folder.path.is_dir() or not holds_a_run(folder.path):
             raise UserError(
                 f"run {run!r} is not in {runs}; `python -m engine runs` lists what is there"
             )
@@ -67,7 +96,31 @@ class RunFolder:
 
     @property
     def recipe(self) -> Recipe:
-        return Recipe.from_json((self.path / "recipe.json").read_text())
+        """What the folder's run computes; UserError where the file holds no recipe."""
+        recipe = read_recipe(self.path / "recipe.json")
+        if recipe is None:
+            raise UserError(f"run {self.run_id!r} is damaged: {self.damage()}")
+        return recipe
+
+    def damage(self) -> str | None:
+        """What is wrong with the recipe that all else stands on, and the way out; None where it is sound."""
+        recipe = read_recipe(self.path / "recipe.json")
+        if recipe is None:
+            return (
+                f"{self.path / 'recipe.json'} holds no recipe of this version; "
+                f"delete the run (`python -m engine delete {self.run_id}`), and start it again"
+            )
+        if not may_be_named(recipe, self.run_id):
+            return (
+                f"{self.path / 'recipe.json'} is the recipe of another run; rename the folder "
+                f"to {recipe.run_id}, or delete it"
+            )
+        return None
+
+    def _refuse_damaged(self) -> None:
+        damage = self.damage()
+        if damage:
+            raise UserError(f"run {self.run_id!r} is damaged: {damage}")
 
     # --- events -------------------------------------------------------------------------------
 
@@ -107,28 +160,40 @@ class RunFolder:
 
     def write_status(self, state: str, **more: Any) -> None:
         """What a listing shows, replaced as a whole: state, process, time of writing, progress."""
-        status = {"state": state, "pid": os.getpid(), "time_s": time.time(), **more}
+        pid = more.pop("pid", os.getpid())
+        who = {"pid": pid, "host": processes.HOST, "time_s": time.time()}
+        began = processes.born(pid)
+        who |= {} if began is None else {"born": began}
+        status = {"state": state, **who, **more}
         write_atomically(self.path / "status.json", json.dumps(status).encode())
 
     def status(self) -> dict[str, Any]:
-        """The worker's last status; its state is "lost" where the worker is gone without a word."""
-        try:
-            status: dict[str, Any] = json.loads((self.path / "status.json").read_text())
-        except (OSError, ValueError):
-            return {"state": "new"}
-        if status["state"] in ACTIVE:
-            silent_s = time.time() - status["time_s"]
-            if silent_s > LOST_AFTER_S or not _is_alive(status.get("pid")):
-                status["state"] = "lost"
+        """The worker's last status; its state is "lost" where the worker is gone, and `why` says more."""
+        status = self._written_status()
+        if status["state"] in ACTIVE and not processes.is_at_work(self.path, status):
+            again = self._written_status()  # its last word may have come between
+            if again["state"] not in ACTIVE:
+                return again
+            status |= {"state": "lost", "why": why_lost(status)}
         return status
 
+    def _written_status(self) -> dict[str, Any]:
+        status = read_object(self.path / "status.json")
+        return status if status is not None and processes.is_sound(status) else {"state": "new"}
+
     def result(self) -> dict[str, Any] | None:
-        """The finished run's numbers, and the folder where it lies now; None before it is finished."""
-        try:
-            result: dict[str, Any] = json.loads((self.path / "result.json").read_text())
-        except (OSError, ValueError):
+        """The finished run's numbers, and the folder where it lies now; None before it is finished.
+
+        `other_engine` is there where another version of the engine computed them, and says so.
+        """
+        result = read_object(self.path / "result.json")
+        if result is None or not is_result(result):
             return None
-        return {"run": self.run_id, "folder": str(self.path)} | result
+        here = {"run": self.run_id, "folder": str(self.path)}
+        by = result.get("engine")
+        if by is not None and by != engine_version():
+            here["other_engine"] = f"Computed by engine {by}; this is {engine_version()}."
+        return here | result
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result for good."""
@@ -149,49 +214,41 @@ class RunFolder:
         (self.path / ".reserve").unlink(missing_ok=True)
 
     def delete(self) -> None:
-        """Remove the run with all its files; UserError while a worker is at it."""
-        if self.status()["state"] in ACTIVE:
+        """Remove the run with all its files; UserError while a worker is at it, silent or not."""
+        if self.status()["state"] in ACTIVE or processes.is_held(self.path):
             raise UserError(f"run {self.run_id!r} is at work; cancel it first")
-        shutil.rmtree(self.path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, then replace: a reader sees the old file or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def is_disk_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if self.path.is_symlink():
+            self.path.unlink()
+        else:
+            shutil.rmtree(self.path)
 
 
 def list_runs(runs: Path) -> list[RunFolder]:
-    """Every run in the folder, the newest first."""
-    if not runs.is_dir():
-        return []
-    folders = [RunFolder(path.parent) for path in runs.glob("*/recipe.json")]
-    return sorted(folders, key=lambda folder: folder.path.stat().st_mtime, reverse=True)
+    """Every sound run in the folder, the newest first."""
+    return [folder for folder in _all_runs(runs) if folder.damage() is None]
 
 
-def _is_alive(pid: int | None) -> bool:
-    if pid is None:
-        return False
+def damaged_runs(runs: Path) -> list[RunFolder]:
+    """The folders that hold a run which cannot be read: to be told of, and deleted."""
+    return [folder for folder in _all_runs(runs) if folder.damage() is not None]
+
+
+def _all_runs(runs: Path) -> list[RunFolder]:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:  # a killed child that its parent has not yet collected still has a number
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[0] != "Z"
+        paths = [path for path in runs.iterdir() if path.is_dir() and holds_a_run(path)]
     except OSError:
-        return True
+        return []
+    return [RunFolder(path) for path in sorted(paths, key=_changed, reverse=True)]
+
+
+def holds_a_run(path: Path) -> bool:
+    """Whether a folder is a run's, sound or not."""
+    names = ("recipe.json", "status.json", "events.jsonl")
+    return not path.name.startswith(".") and any((path / name).exists() for name in names)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # deleted a moment ago
+        return 0.0

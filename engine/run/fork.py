@@ -14,8 +14,10 @@ from engine.core.errors import UserError
 from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, Stepped
 from engine.run import launch
 from engine.run.control import CHECKPOINT_MARK as MARK
+from engine.run.damage import lent_snapshot
 from engine.run.folder import ACTIVE, RunFolder, write_atomically
 from engine.run.owner import HOST, claim, owner_of
+from engine.run.reading import read_object
 from engine.run.recipe import Recipe, find
 from engine.run.settings import resolve
 
@@ -66,11 +68,9 @@ def can_fork(source: RunFolder) -> bool:
 
 
 def _read_mark(source: RunFolder) -> dict[str, Any]:
-    try:
-        mark: dict[str, Any] = json.loads((source.path / MARK).read_text())
-    except (OSError, ValueError):
-        mark = {"key": "", "step": 0}
-    return mark
+    mark = read_object(source.path / MARK) or {}
+    sound = isinstance(mark.get("key"), str) and type(mark.get("step")) is int
+    return mark if sound else {"key": "", "step": 0}
 
 
 def _mark(source: RunFolder) -> dict[str, Any]:
@@ -151,10 +151,9 @@ def _copy_past(
     for file in _batches(source.path, _batch(mark)):
         shutil.copyfile(file, folder.path / file.name)
     for _, event in source.events():
-        if isinstance(event, SnapshotSaved):
-            if event.step > step:
-                continue
-            shutil.copyfile(source.snapshot(event.file), folder.snapshot(event.file))
+        later = isinstance(event, SnapshotSaved) and event.step > step
+        if later or not lent_snapshot(event, source, folder):
+            continue
         kept = isinstance(event, (RunStarted, SnapshotSaved))
         if isinstance(event, (StageStarted, Stepped)) and event.stage == STAGE:
             kept = not isinstance(event, Stepped) or event.step <= step

@@ -2,23 +2,26 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from engine.core.errors import UserError
-from engine.core.events import StateChanged
+from engine.core.events import Noted, StateChanged
+from engine.run import processes
 from engine.run.control import Wish, read_wish, write_wish
+from engine.run.files import sweep, told
 from engine.run.folder import ACTIVE, RunFolder
 from engine.run.recipe import Recipe
 from engine.run.resources import threads_wanted
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
+END_S = 1.0  # and how long after each of the system's signals
 
 
 def start(recipe: Recipe, runs: Path) -> RunFolder:
@@ -38,28 +41,41 @@ def resume(folder: RunFolder) -> None:
             "--seed for a new one"
         )
     threads_wanted()
-    if folder.status()["state"] == "paused":
+    at_work = folder.status()["state"] in ACTIVE
+    if at_work and read_wish(folder.path).state == "pause":  # also where the pause has yet to begin
         go_on(folder)
     else:
         _launch(folder)
 
 
 def _launch(folder: RunFolder) -> None:
-    with contextlib.suppress(Timeout), FileLock(folder.path / ".launch", timeout=10):
-        if folder.status()["state"] in ACTIVE:
+    """Start a worker where there is none."""
+    asked_s = time.time()
+    # The worker waits for this lock too, so that what it writes comes after what is written here.
+    lock = FileLock(folder.path / ".launch", timeout=10)
+    with told(folder.path.parent), contextlib.suppress(Timeout), lock:
+        status = folder.status()
+        if status["state"] in ACTIVE or processes.is_held(folder.path):
             return
+        sweep(folder.path.parent, folder.path)
         write_wish(folder.path, Wish())
-        with (folder.path / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "engine.run.worker", str(folder.path.resolve())],
-                cwd=Path(__file__).parents[2],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env=worker_environment(),
-            )
-        folder.write_status("starting", pid=process.pid)
+        if status["state"] == "lost":
+            folder.append(Noted(message=status["why"]))
+        folder.write_status("starting", pid=_worker(folder), asked_s=asked_s)
+
+
+def _worker(folder: RunFolder) -> int:
+    with (folder.path / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", processes.WORKER, str(folder.path.resolve())],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=worker_environment(),
+        )
+    return process.pid
 
 
 def worker_environment() -> dict[str, str]:
@@ -109,28 +125,40 @@ def set_pace(folder: RunFolder, slow_s: float) -> None:
 
 
 def cancel(folder: RunFolder) -> None:
-    """End the run's worker within a few seconds; what is checkpointed can be resumed."""
+    """End the run's worker within a few seconds; what is checkpointed can be resumed.
+
+    Only the process that executes this folder's worker is ever sent a signal, whatever number the
+    status has. UserError where the worker is on another machine, and does not end by itself.
+    """
     status = folder.status()
-    if status["state"] not in ACTIVE:
+    if status["state"] not in ACTIVE and not processes.is_held(folder.path):
         return
     write_wish(folder.path, replace(read_wish(folder.path), state="cancel"))
-    pid = status["pid"]
     if _wait_for_end(folder, GRACE_S):
         return
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal_number)
-        if _wait_for_end(folder, 1.0):
+    for send in (psutil.Process.terminate, psutil.Process.kill):
+        worker = processes.worker_of(folder.path, status)
+        if worker is None:
             break
+        with contextlib.suppress(psutil.Error):
+            send(worker)
+            worker.wait(END_S)
+    if processes.is_held(folder.path):
+        host = status.get("host", processes.HOST)
+        raise UserError(
+            f"run {folder.run_id!r} could not be ended from here: its worker is on {host}; "
+            "cancel it there"
+        )
     if folder.status()["state"] != "cancelled":
-        folder.write_status("cancelled", pid=pid)
+        folder.write_status("cancelled")
         folder.append(StateChanged(state="cancelled"))
 
 
 def _wait_for_end(folder: RunFolder, seconds: float) -> bool:
+    """Whether the worker was gone within so many seconds, and left its own last word."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if folder.status()["state"] not in ACTIVE:
-            return True
+        if folder.status()["state"] not in ACTIVE and not processes.is_held(folder.path):
+            return bool(folder.status()["state"] != "lost")
         time.sleep(0.05)
     return False

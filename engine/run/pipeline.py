@@ -14,17 +14,24 @@ from engine.run.control import Control
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
 from engine.run.resources import peak_memory_mb
+from engine.run.room import Room
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
 from engine.run.stages.labels import check_labels, require_labels_inside
+from engine.run.stages.memory import make_room
 from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
+from engine.run.version import engine_version
 
 
 def execute(
-    recipe: Recipe, folder: RunFolder, control: Control, device: torch.device
+    recipe: Recipe,
+    folder: RunFolder,
+    control: Control,
+    device: torch.device,
+    room: Room,
 ) -> Iterator[Event]:
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
@@ -34,7 +41,11 @@ def execute(
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
-        versions={"python": platform.python_version(), "torch": torch.__version__},
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "engine": engine_version(),
+        },
         bn_layers=context.stored.paths,
         blocks=[{"name": b.name, "layers": list(b.layers)} for b in context.blocks],
         layers=list(layer_facts(context)),
@@ -43,6 +54,7 @@ def execute(
     yield from (Noted(message=note) for note in context.notes)
     yield from check_labels(context)
     source = find_images(recipe, folder)
+    yield from make_room(context, room, images_there=source is not None)
     yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)
     yield from quantize(context, images)
@@ -98,6 +110,7 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
         "reused": reused,  # stages that another run had done, and what they cost it
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "device": devices.describe(context.device),
+        "engine": engine_version(),
     }
 
 

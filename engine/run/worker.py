@@ -1,132 +1,145 @@
 """The worker: `python -m engine.run.worker RUNFOLDER`, a process of its own for one run.
 
 It takes the one slot there is (so that runs queue instead of fighting for the processor), beats its
-heart, and writes every event. Whatever breaks ends as an event that names the way out.
+heart, and writes every event. Whatever breaks ends as an event that names the way out. Until it holds
+the slot it imports no torch: a run that waits costs next to nothing.
 """
 
 import contextlib
 import os
 import sys
-import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import torch
 from filelock import BaseFileLock, FileLock, Timeout
 
-from engine.core import device as devices
 from engine.core.errors import UserError
-from engine.core.events import (
-    Event,
-    RunFailed,
-    StageStarted,
-    StateChanged,
-    Stepped,
-)
-from engine.run import disk
-from engine.run.control import Cancelled, Control, read_wish
-from engine.run.folder import HEARTBEAT_S, RunFolder, is_disk_full
-from engine.run.pipeline import execute
+from engine.core.events import Event, RunFailed, StateChanged
+from engine.run import disk, processes, waiting
+from engine.run.control import Cancelled, Control, FolderGone
+from engine.run.files import sweep
+from engine.run.folder import RunFolder, is_disk_full
+from engine.run.pulse import Pulse
+from engine.run.reading import is_number
 from engine.run.resources import threads_wanted
+from engine.run.room import WAY_OUT, Room
 
 MOST_THREADS = 8  # small networks gain nothing beyond
+LOOK_EVERY_S = 0.3  # at the queue
 
 
-class Pulse:
-    """Writes the status every two seconds and at every change, so that readers know the worker lives."""
+def run(
+    folder: RunFolder, *, own_process: bool = False, end: Callable[[int], object] = os._exit
+) -> int:
+    """Execute the folder's recipe; 0 when it finished or was cancelled, 1 when it failed.
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
-        self._fields: dict[str, Any] = {"state": "queued"}
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-
-    def start(self) -> None:
-        with contextlib.suppress(OSError):  # as in every beat
-            self.set(state="queued")
-        self._thread.start()
-
-    def set(self, **fields: Any) -> None:
-        with self._lock:
-            self._fields |= fields
-            self._folder.write_status(**self._fields)
-
-    def note(self, event: Event) -> None:
-        """Remember progress for the next beat, without writing now."""
-        if isinstance(event, StageStarted):
-            self._fields |= {"stage": event.stage, "step": 0, "total_steps": event.total_steps}
-        elif isinstance(event, Stepped):
-            self._fields |= {"step": event.step}
-
-    def stop(self) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT_S):
-            try:
-                self.set()
-            except OSError:  # a full disk: the run itself will say so
-                continue
-
-
-def run(folder: RunFolder) -> int:
-    """Execute the folder's recipe; 0 when it finished or was cancelled, 1 when it failed."""
-    pulse = Pulse(folder)
+    `own_process`: threads and limits of the whole process may be set. `end` is how a run that grows too
+    large leaves, whatever it is at.
+    """
+    asked = folder.status().get("asked_s")
+    pulse = Pulse(folder, float(asked) if asked and is_number(asked) else time.time())
     with contextlib.suppress(OSError):  # a full disk: the run itself will say so
         folder.hold_reserve()
     pulse.start()
+    room, state = Room(walled=own_process), "failed"
+    try:
+        _work(folder, pulse, room, end)
+        state = "done"
+    except Cancelled:
+        state = "cancelled"
+    except FolderGone:
+        state = "gone"
+        _log("the run's folder was deleted")
+    except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
+        if folder.path.is_dir():
+            _report(folder, error, room)
+    finally:
+        room.close()
+        pulse.stop()
+        if state != "gone":
+            _end(folder, pulse, state)
+    return int(state == "failed")
 
-    def tell(state: str) -> None:
-        folder.append(StateChanged(state=state))
+
+def _work(folder: RunFolder, pulse: Pulse, room: Room, end: Callable[[int], object]) -> None:
+    """Wait for the slot, and write all that happens while it is held."""
+
+    def tell(state: str, detail: str = "") -> None:
+        folder.append(StateChanged(state=state, detail=detail))
         pulse.set(state=state)
-
-    slot = FileLock(folder.path.parent / ".slot")
 
     def changed(state: str) -> None:
         """A paused run lets others work: its fork, say. It queues again before it goes on."""
         if state == "paused":
             slot.release()
-        else:
-            _take(slot, folder, tell)
+            pulse.asked_s = None  # it lost its turn
+        elif not slot.is_locked:
+            _take(slot, folder, control, pulse, tell)
         tell(state)
 
-    state = "failed"
+    slot = FileLock(folder.path.parent / ".slot")
+    control = Control(folder.path, changed)
     try:
-        control = Control(folder.path, changed)
-        try:
-            changed("running")
-            for event in execute(folder.recipe, folder, control, devices.choose()):
-                folder.append(event)
-                pulse.note(event)
-        finally:
-            slot.release()
-        state = "done"
-    except Cancelled:
-        state = "cancelled"
-    except Exception as error:  # noqa: BLE001  (the one place where everything ends as a message)
-        _report(folder, error)
+        changed("running")
+        _enter(room, folder, pulse, end)
+        if room.walled:
+            settle_in()
+        for event in execute(folder, control, room):
+            folder.append(event)
+            pulse.note(event)
+            pulse.limit_mb = room.limit_mb
     finally:
-        pulse.stop()
-        _end(folder, pulse, state)
-    return int(state == "failed")
+        slot.release()
 
 
-def _take(slot: BaseFileLock, folder: RunFolder, tell: Callable[[str], None]) -> None:
-    """Hold the lock that the one run at work holds; waits for it, unless cancelled meanwhile."""
-    waiting = False
-    while not slot.is_locked:
-        try:
-            slot.acquire(timeout=0.3 if waiting else 0)
-        except Timeout:
-            if not waiting:
-                tell("queued")
-            waiting = True
-        if read_wish(folder.path).state == "cancel":
-            raise Cancelled
+def execute(folder: RunFolder, control: Control, room: Room) -> Iterator[Event]:
+    """The run's events; torch is imported here, once the slot is held."""
+    from engine.core import device as devices
+    from engine.run import pipeline
+
+    yield from pipeline.execute(folder.recipe, folder, control, devices.choose(), room)
+
+
+def _enter(room: Room, folder: RunFolder, pulse: Pulse, end: Callable[[int], object]) -> None:
+    """Take what is free now, and be watched: a run that outgrows it says so, and its process ends."""
+
+    def leave(words: str) -> None:
+        folder.free_reserve()
+        folder.append(RunFailed(message=words, advice=WAY_OUT))
+        pulse.set(state="failed")
+        end(1)
+
+    room.enter()
+    pulse.limit_mb = room.limit_mb
+    room.watch(leave)
+
+
+def _take(
+    slot: BaseFileLock,
+    folder: RunFolder,
+    control: Control,
+    pulse: Pulse,
+    tell: Callable[[str, str], None],
+) -> None:
+    """Hold the lock that the one run at work holds, in turn; raises Cancelled or FolderGone meanwhile."""
+    told = False
+    if pulse.asked_s is None:
+        pulse.asked_s = time.time()
+        pulse.set(state="queued")
+    while True:
+        control.look()
+        with contextlib.suppress(Timeout):
+            slot.acquire(timeout=0)
+            if waiting.is_next(folder):
+                return
+            slot.release()
+        if not told:
+            place = waiting.place_of(folder)
+            tell("queued", place.words() if place else "")
+            told = True
+        time.sleep(LOOK_EVERY_S)
 
 
 def _end(folder: RunFolder, pulse: Pulse, state: str) -> None:
@@ -138,11 +151,14 @@ def _end(folder: RunFolder, pulse: Pulse, state: str) -> None:
         folder.free_reserve()
 
 
-def _report(folder: RunFolder, error: Exception) -> None:
+def _report(folder: RunFolder, error: Exception, room: Room) -> None:
     traceback.print_exception(error, file=sys.stderr)
     folder.free_reserve()
     mistake = isinstance(error, UserError)
-    folder.append(RunFailed(message=_message(error), advice=_advice(error), mistake=mistake))
+    message = _message(error)
+    if _is_out_of_memory(error):
+        message = f"{room.words()}; {message.splitlines()[0]}"
+    folder.append(RunFailed(message=message, advice=_advice(error), mistake=mistake))
 
 
 def _message(error: Exception) -> str:
@@ -160,16 +176,30 @@ def _advice(error: Exception) -> str:
         return "Free some space (delete old runs), then resume: nothing finished is lost."
     if isinstance(error, OSError) and disk.is_of_the_machine(error):
         return f"Do this, then resume, and nothing finished is lost: {disk.way_out(error)}."
-    out_of_memory = (
-        isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in str(error).lower()
-    )
-    if out_of_memory:
-        return "Use fewer images or a smaller batch; what is finished stays."
+    if _is_out_of_memory(error):
+        return WAY_OUT
     return "Resume to try again; the full report is in the run's worker.log."
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing it
+        or "alloc" in words
+    )
+
+
+def _log(words: str) -> None:
+    sys.stderr.write(f"worker {os.getpid()}: {words}\n")
 
 
 def settle_in() -> None:
     """Take the threads that a run takes, and let pages go first."""
+    import torch
+
+    from engine.core import device as devices
+
     torch.set_num_threads(threads_wanted() or min(devices.cores(), MOST_THREADS))
     if hasattr(os, "nice"):
         os.nice(5)  # pages stay quick beside a run
@@ -177,13 +207,18 @@ def settle_in() -> None:
 
 def main() -> int:
     folder = RunFolder(Path(sys.argv[1]))
-    settle_in()
-    lock = FileLock(folder.path / ".worker")
+    with contextlib.suppress(Timeout, OSError), FileLock(folder.path / ".launch", timeout=10):
+        pass  # whoever started this worker writes its number first
+    lock = FileLock(folder.path / processes.LOCK)
     try:
-        with lock.acquire(timeout=0):
-            return run(folder)
+        # A reader may hold it for an instant, to see that nobody does.
+        with lock.acquire(timeout=1):
+            (folder.path / "checkpoint.new").unlink(missing_ok=True)
+            sweep(folder.path, folder.snapshots, folder.path / "blocks")
+            return run(folder, own_process=True)
     except Timeout:
-        return 0  # another worker is at this run already
+        _log("another worker is at this run already")
+        return 0
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_runs_of_one_title_are_told_apart_in_the_menu(runs: Path) -> None:
 def test_lost_run_is_told_from_a_running_one(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
     folder.write_status("running", pid=2**22 + 1)
-    assert "gone without a word" in opened("lab", run=folder.run_id).error[0].value
+    assert "ended without a word" in opened("lab", run=folder.run_id).error[0].value
 
 
 def test_result_without_labels_claims_no_accuracy(runs: Path) -> None:
@@ -292,3 +292,27 @@ def test_portraits_are_drawn_and_told_in_numbers(runs: Path) -> None:
         assert f"B</div>{b}<" in rows[title]
     assert "lower: smoother" in rows["Power in fine detail"]
     assert "above 0.25 cycles a pixel" in rows["Power in fine detail"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_one_odd_folder_takes_no_page_down(page: str, runs: Path) -> None:
+    """Whatever lies in one run's files, the others are seen."""
+    sound = fabricate(runs, Fabricated())
+    no_objects = ("{}", "[]", "null", "{", '{"state": "running"}')
+    for seed, text in enumerate(no_objects):
+        for k, name in enumerate(("status.json", "result.json", "recipe.json")):
+            odd = fabricate(runs, Fabricated(seed=10 * (seed + 1) + k))
+            (odd.path / name).write_text(text)
+    at = opened(page)
+    assert sound.path.is_dir()
+    if page == "runs":
+        assert texts(at).count("damaged") >= len(no_objects)
+
+
+def test_a_damaged_run_is_deleted_by_its_button(runs: Path) -> None:
+    odd = fabricate(runs, Fabricated())
+    (odd.path / "recipe.json").write_text("null")
+    at = opened("runs")
+    at.button(key=f"delete-{odd.run_id}").click().run()
+    assert not at.exception
+    assert not odd.path.exists()

@@ -88,16 +88,30 @@ def test_a_cleared_checkpoint_begins_again(tmp_path):
     assert losses(tmp_path)[0][0] == 1
 
 
-def test_a_broken_checkpoint_is_named_with_the_way_out(tmp_path):
-    (tmp_path / "checkpoint").write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match="delete it to begin again"):
-        losses(tmp_path)
+@pytest.mark.parametrize("content", [b"no checkpoint", b"", None])
+def test_a_broken_checkpoint_is_set_aside_and_the_machine_begins_anew(tmp_path, content):
+    file = tmp_path / "checkpoint"
+    if content is None:  # one that would run what it holds is never read
+        torch.save({"key": "descent", "step": 1, "machine": Descent()}, file)
+    else:
+        file.write_bytes(content)
+    told = []
+    write_wish(tmp_path, Wish())
+    checkpoint = Checkpoint(tmp_path, tell=told.append)
+    steps = [done for done, _ in drive(Descent(), "descent", Control(tmp_path), checkpoint)]
+    assert steps == list(range(1, 21))
+    assert (tmp_path / "checkpoint.damaged").exists()
+    assert "checkpoint.damaged" in told[0].message
 
 
-def test_a_checkpoint_never_runs_what_it_holds(tmp_path):
-    torch.save({"key": "descent", "step": 1, "machine": Descent()}, tmp_path / "checkpoint")
-    with pytest.raises(UserError, match="cannot be read"):
-        losses(tmp_path)
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_fork_without_its_beginning_is_no_run(tmp_path, gone):
+    """From step 0 on with other settings it would be another recipe than its name says."""
+    if not gone:
+        (tmp_path / "checkpoint").write_bytes(b"torn")
+    checkpoint = Checkpoint(tmp_path, begun="descent")
+    with pytest.raises(UserError, match="fork the first one again"):
+        list(drive(Descent(), "descent", Control(tmp_path), checkpoint))
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

@@ -14,7 +14,7 @@ import pytest
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.core.events import RunFailed, StateChanged
-from engine.run import aside, disk, launch, worker
+from engine.run import aside, disk, launch, waiting, worker
 from engine.run import catalog as catalog_module
 from engine.run.commands import listing, shown
 from engine.run.commands.ending import hinted
@@ -253,8 +253,9 @@ class TestWaiting:
         ahead, mine = self.made(tmp_path, 0, "running"), self.made(tmp_path, 1, "queued")
         self.made(tmp_path, 2, "queued")
         self.made(tmp_path, 3, "done")
-        shown.Progress(folder=mine).show(StateChanged(state="queued"))
-        assert capsys.readouterr().err == f"queued behind {ahead.run_id}; 1 more waits\n"
+        detail = waiting.place_of(mine).words()
+        shown.Progress(folder=mine).show(StateChanged(state="queued", detail=detail))
+        assert capsys.readouterr().err == f"queued, 1 of 2 in line behind run {ahead.run_id}\n"
 
     def test_a_run_that_is_joined_later_says_how_far_it_is(self, tmp_path, capsys):
         progress = shown.Progress()

@@ -30,6 +30,9 @@ PACE: dict[str, Any] = {
 }  # fmt: skip
 
 
+WHOLE: dict[str, Any] = {"agreement": None, "layers": [], "size_bytes": {}}  # what every result has
+
+
 def recipe(images: int = 100, **more: Any) -> Recipe:
     budget: dict[str, Any] = {
         "synthesis_settings": {"steps": 10, "batch": 40},
@@ -123,7 +126,7 @@ def finished(runs: Path, made: Recipe, seconds: float, memory_mb: float = 900.0)
     values = {"memory_mb": memory_mb}
     folder.append(Stepped(stage="synthesis", part="batch 1", step=1, losses={}, values=values))
     stages = ("synthesis", "quantization", "evaluation")
-    folder.finish({"seconds": dict.fromkeys(stages, seconds), "peak_memory_mb": 500.0})
+    folder.finish(WHOLE | {"seconds": dict.fromkeys(stages, seconds), "peak_memory_mb": 500.0})
     return folder
 
 
@@ -148,6 +151,62 @@ def test_the_run_of_the_nearest_budget_counts_and_other_settings_do_not(tmp_path
     assert known["seconds"]["synthesis"] == 30.0
 
 
+def told_rate(runs: Path, made: Recipe, seconds: float, rates: dict[str, float]) -> RunFolder:
+    """A finished run that has told how many steps of its images it took a second, by batch."""
+    folder = finished(runs, made, seconds)
+    for part, rate in rates.items():
+        values = {"steps_per_s": rate}
+        folder.append(Stepped(stage="synthesis", part=part, step=9, losses={}, values=values))
+    return folder
+
+
+def steps(count: int, batch: int = 50) -> dict[str, Any]:
+    return {"synthesis_settings": {"steps": count, "batch": batch}}
+
+
+def test_what_a_run_took_once_is_not_taken_for_every_step(tmp_path: Path) -> None:
+    """By hand: two batches of 10 steps at 4 a second, 5 s of 30; 25 s whatever the steps."""
+    told_rate(tmp_path, recipe(**steps(10)), 30.0, {"batch 1": 4.0, "batch 2": 4.0})
+    many = estimate(recipe(**steps(1000)), tmp_path, None)
+    assert many["seconds"]["synthesis"] == pytest.approx(25 + 2 * 1000 / 4)
+
+
+def test_a_tiny_run_says_nothing_of_a_long_one(tmp_path: Path) -> None:
+    """It would have been scaled 100 times, or its batch was another, and was called good to 1.5."""
+    finished(tmp_path, recipe(**steps(10)), 30.0)
+    assert estimate(recipe(**steps(1000)), tmp_path, None)["total_s"] is None
+    measured = estimate(recipe(**steps(1000)), tmp_path, PACE)
+    assert measured["seconds"]["synthesis"] == pytest.approx(
+        seconds_by_pace(recipe(**steps(1000)), PACE)["synthesis"]
+    )
+    assert measured["factor"] >= estimates.PACE_FACTOR
+    told_rate(tmp_path, recipe(seed=1, **steps(10)), 30.0, {"batch 1": 4.0})
+    assert estimate(recipe(**steps(1000, batch=25)), tmp_path, None)["total_s"] is None
+
+
+def test_the_band_holds_all_runs_of_its_kind(tmp_path: Path) -> None:
+    """The steps that were measured promise some 70 s where runs took 300: it is no better than that."""
+    assert "no run of this kind" in estimate(recipe(), tmp_path, PACE)["source"]
+    for seed in range(3):
+        finished(tmp_path, recipe(seed=seed, **steps(10, batch=40)), 100.0)
+    promised = sum(seconds_by_pace(recipe(), PACE).values())
+    far = recipe(synthesis_settings={"steps": 900, "batch": 40})
+    known = estimate(far, tmp_path, PACE)
+    assert known["factor"] == pytest.approx(300 / promised, abs=0.05)
+    assert "held against 3 runs" in known["source"]
+    low, likely, high = known["total_s"]
+    assert (low, high) == (
+        pytest.approx(likely / known["factor"], rel=0.01),
+        pytest.approx(likely * known["factor"], rel=0.01),
+    )
+
+
+def test_images_that_were_taken_over_say_nothing_of_making_them(tmp_path: Path) -> None:
+    folder = finished(tmp_path, recipe(), 30.0)
+    folder.finish(WHOLE | {"seconds": {"synthesis": 0.0, "quantization": 30.0, "evaluation": 30.0}})
+    assert estimate(recipe(seed=1), tmp_path, None)["total_s"] is None
+
+
 def test_runs_of_other_networks_say_nothing(tmp_path: Path) -> None:
     finished(tmp_path, recipe(), 30.0)
     alien = Recipe(model="other", synthesis="genie", quantization="genie-m")
@@ -157,9 +216,9 @@ def test_runs_of_other_networks_say_nothing(tmp_path: Path) -> None:
 def test_more_memory_than_there_is_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimates, "machine_memory_mb", lambda: 500.0)
+    monkeypatch.setattr(estimates, "free_memory_mb", lambda: 500.0)
     assert "smaller batch" in estimate(recipe(), tmp_path, PACE)["warning"]
-    monkeypatch.setattr(estimates, "machine_memory_mb", lambda: 50_000.0)
+    monkeypatch.setattr(estimates, "free_memory_mb", lambda: 50_000.0)
     assert estimate(recipe(), tmp_path, PACE)["warning"] == ""
 
 

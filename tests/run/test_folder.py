@@ -14,13 +14,13 @@ from engine.core.errors import UserError
 from engine.core.events import Noted, RunFinished
 from engine.run import folder as module
 from engine.run.folder import (
-    LOST_AFTER_S,
     RunFolder,
     is_disk_full,
     list_runs,
     safe_name,
     write_atomically,
 )
+from engine.run.processes import LOST_AFTER_S
 from engine.run.recipe import Recipe
 
 RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")
@@ -179,11 +179,12 @@ class TestStatus:
 class TestEnd:
     def test_the_result_is_a_file_and_an_event(self, folder):
         assert folder.result() is None
-        folder.finish({"top1": 0.5})
+        result = {"agreement": 0.5, "layers": [], "size_bytes": {}, "seconds": {}}
+        folder.finish(result)
         # A run may be moved, so where it lies is told, not stored.
         here = {"run": folder.run_id, "folder": str(folder.path)}
-        assert folder.result() == here | {"top1": 0.5}
-        assert json.loads((folder.path / "result.json").read_text()) == {"top1": 0.5}
+        assert folder.result() == here | result
+        assert json.loads((folder.path / "result.json").read_text()) == result
         (_, last) = list(folder.events())[-1]
         assert isinstance(last, RunFinished)
 

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from engine.core.events import Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.run.folder import RunFolder
@@ -10,7 +12,11 @@ from engine.run.recipe import Recipe
 from engine.run.stages.reuse import find_images, take_over
 
 RECIPE = Recipe(
-    model="toy", synthesis="dream", quantization="nearest", synthesis_settings={"steps": 2}
+    model="toy",
+    synthesis="dream",
+    quantization="nearest",
+    synthesis_settings={"steps": 2},
+    images=4,
 )
 
 
@@ -18,7 +24,7 @@ RECIPE = Recipe(
 def made(tmp_path):
     """A run whose synthesis is finished, and whose quantization has begun."""
     folder = RunFolder.create(tmp_path, RECIPE)
-    (folder.path / "images-000.safetensors").write_bytes(b"images")
+    save_file({"images": np.ones((4, 3, 2, 2), np.float32)}, folder.path / "images-000.safetensors")
     folder.snapshot("images-000001.webp").write_bytes(b"picture")
     folder.append(StageStarted(stage="synthesis", total_steps=2))
     folder.append(Stepped(stage="synthesis", part="batch 1", step=1, losses={"batchnorm": 1.0}))
@@ -82,4 +88,5 @@ def test_the_film_the_images_and_the_events_come_along_and_it_is_said(made):
     assert made.run_id in events[0].message
     assert [type(e) for e in events[1:]] == [StageStarted, Stepped, SnapshotSaved, StageFinished]
     assert folder.snapshot("images-000001.webp").read_bytes() == b"picture"
-    assert (folder.path / "images-000.safetensors").read_bytes() == b"images"
+    name = "images-000.safetensors"
+    assert (folder.path / name).read_bytes() == (made.path / name).read_bytes()

@@ -76,7 +76,8 @@ def finished(folder, seconds=PATIENCE):
     end = time.monotonic() + seconds
     while folder.status()["state"] in ACTIVE and time.monotonic() < end:
         time.sleep(0.1)
-    assert folder.status()["state"] == "done", (folder.path / "worker.log").read_text()
+    status = folder.status()
+    assert status["state"] == "done", f"{status}\n{(folder.path / 'worker.log').read_text()}"
     return folder.result()
 
 
@@ -148,7 +149,6 @@ def test_starting_a_run_at_work_starts_no_second_worker(tmp_path, data):
     wait_for(folder, is_in_state("paused"))
     pid = folder.status()["pid"]
     launch.start(recipe(data), tmp_path)
-    launch.resume(folder)
     assert folder.status()["pid"] == pid
 
     # A worker that is started past the launcher finds the run taken, and leaves it alone.

@@ -30,7 +30,7 @@ def only_the_toy(monkeypatch, folder):
         calibration=None,
     )  # fmt: skip
     monkeypatch.setattr(context, "find_card", lambda name, settings, networks=None: card)
-    monkeypatch.setattr(worker.devices, "choose", lambda: torch.device("cpu"))
+    monkeypatch.setattr("engine.core.device.choose", lambda: torch.device("cpu"))
 
 
 def begun(runs, recipe=RECIPE):

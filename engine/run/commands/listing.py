@@ -8,7 +8,7 @@ from engine.core.errors import UserError
 from engine.core.own_code import is_own
 from engine.run.catalog import OWN, TIMM, named
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folder import RunFolder, damaged_runs, list_runs
 from engine.run.recipe import PRESETS
 from engine.run.settings import shown
 
@@ -94,14 +94,21 @@ def _or(limit: float | None) -> str:
 
 
 def runs(options: argparse.Namespace) -> int:
-    return print_rows(options, [_run_row(folder) for folder in list_runs(runs_folder(options))])
+    rows = [_run_row(folder) for folder in list_runs(runs_folder(options))]
+    damaged = [_damaged_row(folder) for folder in damaged_runs(runs_folder(options))]
+    return print_rows(options, rows + damaged)
+
+
+def _damaged_row(folder: RunFolder) -> dict[str, Any]:
+    unknown = dict.fromkeys((*RUN_FIELDS, "fp32_top1", "quantized_top1"))
+    return {"run": folder.run_id, "state": "damaged", **unknown, "folder": str(folder.path)}
 
 
 def _run_row(folder: RunFolder) -> dict[str, Any]:
     recipe, result = folder.recipe, folder.result() or {}
     return {
         "run": folder.run_id,
-        "state": folder.status()["state"],
+        "state": "done" if result else folder.status()["state"],
         **{name: getattr(recipe, name) for name in RUN_FIELDS},
         "fp32_top1": result.get("fp32_top1"),
         "quantized_top1": result.get("quantized_top1"),

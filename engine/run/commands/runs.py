@@ -52,7 +52,7 @@ def cancel(options: argparse.Namespace) -> int:
 
 
 def delete(options: argparse.Namespace) -> int:
-    folder = RunFolder.open(runs_folder(options), options.run)
+    folder = RunFolder.find(runs_folder(options), options.run)
     folder.delete()
     print(json.dumps({"run": folder.run_id, "state": "deleted"}) if options.json else "deleted")
     return 0

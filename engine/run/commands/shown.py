@@ -22,7 +22,7 @@ from engine.core.events import (
 )
 from engine.run import launch
 from engine.run.commands.ending import hinted
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folder import RunFolder
 from engine.run.tail import follow
 
 LINE_EVERY_S = 2.0  # where the output is a file or a pipe
@@ -62,7 +62,7 @@ class Progress:
             case StageFinished():
                 self.line(f"{event.stage}: done in {duration(event.seconds)}")
             case StateChanged():
-                self.line(f"{event.state}{self._why(event.state)}")
+                self.line(f"{event.state}{self._why(event)}")
             case Noted():
                 self.line(f"note: {event.message}")
             case RunFailed():
@@ -81,13 +81,11 @@ class Progress:
         """Say how far something without steps has come: how many are done, and what is next."""
         self._step(f"{done}/{total} {what}")
 
-    def _why(self, state: str) -> str:
+    def _why(self, event: StateChanged) -> str:
         """What a run waits for, and how it goes on."""
-        if self.folder is None:
-            return ""
-        if state == "paused":
+        if self.folder is not None and event.state == "paused":
             return f"; go on with `python -m engine resume {self.folder.run_id}`"
-        return f" behind {_ahead(self.folder)}" if state == "queued" else ""
+        return f", {event.detail}" if event.detail else ""
 
     def _stepped(self, event: Stepped) -> None:
         share = min(1.0, event.step / self._total) if self._total else 0.0
@@ -125,16 +123,6 @@ def _numbers(event: Stepped) -> str:
     if event.values.get("eta_s", 0) >= 1:
         shown.append(f"{duration(event.values['eta_s'])} left")
     return "".join(f" | {part}" for part in shown)
-
-
-def _ahead(folder: RunFolder) -> str:
-    """Which runs are at work where this one waits for its turn."""
-    others = [one for one in list_runs(folder.path.parent) if one.run_id != folder.run_id]
-    states = {one.run_id: one.status()["state"] for one in others}
-    running = [run for run, state in states.items() if state == "running"]
-    waiting = sum(state == "queued" for state in states.values())
-    more = f"; {waiting} more {'waits' if waiting == 1 else 'wait'}" if waiting else ""
-    return f"{' and '.join(running) or 'another run'}{more}"
 
 
 def show_all(folder: RunFolder, progress: Progress, offset: int = 0) -> str:
@@ -178,7 +166,10 @@ def _report_failure(folder: RunFolder, progress: Progress) -> int:
     log = folder.path / "worker.log"
     written = log.read_text(errors="replace").split("\n") if log.exists() else []
     last = next((line for line in reversed(written) if line.strip()), "nothing")
-    progress.line(f"failed: the worker ended without a word; the last line of {log}: {last}")
+    why = folder.status().get("why", "The worker ended without a word.")
+    progress.line(
+        f"failed: {why} Resume goes on from what it saved; the last line of {log}: {last}"
+    )
     return 1
 
 

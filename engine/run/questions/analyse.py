@@ -60,7 +60,7 @@ def analyse(
         raise UserError(
             f"run {folder.run_id!r} is of a network without classes of images (its output is of the kind "
             f"{context.output.kind}), and costs of layers are told by what becomes of the classes' scores; "
-            "its result has each layer's SQNR"
+            "see each layer's SQNR in its result"
         )
     x, labels = _images(context, images)
     student = load_student(context)

@@ -5,22 +5,29 @@ of the recipe (`pace.py`) are extrapolated. Either way the answer says where it 
 far off it may be.
 """
 
-import json
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from engine.core.events import Stepped
 from engine.run.folder import RunFolder, list_runs
 from engine.run.launch import worker_environment
 from engine.run.questions import asked
+from engine.run.questions.finished import (
+    STAGES,
+    Part,
+    batches,
+    is_alike,
+    memory_of_runs,
+    part_of_runs,
+    seconds_of,
+    work,
+)
 from engine.run.recipe import Recipe
+from engine.run.resources import free_memory_mb
 
-RUN_FACTOR, PACE_FACTOR = 1.5, 2.0  # the truth lies between estimate / factor and estimate * factor
-STAGES = ("synthesis", "quantization", "evaluation")
+# The truth lies between estimate / factor and estimate * factor, and further where runs here say so.
+RUN_FACTOR, PACE_FACTOR, MOST_FACTOR = 1.5, 2.0, 10.0
+CHECKED = 5  # runs that an estimate is held against
 PARTS = STAGES[:2]  # what is measured, each in a process of its own
 FIT_IMAGES = 64  # that a block's ranges are searched on
 HEAP = 1.5  # a heap in use for minutes to one in use for a few steps: ResNet-20 and EfficientNet-Lite0, both
@@ -30,14 +37,6 @@ _BUDGET = ("steps", "batch")  # settings that the estimate scales with, instead 
 _NO_MATTER = ("mean", "std", "resize", "calibration", "interpolation")
 
 Pace = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Seconds of one stage, and where they are from: a run's id, or empty for measured steps."""
-
-    seconds: float
-    run: str = ""
 
 
 def pace_of(runs: Path, recipe: Recipe) -> Pace:
@@ -81,8 +80,8 @@ def estimate(recipe: Recipe, runs: Path, pace: Pace | None) -> dict[str, Any]:
 
     Without a pace only finished runs are asked; `total_s` and `memory_mb` are None where nothing is known.
     """
-    finished = [run for run in list_runs(runs) if _is_alike(run, recipe)]
-    parts = {stage: _from_runs(stage, recipe, finished) for stage in STAGES}
+    finished = [run for run in list_runs(runs) if is_alike(run, recipe)]
+    parts = {stage: part_of_runs(stage, recipe, finished) for stage in STAGES}
     if pace is not None:
         measured = seconds_by_pace(recipe, pace)
         parts = {stage: parts[stage] or Part(seconds=measured[stage]) for stage in STAGES}
@@ -90,22 +89,54 @@ def estimate(recipe: Recipe, runs: Path, pace: Pace | None) -> dict[str, Any]:
     if len(known) < len(STAGES):
         return {"seconds": {}, "total_s": None, "memory_mb": None, "source": "", "warning": ""}
     load_s = pace["quantization"]["load_s"] if pace is not None else 0.0
-    memory = _memory_of_runs(recipe, finished)
+    memory = memory_of_runs(recipe, finished)
     if memory is None and pace is not None:
         memory = memory_by_pace(recipe, pace)
     total = load_s + sum(part.seconds for part in known.values())
     all_runs = all(part.run for part in known.values())
-    factor = RUN_FACTOR if all_runs else PACE_FACTOR
+    factor, checks = _factor(recipe, finished, None if all_runs else pace)
     busy = 1.0 if all_runs or pace is None else max(pace[part]["busy"] for part in PARTS)
     return {
         "seconds": {stage: round(part.seconds, 1) for stage, part in known.items()},
         "total_s": _around(total, factor),
         "busy": round(busy, 1),
         "memory_mb": None if memory is None else _around(memory, 1.3),
-        "source": _source(known),
+        "source": _source(known) + _checked(checks, factor),
         "factor": factor,
         "warning": _warning(memory),
     }
+
+
+def _factor(recipe: Recipe, finished: list[RunFolder], pace: Pace | None) -> tuple[float, int]:
+    """How far off the estimate may be, and by how many runs that is known: those of this kind are asked."""
+    offs = []
+    for run in finished:
+        if any(work(stage, run.recipe)[0] != work(stage, recipe)[0] for stage in PARTS):
+            continue
+        taken = seconds_of(run)
+        told = _told(run, [other for other in finished if other != run], pace)
+        if taken is not None and told:
+            offs.append(max(told / taken, taken / told))
+        if len(offs) == CHECKED:
+            break
+    least = RUN_FACTOR if pace is None else PACE_FACTOR
+    return min(MOST_FACTOR, round(max([least, *offs]), 1)), len(offs)
+
+
+def _told(run: RunFolder, others: list[RunFolder], pace: Pace | None) -> float | None:
+    """What would have been estimated for a run before it ran, in seconds; None where nothing would."""
+    if pace is not None:
+        return sum(seconds_by_pace(run.recipe, pace).values())
+    parts = [part_of_runs(stage, run.recipe, others) for stage in STAGES]
+    return None if None in parts else sum(part.seconds for part in parts if part is not None)
+
+
+def _checked(runs: int, factor: float) -> str:
+    if not runs:
+        return ", held against no run of this kind yet"
+    return (
+        f", held against {runs} run{'s' if runs > 1 else ''} of this kind (within {factor:g} times)"
+    )
 
 
 def _around(value: float, factor: float) -> list[float]:
@@ -122,13 +153,6 @@ def _source(parts: dict[str, Part]) -> str:
 
 
 # --- from measured steps ------------------------------------------------------------------------
-
-
-def batches(recipe: Recipe) -> list[int]:
-    """Sizes of the batches in which the images are made."""
-    size = int(recipe.synthesis_settings.get("batch", 128))
-    sizes = [size] * (recipe.images // size)
-    return [*sizes, recipe.images % size] if recipe.images % size else sizes
 
 
 def seconds_by_pace(recipe: Recipe, pace: Pace) -> dict[str, float]:
@@ -188,91 +212,10 @@ def memory_by_pace(recipe: Recipe, pace: Pace) -> float:
 def _warning(memory: float | None) -> str:
     if memory is None:
         return ""
-    there = machine_memory_mb()
+    there = free_memory_mb()
     if memory < ALMOST * there:
         return ""
     return (
         f"About {memory / 1000:.1f} GB would be needed, and this machine has {there / 1000:.1f} GB free: "
         "take a smaller batch (synthesis.batch) or fewer images"
     )
-
-
-def machine_memory_mb() -> float:
-    """What a new process can have here: free memory, or less where a container allows less."""
-    free = psutil.virtual_memory().available / 1e6
-    try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text()) / 1e6
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text()) / 1e6
-    except (OSError, ValueError):  # no container, or no limit ("max")
-        return float(free)
-    return float(min(free, limit - used))
-
-
-# --- from finished runs -------------------------------------------------------------------------
-
-
-def _is_alike(run: RunFolder, recipe: Recipe) -> bool:
-    """Finished here, and of the same network: its weights do not matter to its speed."""
-    try:
-        other = run.recipe
-        same = (other.model, other.model_settings.get("image_shape")) == (
-            recipe.model, recipe.model_settings.get("image_shape")
-        )  # fmt: skip
-        return same and run.result() is not None
-    except (OSError, ValueError, TypeError):  # torn, or of another version
-        return False
-
-
-def _from_runs(stage: str, recipe: Recipe, finished: list[RunFolder]) -> Part | None:
-    """The stage's seconds in the run whose budget is nearest, scaled to this recipe's."""
-    best: tuple[float, Part] | None = None
-    for run in finished:
-        other = run.recipe
-        work, wanted = _work(stage, other), _work(stage, recipe)
-        same = work is not None and wanted is not None and work[0] == wanted[0]
-        seconds = (run.result() or {}).get("seconds", {}).get(stage)
-        if not same or not seconds or work is None or wanted is None:
-            continue
-        ratio = wanted[1] / work[1]
-        if best is None or abs(ratio - 1) < best[0]:
-            best = (abs(ratio - 1), Part(seconds=seconds * ratio, run=run.run_id))
-    return best[1] if best else None
-
-
-def _work(stage: str, recipe: Recipe) -> tuple[str, float] | None:
-    """What was done, and how much of it: only like is scaled to like."""
-    if stage == "evaluation":
-        return json.dumps(["evaluation", recipe.data]), 1.0
-    method = getattr(recipe, stage)
-    settings = dict(getattr(recipe, f"{stage}_settings"))
-    # 0 steps may stand for none, or for a preset's: such runs are like each other alone
-    steps = int(settings.pop("steps")) if settings.get("steps") else 1
-    batch = settings.pop("batch", None)
-    images = recipe.images if stage == "synthesis" else min(int(batch or 32), recipe.images)
-    return json.dumps([method, settings], sort_keys=True), float(steps * images)
-
-
-def _memory_of_runs(recipe: Recipe, finished: list[RunFolder]) -> float | None:
-    """The peak of a finished run that held as much at once, images taken over from others counted."""
-    for run in finished:
-        if _held(run.recipe) != _held(recipe):
-            continue
-        return _peak_mb(run.path, run.events_file.stat().st_mtime_ns)
-    return None
-
-
-@lru_cache(256)
-def _peak_mb(path: Path, changed: int) -> float:  # noqa: ARG001  (a part of the cache's key)
-    run = RunFolder(path)
-    seen = [
-        event.values["memory_mb"]
-        for _, event in run.events()
-        if isinstance(event, Stepped) and "memory_mb" in event.values
-    ]
-    return float(max([*seen, (run.result() or {}).get("peak_memory_mb") or 0.0]))
-
-
-def _held(recipe: Recipe) -> list[Any]:
-    batch = recipe.quantization_settings.get("batch")
-    at_once = max(batches(recipe))
-    return [recipe.synthesis, at_once, recipe.quantization, batch, recipe.images]

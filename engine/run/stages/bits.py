@@ -9,15 +9,40 @@ from engine.core.events import BitsChosen, Event, Noted
 from engine.quantization.plan import LayerBits
 from engine.run.budget import cost_words, fits, rival
 from engine.run.context import Context
+from engine.run.damage import aside
 from engine.run.folder import write_atomically
+from engine.run.reading import read_object
+from engine.run.wanted import BITS
+
+FILE = "bits.json"
 
 
 def _read(context: Context) -> dict[str, Any] | None:
-    file = context.folder.path / "bits.json"
-    if not file.exists():
-        return None
-    kept: dict[str, Any] = json.loads(file.read_text())
-    return kept
+    kept = read_object(context.folder.path / FILE)
+    return kept if kept is not None and _is_sound(kept, context) else None
+
+
+def _is_sound(kept: dict[str, Any], context: Context) -> bool:
+    """Whether it has bits for every layer; older files have none of the inputs."""
+    weights, inputs = kept.get("weight_bits"), kept.get("activation_bits", {})
+    return (
+        isinstance(weights, dict)
+        and weights.keys() == context.plan.keys()
+        and all(_is_width(bits) for bits in weights.values())
+        and isinstance(inputs, dict)
+        and all(bits is None or _is_width(bits) for bits in inputs.values())
+        and "report" in kept
+    )
+
+
+def _is_width(bits: object) -> bool:
+    return type(bits) is int and BITS[0] <= bits <= BITS[1]
+
+
+def forget_damaged(context: Context) -> Iterator[Event]:
+    """Set a file aside that holds no bits for these layers: they are chosen anew, and come out the same."""
+    if (context.folder.path / FILE).exists() and _read(context) is None:
+        yield aside(context.folder.path / FILE)
 
 
 def restore_bits(context: Context) -> bool:
@@ -39,7 +64,7 @@ def keep_bits(
     inputs = {path: layer.activation_bits for path, layer in plan.items()}
     kept = {"weight_bits": bits, "activation_bits": inputs, "report": report}
     content = json.dumps(kept).encode()
-    write_atomically(context.folder.path / "bits.json", content)
+    write_atomically(context.folder.path / FILE, content)
     restore_bits(context)
     yield BitsChosen(weight_bits=bits, activation_bits=inputs, report=report)
     yield from _warn(report)

@@ -22,6 +22,7 @@ _WAYS_OUT = {
     "float": "check the weights, model.mean and model.std",
     "quantized": "give it more bits, or set quantization.weight_range or activation_range to min-max",
 }
+LARGE = 100  # pixels: of images from there on fewer are judged at a time
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ def _compared(
 ) -> Iterator[Event]:
     found, before, name = into
     thinned, done = Thinned(4), 0
-    size = BATCH if context.card.image_shape[1] < 100 else 25
+    size = context.at_once(BATCH if context.card.image_shape[1] < LARGE else 25)
     batches = context.test.batches(size) if context.test is not None else _split(images, size)
     for batch in batches:
         context.control.wait()

@@ -3,12 +3,16 @@
 import io
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from engine.core.errors import UserError
 from engine.core.events import (
     BlockStarted,
     Event,
@@ -20,17 +24,26 @@ from engine.core.events import (
     Stepped,
 )
 from engine.core.randomness import stream
+from engine.models.blocks import Block
 from engine.models.rest import Rest
 from engine.models.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.corrections import BatchNormShift
-from engine.quantization.student import fit_block, make_student, restore_block, stored_block
+from engine.quantization.student import (
+    fit_block,
+    laid_out,
+    make_student,
+    quantizers,
+    restore_block,
+    stored_block,
+)
 from engine.run.context import Context
+from engine.run.damage import aside
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.resources import memory_mb
-from engine.run.stages.bits import keep_bits, restore_bits
+from engine.run.stages.bits import forget_damaged, keep_bits, restore_bits
 from engine.run.stages.correct import (
     announce,
     correct,
@@ -70,9 +83,13 @@ def quantize(
     if planner:
         yield from _choose_bits(context, planner, total)
     network = network_to_quantize(context)
-    student = make_student(network, context.blocks, context.plan, method.makers())
+    student, damaged = _begin(context, network, method)
+    yield from damaged
+    measured = {e.path for _, e in context.folder.events() if isinstance(e, LayerMeasured)}
     plan = WalkPlan(context.teacher, context.blocks)
-    walks = Walk(context.teacher, plan, images, CHUNK), Walk(student, plan, images, CHUNK)
+    walks = tuple(
+        Walk(model, plan, images, context.at_once(CHUNK)) for model in (context.teacher, student)
+    )
     (context.folder.path / "blocks").mkdir(exist_ok=True)
     for index, block in enumerate(context.blocks):
         file = _block_file(context, index)
@@ -80,8 +97,11 @@ def quantize(
         y_teacher = walks[0].through(block)
         if file.exists():
             kept = load_file(file)
-            restore_block(student, block, kept)
+            restore_block(student, block, laid_out(kept))
             shifts += restored_shifts(kept)
+            if not measured.issuperset(block.layers):  # its events were lost
+                for path, values in measure_layers(context, student, block, x_teacher, x_student):
+                    yield LayerMeasured(path=path, block=block.name, values=values)
         else:
             context.control.wait()
             yield BlockStarted(block=block.name, index=index, total_steps=method.steps_of(block))
@@ -111,10 +131,49 @@ def quantize(
 
 def _choose_bits(context: Context, planner: Any, total: int) -> Iterator[Event]:
     """Take the planner's steps, unless its bits are in the folder already; the plan has them after."""
+    yield from forget_damaged(context)
     if not restore_bits(context):
         yield from _watch(context, planner, "bits", 0, total)
         yield from keep_bits(context, *planner.solve())
         context.checkpoint.clear()
+
+
+def _begin(
+    context: Context, network: nn.Module, method: QuantizationMethod
+) -> tuple[nn.Module, list[Noted]]:
+    """The student with all blocks that are finished; what could not be put back is set aside, and noted."""
+
+    def fresh() -> nn.Module:
+        return make_student(network, context.blocks, context.plan, method.makers())
+
+    student, damaged = fresh(), []
+    for index, block in enumerate(context.blocks):
+        file = _block_file(context, index)
+        if file.exists() and not _put_back(student, block, file):
+            damaged.append(aside(file))
+    return (fresh() if damaged else student), damaged
+
+
+def _put_back(student: nn.Module, block: Block, file: Path) -> bool:
+    """Whether the file holds the whole block, which the student then has."""
+    wanted = _weight_shapes(student, block)
+    try:
+        restore_block(student, block, laid_out(load_file(file)))
+        layers: list[Any] = [student.get_submodule(path) for path in block.layers]
+        finite = all(bool(layer.weight.isfinite().all()) for layer in layers)
+        return finite and _weight_shapes(student, block) == wanted
+    except (OSError, SafetensorError, LookupError, RuntimeError, ValueError, TypeError):
+        return False
+
+
+def _weight_shapes(student: nn.Module, block: Block) -> dict[str, torch.Size]:
+    """The shapes of all that the block's weights consist of."""
+    return {
+        f"{name}.{key}": value.shape
+        for name, quantizer in quantizers(student, block)
+        if name.endswith(".weight")
+        for key, value in quantizer.stored().items()
+    }
 
 
 def load_student(context: Context) -> nn.Module:
@@ -125,7 +184,13 @@ def load_student(context: Context) -> nn.Module:
     network = network_to_quantize(context)
     student = make_student(network, context.blocks, context.plan, method.makers())
     for index, block in enumerate(context.blocks):
-        restore_block(student, block, load_file(_block_file(context, index)))
+        file = _block_file(context, index)
+        try:
+            restore_block(student, block, load_file(file))
+        except (OSError, SafetensorError, LookupError, RuntimeError) as error:
+            raise UserError(
+                f"{file} cannot be read ({error}); delete the run and start it again"
+            ) from error
     return student
 
 

@@ -6,12 +6,12 @@ while images are made, they belong to these bits, and its weights go where they 
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
+from engine.run import damage
 from engine.run.folder import RunFolder, list_runs, write_atomically
 from engine.run.recipe import Recipe
 
@@ -25,7 +25,7 @@ _OF_STUDENT = ("weight_bits", "activation_bits", "edge_rule")
 _GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
 OTHERS = "others.safetensors"  # images that were not calibrated on, see others.py
 SPEED = ("steps_per_s", "eta_s")  # of the run that did the work
-STUDENT_FILE = "student.safetensors"  # weights that were trained beside the images
+STUDENT_FILE = damage.STUDENT_FILE  # weights that were trained beside the images
 
 
 def asks_for_student(synthesis_settings: Mapping[str, Any]) -> bool:
@@ -57,7 +57,8 @@ def find_images(recipe: Recipe, folder: RunFolder) -> RunFolder | None:
     for other in list_runs(folder.path.parent):
         if other.path == folder.path or not _has_key(other, wanted):
             continue
-        if any(isinstance(e, StageFinished) and e.stage == STAGE for _, e in other.events()):
+        finished = any(isinstance(e, StageFinished) and e.stage == STAGE for _, e in other.events())
+        if finished and damage.can_lend(other):
             return other
     return None
 
@@ -75,8 +76,8 @@ def take_over(source: RunFolder, folder: RunFolder) -> Iterator[Event]:
         message=f"The images are those of run {source.run_id}: the same recipe up to the quantizer."
     )
     for _, event in source.events():
-        if isinstance(event, SnapshotSaved):
-            shutil.copyfile(source.snapshot(event.file), folder.snapshot(event.file))
+        if not damage.lent_snapshot(event, source, folder):
+            continue
         kinds = (StageStarted, Stepped, SnapshotSaved, StageFinished)
         if isinstance(event, kinds) and event.stage == STAGE:
             yield _reused(event, source.run_id)

@@ -17,12 +17,14 @@ from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
 from engine.data.classes import WAY_OUT
+from engine.run import damage
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.resources import memory_mb
 from engine.run.stages import portray
 from engine.run.stages.pictures import moments_file, montage, target_file
+from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.students import keep_weights, student_for
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request, SynthesisMethod
@@ -42,6 +44,9 @@ def synthesise(context: Context) -> Iterator[Event]:
     start, waited = time.monotonic(), context.control.waited_s
     write_atomically(context.folder.snapshot("target.npz"), target_file(context.stored))
     yield SnapshotSaved(stage=STAGE, step=0, name="target", file="target.npz")
+    co_trained = bool(context.recipe.synthesis_settings.get(CO_TRAINING))
+    for file in damage.unsound_images(context.folder, batches, with_student=co_trained):
+        yield damage.aside(file)
     for number, size in enumerate(batches):
         if not _batch_file(context, number).exists():
             yield from _one_batch(context, number, size, total)
@@ -89,6 +94,15 @@ def _batches(context: Context) -> list[int]:
     if len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [sizes[-2] + 1]
     return sizes
+
+
+def to_make(context: Context) -> list[int]:
+    """Sizes of the batches that are not made yet."""
+    return [
+        size
+        for number, size in enumerate(_batches(context))
+        if not _batch_file(context, number).exists()
+    ]
 
 
 def _steps_before(context: Context, number: int) -> int:

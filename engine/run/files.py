@@ -1,0 +1,72 @@
+"""Files that are written whole, set aside where they are damaged, and swept where their writer died."""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.core.errors import UserError
+from engine.run import disk
+from engine.run.processes import born
+
+_OLD_S = 60.0  # a writer on another machine that shares the folder is not seen, but is long done
+_BESIDE = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)")  # see `write_atomically`
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside, then replace: a reader sees the old file or the new one, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def is_disk_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def told(runs: Path) -> Iterator[None]:
+    """What cannot be written into the folder of runs is told as a UserError of one line."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(runs)
+        way = disk.way_out(error) or "give another folder of runs, --runs DIR"
+        raise UserError(f"{disk.reason(error)}; {way}") from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be read, so that it can be made again and looked into later."""
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    return aside
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what writers that are dead now have left half written in these folders."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for path in list(folder.iterdir()):
+                match = _BESIDE.fullmatch(path.name)
+                old = time.time() - path.lstat().st_mtime > _OLD_S
+                if match and old and born(int(match["pid"])) is None:
+                    _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
