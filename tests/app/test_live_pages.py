@@ -76,6 +76,7 @@ def page() -> Iterator[Any]:
 
 
 def opened(page: Any, address: str, view: str, run: Written) -> None:
+    page.wrongs.clear()
     page.goto(f"{address}/{view}?run={run.folder.run_id}")
     page.locator(".pill").wait_for()
     rest(page)

@@ -70,6 +70,7 @@ def page() -> Iterator[Any]:
 @MARKS[2]
 def test_no_page_asks_another_host(page: Any, address: tuple[str, str, str], view: str) -> None:
     where, *runs = address
+    page.wrongs.clear()
     for run in runs if view in ("lab", "quantize") else runs[:1]:
         asked = f"runs={','.join(runs)}" if view == "compare" else f"run={run}"
         page.goto(f"{where}/{view}?{asked}")

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from engine.run import launch
 from engine.run.control import Cancelled, Control, Wish, read_wish, write_wish
+from engine.run.folder import RunFolder
 
 SOON_S = 60.0
 
@@ -143,3 +145,16 @@ def test_a_wish_survives_the_disk(tmp_path):
     wish = Wish(state="pause", steps=3, slow_s=0.5)
     write_wish(tmp_path, wish)
     assert read_wish(tmp_path) == wish
+
+
+class TestPace:
+    @pytest.mark.parametrize("state", ["run", "pause"])
+    def test_a_pace_is_no_wish_to_go_on(self, tmp_path, state):
+        write_wish(tmp_path, Wish(state=state))
+        launch.set_pace(RunFolder(tmp_path), 0.4)
+        assert read_wish(tmp_path) == Wish(state=state, slow_s=0.4)
+
+    def test_who_goes_on_keeps_the_pace(self, tmp_path):
+        write_wish(tmp_path, Wish(state="pause", slow_s=0.4))
+        launch.go_on(RunFolder(tmp_path))
+        assert read_wish(tmp_path) == Wish(state="run", slow_s=0.4)
