@@ -13,7 +13,7 @@ from app.choices import forget_catalog, load_catalog
 from app.places import runs_folder, state_of
 from app.recipes import recipe_of
 from app.visitors import check_control, may_control, own_mark
-from app.words import STATES
+from app.words import STATES, plain
 from engine.core.errors import UserError
 from engine.run import fork, launch, networks
 from engine.run.folder import ACTIVE, RunFolder
@@ -39,9 +39,10 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
         _take(recipe)
         return launch.start(recipe, runs_folder())
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
     except OSError as error:
-        st.error(f"The run could not be started in {runs_folder()}: {error.strerror or error}.")
+        why = f"{plain(runs_folder())}: {plain(error.strerror or error)}"
+        st.error(f"The run could not be started in {why}.")
     return None
 
 
@@ -74,8 +75,8 @@ def steer(folder: RunFolder, wish: str) -> None:
     acts = {
         "pause": lambda: launch.pause(folder),
         "go on": lambda: launch.go_on(folder),
-        "fast": lambda: launch.go_on(folder),
-        "slow": lambda: launch.go_on(folder, slow_s=SLOW_S),
+        "fast": lambda: launch.set_pace(folder, 0.0),
+        "slow": lambda: launch.set_pace(folder, SLOW_S),
         "step": lambda: launch.step(folder),
         "cancel": lambda: launch.cancel(folder),
         "resume": lambda: launch.resume(folder),
@@ -84,7 +85,7 @@ def steer(folder: RunFolder, wish: str) -> None:
         check_control(folder.path, "This run")
         acts[wish]()
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
 
 
 def delete_run(folder: RunFolder) -> None:

@@ -32,5 +32,5 @@ def byte_offset(text: str | None) -> int | None:
 def plain_name(text: str) -> str:
     """The name of a run or a file, if it can be one; else UserError."""
     if len(text) > LONGEST_NAME:
-        raise UserError(f"{text[:40]!r}… is too long to be the name of a run or file")
+        raise UserError(f"{text[:40]!r}… is too long a name; give that of a run or file")
     return safe_name(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.components import mount
 from engine.core.errors import UserError
 
 LOOK_AGAIN_S = 1.5
@@ -32,6 +33,13 @@ def _asked(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]], dict[
     """Who answers questions of a kind, those put, and when the errors among them were first told."""
     # One at a time of a kind: each question is a process that takes every core it gets.
     return ThreadPoolExecutor(1, thread_name_prefix=kind), {}, {}
+
+
+def look_again(pending: bool) -> None:  # noqa: FBT001
+    """Draw the page again in a moment, and again, while an answer of it is pending. Once a page."""
+    with st.container():  # always there, so that what follows keeps its place on the page
+        if pending:
+            mount.pulse(key="pulse-answers", live=True, every_s=LOOK_AGAIN_S)
 
 
 def is_asked(kind: str, key: str) -> bool:

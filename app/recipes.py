@@ -44,7 +44,9 @@ def followed(text: str, what: str = "path") -> Path:
     roots = [Path(os.path.realpath(folder)) for folder in told.folders]
     if not any(_is_inside(real, root) for root in roots) or not real.exists():
         names = ", ".join(_short(folder) for folder in told.folders)
-        raise UserError(f"{what} {text!r} is not in a folder that is open to visitors: {names}")
+        raise UserError(
+            f"{what} {text!r} is not in a folder that is open to visitors; give one of: {names}"
+        )
     if real.is_dir():
         _check_folder(str(real), [str(root) for root in roots], text)
     else:

@@ -12,6 +12,7 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
 from app.server.guard import Guard  # noqa: E402
+from app.server.home import Home  # noqa: E402
 from app.server.routes import lifespan, routes  # noqa: E402
 from app.server.watch import Watches  # noqa: E402
 from app.sharing import greeting, sharing  # noqa: E402
@@ -21,7 +22,7 @@ _WATCHES = Watches()
 app = st.App(
     ROOT / "app" / "main.py",
     routes=routes(_WATCHES),
-    middleware=[Middleware(Guard)],
+    middleware=[Middleware(Guard), Middleware(Home)],
     lifespan=partial(lifespan, _WATCHES),
 )
 if sharing().shared:

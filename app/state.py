@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.address import LONGEST_NAME, count
 from app.places import open_run, recorded_run, runs_folder, state_of
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, list_runs
 
@@ -51,8 +52,8 @@ def current_run() -> RunFolder | None:
     except UserError:
         st.session_state.pop("run", None)
         st.error(
-            f"There is no run named {run[:LONGEST_NAME]!r} here. It may have been deleted, or made on "
-            "another machine. Choose one on the Runs page, or start one on the Start page."
+            f"There is no run named {plain(repr(run[:LONGEST_NAME]))} here. It may have been deleted, or "
+            "made on another machine. Choose one on the Runs page, or start one on the Start page."
         )
         return None
     look_at(folder.run_id)

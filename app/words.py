@@ -1,5 +1,6 @@
 """Readable words for recipes, sizes and times."""
 
+import re
 import time
 
 from app.choices import title_of
@@ -19,6 +20,20 @@ STATES = {
 }
 
 EFFORTS = {"quick": "Quick", "standard": "Standard", "paper": "Paper"}  # presets, as they are told
+
+
+_CODE = re.compile(r"((?<!`)(`+)(?!`)[^\n|]+?(?<!`)\2(?!`))")  # whole, on one line, in no table
+
+
+def plain(text: object) -> str:
+    """The text as Markdown in which nothing is a picture, a link, HTML or a formula; `code` stays code.
+
+    For whatever a user wrote or named: a picture's address would be fetched by everybody who looks.
+    """
+    parts = _CODE.split(str(text))  # between two codes, a code, its backticks, and so on
+    for k in range(0, len(parts), 3):
+        parts[k] = re.sub(r"([\\\[\]<*$~])", r"\\\1", parts[k])
+    return "".join(part for k, part in enumerate(parts) if k % 3 != 2)
 
 
 def bits_of(recipe: Recipe) -> str:

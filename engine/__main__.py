@@ -101,13 +101,16 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("name", nargs="?", metavar="NAME")
     bench.add_argument("--data", type=Path, metavar="FOLDER", help="the real data that some need")
     bench.add_argument(
-        "--seeds", metavar="0,1,2", help="effects, ablation: the seeds, each measured by itself"
+        "--seeds", metavar="0,1,2", help="effects, ablation, rates: the seeds, each by itself"
     )
     bench.add_argument(
         "--only", metavar="CLAIM,..", help="effects: these alone; the file keeps its others"
     )
     bench.add_argument(
-        "--out", type=Path, metavar="FILE", help="effects, ablation: where the result is kept"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="effects, ablation, rates: where the result is kept",
     )
     for name in ("images", "steps", "generator-steps", "generator-batch"):
         bench.add_argument(

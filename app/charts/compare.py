@@ -27,9 +27,12 @@ def gap_maps(layers: list[str], grids: Sequence[Rows], steps: int = 0) -> LiveFi
     return _maps(layers, data, [letter(k) for k in range(len(grids))], steps, alt)
 
 
-def gap_differences(layers: list[str], grids: Sequence[Rows], steps: int = 0) -> LiveFigure:
-    """log10 of the gap of B, C, ... over A's: orange where it is larger, blue where it is smaller."""
-    names = [f"{letter(k + 1)} / A" for k in range(len(grids))]
+def gap_differences(
+    layers: list[str], grids: Sequence[Rows], steps: int = 0, of: Sequence[str] = ()
+) -> LiveFigure:
+    """log10 of the gap of B, C, ... (or those named) over A's: orange where larger, blue where smaller."""
+    letters = of or [letter(k + 1) for k in range(len(grids))]
+    names = [f"{one} / A" for one in letters]
     bar = _bar([-1, -0.5, 0, 0.5, 1], ["× 0.1", "× 0.3", "× 1", "× 3", "× 10"])
     scale = {"zmin": -1, "zmax": 1, "colorscale": RATIO_SCALE}
     data = [

@@ -40,7 +40,7 @@ def has_bands(found: dict[str, Any], measure: str) -> bool:
 def gains(found: dict[str, Any], measure: str = "kl") -> LiveFigure:
     """A bar a layer for all of it, for its weights and for its input; higher: it costs more.
 
-    Gains in shares of the images carry their 95 % band where all of the layer is float again.
+    Gains carry their 95 % band where all of the layer is float again.
     """
     layers = found["layers"]
     paths = [layer["path"] for layer in layers]
@@ -50,7 +50,7 @@ def gains(found: dict[str, Any], measure: str = "kl") -> LiveFigure:
         if any(layer.get(f"{part}{measure}_gain") is not None for layer in layers)
     ]
     if data and has_bands(found, measure):
-        data[0] |= _band(layers, f"{measure}_gain")
+        data[0] |= _band(layers, f"{measure}_gain", 1 if measure == "kl" else 100)
     form = {"exponentformat": "power"} if measure == "kl" else {}
     y_axis = axis(_AXES[measure], zeroline=True, zerolinecolor=QUIET, **form)
     shown = layout(
@@ -58,11 +58,12 @@ def gains(found: dict[str, Any], measure: str = "kl") -> LiveFigure:
     )
     known = [layer for layer in layers if layer.get(f"{measure}_gain") is not None]
     best = max(known, key=lambda layer: float(layer[f"{measure}_gain"]))
-    most = best[f"{measure}_gain"]
+    most, low = best[f"{measure}_gain"], best.get(f"{measure}_gain_low")
     told = f"{most:.3g} nats" if measure == "kl" else f"{100 * most:.2f} points"
+    chance = " (which may be chance)" if low is not None and low <= 0 else ""
     alt = (
         f"How much nearer the student comes to the teacher ({MEASURES[measure]}) with one layer float "
-        f"again, for each layer; most with {best['path']}: {told}."
+        f"again, for each layer; most with {best['path']}: {told}{chance}."
     )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
 
@@ -83,12 +84,12 @@ def _bars(
     }
 
 
-def _band(layers: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def _band(layers: list[dict[str, Any]], name: str, scale: float) -> dict[str, Any]:
     """The band as whiskers around each bar's end."""
 
     def reach(layer: dict[str, Any], end: str) -> float:
         low_or_high = layer.get(f"{name}_{end}")
-        return 0.0 if low_or_high is None else 100 * abs(low_or_high - layer[name])
+        return 0.0 if low_or_high is None else scale * abs(low_or_high - layer[name])
 
     whiskers = {
         "type": "data", "symmetric": False, "array": [reach(layer, "high") for layer in layers],

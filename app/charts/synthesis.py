@@ -135,22 +135,28 @@ def _line(name: str, colour: str, y_axis: str) -> dict[str, Any]:
 
 
 def channels() -> LiveFigure:
-    """Mean and std of every channel of one layer: the teacher's blue, the images' orange.
+    """Mean and std of every channel of one layer: the teacher's blue, the images' orange; below, the gap.
 
-    Empty: the page fills it from `/api/runs/{run}/channels` with the paths in `fill`.
+    The gap of a channel is in its own units, and the map shows its mean over the layer. Empty: the page
+    fills it from `/api/runs/{run}/channels` with the paths in `fill`.
     """
     traces = [_dots(source, part) for part in ("mean", "std") for source in ("target", "sample")]
+    traces.append(_dots("sample", "gap"))
     figure = {
         "data": traces,
         "layout": layout(
-            360,
-            xaxis=axis("channel", anchor="y2"),
-            yaxis=axis("mean", domain=[0.54, 1.0]),
-            yaxis2=axis("std", domain=[0.0, 0.46], rangemode="tozero"),
+            480,
+            xaxis=axis("channel", anchor="y3"),
+            yaxis=axis("mean", domain=[0.70, 1.0]),
+            yaxis2=axis("std", domain=[0.35, 0.65], rangemode="tozero"),
+            yaxis3=axis("gap", domain=[0.0, 0.30], type="log", exponentformat="power", dtick=1),
             showlegend=True,
         ),
     }
-    alt = "Mean and standard deviation of every channel: the teacher's and the images'."
+    alt = (
+        "Mean and standard deviation of every channel, the teacher's and the images', and its gap in units "
+        "of its own deviation."
+    )
     return LiveFigure(figure=figure, alt=alt)
 
 
@@ -166,7 +172,7 @@ def _dots(source: str, part: str) -> dict[str, Any]:
         "x": [],
         "y": [],
         "xaxis": "x",
-        "yaxis": "y" if part == "mean" else "y2",
+        "yaxis": {"mean": "y", "std": "y2", "gap": "y3"}[part],
         "marker": dash if source == "target" else dot,
         "hovertemplate": f"channel %{{x}}: {part} %{{y:.3g}}<extra>{source}</extra>",
         "meta": {"fill": f"{source}.{part}"},

@@ -16,12 +16,16 @@ class Channels {
     this.leave();
     this.plot.set(data);
     this.bus = bus(data.run);
-    this.stops = [this.bus.listen(() => this.soon())];
+    this.ready = data.ready;
+    this.stops = [this.bus.listen(() => this.ready && this.soon())];
     const saved = (event) => {
-      if (event.kind === "snapshot-saved" && event.name === "channels" && this.bus.cursor === null) this.soon();
+      if (event.kind !== "snapshot-saved" || event.name !== "channels") return;
+      if (this.bus.cursor === null || !this.ready) this.soon();
+      this.ready = true;
     };
     if (data.live) this.stops.push(this.bus.watch(data.offset, { event: saved }));
-    this.soon();
+    if (data.ready) this.soon();
+    else this.title.textContent = "The statistics come with the first images.";
   }
 
   soon() {
@@ -40,7 +44,7 @@ class Channels {
       return;
     }
     const found = await answer.json();
-    this.title.textContent = `${name} · step ${found.step}`;
+    this.title.textContent = `${name} · step ${found.step} · gap ${found.gap === null ? "not known" : found.gap.toPrecision(3)}`;
     for (const trace of this.plot.figure.data) {
       const [source, part] = trace.meta.fill.split(".");
       trace.y = found[source][part];

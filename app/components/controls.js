@@ -22,19 +22,29 @@ class Controls {
 
   update(data) {
     const same = this.data && this.data.run === data.run;
+    const goesOn = ENDED.includes(this.state) && !ENDED.includes(data.state);
     this.data = data;
+    if (goesOn) this.slow = data.slow; // a new worker begins at full speed
     if (!same) {
       this.leave();
+      this.heard = false;
       this.totals = { ...data.totals };
       this.steps = { ...data.steps };
       this.slow = data.slow;
       this.last = data.last;
-      const viewer = { event: (event) => this.event(event), status: (status) => this.setState(status.state) };
+      const viewer = { event: (event) => this.event(event), status: (status) => this.hear(status.state) };
       if (data.live) this.stop = bus(data.run).watch(data.offset, viewer);
     }
     // A run that was resumed tells its news again: without waiting for the next look.
     if (data.live && !ENDED.includes(data.state)) bus(data.run).open();
-    this.setState(data.state);
+    // What the stream said is newer than what Python read when it began to draw.
+    if (this.heard && data.live) this.show();
+    else this.setState(data.state);
+  }
+
+  hear(state) {
+    this.heard = true;
+    this.setState(state);
   }
 
   event(event) {
@@ -44,7 +54,7 @@ class Controls {
       this.steps[event.stage] = event.step;
       this.last = event;
     }
-    if (event.kind === "state-changed") this.setState(event.state);
+    if (event.kind === "state-changed") this.hear(event.state);
     else this.show();
   }
 

@@ -84,10 +84,14 @@ def controls(*, key: str, **data: Any) -> dict[str, Any] | None:
     return wish
 
 
-def pulse(*, key: str, **data: Any) -> bool:
-    """Nothing to see; reruns what it stands in when such events come. True in that rerun."""
-    result = _MOUNTS["pulse"](key=key, data=data, on_beat_change=lambda: None)
-    return result.beat is not None
+def pulse(*, live: bool, key: str = "pulse", every_s: float = 0.0, **watched: Any) -> None:
+    """Nothing to see; draws the page again as long as it is `live`. Not in a fragment: see pulse.js.
+
+    Every so often, or with `run`, `offset` and `state` when events of these `kinds` come behind the
+    offset or the run ends or goes on.
+    """
+    data = {"run": "", "kinds": [], "live": live, "every_s": every_s} | watched
+    _MOUNTS["pulse"](key=key, data=data, on_beat_change=lambda: None)
 
 
 def network_map(*, key: str, **data: Any) -> str | None:

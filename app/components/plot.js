@@ -1,5 +1,13 @@
 // A Plotly chart that is drawn again, never mounted again: zoom and pointer stay where they are.
 
+// What every chart of ours is drawn with. Nothing leaves the machine: no button that offers it, no address.
+const CONFIG = {
+  displaylogo: false,
+  displayModeBar: "hover",
+  plotlyServerURL: "",
+  modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
+};
+
 let loading = null;
 
 export function loadPlotly() {
@@ -31,8 +39,10 @@ export class Plot {
     this.observer.observe(this.box);
   }
 
-  set({ figure, alt }) {
+  set({ figure, alt, live }) {
     this.figure = structuredClone(figure);
+    this.live = live;
+    this.given = new Set(Object.keys(figure.layout).filter((name) => figure.layout[name]?.range || figure.layout[name]?.tickvals));
     this.box.style.minHeight = `${this.layout().height}px`;
     this.box.setAttribute("role", "img");
     this.box.setAttribute("aria-label", alt || "");
@@ -44,6 +54,22 @@ export class Plot {
     const { layout, narrow } = this.figure;
     const width = this.box.clientWidth;
     return narrow && width > 0 && width < narrow.below ? narrow.layout : layout;
+  }
+
+  // An axis on which nothing lies has no numbers: Plotly would invent some. Where all are so, a word says it.
+  bare(layout) {
+    const held = new Set();
+    for (const trace of this.figure.data) {
+      for (const side of ["x", "y"]) if (isFilled(trace)) held.add((trace[`${side}axis`] || side).replace(/^([xy])/, "$1axis"));
+    }
+    const changed = {};
+    for (const [name, axis] of Object.entries(layout)) {
+      if (/^[xy]axis\d*$/.test(name) && !held.has(name) && !this.given.has(name)) changed[name] = { ...axis, showticklabels: false, showgrid: false, ticks: "" };
+    }
+    if (held.size) return changed;
+    const text = this.live ? "nothing yet" : "nothing was recorded";
+    const word = { text, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, opacity: 0.6 };
+    return { ...changed, annotations: [...(layout.annotations || []).filter((one) => one.yref === "paper"), word] };
   }
 
   // Many events in one frame are one drawing.
@@ -62,8 +88,7 @@ export class Plot {
     this.box.style.minHeight = `${layout.height}px`;
     layout.font = { ...layout.font, color: text || "#888", family: getComputedStyle(this.box).fontFamily };
     layout.datarevision = ++this.revision;
-    const config = { displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
-    await plotly.react(this.root, this.figure.data, layout, config);
+    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout) }, CONFIG);
     if (!this.drawn) {
       this.drawn = true;
       if (this.onClick) this.root.on("plotly_click", (click) => this.onClick(click.points[0]));
@@ -78,6 +103,13 @@ export class Plot {
     if (window.Plotly && this.drawn) window.Plotly.purge(this.root);
     this.root.remove();
   }
+}
+
+// Whether a trace has anything to draw.
+function isFilled(trace) {
+  const holds = (list) => Array.isArray(list) && list.some((one) => (Array.isArray(one) ? holds(one) : one !== null && one !== undefined));
+  const values = "z" in trace ? trace.z : "y" in trace ? trace.y : trace.x;
+  return values === undefined || !Array.isArray(values) ? true : holds(values);
 }
 
 // One object for one place on the page, through all the reruns of the page.

@@ -1,39 +1,75 @@
-// Asks Python to draw again when something happened that only Python can say in words.
+// Asks Python to draw again: when something happened that only it can say in words, or every so often.
+//
+// It asks only while the page rests. Streamlit sends the wishes of one moment as one message, for one
+// fragment: all others are lost. And a request on its way when another page is asked for comes after that
+// page and empties it. So a pulse waits while anything runs, and for what a click sets off; one is enough for
+// all that changes together, and where there are two they take turns.
 
 import { ENDED, bus } from "./bus.js";
 import { keeper } from "./plot.js";
 
-const NOT_SOONER_MS = 700;
+const TIMES_LONGER = 3; // than a drawing took until the next: a slow page does not do nothing else
+const LOOK_MS = 100;
+const HANDS_OFF_MS = 400; // from a click until Streamlit says that it works on it
+
+let touched = 0;
+for (const kind of ["pointerdown", "pointerup", "keydown", "input", "change"]) {
+  document.addEventListener(kind, () => (touched = Date.now()), { capture: true, passive: true });
+}
+
+function rests() {
+  const state = document.querySelector("[data-test-script-state]")?.dataset.testScriptState;
+  return (!state || state === "notRunning") && !document.hidden && Date.now() - touched > HANDS_OFF_MS;
+}
 
 class Pulse {
+  constructor() {
+    this.last = this.took = 0;
+  }
+
   update(data) {
-    const same = this.data && this.data.run === data.run;
+    const before = this.data;
     this.data = data;
-    if (same || !data.live) return;
+    if (before && before.run === data.run && before.live === data.live) return;
     this.leave();
-    const event = (event) => {
-      if (data.kinds.includes(event.kind)) this.beat();
+    if (!data.live) return;
+    if (data.every_s) this.clock = setInterval(() => this.beat(), 1000 * data.every_s);
+    if (!data.run) return;
+    const event = ({ kind }) => {
+      if (this.data.kinds.includes(kind)) this.beat();
     };
     const status = ({ state }) => {
       if (settled(state) !== settled(this.data.state)) this.beat();
     };
-    this.stop = bus(data.run).watch(data.offset, { event, status: data.states ? status : null });
+    this.stop = bus(data.run).watch(data.offset, { event, status });
   }
 
   beat() {
-    if (this.timer) return;
-    const wait = Math.max(0, (this.last || 0) + NOT_SOONER_MS - Date.now());
-    this.timer = setTimeout(() => {
+    this.wanted = true;
+    this.timer ??= setInterval(() => this.look(), LOOK_MS);
+  }
+
+  look() {
+    if (!rests()) return;
+    if (this.asked) [this.asked, this.took] = [false, Date.now() - this.last];
+    if (!this.wanted) {
+      clearInterval(this.timer);
       this.timer = null;
-      this.last = Date.now();
-      this.trigger("beat", this.last);
-    }, wait);
+      return;
+    }
+    if (Date.now() - this.last < TIMES_LONGER * this.took) return;
+    this.wanted = false;
+    this.asked = true;
+    touched = this.last = Date.now(); // another pulse waits as for a click
+    this.trigger("beat", this.last);
   }
 
   leave() {
     if (this.stop) this.stop();
-    clearTimeout(this.timer);
-    this.stop = this.timer = null;
+    clearInterval(this.timer);
+    clearInterval(this.clock);
+    this.stop = this.timer = this.clock = null;
+    this.wanted = this.asked = false;
   }
 
   close() {

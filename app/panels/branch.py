@@ -7,9 +7,9 @@ import streamlit as st
 
 from app.actions import fork_run, started
 from app.choices import load_catalog
-from app.components import mount
 from app.panels.knobs import knobs
 from app.places import is_recorded
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run.folder import RunFolder
 from engine.run.fork import can_change, can_fork
@@ -71,17 +71,10 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
 
 
 @st.fragment
-def fork_panel(folder: RunFolder, offset: int) -> None:
-    """A form for a run's other future; drawn again, alone, when the run is paused or goes on.
-
-    `offset` is where in its events the page has read to.
-    """
+def fork_panel(folder: RunFolder) -> None:
+    """A form for a run's other future."""
     if is_recorded(folder) or folder.result() is not None:
         return
-    mount.pulse(
-        key="pulse-fork", kinds=["state-changed"], states=False,
-        run=folder.run_id, offset=offset, live=True,
-    )  # fmt: skip
     with st.popover("Fork", icon=":material/fork_right:", key="fork"):
         if not can_fork(folder):
             st.caption(
@@ -93,7 +86,7 @@ def fork_panel(folder: RunFolder, offset: int) -> None:
         try:
             settings = find(load_catalog(), "synthesis", recipe.synthesis)["settings"]
         except (UserError, RuntimeError, OSError) as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         st.caption("Change a setting: both futures go on from the same state, one after the other.")
         open_ones = [knob for knob in settings if can_change(knob)]
@@ -106,7 +99,7 @@ def _fork(folder: RunFolder, changes: dict[str, Any]) -> None:
     try:
         other = fork_run(folder, changes)
     except (UserError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     _side_by_side(folder, other, "synthesis")
 

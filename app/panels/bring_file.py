@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.panels.agree import agreed
 from app.uploads import Source, by_path, most_mb, uploaded
-from app.words import size_words
+from app.words import plain, size_words
 from engine.core.errors import UserError
 from engine.run import networks
 
@@ -44,7 +44,7 @@ def file_step() -> tuple[Source, dict[str, Any]] | None:
             return None
         found = _inspected(source)
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
     _show(source, found)
     return (source, found) if found["proposal"] else None
@@ -64,18 +64,19 @@ def _inspected(source: Source) -> dict[str, Any]:
 def _show(source: Source, found: dict[str, Any]) -> None:
     kinds = ", ".join(found["dtypes"])
     st.markdown(
-        f"**{source.name}** · {size_words(found['bytes'])} · {found['tensors']:,} tensors of {kinds} · "
+        f"**{plain(source.name)}** · {size_words(found['bytes'])} · "
+        f"{found['tensors']:,} tensors of {kinds} · "
         f"{found['values']:,} values"
     )
     if found["undone"]:
-        st.caption(f"To get at the weights: {'; '.join(found['undone'])}.")
+        st.caption(f"To get at the weights: {plain('; '.join(found['undone']))}.")
     guesses = found["guesses"]
     if found["proposal"]:
         best = guesses[0]
         given = ", ".join(
             f"{name.replace('_', ' ')} {value}" for name, value in best["parameters"].items()
         )
-        renamed = f" ({'; '.join(best['renamed'])})" if best["renamed"] else ""
+        renamed = f" ({plain('; '.join(best['renamed']))})" if best["renamed"] else ""
         st.success(
             f"This is **{best['title']}**{f': {given}' if given else ''}. {best['fits']}{renamed}.",
             icon=":material/check_circle:",

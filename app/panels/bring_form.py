@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run.networks import Brought
 
@@ -63,7 +64,7 @@ def form_step(key: str, found: dict[str, Any]) -> Brought | None:
             dataset=dataset.strip(),
         )
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.panels.bring_form import take_space
 from app.uploads import Source, by_path, files_of, most_mb, uploaded
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
@@ -21,7 +22,8 @@ def images_choice() -> Source | None:
         text = st.text_input(
             "Folder of test images on the machine that runs this", key="bring-images",
             placeholder="class folders, or images with a labels.csv",
-            help="Also CIFAR's and MNIST's own files, as torchvision leaves them. Only to judge with.",
+            help="Class folders are called by class number or name. Also CIFAR's and MNIST's own files, as "
+            "torchvision leaves them. Only to judge with.",
         )  # fmt: skip
     with right:
         upload = st.file_uploader(
@@ -33,7 +35,7 @@ def images_choice() -> Source | None:
     try:
         return uploaded(upload) if upload is not None else by_path(text)
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
 
 
@@ -52,7 +54,7 @@ def trial_step(source: Source, brought: Brought, images: Source | None) -> None:
                 asked = replace(brought, weights=paths[0], images=paths[1])
                 tried[str(about)] = networks.try_out(asked)
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
     if str(about) in tried:
         _show(tried[str(about)], source.key)
     elif tried:
@@ -89,7 +91,11 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
     if judged["skipped_count"]:
         count = judged["skipped_count"]
         what = f"{count} files were" if count > 1 else "1 file was"
-        st.caption(f"{what} skipped: {'; '.join(judged['skipped'][:3])}.")
+        st.caption(f"{what} skipped: {plain('; '.join(judged['skipped'][:3]))}.")
+    for note in judged.get("notes", ()):
+        st.info(plain(note), icon=":material/label:")
+    for found in judged.get("labels", ()):
+        st.warning(f"**{found['title']}.** {plain(found['message'])}. {found['advice']}")
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."

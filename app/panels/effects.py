@@ -75,11 +75,21 @@ def _card(row: Mapping[str, Any], result: Result) -> None:
             f"{row['method_title']} {summary(values['method'])}, {row['baseline_title']} "
             f"{summary(values['baseline'])}; difference {summary(judged.differences)}"
         )
+        if "differs" in row:  # older files have controls that differ in more
+            st.caption(_differs(row["differs"]))
     with chart:
         key = f"effect-{row['network']}-{row['name']}"
         mount.live_plot(
             charts.claim(row, result["seeds"]), key=key, run=str(result["date"]), offset=0
         )
+
+
+def _differs(names: Sequence[str]) -> str:
+    """In which settings the two sides differ, by the names that `--set` takes."""
+    if not names:
+        return "Both are of the same images."
+    listed = " and ".join(f"`synthesis.{name}`" for name in names)
+    return f"One method makes both, and all is alike but {listed}."
 
 
 def _badge(judged: Verdict) -> None:
@@ -110,8 +120,8 @@ def command(result: Result | None = None) -> None:
     st.code(result["command"] if result else "python -m engine bench effects", language="bash")
     if result and result["claims"][0]["network"] == CIFAR:
         st.caption(
-            "CIFAR10 stands for a folder with the published checkpoint, the images as pictures of one row "
-            "each, and labels.json; the data is not part of this project."
+            "CIFAR10 stands for a folder with the two published checkpoints, the images as pictures of one "
+            "row each, and labels.json; the data is not part of this project."
         )
         return
     st.caption(

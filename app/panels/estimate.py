@@ -4,10 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import LOOK_AGAIN_S
+from app.background import look_again
 from app.diagnoses import at_presets, diagnosis, estimate
 from app.recipes import recipe_of
-from app.words import EFFORTS, time_words
+from app.words import EFFORTS, plain, time_words
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for
 from engine.run.recipe import Recipe
@@ -27,24 +27,17 @@ def estimate_words(known: dict[str, Any]) -> str:
 def preset_estimates(catalog: dict[str, Any], wanted: dict[str, Any]) -> None:
     """The presets side by side; looks again by itself while something is still being measured."""
     recipes = at_presets(catalog, wanted)
-    waiting = any(estimate(recipe).is_pending for recipe in recipes.values())
-
-    @st.fragment(run_every=LOOK_AGAIN_S if waiting else None)
-    def columns() -> None:
-        answers = {preset: estimate(recipe) for preset, recipe in recipes.items()}
-        if waiting and not any(answer.is_pending for answer in answers.values()):
-            st.rerun()
-        for column, preset in zip(st.columns(len(recipes) or 1), recipes, strict=False):
-            with column.container(border=True, height="stretch"):
-                _preset(preset, recipes[preset], answers[preset])
-
-    columns()
+    answers = {preset: estimate(recipe) for preset, recipe in recipes.items()}
+    for column, preset in zip(st.columns(len(recipes) or 1), recipes, strict=False):
+        with column.container(border=True, height="stretch"):
+            _preset(preset, recipes[preset], answers[preset])
+    look_again(any(answer.is_pending for answer in answers.values()))
 
 
 def _preset(preset: str, recipe: Recipe, answer: Any) -> None:
     st.markdown(f"**{EFFORTS.get(preset, preset)}**")
     if answer.error:
-        st.caption(answer.error)
+        st.caption(plain(answer.error))
         return
     if answer.is_pending:
         st.caption("A few steps are being measured…")
@@ -58,7 +51,7 @@ def _preset(preset: str, recipe: Recipe, answer: Any) -> None:
     parts = ", ".join(f"{stage} {time_words(s)}" for stage, s in known["seconds"].items())
     st.caption(f"{recipe.images} images; {parts}.")
     if known["warning"]:
-        st.error(f"{known['warning']}.", icon=":material/memory:")
+        st.error(f"{plain(known['warning'])}.", icon=":material/memory:")
 
 
 def source_words(known: dict[str, Any]) -> str:
@@ -78,19 +71,12 @@ def before_start(catalog: dict[str, Any], wanted: dict[str, Any]) -> None:
         recipe = recipe_of(catalog, **wanted)
     except (UserError, KeyError, OSError):
         return  # the form itself says what is wrong
-    waiting = estimate(recipe).is_pending or diagnosis(recipe).is_pending
-
-    @st.fragment(run_every=LOOK_AGAIN_S if waiting else None)
-    def line() -> None:
-        cost, network = estimate(recipe), diagnosis(recipe)
-        if waiting and not cost.is_pending and not network.is_pending:
-            st.rerun()
-        parts = [_cost(cost)]
-        parts += [_worst(recipe, network.value)] if network.value else []
-        parts += [f"{ICONS['problem']} {network.error}"] if network.error else []
-        st.caption("  \n".join(part for part in parts if part))
-
-    line()
+    cost, network = estimate(recipe), diagnosis(recipe)
+    parts = [_cost(cost)]
+    parts += [_worst(recipe, network.value)] if network.value else []
+    parts += [f"{ICONS['problem']} {plain(network.error)}"] if network.error else []
+    st.caption("  \n".join(part for part in parts if part))
+    look_again(cost.is_pending or network.is_pending)
 
 
 def _cost(answer: Any) -> str:
@@ -107,4 +93,4 @@ def _worst(recipe: Recipe, answer: dict[str, Any]) -> str:
     worst = next(iter(findings_for(answer, recipe)), None)
     if worst is None or worst["level"] == "note":
         return ""
-    return f"{ICONS[worst['level']]} **{worst['title']}.** {worst['message']}."
+    return f"{ICONS[worst['level']]} **{plain(worst['title'])}.** {plain(worst['message'])}."

@@ -4,6 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.words import plain
+
 COLOURS = {"problem": "red", "warning": "orange", "note": "blue"}
 ICONS = {"problem": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
 A_ROW = 2
@@ -21,18 +23,20 @@ def findings(found: list[dict[str, Any]]) -> None:
             with column.container(border=True, height="stretch"):
                 _card(finding)
     if notes:
-        with st.expander(f"Good to know: {_titles(notes)}", icon=":material/info:"):
+        with st.expander(f"Good to know: {plain(_titles(notes))}", icon=":material/info:"):
             for finding in notes:
-                st.markdown(f"**{finding['title']}.** {_sentence(finding['message'])}")
-                st.caption(finding["advice"])
+                st.markdown(
+                    f"**{plain(finding['title'])}.** {plain(_sentence(finding['message']))}"
+                )
+                st.caption(plain(finding["advice"]))
 
 
 def _card(finding: dict[str, Any]) -> None:
     colour, icon = COLOURS[finding["level"]], ICONS[finding["level"]]
     badge = f":{colour}-badge[{icon} {finding['level']}]"
-    st.markdown(f"{badge} **{finding['title']}**")
-    st.markdown(_sentence(finding["message"]))
-    st.markdown(f":material/build: {finding['advice']}")
+    st.markdown(f"{badge} **{plain(finding['title'])}**")
+    st.markdown(plain(_sentence(finding["message"])))
+    st.markdown(f":material/build: {plain(finding['advice'])}")
     if finding["layers"] and len(finding["layers"]) > 1:
         with st.popover(f"{len(finding['layers'])} layers"):
             st.code("\n".join(finding["layers"]), language=None)

@@ -10,8 +10,10 @@ from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import QUANTIZED, QUIET
 from app.choices import load_catalog, title_of
 from app.components import mount
+from app.panels import measured
 from app.places import runs_folder
 from app.text import explain
+from app.words import plain
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
 from engine.run.folder import RunFolder, list_runs
@@ -42,16 +44,7 @@ def gain_panel(folder: RunFolder) -> None:
         _accuracy(_name(plain.recipe), other, QUIET),
     )
     if mine is None or its is None:
-        if result.get("embedding_cosine"):
-            kept = [one["embedding_cosine"]["mean"] for one in (result, other)]
-            st.markdown(
-                f"The embeddings keep a mean cosine of {kept[0]:.4f}; with nearest rounding {kept[1]:.4f}."
-            )
-            return
-        st.markdown(
-            f"The test images have no labels. Teacher and student agree on {result['agreement']:.1%}; "
-            f"with nearest rounding on {other['agreement']:.1%}."
-        )
+        st.markdown(measured.compared(result, other))
         return
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     with left:
@@ -143,7 +136,7 @@ def _start(recipe: Recipe) -> None:
         known = {knob["name"] for knob in find(load_catalog(), "quantization", PLAIN)["settings"]}
         shared = {k: v for k, v in _shared(recipe).items() if k in known}
     except (UserError, RuntimeError, OSError) as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     start_run(fields | {"quantization": PLAIN, "quantization_settings": shared})
 

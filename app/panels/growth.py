@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import streamlit as st
+
 from app.charts import synthesis
 from app.charts.bindings import extended
 from app.charts.style import LiveFigure
@@ -34,6 +36,20 @@ def gap_map(folder: RunFolder, history: History, *, height: int = 0, cursor: str
     layers = history.started["bn_layers"]
     chart = synthesis.gap_map(layers, total_steps=total, height=height)
     live_chart(chart, folder, history, key="gap", cursor=cursor, pick=True)
+    words = measure_words(history)
+    if words:
+        st.caption(words)
+
+
+def measure_words(history: History) -> str:
+    """That a run of an older version measured its gaps otherwise; empty where it did not."""
+    started = list(history.of("stage-started", stage="synthesis"))
+    if not started or all(event.get("gap_by") == "channel" for event in started):
+        return ""
+    return (
+        "Measured by an older version: a layer's gap is in units of its mean variance, which its widest "
+        "channels make; now each channel counts in its own."
+    )
 
 
 def live_chart(

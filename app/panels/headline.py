@@ -1,24 +1,25 @@
 """What a finished run lost and saved, in four numbers."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from app.panels import measured
 from app.words import size_words
 from engine.run.folder import RunFolder
 
 
 def headline(folder: RunFolder) -> None:
-    """Float and quantized top-1, agreement, size; nothing where the run has no result."""
+    """Float and quantized top-1, agreement, size; of other networks what they are judged by."""
     result = folder.result()
     if result is None:
         return
     first, second, third, fourth = st.columns(4)
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
-    cosine = result.get("embedding_cosine")
-    if cosine:
-        _embeddings((first, second, third), cosine, result["test_images"])
+    told = measured.metrics(result)
+    if told:
+        for column, (label, value, words) in zip((first, second, third), told, strict=False):
+            column.metric(label, value, border=True, height="stretch", help=words)
     elif before is not None and after is not None:
         test = f"{result['test_images']:,} test images"
         first.metric("Float top-1", f"{before:.2%}", help=test, border=True, height="stretch")
@@ -32,24 +33,22 @@ def headline(folder: RunFolder) -> None:
             height="stretch",
         )
     else:
-        first.metric(
-            "Top-1",
-            "unknown",
-            help="The test images have no labels.",
-            border=True,
-            height="stretch",
-        )
+        why = measured.sentence(result)
+        first.metric("Top-1", "unknown", help=why, border=True, height="stretch")
         kl = result.get("logit_kl")
         second.metric(
             "Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True, height="stretch"
         )
-    if result["agreement"] is not None:
+    if result.get("agreement") is not None:
         third.metric(
-            "Agreement",
-            f"{result['agreement']:.1%}",
+            "Agreement of pixels" if measured.kind_of(result) == "segmentation" else "Agreement",
+            measured.agreement_words(result),
+            "one class alone" if result.get("answers") == 1 else None,
+            delta_color="off",
+            delta_arrow="off",
             border=True,
             height="stretch",
-            help="The share of test images that teacher and student give the same class.",
+            help=measured.agreement_help(result),
         )
     size = result["size_bytes"]
     fourth.metric(
@@ -62,21 +61,6 @@ def headline(folder: RunFolder) -> None:
         height="stretch",
         help=f"As float: {size_words(size['fp32'])}. Packed codes with their scales.",
     )
-
-
-def _embeddings(columns: Sequence[Any], cosine: dict[str, float], images: int) -> None:
-    """How well the directions of embeddings are kept, of a network without classes."""
-    told = (
-        (
-            "Cosine of the embeddings",
-            cosine["mean"],
-            "Teacher's to student's, the mean of all images.",
-        ),
-        ("Least cosine", cosine["least"], "That of the image whose embedding has turned furthest."),
-    )
-    for column, (label, value, words) in zip(columns, told, strict=False):
-        column.metric(label, f"{value:.4f}", border=True, height="stretch", help=words)
-    columns[2].metric("Images judged on", f"{images:,}", border=True, height="stretch")
 
 
 def _may_be_chance(result: dict[str, Any]) -> bool:

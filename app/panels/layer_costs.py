@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.background import LOOK_AGAIN_S
+from app.background import look_again
 from app.charts import layer_costs as charts
 from app.components import mount
 from app.diagnoses import layer_cost
 from app.panels.url_menu import buttons
 from app.text import explain
+from app.words import plain
 from engine.run.folder import RunFolder
 
 DEFINITIONS = {
@@ -50,22 +51,15 @@ def _answer(folder: RunFolder) -> None:
             return
         answer = layer_cost(folder, wanted=True)
     if answer is not None and answer.error:
-        st.error(answer.error)
+        st.error(plain(answer.error))
     elif answer is None or answer.is_pending:
-        _wait(folder)
+        st.info(
+            "One layer after another is made float again and judged.",
+            icon=":material/hourglass_top:",
+        )
+        look_again(True)
     else:
         _shown(folder, answer.value)
-
-
-@st.fragment(run_every=LOOK_AGAIN_S)
-def _wait(folder: RunFolder) -> None:
-    """Look again until every layer has been left out once."""
-    answer = layer_cost(folder, wanted=False)
-    if answer is None or not answer.is_pending:
-        st.rerun()
-    st.info(
-        "One layer after another is made float again and judged.", icon=":material/hourglass_top:"
-    )
 
 
 def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
@@ -84,7 +78,7 @@ def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
     st.caption(
         f"Everything stays quantized but one layer. **Gain**: {DEFINITIONS[measure]}. {DIRECTION} "
         f"{bands}With all quantized: {whole}, on {found['images']:,} images "
-        f"({found['test_set']}). Gains need not add up."
+        f"({plain(found['test_set'])}). Gains need not add up."
     )
     if found.get("agreement") is None:
         st.caption(
@@ -100,6 +94,9 @@ COLUMNS = {
         "KL",
         "KL divergence to the teacher that goes away with the layer float again, in nats.",
     ),
+    "kl_gain_low": ("KL from", "Lower end of the paired 95 % band; above 0: more than chance."),
+    "kl_gain_high": ("KL to", "Upper end of the paired 95 % band."),
+    "rank": ("Rank", "1 costs most; empty where the gain may be chance."),
     "weights_kl_gain": ("KL, weights", "The same with its weights alone float."),
     "input_kl_gain": (
         "KL, input",
@@ -133,7 +130,7 @@ def cost_table(found: dict[str, Any]) -> pd.DataFrame:
 
 
 def _told(name: str, value: float | None) -> float | None:
-    return value if value is None or "kl" in name else round(100 * value, 4)
+    return value if value is None or "kl" in name or name == "rank" else round(100 * value, 4)
 
 
 def _table(folder: RunFolder, found: dict[str, Any]) -> None:
@@ -141,7 +138,7 @@ def _table(folder: RunFolder, found: dict[str, Any]) -> None:
     shown = {
         label: st.column_config.NumberColumn(
             label, help=f"{words} Higher: it costs more." if name.endswith("gain") else words,
-            format="%.3g" if "kl" in name else "%+.2f",
+            format="%d" if name == "rank" else "%.3g" if "kl" in name else "%+.2f",
         )
         for name, (label, words) in COLUMNS.items()
         if label in frame
@@ -154,10 +151,22 @@ def _table(folder: RunFolder, found: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
+def worst_layer(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The layer of the largest gain, among those whose gain is more than chance; None where none is.
+
+    An older analysis has no bands of the KL: there the largest stands for itself.
+    """
+    layers = found["layers"]
+    if any(layer.get("kl_gain_low") is not None for layer in layers):
+        layers = [layer for layer in layers if (layer.get("kl_gain_low") or 0) > 0]
+    layers = [layer for layer in layers if layer["kl_gain"] > 0]
+    return max(layers, key=lambda layer: float(layer["kl_gain"]), default=None)
+
+
 def sure_words(found: dict[str, Any]) -> str:
     """What the layer of the largest gain gives back in images, and whether that is more than chance."""
-    worst = max(found["layers"], key=lambda layer: float(layer["kl_gain"]))
-    if worst["kl_gain"] <= 0:
+    worst = worst_layer(found)
+    if worst is None:
         return ""
     told = []
     for name, title in (("agreement_gain", "agreement"), ("top1_gain", "top-1")):
@@ -173,10 +182,12 @@ def sure_words(found: dict[str, Any]) -> str:
 
 def cost_words(found: dict[str, Any]) -> str:
     """The layer whose bits cost most, and whether its weights or its input are to blame."""
-    worst = max(found["layers"], key=lambda layer: float(layer["kl_gain"]))
-    gain, whole = worst["kl_gain"], found["kl"]
-    if whole <= 0 or gain <= 0:
-        return "No single layer made float again brings the student nearer to its teacher."
+    worst, whole = worst_layer(found), found["kl"]
+    if whole <= 0 or worst is None:
+        better = any(layer["kl_gain"] > 0 for layer in found["layers"])
+        chance = " by more than chance" if whole > 0 and better else ""
+        return f"No single layer made float again brings the student nearer to its teacher{chance}."
+    gain = worst["kl_gain"]
     parts = {"weights": worst.get("weights_kl_gain"), "input": worst.get("input_kl_gain")}
     known = {name: part for name, part in parts.items() if part is not None}
     blame = ""
@@ -186,6 +197,17 @@ def cost_words(found: dict[str, Any]) -> str:
         clear = known[more] > CLEAR * max(known[less], 0)
         blame = f" Mostly its {more} {told}." if clear else f" Weights and input cost alike {told}."
     return (
-        f"**{worst['path']}** costs most: float again it takes away {gain / whole:.0%} of the student's "
-        f"distance from the teacher (KL {gain:.3g} of {whole:.3g}).{blame}"
+        f"**{plain(worst['path'])}** costs most: float again it takes away {gain / whole:.0%} of the "
+        f"student's distance from the teacher (KL {gain:.3g} of {whole:.3g}).{blame}{_chance_words(found)}"
     )
+
+
+def _chance_words(found: dict[str, Any]) -> str:
+    """How many layers have a gain that is not more than chance."""
+    lows = [
+        float(one["kl_gain_low"]) for one in found["layers"] if one.get("kl_gain_low") is not None
+    ]
+    may = sum(low <= 0 for low in lows)
+    if not may:
+        return ""
+    return f" The gains of {may} of {len(lows)} layers may be chance, and are not ranked."

@@ -6,10 +6,9 @@ import streamlit as st
 
 from app.charts import layer as charts
 from app.components import mount
-from app.history import History, read_history
+from app.history import History
 from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
 from app.panels.layer_table import error_table, layer_table
-from app.panels.run_head import is_live
 from app.panels.url_menu import menu
 from app.text import explain
 from engine.run.folder import RunFolder
@@ -17,11 +16,7 @@ from engine.run.folder import RunFolder
 
 @st.fragment
 def layer_detail(folder: RunFolder, history: History) -> None:
-    """The layer of the address, else the worst; drawn again, alone, when a layer is measured."""
-    at = {"run": folder.run_id, "offset": history.offset, "live": is_live(folder)}
-    mount.pulse(key="pulse-layers", kinds=["layer-measured"], states=False, **at)
-    if is_live(folder):
-        history = read_history(folder)
+    """The layer of the address, else the worst; nothing before one is measured."""
     measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
     if not measured:
         return

@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.url_menu import menu
+from app.words import plain
 from engine.run.recipe import EDGE_RULES
 
 
@@ -15,7 +16,7 @@ def network_choice(catalog: dict[str, Any]) -> dict[str, Any] | None:
     if asked and asked not in entries:
         missing = next((one for one in catalog["models"] if one["name"] == asked), None)
         reason = f": {missing['reason']}" if missing else ""
-        st.error(f"There is no network named {asked!r} here{reason}. Choose another.")
+        st.error(f"There is no network named {plain(repr(asked))} here{reason}. Choose another.")
     left, middle, right, rule = st.columns([4, 2, 2, 4], gap="medium")
     names = sorted(entries, key=lambda one: entries[one].get("parameters", 0))
     if not names:

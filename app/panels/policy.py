@@ -68,8 +68,10 @@ def _one(folder: RunFolder, history: History, form: str, views: list[Event]) -> 
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
     with left:
         block = menu("Block", first | blocks, f"{form}-block")
+    place = f"policy-{form}"  # another name is another figure in the same place: no new mount
     if block == NEWEST:
-        live_chart(CHARTS[form](), folder, history, key=f"policy-{form}-live")
+        live_chart(CHARTS[form](), folder, history, key=place, name=f"{form}-live")
+        st.caption("The block at work, look by look." if is_live(folder) else "The last block.")
         return
     seen = [view for view in views if view["part"] == block]
     at = len(seen)
@@ -80,9 +82,9 @@ def _one(folder: RunFolder, history: History, form: str, views: list[Event]) -> 
                 "Look", 1, len(seen), len(seen), key=key, help="From the first to the last."
             )
     chart = extended(CHARTS[form](), seen[:at])
-    name = f"{form}-{block}-{at}"  # another name is another figure in the same place: no new mount
-    place = f"policy-{form}-{folder.run_id}"
-    mount.live_plot(chart, key=place, name=name, run=folder.run_id, offset=0)
+    name = f"{form}-{block}-{at}"
+    key = f"{place}-{folder.run_id}"
+    mount.live_plot(chart, key=key, name=name, run=folder.run_id, offset=history.offset)
     st.caption(words(form, seen[:at]))
 
 

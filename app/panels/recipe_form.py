@@ -10,7 +10,7 @@ from app.panels.estimate import before_start
 from app.panels.knobs import knobs
 from app.presets import USUAL
 from app.recipes import paths_in
-from app.words import EFFORTS
+from app.words import EFFORTS, plain
 from engine.run.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
 
 BITS = (2, 8)
@@ -34,13 +34,13 @@ def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
     for kind, method in zip(METHODS, (synthesis, quantization), strict=True):
         wanted[f"{kind}_settings"] = _method_settings(catalog, wanted, kind, method)
     if model["settings"]:
-        with st.expander(f"Settings of {model['title']}"):
+        with st.expander(f"Settings of {plain(model['title'])}"):
             base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
             wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
     wanted |= _files()
     refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
     if reason := no_folder(_defaults(synthesis) | wanted["synthesis_settings"]):
-        st.warning(f"{reason}.")
+        st.warning(f"{plain(reason)}.")
         refusals.append(reason)
     if shown and not any(refusals) and agreed(paths_in(wanted), key="form-files"):
         before_start(catalog, wanted)
@@ -158,7 +158,8 @@ def _files() -> dict[str, Any]:
             "Folder of test images",
             key="form-data",
             placeholder="the network's own test images, where it has some",
-            help="A folder of class folders, or of images with a labels.csv. Only to judge with.",
+            help="A folder of class folders (called by class number or name), or of images with a "
+            "labels.csv. Only to judge with.",
         )
     return {"weights": weights.strip(), "data": data.strip()}
 

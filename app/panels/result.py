@@ -7,30 +7,25 @@ import streamlit as st
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
-from app.panels.headline import headline
-from app.words import count_words
+from app.panels import measured
+from app.words import count_words, plain
 from engine.run.folder import RunFolder
 
 
 def result_panel(folder: RunFolder) -> None:
-    """Numbers, the chart with the bands, and a sentence that says no more than they do."""
+    """The chart with the bands, and a sentence that says no more than they do."""
     result = folder.result()
     if result is None:
         return
     st.subheader("What is lost, what is saved?")
-    headline(folder)
     words = bits_words(result)
     if words:
         st.caption(words)
     bands = result.get("top1_band") or {}
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is None or after is None or not bands.get("fp32") or not bands.get("quantized"):
-        if result.get("embedding_cosine"):
-            st.info(
-                "This network gives embeddings, not classes: what counts is that their directions stay."
-            )
-        else:
-            st.info("The test images have no labels, so there is an agreement, but no accuracy.")
+        st.info(measured.sentence(result))
+        st.caption(_fine_print(result, bands=False))
         return
     teacher = _accuracy("float", before, bands["fp32"], FLOAT)
     student = _accuracy("quantized", after, bands["quantized"], QUANTIZED)
@@ -41,7 +36,7 @@ def result_panel(folder: RunFolder) -> None:
     with right:
         drop = result.get("top1_drop")
         st.markdown(drop_sentence(drop) if drop else _sentence(teacher, student))
-        st.caption(_fine_print(result))
+        st.caption(plain(_fine_print(result)))
 
 
 def _accuracy(name: str, top1: float, band: list[float], colour: str) -> Accuracy:
@@ -91,8 +86,11 @@ def bits_words(result: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _fine_print(result: dict[str, object]) -> str:
-    parts = [f"{result['test_images']:,} test images", f"seed {result['seed']}"]
+def _fine_print(result: dict[str, object], *, bands: bool = True) -> str:
+    parts = [
+        f"{result['test_images']:,} {'test ' if bands else ''}images",
+        f"seed {result['seed']}",
+    ]
     if result.get("test_set"):
         parts.insert(0, str(result["test_set"]))
     if result.get("images"):
@@ -101,4 +99,4 @@ def _fine_print(result: dict[str, object]) -> str:
         parts.append(f"logit KL {float(str(result['logit_kl'])):.3g}")
     if result.get("peak_memory_mb"):
         parts.append(f"{float(str(result['peak_memory_mb'])):,.0f} MB at most")
-    return " · ".join(parts) + ". Bands: 95 %, Wilson; the difference: paired."
+    return " · ".join(parts) + (". Bands: 95 %, Wilson; the difference: paired." if bands else ".")

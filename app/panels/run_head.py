@@ -1,6 +1,7 @@
 """The head of a run's page: which run, what it does now, the buttons, how it ended."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -9,6 +10,7 @@ from app.actions import steer
 from app.components import mount
 from app.history import History
 from app.panels.keys import ask_for_key
+from app.panels.outcome import notes, outcome
 from app.places import is_recorded, recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, recipe_words
@@ -16,19 +18,29 @@ from engine.core.errors import UserError
 from engine.run.control import read_wish
 from engine.run.folder import RunFolder, list_runs
 
+# What changes the words of a page, whichever it is.
+TURNS = (
+    "run-started", "stage-started", "state-changed", "bits-chosen", "noted", "run-finished", "run-failed",
+)  # fmt: skip
 
-def run_head(folder: RunFolder, history: History) -> None:
-    """Picker, controls, outcome; and the page is drawn again when the run ends or goes on."""
+
+def run_head(folder: RunFolder, history: History, *, kinds: Sequence[str] = ()) -> None:
+    """Picker, controls, outcome, notes; and the pulse, which draws the page again.
+
+    It does where the run ends or goes on, and with events of these kinds too.
+    """
     _picker(folder)
     _controls(folder, history)
-    if not is_recorded(folder):
-        ask_for_key(folder.path, key="head-key")
+    outcome(folder, history)
     with st.container():  # always there, so that what follows keeps its place on the page
-        _outcome(folder, history)
-    live = is_live(folder)
-    kinds = ["run-started", "stage-started", "bits-chosen", "run-finished", "run-failed"]
-    at = {"run": folder.run_id, "offset": history.offset, "live": live}
-    mount.pulse(key="pulse-page", kinds=kinds, states=True, state=state_of(folder), **at)
+        if not is_recorded(folder):
+            ask_for_key(folder.path, key="head-key")
+    with st.container():
+        notes(folder, history)
+    mount.pulse(
+        run=folder.run_id, offset=history.offset, live=is_live(folder), state=state_of(folder),
+        kinds=[*TURNS, *kinds],
+    )  # fmt: skip
 
 
 def is_live(folder: RunFolder) -> bool:
@@ -98,36 +110,11 @@ def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
 
 def _summary(folder: RunFolder) -> str:
     result = folder.result() or {}
-    parts = [f"{name} {s:.0f} s" for name, s in (result.get("seconds") or {}).items()]
+    seconds, reused = result.get("seconds") or {}, result.get("reused") or {}
+    parts = [
+        f"{name} reused ({reused[name]['seconds']:.0f} s in another run)"
+        if name in reused
+        else f"{name} {spent:.0f} s"
+        for name, spent in seconds.items()
+    ]
     return " · ".join(parts)
-
-
-def _outcome(folder: RunFolder, history: History) -> None:
-    state = state_of(folder)
-    failure = history.last("run-failed")
-    if state == "failed":
-        message = failure["message"] if failure else "The run failed without a word."
-        advice = failure["advice"] if failure else "Resume it; the end of its log is below."
-        st.error(f"{message}\n\n{advice}", icon=":material/error:")
-    elif state == "lost":
-        why = folder.status().get("why", "The worker ended without a word.")
-        st.error(f"{why} Resume goes on from the last checkpoint.", icon=":material/error:")
-    elif state == "cancelled":
-        st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
-    elif state == "new":
-        st.info("This run is not started yet. Resume starts it.")
-    theirs = not is_recorded(folder) and may_control(folder.path)
-    if state in ("failed", "lost", "cancelled", "new") and theirs:
-        _way_out(folder)
-    for message in Counter(event["message"] for event in history.of("noted")):
-        st.info(message, icon=":material/info:")
-
-
-def _way_out(folder: RunFolder) -> None:
-    if st.button("Resume this run", type="primary", key="resume"):
-        steer(folder, "resume")
-        st.rerun()
-    log = folder.path / "worker.log"
-    if log.is_file() and log.stat().st_size:
-        with st.expander("The end of its log"):
-            st.code(log.read_text(errors="replace")[-3000:], language=None)

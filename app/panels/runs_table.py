@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.choices import title_of
+from app.panels import measured
 from app.places import state_of
 from app.words import STATES, bits_of
 from engine.run.folder import RunFolder
@@ -24,6 +25,9 @@ COLUMNS = {
     "drop": st.column_config.NumberColumn(
         "Drop", format="%.2f", width="small", help="Float top-1 less quantized, in points"
     ),
+    "judged": st.column_config.TextColumn(
+        "Judged by", width="small", help="What a run without an accuracy is judged by"
+    ),
     "when": st.column_config.DatetimeColumn("When", format="distance"),
 }
 
@@ -33,8 +37,9 @@ def runs_table(folders: list[RunFolder], *, key: str, at_once: int = 8) -> RunFo
     rows = [row for folder in folders if (row := _row(folder))]
     if not rows:
         return None
+    left_out = ["folder"] if any(row["judged"] for row in rows) else ["folder", "judged"]
     chosen = st.dataframe(
-        pd.DataFrame(rows).drop(columns="folder"),
+        pd.DataFrame(rows).drop(columns=left_out),
         column_config=COLUMNS,
         hide_index=True,
         on_select="rerun",
@@ -67,6 +72,7 @@ def _row(folder: RunFolder) -> dict[str, Any] | None:
         "state": STATES.get(state, state),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
+        "judged": "" if top1 is not None or not result else measured.brief(result),
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }
 

@@ -14,7 +14,7 @@ from app.charts.style import SERIES, LiveFigure
 from app.choices import title_of
 from app.components import mount
 from app.panels.url_menu import buttons
-from app.words import recipe_words
+from app.words import plain, recipe_words
 from engine.run.compare import Side, course, frame_at, gap_difference, gap_grid
 from engine.run.folder import RunFolder
 
@@ -34,9 +34,11 @@ def what_differs(sides: Sequence[Side]) -> None:
     }
     columns = st.columns(len(sides), gap="medium")
     for k, (column, side) in enumerate(zip(columns, sides, strict=True)):
-        column.markdown(f"{coloured(k)} · {recipe_words(side.run.recipe)}")
+        column.markdown(f"{coloured(k)} · {plain(recipe_words(side.run.recipe))}")
         if 0 < len(rows) <= MOST_TOLD:
-            column.caption(" · ".join(f"{name} {values[k]}" for name, values in rows.items()))
+            column.caption(
+                " · ".join(f"{name} {plain(values[k])}" for name, values in rows.items())
+            )
         column.page_link(
             "views/lab.py", label=f"Open {letter(k)} in the Live lab", icon=":material/science:",
             query_params={"run": side.run.run_id},
@@ -120,27 +122,44 @@ def _moment(side: Side, step: float) -> str:
 
 def gap_maps(sides: Sequence[Side], steps: int) -> None:
     """The maps on one scale where the layers are the same, and each one's ratio to the first."""
-    shown = [side for side in sides if side.layers]
-    if not shown:
+    waiting = [letter(k) for k, side in enumerate(sides) if not side.begun]
+    if waiting:
+        has = "has" if len(waiting) == 1 else "have"
+        st.caption(f"{joined(waiting)} {has} not begun: the maps come with the first images.")
+        return
+    if not any(side.layers for side in sides):
         st.caption("These networks have no BatchNorm layers: there is no gap to map.")
         return
-    if len({tuple(side.layers) for side in shown}) > 1 or len(shown) < len(sides):
+    if len({tuple(side.layers) for side in sides}) > 1:
         st.caption("The networks have different layers: open each run's own map in the Live lab.")
         return
     st.caption(
         "The gap of each layer (rows, input on top): how far the images' statistics are from those that "
         "the layer stored. **Lower (darker) is nearer to the data that the network was trained on.**"
     )
+    older = [letter(k) for k, side in enumerate(sides) if not side.gap_by]
+    if older:
+        st.caption(
+            f"{joined(older)}: measured by an older version, in units of a layer's mean variance; now each "
+            "channel counts in its own. Ratios are drawn of gaps that are measured alike."
+        )
     grids = [_logs(gap_grid(side, steps)) for side in sides]
     draw(charts.gap_maps(sides[0].layers, grids, steps), "gap-maps", sides, steps)
     found = [gap_difference(sides[0], other, steps) for other in sides[1:]]
     differences = [_plain(one) for one in found if one is not None]
-    names = [letter(k + 1) for k in range(len(differences))]
+    names = [letter(k + 1) for k, one in enumerate(found) if one is not None]
+    if not names:
+        return
     st.markdown(
         f"**{joined(names)} against A**: the ratio of their gaps. Below 1 (blue), {joined(names, 'or')} is "
         "nearer to the teacher's statistics; above 1 (orange), A is; empty where one of them has no step."
     )
-    draw(charts.gap_differences(sides[0].layers, differences, steps), "gap-ratios", sides, steps)
+    draw(
+        charts.gap_differences(sides[0].layers, differences, steps, names),
+        "gap-ratios",
+        sides,
+        steps,
+    )
 
 
 def courses(sides: Sequence[Side], steps: int) -> None:

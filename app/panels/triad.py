@@ -14,6 +14,7 @@ from app.components import mount
 from app.places import runs_folder
 from app.presets import USUAL
 from app.text import explain
+from app.words import plain
 from engine.run.folder import RunFolder, list_runs
 from engine.run.recipe import Recipe
 
@@ -42,7 +43,7 @@ def triad(folder: RunFolder) -> None:
         with st.container(horizontal=True):
             for name in wanted:
                 title = title_of("synthesis", name)
-                if st.button(f"Run with: {title}", key=f"triad-{name}"):
+                if st.button(f"Run with: {plain(title)}", key=f"triad-{name}"):
                     start_run(same_with(recipe, name))
 
 

@@ -49,7 +49,10 @@ async def channels(request: Request) -> Response:
 
 
 def channel_statistics(folder: RunFolder, layer: int, step: int) -> dict[str, Any]:
-    """{"layer","step","target":{"mean","std"},"sample":{..}}; the last snapshot where step < 0."""
+    """{"layer","step","target":{"mean","std"},"sample":{..,"gap"}}; the last snapshot where step < 0.
+
+    `gap` is of each channel, ((m − μ)² + (s − σ)²) / unit²: the map shows its mean over the layer.
+    """
     target_file = folder.snapshots / "target.npz"
     taken = {
         int(found[1]): path
@@ -68,7 +71,15 @@ def channel_statistics(folder: RunFolder, layer: int, step: int) -> dict[str, An
             name: {key: _plain(arrays[key][part]) for key in ("mean", "std")}
             for name, arrays in (("target", target), ("sample", sample))
         }
-    return {"layer": layer, "step": max(wanted), **rows}
+        # Runs of older versions did not keep the unit; the stored deviation is the same but for epsilon.
+        unit = (target["unit"] if "unit" in target.files else target["std"])[part]
+        off = [
+            (sample[key][part] - target[key][part]) / np.maximum(unit, 1e-12)
+            for key in ("mean", "std")
+        ]
+        gaps = off[0] ** 2 + off[1] ** 2
+        rows["sample"]["gap"] = _plain(gaps)
+    return {"layer": layer, "step": max(wanted), "gap": _plain(gaps.mean(keepdims=True))[0], **rows}
 
 
 def _plain(values: "np.ndarray[Any, Any]") -> list[float | None]:

@@ -14,6 +14,7 @@ from app.places import runs_folder
 from app.presets import USUAL
 from app.uploads import Source, files_of
 from app.visitors import may_control
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought
@@ -40,7 +41,7 @@ def save_step(source: Source, brought: Brought, images: Source | None) -> None:
             asked = replace(brought, weights=paths[0], images=paths[1])
             saved = save_network(name.strip(), asked, replace=over)
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     st.session_state["bring-saved"] = saved
     st.rerun()
@@ -62,7 +63,8 @@ def saved_networks() -> None:
             images = " · with test images" if one.images else ""
             dataset = f" · {one.dataset}" if one.dataset else ""
             st.markdown(
-                f"**{one.full_name}** · {one.title}{dataset} · {size}{images}", width="stretch"
+                f"**{one.full_name}** · {plain(one.title)}{plain(dataset)} · {size}{images}",
+                width="stretch",
             )
             if st.button(
                 "Quick run at W4A4", key=f"bring-run-{one.name}", icon=":material/play_arrow:"
@@ -82,7 +84,7 @@ def confirm_removal(name: str) -> None:
         try:
             forget_network(name)
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         st.rerun()
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.choices import title_of
+from app.components import mount
 from app.panels.measures import measures
 from app.panels.nothing import nothing_yet
 from app.panels.pick_runs import pick_runs
@@ -11,6 +12,7 @@ from app.panels.run_head import is_live
 from app.panels.side_by_side import common_axis, courses, films, gap_maps, what_differs
 from app.places import open_run, state_of
 from app.text import explain
+from app.words import plain
 from engine.run.compare import open_side
 from engine.run.folder import ACTIVE
 
@@ -27,29 +29,31 @@ if len(runs) < 2:
     )
     st.stop()
 
-at_work = any(is_live(run) and state_of(run) in ACTIVE for run in runs)
 
-
-@st.fragment(run_every=LOOK_EVERY_S if at_work else None)
 def comparison(ids: list[str]) -> None:
-    """All of it, drawn again every few seconds while one of the runs is at work."""
+    """All of it, a container each question, so that what appears in one leaves the others as they are."""
     sides = [open_side(open_run(run)) for run in ids]
     networks = {side.run.recipe.model for side in sides}
     if len(networks) > 1:
         st.warning(
             "These runs are of different networks ("
-            + ", ".join(title_of("models", name) for name in sorted(networks))
+            + ", ".join(plain(title_of("models", name)) for name in sorted(networks))
             + "): films and numbers stand beside each other, maps of layers and features do not."
         )
-    what_differs(sides)
+    with st.container():
+        what_differs(sides)
     st.subheader("How did the images grow?", help=explain("images"))
     steps = common_axis(sides)
-    films(sides, steps)
-    courses(sides, steps)
+    with st.container():
+        films(sides, steps)
+    with st.container():
+        courses(sides, steps)
     st.subheader("Which layers agree, and when?", help=explain("gap"))
-    gap_maps(sides, steps)
+    with st.container():
+        gap_maps(sides, steps)
     st.subheader("What do the numbers say?", help=explain("measures"))
-    measures(sides)
+    with st.container():
+        measures(sides)
     if any(side.portrait for side in sides):
         st.subheader("At which layers do the images differ?", help=explain("spread"))
         spreads(sides)
@@ -60,4 +64,7 @@ def comparison(ids: list[str]) -> None:
         distributions(sides)
 
 
+at_work = any(is_live(run) and state_of(run) in ACTIVE for run in runs)
 comparison([run.run_id for run in runs])
+if at_work:
+    mount.pulse(live=True, every_s=LOOK_EVERY_S)

@@ -8,6 +8,8 @@ from app.history import read_history
 from app.panels.branch import ablations, fork_panel
 from app.panels.growth import film, gap_map, live_chart
 from app.panels.nothing import nothing_yet
+from app.panels.outcome import notes
+from app.panels.room import ROW_REM, room
 from app.panels.run_head import is_live, run_head
 from app.places import state_of
 from app.state import current_run, current_view
@@ -22,11 +24,12 @@ if folder is None:
 history = read_history(folder)
 view = current_view()
 run_head(folder, history)
-what_if = st.container(horizontal=True)  # filled last: a fresh installation's catalog takes seconds
-if history.last("stage-started", stage="quantization"):
+with room("what-if", ROW_REM), st.container(horizontal=True, vertical_alignment="center"):
+    fork_panel(folder)
+    ablations(folder, "synthesis")
     st.page_link(
         "views/quantize.py",
-        label="The images are made. See what fewer bits do to each layer",
+        label="What do fewer bits do to each layer?",
         icon=":material/equalizer:",
         query_params={"run": folder.run_id},
     )
@@ -59,6 +62,7 @@ if layers:
         run=folder.run_id,
         offset=history.offset,
         live=is_live(folder),
+        ready=history.last("snapshot-saved", name="channels") is not None,
         layers=layers,
     )
 
@@ -72,6 +76,5 @@ if folder.recipe.synthesis_settings.get("steps"):
         live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")
 else:
     st.caption("These images are taken as they are: there is no loss to watch.")
-with what_if:
-    fork_panel(folder, history.offset)
-    ablations(folder, "synthesis")
+with st.container():
+    notes(folder, history, late=True)

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.actions import start_run
-from app.background import LOOK_AGAIN_S
+from app.background import look_again
 from app.choices import load_catalog
 from app.diagnoses import diagnosis, estimate
 from app.panels.agree import agreed
@@ -16,17 +16,10 @@ from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
 from app.places import runs_folder
 from app.recipes import paths_in, recipe_of
+from app.words import plain
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
 from engine.run.recipe import Recipe
-
-
-@st.fragment(run_every=LOOK_AGAIN_S)
-def wait_for(recipe: Recipe) -> None:
-    """Look again until the network has been looked over."""
-    if not diagnosis(recipe).is_pending:
-        st.rerun()
-    st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")
 
 
 def layer_section(answer: dict[str, Any], recipe: Recipe, found: list[dict[str, Any]]) -> None:
@@ -58,7 +51,7 @@ def cost_section(
     try:
         quick = recipe_of(catalog, **wanted | {"preset": "quick", "images": None})
     except UserError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     known = estimate(quick)
     if known.value:
@@ -75,7 +68,7 @@ try:
     with st.spinner("Looking what networks and methods there are…", show_time=True):
         catalog = load_catalog()
 except (RuntimeError, OSError) as error:
-    st.error(f"The engine could not say what it has. {error}")
+    st.error(f"The engine could not say what it has. {plain(error)}")
     st.stop()
 wanted = network_choice(catalog)
 if wanted is None or not agreed(paths_in(wanted), key="network-files"):
@@ -86,16 +79,17 @@ try:
         images=None, **wanted,
     )  # fmt: skip
 except UserError as error:
-    st.error(str(error))
+    st.error(plain(error))
     st.stop()
 
 wanted |= {"data": recipe.data, "weights": recipe.weights}  # as they were found
 known = diagnosis(recipe)
 if known.error:
-    st.error(known.error)
+    st.error(plain(known.error))
     st.stop()
 if known.is_pending:
-    wait_for(recipe)
+    st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")
+    look_again(True)
     st.stop()
 answer = known.value
 head(answer["facts"])

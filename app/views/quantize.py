@@ -4,7 +4,6 @@ import streamlit as st
 
 from app.charts import quantization, reconstruction
 from app.charts.verdicts import inherited_verdict, layers_verdict
-from app.components import mount
 from app.history import History, read_history
 from app.panels.allocation import allocation_panel
 from app.panels.branch import ablations
@@ -13,24 +12,75 @@ from app.panels.growth import live_chart
 from app.panels.layer_costs import layer_costs_panel
 from app.panels.layer_detail import layer_detail
 from app.panels.nothing import nothing_yet
+from app.panels.outcome import notes
 from app.panels.policy import forms_of, policy_panel, takes_steps
 from app.panels.result import result_panel
+from app.panels.room import ROW_REM, room
 from app.panels.run_head import is_live, run_head
 from app.panels.triad import triad
 from app.state import current_run
 from app.text import explain
 from engine.run.folder import RunFolder
 
+VERDICT_REM = 3.2  # two lines
 
-@st.fragment
-def verdict(folder: RunFolder, history: History) -> None:
-    """A sentence on the layers; drawn again, alone, when a block is done."""
-    at = {"run": folder.run_id, "offset": history.offset, "live": is_live(folder)}
-    mount.pulse(key="pulse-verdict", kinds=["layer-measured"], states=False, **at)
-    history = read_history(folder)
+
+def layer_section(folder: RunFolder, history: History) -> None:
+    """The bars of all layers under a sentence on them."""
+    layers = history.started["layers"]
+    st.subheader("Where does the error enter?", help=explain("sqnr"))
     measured = history.layers_measured()
-    total = len(history.started["layers"])
-    st.markdown(f"{layers_verdict(measured, total)} {inherited_verdict(measured)}")
+    with room("verdict", VERDICT_REM):
+        st.markdown(f"{layers_verdict(measured, len(layers))} {inherited_verdict(measured)}")
+    chart = quantization.layer_bars(layers)
+    picked = live_chart(chart, folder, history, key="bars", pick="category")
+    if picked:
+        st.query_params["layer"] = picked
+
+
+def block_section(folder: RunFolder, history: History) -> None:
+    """What is learned block by block, by the quantizers that learn."""
+    stages = {event["stage"] for event in history.of("stage-started")}
+    if "quantization" not in stages:
+        st.caption(
+            "The blocks are reconstructed when the images are done: watch them in the Live lab."
+        )
+        return
+    if takes_steps(folder.recipe):
+        _blocks(folder, history)
+    elif not forms_of(folder.recipe):
+        st.caption(
+            "This quantizer learns nothing: there is no block to reconstruct, no code to move."
+        )
+    policy_panel(folder, history)
+
+
+def _blocks(folder: RunFolder, history: History) -> None:
+    layers, blocks = history.started["layers"], history.started["blocks"]
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("What is the block at work doing?", help=explain("reconstruction"))
+        live_chart(reconstruction.block_at_work(), folder, history, key="block")
+    with right:
+        st.subheader("How far did each block come?", help=explain("reconstruction"))
+        loss = "error" if "path" in forms_of(folder.recipe) else "reconstruction"
+        chart = reconstruction.block_multiples(blocks, loss)
+        live_chart(chart, folder, history, key="multiples")
+    st.subheader("How many codes left the nearest?", help=explain("flipped"))
+    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+
+
+def judging_section(folder: RunFolder, history: History) -> None:
+    """Both accuracies as the test images are judged."""
+    if any(history.of("stage-started", stage="evaluation")):
+        st.subheader("How right are teacher and student?", help=explain("judging"))
+        live_chart(reconstruction.judging(), folder, history, key="judging")
+
+
+def is_watched(folder: RunFolder) -> bool:
+    """Whether the run was at work when this page was opened for it, and so for as long as it stays open."""
+    opened: dict[str, bool] = st.session_state.setdefault("opened-at-work", {})
+    return opened.setdefault(folder.run_id, is_live(folder))
 
 
 folder = current_run()
@@ -39,51 +89,38 @@ if folder is None:
     st.stop()
 
 history = read_history(folder)
-run_head(folder, history)
-result_panel(folder)
-with st.container():  # always there, so that what follows keeps its place on the page
-    gain_panel(folder)
-what_if = st.container()  # filled last: a fresh installation's catalog takes seconds
-layers, blocks = history.started["layers"], history.started["blocks"]
-
-st.subheader("Where does the error enter?", help=explain("sqnr"))
-verdict(folder, history)
-if not layers:
+run_head(folder, history, kinds=["layer-measured"])
+with room("what-if", ROW_REM), st.container(horizontal=True, vertical_alignment="center"):
+    ablations(folder, "quantization")
+    st.page_link(
+        "views/lab.py",
+        label="How did its images grow?",
+        icon=":material/science:",
+        query_params={"run": folder.run_id},
+    )
+if not history.started["layers"]:
     st.info("The layers appear when the worker has loaded the network.")
     st.stop()
-picked = live_chart(quantization.layer_bars(layers), folder, history, key="bars", pick="category")
-if picked:
-    st.query_params["layer"] = picked
 with st.container():
+    layer_section(folder, history)
+# A container each: what appears in one leaves the others where, and as, they are.
+places = [st.container() for _ in range(3)]
+if is_watched(folder):  # in the order in which they come, so that none pushes another away
+    places = [places[2], places[1], places[0]]
+with places[0]:
     layer_detail(folder, history)
+with places[1]:
+    allocation_panel(folder, history)
+with places[2]:
+    block_section(folder, history)
+with st.container():
+    judging_section(folder, history)
+with st.container():
+    notes(folder, history, late=True)
+with st.container():
+    result_panel(folder)
+    gain_panel(folder)
 with st.container():
     layer_costs_panel(folder)
-with st.container():
-    allocation_panel(folder, history)
-
-stages = {event["stage"] for event in history.of("stage-started")}
-if "quantization" in stages and takes_steps(folder.recipe):
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("What is the block at work doing?", help=explain("reconstruction"))
-        live_chart(reconstruction.block_at_work(), folder, history, key="block")
-    with right:
-        st.subheader("How far did each block come?", help=explain("reconstruction"))
-        loss = "error" if "path" in forms_of(folder.recipe) else "reconstruction"
-        live_chart(reconstruction.block_multiples(blocks, loss), folder, history, key="multiples")
-    st.subheader("How many codes left the nearest?", help=explain("flipped"))
-    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
-elif "quantization" in stages and not forms_of(folder.recipe):
-    st.caption("This quantizer learns nothing: there is no block to reconstruct, no code to move.")
-elif "quantization" not in stages:
-    st.caption("The blocks are reconstructed when the images are done: watch them in the Live lab.")
-if "quantization" in stages:
-    policy_panel(folder, history)
-if "evaluation" in stages:
-    st.subheader("How right are teacher and student?", help=explain("judging"))
-    live_chart(reconstruction.judging(), folder, history, key="judging")
-
-if folder.result() is not None:
-    triad(folder)
-with what_if:
-    ablations(folder, "quantization")
+    if folder.result() is not None:
+        triad(folder)

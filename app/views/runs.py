@@ -9,7 +9,7 @@ from app.panels.nothing import nothing_yet
 from app.panels.runs_table import runs_table
 from app.places import recorded_run, runs_folder, state_of
 from app.visitors import may_control
-from app.words import STATES, recipe_words
+from app.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
 
@@ -17,13 +17,13 @@ from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
 @st.dialog("Delete this run?")
 def confirm_deletion(folder: RunFolder) -> None:
     """Ask, then delete; says so where the run is at work."""
-    st.write(f"{recipe_words(folder.recipe)} ({STATES[state_of(folder)]})")
+    st.write(f"{plain(recipe_words(folder.recipe))} ({STATES[state_of(folder)]})")
     st.write("Its images, its measurements and its checkpoint are removed for good.")
     if st.button("Delete for good", type="primary", key="delete-confirmed"):
         try:
             delete_run(folder)
         except UserError as error:
-            st.error(str(error))
+            st.error(plain(error))
             return
         st.rerun()
 
@@ -44,7 +44,7 @@ def _changes(folder: RunFolder, state: str, where: dict[str, str]) -> None:
 def details(folder: RunFolder) -> None:
     """Buttons for the selected run, and what went wrong with it."""
     state = state_of(folder)
-    st.markdown(f"**{recipe_words(folder.recipe)}** · {STATES.get(state, state)}")
+    st.markdown(f"**{plain(recipe_words(folder.recipe))}** · {STATES.get(state, state)}")
     where = {"run": folder.run_id}
     with st.container(horizontal=True):
         if st.button("Open in the Live lab", type="primary", icon=":material/science:"):
@@ -56,7 +56,7 @@ def details(folder: RunFolder) -> None:
     ask_for_key(folder.path, key="runs-key")
     failure = read_history(folder).last("run-failed") if state == "failed" else None
     if failure:
-        st.error(f"{failure['message']}\n\n{failure['advice']}")
+        st.error(f"{plain(failure['message'])}\n\n{plain(failure['advice'])}")
     elif state == "lost":
         why = folder.status().get("why", "The worker ended without a word.")
         st.error(f"{why} Resume goes on from the last checkpoint.")

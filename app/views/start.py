@@ -10,7 +10,7 @@ from app.panels.preset_cards import preset_cards
 from app.panels.recipe_form import recipe_form
 from app.panels.runs_table import runs_table
 from app.places import recorded_run, runs_folder
-from app.words import recipe_words
+from app.words import plain, recipe_words
 from engine.run.folder import list_runs
 
 RECENT = 8
@@ -34,7 +34,7 @@ else:
     with right:
         gap_map(recorded, history, height=430, cursor="reveal")
     headline(recorded)
-    st.caption(f"A recorded run: {recipe_words(recorded.recipe)}.")
+    st.caption(f"A recorded run: {plain(recipe_words(recorded.recipe))}.")
     st.page_link(
         "views/lab.py",
         label="Look into this run",
@@ -47,7 +47,7 @@ try:
     with st.spinner("Looking what networks and methods there are…", show_time=True):
         catalog = load_catalog()
 except (RuntimeError, OSError) as error:
-    st.error(f"The engine could not say what it has. {error}")
+    st.error(f"The engine could not say what it has. {plain(error)}")
     st.stop()
 preset_cards(catalog)
 form = st.expander("Your own recipe", icon=":material/tune:", key="own", on_change="rerun")

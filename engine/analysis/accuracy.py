@@ -5,6 +5,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.core.errors import UserError
 from engine.core.paired import Z_95, Band, PairedDrop, drop_of
 
 
@@ -34,13 +35,26 @@ def paired_drop(first: Tensor, second: Tensor, labels: Tensor) -> PairedDrop:
     return drop_of(lost, won, len(labels))
 
 
+def check_finite(*outputs: Tensor) -> None:
+    """UserError where a number is infinite or none: what is not finite has no largest, and is not judged."""
+    for y in outputs:
+        if not bool(y.isfinite().all()):
+            broken = int((~y.isfinite()).flatten(1).any(1).sum())
+            raise UserError(
+                f"the outputs for {broken} of {len(y)} images are not finite, so nothing can be said of "
+                "them; look at the weights, and at model.mean and model.std"
+            )
+
+
 def top1(logits: Tensor, labels: Tensor) -> float:
     """The share of images whose largest logit is the label's."""
+    check_finite(logits)
     return float((logits.argmax(1) == labels).double().mean())
 
 
 def agreement(a: Tensor, b: Tensor) -> float:
     """The share of images on which two networks' largest logits are of the same class."""
+    check_finite(a, b)
     return float((a.argmax(1) == b.argmax(1)).double().mean())
 
 
@@ -51,7 +65,20 @@ def embedding_cosines(a: Tensor, b: Tensor) -> Tensor:
 
 def logit_kl(teacher_logits: Tensor, student_logits: Tensor) -> float:
     """The mean divergence KL(teacher || student) of the softmaxes, in nats; 0 where they agree."""
+    divergence = float(_terms(teacher_logits, student_logits).sum() / len(teacher_logits))
+    return max(
+        0.0, divergence
+    )  # rounding may leave -1e-17; `_terms` has seen to it that it is a number
+
+
+def image_kls(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
+    """The same of each image by itself: [n], double."""
+    return _terms(teacher_logits, student_logits).sum(1)
+
+
+def _terms(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
+    """The terms p log (p / q) of each image and class; UserError where a logit is not finite."""
+    check_finite(teacher_logits, student_logits)
     teacher = F.log_softmax(teacher_logits.double(), 1)
     student = F.log_softmax(student_logits.double(), 1)
-    divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)
-    return max(0.0, float(divergence))  # rounding may leave -1e-17
+    return F.kl_div(student, teacher, reduction="none", log_target=True)

@@ -15,6 +15,8 @@ from engine.models.blocks import is_layer, trace
 
 HISTOGRAM_BINS = 48
 NOTHING = 1e-5  # of a layer's largest weight: a channel below it has been decayed to nothing
+# Of the layer's median channel, by weights and behind BatchNorm: below both, a channel says next to nothing.
+NEARLY_NOTHING, NEARLY_SILENT = 0.1, 0.05
 _BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _ACTIVATIONS = (
     "relu", "relu6", "leakyrelu", "silu", "swish", "hardswish", "hardsigmoid", "hardtanh", "gelu",
@@ -41,6 +43,9 @@ class Layer:
     high: float
     range_ratio: float | None  # largest to smallest range of a living output channel
     dead_channels: int  # output channels whose weights are all (next to) zero
+    nearly_dead_channels: (
+        int  # further ones that are far below the layer's median, behind BatchNorm too
+    )
     channels: dict[str, list[float]]  # low and high of every output channel
     histogram: dict[str, Any]  # edges (low, high), counts
 
@@ -89,8 +94,8 @@ def dissect(model: nn.Module, image_shape: Sequence[int]) -> Anatomy:
     layers = [path for path in dict.fromkeys(order) if is_layer(model.get_submodule(path))]
     all_layers = [path for path in paths if is_layer(model.get_submodule(path))]
     found = [
-        _layer(path, model.get_submodule(path), neighbours.get(path, _Neighbours()), calls[path],
-               macs[path], shapes.get(path, []))
+        _layer(path, model, neighbours.get(path, _Neighbours()), calls[path], macs[path],
+               shapes.get(path, []))
         for path in layers
     ]  # fmt: skip
     return Anatomy(
@@ -124,15 +129,17 @@ def kind_of(module: nn.Module) -> str:
 
 
 def _layer(
-    path: str, module: nn.Module, near: "_Neighbours", calls: int, macs: int, output: list[int]
+    path: str, model: nn.Module, near: "_Neighbours", calls: int, macs: int, output: list[int]
 ) -> Layer:
+    module = model.get_submodule(path)
     weight = module._parameters["weight"]
     assert weight is not None
     rows = weight.detach().float().flatten(1)
     low, high = rows.amin(1), rows.amax(1)
     size = torch.maximum(low.abs(), high.abs())
     dead = ~(size > NOTHING * size.amax())
-    alive = size[~dead]
+    nearly = ~dead & _nearly_dead(size, dead, _gains(model, near.behind, len(size)))
+    alive = size[~(dead | nearly)]
     finite = rows[rows.isfinite()]
     ends = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
     counts = torch.histc(finite, HISTOGRAM_BINS, *ends) if ends[0] < ends[1] else torch.zeros(0)
@@ -143,10 +150,33 @@ def _layer(
         batchnorm_behind=near.behind, batchnorm_before=near.before, activation=near.activation,
         low=_short(ends[0]), high=_short(ends[1]),
         range_ratio=_short(float(alive.max() / alive.min())) if alive.numel() else None,
-        dead_channels=int(dead.sum()),
+        dead_channels=int(dead.sum()), nearly_dead_channels=int(nearly.sum()),
         channels={"low": [_short(v) for v in low.tolist()], "high": [_short(v) for v in high.tolist()]},
         histogram={"ends": [_short(e) for e in ends], "counts": [int(n) for n in counts.tolist()]},
     )  # fmt: skip
+
+
+def _nearly_dead(size: Tensor, dead: Tensor, gains: Tensor) -> Tensor:
+    """Channels of so small weights that BatchNorm does not bring back: training has all but decayed them.
+
+    A channel whose small weights BatchNorm does bring back is alive, and of another range than the others.
+    """
+    if bool(dead.all()):
+        return dead
+    heard = size * gains
+    small = size < NEARLY_NOTHING * size[~dead].median()
+    return small & (heard < NEARLY_SILENT * heard[~dead].median())
+
+
+def _gains(model: nn.Module, batchnorm: str, channels: int) -> Tensor:
+    """What the BatchNorm behind multiplies each channel by; 1 where there is none."""
+    norm = model.get_submodule(batchnorm) if batchnorm else None
+    variance = getattr(norm, "running_var", None)
+    if not isinstance(variance, Tensor) or len(variance) != channels:
+        return torch.ones(channels)
+    gains = 1 / (variance.detach() + getattr(norm, "eps", 0.0)).sqrt()
+    scale = getattr(norm, "weight", None)
+    return (gains if scale is None else gains * scale.detach().abs()).cpu().float()
 
 
 def _short(value: float) -> float:

@@ -39,17 +39,26 @@ class Finding:
 
 
 def examine(
-    model: nn.Module, anatomy: Anatomy, *, image_shape: Sequence[int], classes: int = 0
+    model: nn.Module,
+    anatomy: Anatomy,
+    *,
+    image_shape: Sequence[int],
+    classes: int = 0,
+    output: str = "",
 ) -> list[Finding]:
-    """All that weights, statistics and structure tell; `classes`: how many names there are, 0: unknown."""
+    """All that weights, statistics and structure tell; `classes`: how many names there are, 0: unknown.
+
+    `output` is what kind the network's output is of, see engine.models.outputs.
+    """
     found = [
         *_not_finite(model),
         *_without_batchnorm(model, anatomy),
         *of_statistics(model),
         *_dead(model, anatomy),
+        *_nearly_dead(anatomy),
         *_tiny_variance(model),
         *_ranges(anatomy),
-        *_outputs(anatomy, classes),
+        *_outputs(anatomy, classes, output),
         *_structure(anatomy),
         *_input_size(image_shape),
     ]
@@ -170,6 +179,21 @@ def _dead(model: nn.Module, anatomy: Anatomy) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _nearly_dead(anatomy: Anatomy) -> Iterator[Finding]:
+    found = [layer for layer in anatomy.layers if layer.nearly_dead_channels]
+    if not found:
+        return
+    worst = max(found, key=lambda layer: layer.nearly_dead_channels / layer.shape[0])
+    yield Finding(
+        level="note", kind="nearly-dead-channels", title="Nearly dead channels",
+        message=f"{worst.path}: {worst.nearly_dead_channels} of {worst.shape[0]} filters have weights far "
+        "below the others', and BatchNorm does not bring them back" + _and_others(len(found) - 1, "layer"),
+        advice="They were decayed in training and say next to nothing: prune them, or leave them. Where one "
+        "grid serves a whole layer they do not matter either.",
+        layer=worst.path, layers=tuple(layer.path for layer in found),
+    )  # fmt: skip
+
+
 def _tiny_variance(model: nn.Module) -> Iterator[Finding]:
     tiny: dict[str, tuple[int, float]] = {}
     for path, layer in _batchnorms(model).items():
@@ -199,7 +223,7 @@ def _ranges(anatomy: Anatomy) -> Iterator[Finding]:
     yield Finding(
         level="warning" if _ratio(worst) >= VERY_WIDE_RATIO else "note",
         kind="range-ratio", title="Channels of very different range",
-        message=f"{worst.path}: its largest channel is {_ratio(worst):,.0f} times its smallest"
+        message=f"{worst.path}: its largest channel is {_ratio(worst):,.0f} times its smallest living one"
         + _and_others(len(wide) - 1, "layer"),
         advice="A grid for each channel, as all quantizers here use for weights, copes; where you deploy "
         "with one grid a layer, equalise neighbouring layers first (cross-layer equalisation).",
@@ -214,9 +238,25 @@ def _ratio(layer: Layer) -> float:
 # --- structure ----------------------------------------------------------------------------------
 
 
-def _outputs(anatomy: Anatomy, classes: int) -> Iterator[Finding]:
+_JUDGED = {
+    "image": "by SQNR and PSNR against the float network's",
+    "segmentation": "pixel by pixel, as scores of classes",
+    "embedding": "by the cosine with the float network's",
+}
+
+
+def _outputs(anatomy: Anatomy, classes: int, output: str) -> Iterator[Finding]:
     last = anatomy.layers[-1].path if anatomy.layers else ""
-    if anatomy.outputs is None:
+    if output in _JUDGED:
+        yield Finding(
+            level="note", kind="no-logits", title="The output is no row of logits",
+            message=f"The network gives no scores of an image's classes: its output is of the kind {output}, "
+            f"and judged {_JUDGED[output]}",
+            advice="Methods that read scores of classes cannot work on it. If it is something else, say so: "
+            "model.output.",
+            layer=last,
+        )  # fmt: skip
+    elif anatomy.outputs is None:
         yield Finding(
             level="problem", kind="no-logits", title="The output is no row of logits",
             message="The network does not return one number per class for each image",

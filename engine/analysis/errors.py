@@ -22,7 +22,7 @@ def distance(reference: Tensor, other: Tensor) -> Distance:
     a, b = _flat(reference), _flat(other)
     signal, noise = _energy(a), _energy(a - b)
     return Distance(
-        sqnr_db=_decibels(signal, noise),
+        sqnr_db=decibels(signal, noise),
         mse=noise / max(a.numel(), 1),
         cosine=_cosine(float(torch.dot(a, b)), signal, _energy(b)),
     )
@@ -34,7 +34,7 @@ def sqnr_db(reference: Tensor, other: Tensor) -> float:
     A reference of zeros has no signal: 100 where the other is zero too, else -100.
     """
     a = _flat(reference)
-    return _decibels(_energy(a), _energy(a - _flat(other)))
+    return decibels(_energy(a), _energy(a - _flat(other)))
 
 
 def cosine(a: Tensor, b: Tensor) -> float:
@@ -46,7 +46,8 @@ def cosine(a: Tensor, b: Tensor) -> float:
     return _cosine(float(torch.dot(one, two)), _energy(one), _energy(two))
 
 
-def _decibels(signal: float, noise: float) -> float:
+def decibels(signal: float, noise: float) -> float:
+    """10 log10 of signal over noise, both ≥ 0, within ±100; noise that is not finite is all there is."""
     if noise == 0:
         return LIMIT_DB
     if signal == 0 or not math.isfinite(noise):

@@ -46,6 +46,7 @@ class _Other:
     cause: str
     advice: str
     clearly: float = CLEARLY
+    margin: float = 0.0  # share of images by which it must be better than a simpler cause
 
 
 def examine_labels(logits: Tensor, labels: Tensor, *, name: str) -> list[LabelFinding]:
@@ -82,15 +83,17 @@ def examine_labels(logits: Tensor, labels: Tensor, *, name: str) -> list[LabelFi
 
 def _best_other(answers: Tensor, labels: Tensor, right: Tensor, outputs: int) -> _Other | None:
     """The labels that make the network far better, where there are any; of equals, the first."""
-    best, most = None, int(right.sum())
-    if len(labels.unique()) < min(outputs, LEAST_CLASSES):
+    best, most, least = None, int(right.sum()), min(outputs, LEAST_CLASSES)
+    if len(labels.unique()) < least:
         return None
     for other in _others(answers, labels, outputs):
         right_too = answers == other.labels
         won, lost = int((right_too & ~right).sum()), int((right & ~right_too).sum())
         # McNemar's test: of the images that are right under one labelling only, which has the more?
         clear = won - lost > other.clearly * max(1, won + lost) ** 0.5
-        if clear and int(right_too.sum()) > most:
+        # A network that answers all with one class gains where two labels are taken for that.
+        many = len(answers[right_too].unique()) >= least
+        if clear and many and int(right_too.sum()) > most + other.margin * len(labels):
             best, most = other, int(right_too.sum())
     return best
 
@@ -143,7 +146,7 @@ def _with_a_gap(labels: Tensor, outputs: int) -> Iterator[_Other]:
         )  # fmt: skip
     for extra in range(outputs - 1):
         yield _Other(
-            labels=labels - (labels > extra).long(),
+            labels=torch.where(labels == extra, -1, labels - (labels > extra).long()),
             cause=f"class {extra} is not the network's and those behind it move down by 1",
             advice=f"Take class {extra} out, and number those behind it anew.", clearly=VERY_CLEARLY,
         )  # fmt: skip
@@ -170,7 +173,7 @@ def _in_other_order(answers: Tensor, labels: Tensor, outputs: int) -> Iterator[_
             f"class {second}",
             advice="Number the classes in the order of the network's outputs, or name them in that order "
             "(a classes.txt beside the images).",
-            clearly=VERY_CLEARLY,
+            clearly=VERY_CLEARLY, margin=0.05,
         )  # fmt: skip
 
 

@@ -22,6 +22,11 @@ def kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(1).mean()
 
 
+def score_rows(scores: Tensor) -> Tensor:
+    """Scores [n, classes] as they are; a map of them [n, classes, h, w] with a row for each pixel."""
+    return scores if scores.dim() == 2 else scores.movedim(1, -1).flatten(0, -2)
+
+
 def distillation_weight(
     weight: float, *, averaged_over: Literal["images", "elements"], classes: int, temperature: float
 ) -> float:

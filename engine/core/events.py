@@ -42,6 +42,10 @@ class StageStarted(Event):
     kind: ClassVar[str] = "stage-started"
     stage: str
     total_steps: int
+    reused_from: str = ""  # the run that had done it before: its events are told again
+    gap_by: str = (
+        ""  # of a synthesis, what a BatchNorm gap is divided by: "channel"; "": the layer, older
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +119,15 @@ class Viewed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished(Event):
-    """A stage ended; `seconds` is time at work, pauses left out."""
+    """A stage ended; `seconds` is time at work, pauses left out: 0 where another run's was reused.
+
+    What it had cost there is the value `reused_s`.
+    """
 
     kind: ClassVar[str] = "stage-finished"
     stage: str
     seconds: float
+    reused_from: str = ""
     values: dict[str, float] = field(default_factory=dict)
 
 

@@ -135,9 +135,8 @@ def choice_of(file: Path) -> str:
     """The words behind an error: which functions there are to name."""
     found = factories(file)
     if not found:
-        return "give it a function without arguments that returns a network, and name it behind a colon"
-    names = ", ".join(found[:12]) + (", ..." if len(found) > 12 else "")
-    return f"write {file.name}:{found[0]}, there are: {names}"
+        return f"write a function in it that returns the network, and give {file.name}:FUNCTION"
+    return f"give {file.name}:FACTORY with one of its functions: {', '.join(found[:12])}"
 
 
 def factories(file: Path) -> list[str]:

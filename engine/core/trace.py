@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
@@ -64,6 +65,30 @@ def first_value(
             "network's forward take the same way for every image"
         )
     return seen[0]
+
+
+@torch.no_grad()
+def first_not_finite(model: nn.Module, x: Tensor, *, infinite: bool = True) -> str:
+    """The path of the layer, or module without children, that first gives what is not finite; else "".
+
+    Without `infinite` only what is no number counts: a network may mask by minus infinity.
+    """
+    found: list[str] = []
+
+    def listen(path: str, y: Any) -> None:
+        if not found and isinstance(y, Tensor):
+            broken = ~y.isfinite() if infinite else y.isnan()
+            found.extend([path] if bool(broken.any()) else [])
+
+    leaves: list[str] = []
+    for path, module in model.named_modules():
+        inside = any(path.startswith(f"{leaf}.") for leaf in leaves[-1:])
+        childless = next(module.children(), None) is None
+        if path and not inside and (childless or isinstance(module, (nn.Conv2d, nn.Linear))):
+            leaves.append(path)
+    with watch_outputs(model, leaves, listen):
+        model(x)
+    return next(iter(found), "")
 
 
 @contextmanager

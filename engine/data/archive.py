@@ -69,6 +69,10 @@ def unpack(archive: Path, into: Path) -> list[str]:
         ) from error
     except OSError as error:
         shutil.rmtree(into, ignore_errors=True)
+        if error.errno is None:  # not the disk's: how bz2 calls torn data
+            raise UserError(
+                f"{archive.name} is no readable zip archive: {error}; pack it anew"
+            ) from error
         raise UserError(
             f"{archive.name} cannot be unpacked into {into.parent}: {error.strerror or error}; make room, or "
             "unpack it yourself and give the folder"

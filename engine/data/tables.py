@@ -144,8 +144,10 @@ def _columns(lines: Lines, name: str) -> tuple[_Columns, bool]:
         binary = tuple(at for at in others if first[at] and _is_binary(at, lines[1:]))
         if len(binary) > 1:
             return _Columns(file, None, binary), True
-    missing = "labels; call one 'label'" if file is not None else "files; call one 'file'"
-    raise UserError(f"{name} has the columns {', '.join(first)[:200]}, and none of {missing}")
+    missing = "label" if file is not None else "file"
+    raise UserError(
+        f"{name} has the columns {', '.join(first)[:200]}, and none of {missing}s; call one {missing!r}"
+    )
 
 
 def _without_head(lines: Lines, name: str) -> _Columns:

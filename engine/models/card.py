@@ -77,7 +77,7 @@ class ModelCard:
     build: Callable[[], nn.Module]  # the architecture alone
     weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()
-    classifier: bool = True  # its output is a score for each class
+    output: str = "auto"  # what it gives, see engine.models.outputs; auto: found when it is built
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
     images: Path | None = None  # a folder of the user's to judge with, where there is no `test`
@@ -166,7 +166,7 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "parameters": facts.parameters,
         "batchnorm_layers": facts.batchnorm_layers,
         "convolutions": facts.convolutions,
-        "classes": (len(card.classes) or facts.outputs) if card.classifier else 0,
+        "classes": 0 if card.output == "embedding" else len(card.classes) or facts.outputs,
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),

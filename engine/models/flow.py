@@ -92,6 +92,8 @@ def trace_calls(
         ) from error
     kept = _without_further_inputs(model, graph)
     _redirect_writes(model, graph)
+    live = _without_unread_heads(model, graph)
+    kept = [live[position] for position in kept]
     return graph, [replace(c, start=kept[c.start], stop=kept[c.stop]) for c in tracer.calls]
 
 
@@ -129,6 +131,31 @@ def _redirect_writes(model: nn.Module, graph: torch.fx.Graph) -> None:
             for reader in list(changed.users):
                 if order[reader] > order[node]:
                     reader.replace_input_with(changed, node)
+
+
+def _without_unread_heads(model: nn.Module, graph: torch.fx.Graph) -> list[int]:
+    """Erase layers that nothing of the output is computed from; returns each old position's new one.
+
+    Such are the heads of a network that returns several values, of which one is looked at.
+    """
+    nodes = list(graph.nodes)
+    read = {node for node in nodes if node.op in ("placeholder", "output")}
+    for node in reversed(nodes):
+        writes = (
+            writes_its_input(model, node) and node.args[0] in read
+        )  # someone may see it by a view
+        if node in read or writes:
+            read |= {node, *node.all_input_nodes}
+    heads = {node for node in nodes if node not in read}
+    if not any(
+        node.op == "call_module" and is_layer(model.get_submodule(str(node.target)))
+        for node in heads
+    ):
+        heads = set()
+    for node in reversed(nodes):
+        if node in heads:
+            graph.erase_node(node)
+    return [0, *accumulate(node not in heads for node in nodes)]
 
 
 def writes_its_input(model: nn.Module, node: torch.fx.Node) -> bool:

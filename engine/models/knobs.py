@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from engine.core.errors import UserError
+
 INTERPOLATIONS = ("bicubic", "bilinear")
 LEAST_STD = 1e-6  # 16-bit pixels that were never scaled have 1.5e-5
 MOST_PIXEL = 10.0  # of mean and std of pixels in [0, 1], with room for odd units
@@ -10,32 +12,30 @@ MOST_SIDE = 4096
 _PRESETS = ("paper", "standard", "quick")
 
 
-def input_space_fault(
-    mean: Sequence[float], std: Sequence[float], resize: float, channels: int | None = None
-) -> str | None:
-    """Why images cannot be brought to such an input space; None where they can.
+def check_input_space(
+    mean: Sequence[float], std: Sequence[float], resize: float, channels: int | None = None,
+    *, of: str = "",
+) -> None:  # fmt: skip
+    """UserError where images cannot be brought to such an input space.
 
     Mean and std are of pixels in [0, 1], a value for each of `channels` (None: not known); empty ones and
-    a `resize` of 0 are still to be filled in by a card.
+    a `resize` of 0 are still to be filled in by a card. `of` stands before the name of a setting.
     """
-    for name, values, low, high in (
-        ("mean", mean, -MOST_PIXEL, MOST_PIXEL), ("std", std, LEAST_STD, MOST_PIXEL),
-    ):  # fmt: skip
-        shown = ", ".join(f"{value:g}" for value in values)
+    for name, values, low in (("mean", mean, -MOST_PIXEL), ("std", std, LEAST_STD)):
+        said = f"{of}{name} is {', '.join(f'{value:g}' for value in values)}"
         if channels is not None and values and len(values) != channels:
-            return (
-                f"{name} has {len(values)} values; give one for each of {channels} colour channels"
+            raise UserError(
+                f"{of}{name} has {len(values)} values; give one for each of the {channels} colour channels"
             )
         if name == "std" and any(value <= 0 for value in values):
-            return f"std is {shown}; every value must be above 0"
-        if not all(low <= value <= high for value in values):  # not a number fails too
-            return (
-                f"{name} is {shown}; give numbers from {low:g} to {high:g}: they are of pixels in [0, 1], so "
-                "those of pixels up to 255 are divided by 255"
+            raise UserError(f"{said}, which must be above 0; give values above 0")
+        if not all(low <= value <= MOST_PIXEL for value in values):  # not a number fails too
+            raise UserError(
+                f"{said}; give numbers from {low:g} to {MOST_PIXEL:g}: of pixels in [0, 1], so those "
+                "of pixels up to 255 are divided by 255"
             )
     if not 0 <= resize <= MOST_SIDE:
-        return f"resize is {resize}; give the short side in pixels, up to {MOST_SIDE}"
-    return None
+        raise UserError(f"{of}resize is {resize}; give the short side in pixels, up to {MOST_SIDE}")
 
 
 def card_knobs(
@@ -70,9 +70,9 @@ def own_knobs() -> list[dict[str, Any]]:
         choices=INTERPOLATIONS,
     )  # fmt: skip
     output = _knob(
-        "output", "str", "classes", "What it gives",
-        "a score for each class, or an embedding (a face's, say), which has no classes",
-        choices=("classes", "embedding"),
+        "output", "str", "auto", "What it gives",
+        "auto: found by running it; else logits, one-logit, segmentation, image or embedding; of several "
+        "values the name of one (out), or NAME:KIND (features:embedding)",
     )  # fmt: skip
     return [shape, *card_knobs(mean=[], std=[], resize=0, low=0), resample, output]
 

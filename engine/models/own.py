@@ -55,7 +55,7 @@ def own_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
         paper="", licence="yours", dataset="", image_shape=shape, mean=tuple(mean), std=tuple(std),
         resize=int(settings.get("resize") or shape[1]),
         interpolation=settings.get("interpolation") or "bicubic",
-        build=build, weights=lambda: None, classifier=settings.get("output") != "embedding",
+        build=build, weights=lambda: None, output=str(settings.get("output") or "auto"),
     )  # fmt: skip
 
 

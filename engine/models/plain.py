@@ -49,14 +49,14 @@ def _refuse_strangers(model: nn.Module, name: str) -> None:
         where = f"{name}{f', module {path!r},' if path else ''}"
         if isinstance(module, torch.jit.ScriptModule):
             raise UserError(
-                f"{where} is TorchScript, whose layers cannot be replaced; return the nn.Module that it "
+                f"{where} is TorchScript, whose layers cannot be replaced; give the nn.Module that it "
                 "was made from"
             )
         if isinstance(module, torch.fx.GraphModule) and not path and _is_exported(module):
-            raise UserError(f"{where} was exported; return the nn.Module that it was exported from")
+            raise UserError(f"{where} was exported; give the nn.Module that it was exported from")
         if ".quantized" in type(module).__module__ and "torch" in type(module).__module__:
             raise UserError(
-                f"{where} is a quantized {type(module).__name__}; return the float network"
+                f"{where} is a quantized {type(module).__name__}; give the float network"
             )
     for path, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.is_meta and not nn.parameter.is_lazy(tensor):
@@ -64,7 +64,7 @@ def _refuse_strangers(model: nn.Module, name: str) -> None:
                 f"{name} has no values in {path!r}: it lies on the meta device; build it on the CPU"
             )
         if tensor.is_quantized:
-            raise UserError(f"{name} holds {path!r} quantized already; return the float network")
+            raise UserError(f"{name} holds {path!r} quantized already; give the float network")
 
 
 def _is_exported(module: nn.Module) -> bool:

@@ -71,8 +71,8 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
         answer = first_tensor(outputs)
         if answer is None:
             raise UserError(
-                f"{name} returns {_kind(outputs)}, in which there is no tensor of floats; return the scores "
-                "of the classes, [images, classes]"
+                f"{name} returns {_kind(outputs)}, in which there is no tensor of floats; let it give the "
+                "scores of the classes, [images, classes]"
             )
         _check_unchanged(model, state, name)
         if numbers:
@@ -119,7 +119,8 @@ def _check_layers(model: nn.Module, name: str) -> None:
         weight = module._parameters.get("weight")
         if weight is not None and not weight.is_floating_point():
             raise UserError(
-                f"{name} has weights of {weight.dtype} in {path!r}; only real numbers can be quantized"
+                f"{name} has weights of {weight.dtype} in {path!r}; only real numbers can be quantized: give "
+                "it such weights"
             )
 
 
@@ -212,7 +213,7 @@ def _check_answer(model: nn.Module, images: Tensor, answer: Tensor, name: str) -
     where = f", first behind {first[0]!r}" if first else ""
     raise UserError(
         f"{name} returns values that are no numbers (NaN or infinite){where}, though its weights are; "
-        "mend what it computes"
+        "change what it computes there"
     )
 
 
@@ -269,7 +270,7 @@ def _check_copy(model: nn.Module, images: Tensor, name: str) -> list[str]:
     if strangers:
         raise UserError(
             f"{name} cannot be copied: its copy runs layer {strangers[0]!r} of the original (a lambda, a "
-            "hook or a global holds it); reach layers through self only"
+            "hook or a global holds it); let its forward reach layers through self only"
         )
     return notes
 

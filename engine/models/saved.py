@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
 from engine.core.files import sha256_of
-from engine.models.knobs import card_knobs, form_knob, input_space_fault
+from engine.models.knobs import card_knobs, check_input_space, form_knob
 
 if TYPE_CHECKING:
     from engine.models.card import ModelCard
@@ -114,9 +114,7 @@ def _check(saved: SavedNetwork) -> None:
         raise ValueError(f"image_shape is {shape}")
     if not saved.mean or not saved.std:
         raise ValueError("mean and std are missing")
-    fault = input_space_fault(saved.mean, saved.std, saved.resize, channels)
-    if fault:
-        raise ValueError(fault)
+    check_input_space(saved.mean, saved.std, saved.resize, channels)
 
 
 def list_saved(networks: Path) -> list[SavedNetwork]:

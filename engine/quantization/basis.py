@@ -9,12 +9,19 @@ paper's algorithm 1): the nearest level for every value, then the least-squares 
 import torch
 from torch import Tensor
 
+from engine.core.samples import sampled
 from engine.quantization.even import even_starts
 from engine.quantization.levels import WeightCodes, nearest_codes
 from engine.quantization.quantizers import FIT_IMAGES, ActivationQuantizer
 
 TURNS = 100
 SETTLED = 1e-6  # relative fall of the error at which the turns end
+GROWTHS = (
+    1.2,
+    1.4,
+    1.6,
+    1.8,
+)  # from one float of a basis to the next, at other starts than even ones
 RIDGE = 1e-4  # towards the old basis, relative to the number of values: keeps unused signs in place
 _MAX_FITTED = 2**16  # activations that a basis is fitted to
 
@@ -46,24 +53,46 @@ def learn_basis(
     turns: int = TURNS,
     course: list[Tensor] | None = None,  # takes the bases before the first turn and after each
 ) -> Tensor:
-    """[c, bits]: a basis for each row of values [c, n], by turns from even levels.
+    """[c, bits]: a basis for each row of values [c, n], by turns from several starts.
 
-    No turn makes the error larger, so it is never above that of the even levels (`even.even_basis`). As turns
-    may end in a worse place from a better start, two are tried, the best even levels and the best of those
-    at a clip ratio, and each row keeps the better end. (The paper takes one turn in each step of training
-    and averages; here there is no training, and the turns go on until the error settles.)
+    No turn makes the error larger, so it is never above that of the even levels (`even.even_basis`), which
+    no turns at all leave as they are. Where turns end depends on where they begin, so each row keeps the
+    best end of several starts (`_starts`). On four layers of the bundled ResNet-20 that is, on average over
+    channels, 0 to 3 % above the best of some 30 starts at 2 bits, 0 to 2 % at 3 and 4 to 14 % at 4; even
+    starts alone ended 10 to 39 % above it at 3 bits and 22 to 78 % at 4. (The paper takes one turn in each
+    step of training and averages; here there is no training, and the turns go on until the error settles.)
     """
-    starts = even_starts(values, bits, signed=signed)
-    one, other = (_turn(values, basis, turns, signed=signed) for basis in starts)
-    errors = [basis_error(values, bases[-1], signed=signed) for bases in (one, other)]
-    better = errors[1] < errors[0]
+    starts = (
+        _starts(values, bits, signed=signed) if turns else even_starts(values, bits, signed=signed)
+    )
+    ends = [_turn(values, start, turns, signed=signed) for start in starts]
+    errors = [basis_error(values, bases[-1], signed=signed) for bases in ends]
+    best = torch.cat(errors, 1).argmin(1)  # the first of equals
+    rows = torch.arange(len(values), device=values.device)
     # The one that settled first stays as it is meanwhile.
-    for k in range(max(len(one), len(other))):
-        bases = [kept[min(k, len(kept) - 1)] for kept in (one, other)]
-        chosen = torch.where(better, bases[1], bases[0])
+    for k in range(max(map(len, ends))):
+        chosen = torch.stack([bases[min(k, len(bases) - 1)] for bases in ends])[best, rows]
         if course is not None:
             course.append(chosen)
     return chosen
+
+
+def _starts(values: Tensor, bits: int, *, signed: bool) -> list[Tensor]:
+    """The best even levels, the best of those at a clip ratio and, with signs, levels that crowd at 0.
+
+    Those are bases whose floats grow by less than 2 from one to the next, as large as the values are. Without
+    signs the even starts were never beaten by others.
+    """
+    starts = list(even_starts(values, bits, signed=signed))
+    if signed:
+        size = values.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12)
+        powers = torch.arange(bits, device=values.device)
+        for growth in GROWTHS:
+            shape = torch.tensor(growth, device=values.device).pow(powers)
+            starts.append(
+                size * shape / shape.norm()
+            )  # the levels' mean square is the sum of squares
+    return starts
 
 
 def _turn(values: Tensor, basis: Tensor, turns: int, *, signed: bool) -> list[Tensor]:
@@ -104,7 +133,7 @@ class BasisWeightQuantizer(WeightCodes):
         super().__init__()
         self.bits, self.turns = bits, turns
         self.shown = 0  # the channel whose basis moved most, to be drawn
-        self.course = torch.zeros(0, bits)  # [turns, bits]: its basis from the even levels on
+        self.course = torch.zeros(0, bits)  # [turns, bits]: its basis from the start on
 
     def fit(self, weight: Tensor) -> None:
         flat = weight.detach().flatten(1)
@@ -142,10 +171,10 @@ class BasisActivationQuantizer(ActivationQuantizer):
         self.signed = False
 
     def fit(self, x: Tensor) -> None:
-        """Learn the basis from at most 2^16 values, evenly strided through the first images."""
-        flat = x[:FIT_IMAGES].detach().float().flatten()
-        sample = flat[:: max(1, flat.numel() // _MAX_FITTED)].view(1, -1)
-        self.signed = bool(flat.min() < 0)
+        """Learn the basis from values all over the first images, 2^16 of them where there are many."""
+        first = x[:FIT_IMAGES].detach().float()
+        sample = sampled(first, _MAX_FITTED).view(1, -1)
+        self.signed = bool(first.min() < 0)
         basis = learn_basis(sample, self.bits, signed=self.signed, turns=self.turns)
         self.register_buffer("basis", basis[0])
         self.fitted = True

@@ -5,6 +5,7 @@ Quantization" (AQuant), arXiv:2208.11945. Its idea is the border that depends on
 below, one for each channel, and the way it learns are a reading of it, not its code.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,7 +28,15 @@ class BorderQuantizer(ActivationQuantizer):
 
     def fit(self, x: Tensor) -> None:
         super().fit(x)
-        self.border = nn.Parameter(torch.zeros(3, x.shape[1], device=x.device), requires_grad=False)
+        self._level(x)
+
+    def fit_all(self, inputs: Sequence[Tensor]) -> None:
+        super().fit_all(inputs)
+        self._level(inputs[0])  # every run's input has the channels of the one layer
+
+    def _level(self, x: Tensor) -> None:
+        channels = x.shape[self.channel_axis]
+        self.border = nn.Parameter(torch.zeros(3, channels, device=x.device), requires_grad=False)
 
     def learn(self, keep_float: float, rng: torch.Generator) -> None:
         super().learn(keep_float, rng)
@@ -45,10 +54,10 @@ class BorderQuantizer(ActivationQuantizer):
         return super().side_bits() + 32 * self.border.numel()
 
     def borders(self, ratio: Tensor) -> Tensor:
-        """The border in (0, 1) for each element of x / s, in the layout [n, channels, ...]."""
+        """The border in (0, 1) for each element of x / s, whose channels lie along `channel_axis`."""
         share = (ratio / max(self.high, 1)).clamp(-1, 1)
-        channels = (-1,) + (1,) * (ratio.dim() - 2)
-        b0, b1, b2 = (b.view(channels) for b in self.border)
+        behind = ratio.dim() - 1 - self.channel_axis % ratio.dim()
+        b0, b1, b2 = (b.view(-1, *[1] * behind) for b in self.border)
         return torch.sigmoid(b0 + share * (b1 + share * b2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,8 +83,10 @@ class BorderQuantizer(ActivationQuantizer):
         return torch.where(drop_mask(x, self.keep_float, self.rng), values, x)
 
     def stored(self) -> dict[str, Tensor]:
-        return super().stored() | {"border": self.border.detach()}
+        axis = torch.tensor(self.channel_axis)
+        return super().stored() | {"border": self.border.detach(), "channel_axis": axis}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         super().restore(state)
         self.border = nn.Parameter(state["border"], requires_grad=False)
+        self.channel_axis = int(state.get("channel_axis", 1))  # older runs: 1 for every layer

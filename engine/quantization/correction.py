@@ -15,7 +15,7 @@ from engine.core.trace import watch_inputs
 from engine.quantization.plan import BlockLike
 
 _CHUNK = 32
-_TINY = 1e-8  # under the root, whose slope at 0 has no end
+_TINY = 1e-8  # under the root, whose slope at 0 has no end (PD-Quant's release: 1e-6)
 
 
 def batchnorms(model: nn.Module, block: BlockLike) -> list[str]:
@@ -77,7 +77,10 @@ class DistributionCorrection:
         return means
 
     def _statistics(self, x: Tensor) -> Tensor:
-        """Σ over images and BatchNorms of ‖μ − mean‖² + ‖σ − std‖², each image's own statistics."""
+        """Σ over images and BatchNorms of ‖μ − mean‖² + ‖σ − std‖², each image's own statistics.
+
+        σ is of the biased variance, as BatchNorm normalises by; PD-Quant's release takes the unbiased one.
+        """
         gaps: list[Tensor] = []
 
         def listen(path: str, seen: Tensor) -> None:

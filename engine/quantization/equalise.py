@@ -11,6 +11,7 @@ has a grid of its own here, what gains is the reader's grid and the activation b
 """
 
 import copy
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -41,16 +42,37 @@ class Pair:
 
 
 def find_pairs(model: nn.Module) -> list[Pair]:
-    """All pairs, in order of execution; a module that runs more than once belongs to none."""
+    """All pairs, in order of execution; of modules whose every parameter is read once, in one place."""
     graph = trace(model)
-    calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+    reads = _reads(model, graph)
     found = []
     for node in graph.nodes:
         if node.op == "call_module" and _is_layer(model, node):
             pair = _follow(model, node)
-            if pair and all(calls.count(path) == 1 for path in (pair.writer, pair.reader)):
+            if pair and all(reads[p.data_ptr()] == 1 for p in _parameters(model, pair)):
                 found.append(pair)
     return found
+
+
+def _reads(model: nn.Module, graph: torch.fx.Graph) -> Counter[int]:
+    """How often each parameter, by its memory, is read in one pass: by modules, and by name in `forward`."""
+    reads: Counter[int] = Counter()
+    for node in graph.nodes:
+        if node.op == "call_module":
+            module = model.get_submodule(str(node.target))
+            reads.update(p.data_ptr() for p in module.parameters())
+        elif node.op == "get_attr":
+            owner, _, name = str(node.target).rpartition(".")
+            value = getattr(model.get_submodule(owner), name)
+            if isinstance(value, Tensor):
+                reads[value.data_ptr()] += 1
+    return reads
+
+
+def _parameters(model: nn.Module, pair: Pair) -> Iterator[nn.Parameter]:
+    for path in (pair.writer, pair.norm, pair.reader):
+        if path is not None:
+            yield from model.get_submodule(path).parameters()
 
 
 def _follow(model: nn.Module, start: torch.fx.Node) -> Pair | None:
@@ -62,7 +84,7 @@ def _follow(model: nn.Module, start: torch.fx.Node) -> Pair | None:
             module = model.get_submodule(str(node.target))
             if _is_layer(model, node):
                 return _pair(model, str(start.target), norm, str(node.target))
-            if isinstance(module, nn.BatchNorm2d) and norm is None and module.affine:
+            if isinstance(module, nn.BatchNorm2d) and norm is None and _is_settled(module):
                 if next(iter(node.all_input_nodes)) is not start:
                     return None
                 norm = str(node.target)
@@ -71,6 +93,11 @@ def _follow(model: nn.Module, start: torch.fx.Node) -> Pair | None:
         elif not (node.op == "call_function" and node.target in _FUNCTIONS):
             return None
     return None
+
+
+def _is_settled(norm: nn.BatchNorm2d) -> bool:
+    """Whether it has a factor to move, and statistics that do not follow the images."""
+    return norm.affine and norm.running_mean is not None and norm.running_var is not None
 
 
 def _is_layer(model: nn.Module, node: torch.fx.Node) -> bool:

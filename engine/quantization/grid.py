@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.core.samples import sampled
+
 CLIP_RATIOS = tuple(
     i / 100 for i in range(100, 0, -1)
 )  # 1.00 first, so that ties keep the full range
@@ -78,16 +80,15 @@ def activation_bounds(x: Tensor, bits: int) -> tuple[int, int]:
 def search_activation_step(x: Tensor, bits: int) -> tuple[float, int, int]:
     """(scale, low, high) of one grid for the whole tensor, zero point 0.
 
-    At most 2^18 values, evenly strided through the tensor, are scored: the choice among 100 ratios does
-    not need more, and the range itself comes from all values.
+    Of a large tensor 2^18 values from all over it are scored (`sampled`): the choice among 100 ratios
+    does not need more, and the range itself comes from all values.
     """
     x = x.detach().float()
     low, high = activation_bounds(x, bits)
     largest = float(x.abs().max())
     if largest == 0:
         return 1.0, low, high
-    flat = x.flatten()
-    sample = flat[:: max(1, flat.numel() // _MAX_SEARCHED)]
+    sample = sampled(x, _MAX_SEARCHED)
     span = largest if low == 0 else 2 * largest
     best = (float("inf"), 1.0)
     for ratio in CLIP_RATIOS:

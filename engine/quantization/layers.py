@@ -66,6 +66,8 @@ def to_quant_layer(
     quantizer.fit(layer._parameters["weight"])
     layer.weight_quantizer = quantizer
     own = None if activation_bits is None else makers.activations(activation_bits)
+    if own is not None and isinstance(layer, nn.Linear):
+        own.channel_axis = -1
     layer.register_module("input_quantizer", own)
 
 

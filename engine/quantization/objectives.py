@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.core.divergence import score_rows
 from engine.quantization.base import RestLike
 from engine.quantization.plan import BlockLike
 
@@ -72,7 +73,8 @@ def fisher_gradient(
             out = out.detach().requires_grad_()
             answer = rest(out, index)
             if rest.classifier:
-                lost = F.kl_div(answer.log_softmax(1), wanted.softmax(1), reduction="sum")
+                rows = score_rows(answer).log_softmax(1), score_rows(wanted).softmax(1)
+                lost = F.kl_div(*rows, reduction="sum")
             else:
                 lost = embedding_distances(answer, wanted).sum()
             gradients += torch.autograd.grad(lost, [out])
@@ -99,7 +101,8 @@ class PredictionDifference:
 
     def __call__(self, out: Tensor, index: Tensor) -> Tensor:
         logits = self._rest(out, index) / self._temperature
-        lost = F.kl_div(logits.log_softmax(1), self._wanted[index], reduction="batchmean")
+        wanted = score_rows(self._wanted[index])
+        lost = F.kl_div(score_rows(logits).log_softmax(1), wanted, reduction="batchmean")
         return self._weight * lost
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.core.divergence import score_rows
 from engine.core.trace import watch_inputs
 from engine.quantization.layers import QuantInput
 from engine.quantization.plan import BlockLike, LayerBits
@@ -78,8 +79,8 @@ class PartialStudent:
     ) -> float:
         """KL(teacher ‖ student with these alone quantized), mean over the images, in nats."""
         with self.switched(weights, inputs):
-            p = F.log_softmax(self._wanted.flatten(1), 1)
-            q = F.log_softmax(self.logits().flatten(1), 1)
+            p = F.log_softmax(score_rows(self._wanted), 1)
+            q = F.log_softmax(score_rows(self.logits()), 1)
         return float(F.kl_div(q, p, log_target=True, reduction="batchmean").clamp_min(0))
 
     @torch.no_grad()

@@ -1,6 +1,6 @@
 """Quantizers: small modules that a quantized layer holds, one for its weight and one for its input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,7 @@ class ActivationQuantizer(nn.Module):
     """
 
     scale: Tensor
+    channel_axis = 1  # of the input; a linear layer's channels are its last dimension
 
     def __init__(self, bits: int, *, rule: str = "mse", percentile: float = 99.9) -> None:
         super().__init__()
@@ -145,6 +146,11 @@ class ActivationQuantizer(nn.Module):
         )
         self.scale = nn.Parameter(torch.tensor(scale, device=x.device), requires_grad=False)
         self.fitted = True
+
+    def fit_all(self, inputs: Sequence[Tensor]) -> None:
+        """Fit to all that a layer reads which runs several times on the same images."""
+        # Side by side for each image: a rule that looks at a few images sees all runs.
+        self.fit(torch.cat([x.flatten(1) for x in inputs], 1))
 
     def levels(self) -> Tensor:
         """[1, levels] values, rising."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.core.peaks import Reduce, peak
+from engine.core.samples import sampled
 from engine.quantization.grid import (
     CLIP_RATIOS,
     Grid,
@@ -38,7 +39,7 @@ def weight_grid(weight: Tensor, bits: int, *, rule: str, percentile: float) -> G
 
     `percentile` leaves the (100 − percentile) / 2 % lowest and highest of each channel out. `kl` takes
     one clip ratio for the whole layer, from the weights of all channels relative to their channel's
-    largest: a channel alone has too few weights for a histogram.
+    largest, as if all channels reached as far on both sides: one alone has too few for a histogram.
     """
     if rule == "mse":
         return search_weight_grid(weight, bits)
@@ -51,7 +52,7 @@ def weight_grid(weight: Tensor, bits: int, *, rule: str, percentile: float) -> G
         highest = flat.quantile(1 - tail, 1, keepdim=True).clamp_min(0)
     elif rule == "kl":
         largest = torch.maximum(-lowest, highest).clamp_min(1e-12)
-        ratio = kl_ratio((flat / largest).abs().flatten(), 2 ** (bits - 1))
+        ratio = kl_ratio((flat / largest).abs().flatten(), (2**bits - 1) / 2)
         lowest, highest = ratio * lowest, ratio * highest
     grid = asymmetric(lowest, highest, bits)
     shape = (-1,) + (1,) * (weight.dim() - 1)
@@ -77,20 +78,23 @@ def activation_step(
         return 1.0, low, high
     reach = largest
     if rule == "percentile":
-        sample = sizes[:: max(1, sizes.numel() // _MAX_SORTED)]
+        sample = sampled(sizes, _MAX_SORTED)
         rank = min(len(sample), max(1, round(percentile / 100 * len(sample))))
         # A tensor that is nearly all zeros has a percentile of 0, which is no range.
         reach = float(sample.kthvalue(rank).values) or largest
     elif rule == "kl":
-        reach = largest * kl_ratio(sizes / largest, high)
+        reach = largest * kl_ratio(sizes / largest, high if low == 0 else (2**bits - 1) / 2)
     elif rule in PEAKS:
         reach = float(peak(x, PEAKS[rule], percentile / 100)) or largest
     span = reach if low == 0 else 2 * reach
     return span / (2**bits - 1), low, high
 
 
-def kl_ratio(sizes: Tensor, steps: int) -> float:
+def kl_ratio(sizes: Tensor, steps: float) -> float:
     """The clip ratio whose quantized histogram is most like the clipped one; `sizes` in [0, 1].
+
+    `steps`: how many steps of the grid the range is long, from 0 to where it clips. Of a grid of both signs
+    that is half of 2^bits − 1, so that what is scored is the step that is taken.
 
     For each ratio, what lies beyond is folded into the last bin kept (p); the bins that share a level
     share their mass evenly among those of them that are not empty (q); the ratio with the smallest
@@ -101,6 +105,7 @@ def kl_ratio(sizes: Tensor, steps: int) -> float:
     if not len(present):
         return 1.0
     histogram = torch.histc(present.float(), BINS, 0.0, 1.0).double().cpu()
+    top = int(steps)  # the last code; a grid of both signs ends half a step behind it
     best = (float("inf"), 1.0)
     for ratio in CLIP_RATIOS:
         if ratio < _LEAST_RATIO:
@@ -109,10 +114,10 @@ def kl_ratio(sizes: Tensor, steps: int) -> float:
         p = histogram[:kept].clone()
         p[-1] += histogram[kept:].sum()
         centres = (torch.arange(kept) + 0.5) / kept * steps
-        level = centres.round().clamp_max(steps).long()
+        level = centres.round().clamp_max(top).long()
         filled = (histogram[:kept] > 0).double()
-        mass = torch.zeros(steps + 1, dtype=torch.double).index_add_(0, level, histogram[:kept])
-        count = torch.zeros(steps + 1, dtype=torch.double).index_add_(0, level, filled)
+        mass = torch.zeros(top + 1, dtype=torch.double).index_add_(0, level, histogram[:kept])
+        count = torch.zeros(top + 1, dtype=torch.double).index_add_(0, level, filled)
         q = filled * (mass / count.clamp_min(1))[level]
         divergence = _divergence(p, q)
         if divergence < best[0]:

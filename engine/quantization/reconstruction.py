@@ -127,7 +127,10 @@ class BlockReconstruction:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _undropped(self, index: Tensor) -> Tensor:
-        """The block's output as it will be: the student's input, nothing kept float."""
+        """The block's output as it will be: the student's input, nothing kept float.
+
+        (PD-Quant's release keeps activations float here too, as in the pass that is reconstructed.)
+        """
         for activation in self._activations:
             activation.keep_float = 0.0
         out: Tensor = self._block.run(self._student, self._x_student[index])

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.core.divergence import score_rows
 from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.models.macs import count_macs
@@ -131,9 +132,9 @@ class BitAllocation:
         x = chunks[self._steps_done % len(chunks)]
         weights = [self._partial.weight(path).requires_grad_() for path in self._free]
         with torch.enable_grad():
-            log_p = F.log_softmax(model(x).flatten(1), 1)
+            log_p = F.log_softmax(score_rows(model(x)), 1)
             drawn = torch.multinomial(log_p.detach().exp().cpu(), 1, generator=self._rng)
-            signs = torch.randint(0, 2, (len(x),), generator=self._rng) * 2 - 1
+            signs = torch.randint(0, 2, (len(log_p),), generator=self._rng) * 2 - 1
             picked = log_p.gather(1, drawn.to(x.device))[:, 0]
             gradients = torch.autograd.grad((signs.to(x.device) * picked).sum(), weights)
         for weight in weights:

@@ -129,8 +129,8 @@ def _fit_repeated(student: nn.Module, block: BlockLike, x: Tensor, repeated: Seq
         quantizer: Any = student.get_submodule(path).input_quantizer
         if quantizer is None:
             continue
-        if path in inputs:  # side by side for each image: a rule that looks at a few sees all runs
-            quantizer.fit(torch.cat([seen.flatten(1) for seen in inputs[path]], 1))
+        if path in inputs:
+            quantizer.fit_all(inputs[path])
         else:
             quantizer.fitted = False
     block.run(student, x)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.core.method import View
+from engine.core.samples import sampled
 from engine.quantization.quantizers import WeightQuantizer
 from engine.quantization.rounding import ColumnRounding
 
@@ -22,7 +23,7 @@ _MOST_VALUES = 2**17  # of a quantizer, for a histogram
 @torch.no_grad()
 def soft_rounding_view(what: str, quantizers: Sequence[WeightQuantizer]) -> View:
     """The share of weights at each soft rounding h(V), from down (0) to up (1), and that of the decided."""
-    found = [thinned(q.soft_rounding().flatten(), _MOST_VALUES) for q in quantizers]
+    found = [sampled(q.soft_rounding(), _MOST_VALUES) for q in quantizers]
     h = torch.cat(found).float()
     counts = torch.histc(h, BINS, 0, 1)
     decided = (h <= DECIDED) | (h >= 1 - DECIDED)

@@ -25,17 +25,22 @@ class Side:
     values: dict[str, list[tuple[int, float]]]  # (step, value) of what was told along the way
     frames: list[tuple[int, str]]  # (step, file), in order
     portrait: dict[str, np.ndarray] | None  # None until the images are made
+    gap_by: str = (
+        "channel"  # what its gaps are in units of; "" in runs of older versions: the layer
+    )
+    begun: bool = True  # its network is loaded, so that `layers` are known
 
 
 def open_side(run: RunFolder) -> Side:
     """Read a run's synthesis: its gaps, its film, its portrait."""
-    total, layers = 1, []
+    total, layers, gap_by, begun = 1, [], "channel", False
     gaps: dict[int, list[float]] = {}
     values: dict[str, dict[int, float]] = {name: {} for name in TOLD}
     frames: dict[int, str] = {}
     for _, event in run.events():
         if isinstance(event, StageStarted) and event.stage == "synthesis":
             total = max(event.total_steps, 1)
+            gap_by = gap_by and event.gap_by  # one resumed from an older version is mixed
         elif isinstance(event, Stepped) and event.stage == "synthesis":
             if event.bn_gap:
                 gaps[event.step] = event.bn_gap
@@ -44,11 +49,11 @@ def open_side(run: RunFolder) -> Side:
         elif isinstance(event, SnapshotSaved) and event.name == "images":
             frames[event.step] = event.file
         elif hasattr(event, "bn_layers"):
-            layers = list(event.bn_layers)
+            layers, begun = list(event.bn_layers), True
     return Side(
         run=run, total=total, layers=layers, gaps=sorted(gaps.items()),
         values={name: sorted(told.items()) for name, told in values.items()},
-        frames=sorted(frames.items()), portrait=_portrait(run),
+        frames=sorted(frames.items()), portrait=_portrait(run), gap_by=gap_by, begun=begun,
     )  # fmt: skip
 
 
@@ -102,12 +107,12 @@ def course(side: Side, name: str, steps: int = 0) -> tuple[list[float], list[flo
 
 
 def gap_difference(one: Side, other: Side, steps: int = 0) -> np.ndarray | None:
-    """log10 of other's gap over one's, [layers, COLUMNS]; None where their layers are not the same.
+    """log10 of other's gap over one's, [layers, COLUMNS]; None where layers or measures are not the same.
 
     -1 where the other's gap is ten times smaller, 0 where they are equal, nan where one has none. Columns
     are as in `gap_grid`.
     """
-    if one.layers != other.layers or not one.layers:
+    if one.layers != other.layers or not one.layers or one.gap_by != other.gap_by:
         return None
     floor = 1e-6
     theirs, ours = (np.maximum(gap_grid(side, steps), floor) for side in (other, one))

@@ -11,14 +11,17 @@ from torch import Tensor, nn
 from engine.analysis.diagnosis import of_statistics
 from engine.core.device import laid_out
 from engine.core.errors import UserError
+from engine.core.needs import why_not
 from engine.data.classes import Classes
 from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
-from engine.models.knobs import input_space_fault
+from engine.models.knobs import check_input_space
+from engine.models.outputs import Output, find_output, read_as
 from engine.models.probe import load_probed
 from engine.models.zoo import find_card
+from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.control import Control
 from engine.run.drive import Checkpoint
@@ -39,7 +42,8 @@ class Context:
     checkpoint: Checkpoint
     device: torch.device
     card: ModelCard
-    teacher: nn.Module
+    teacher: nn.Module  # returning one tensor, as `output` reads it
+    output: Output
     stored: StoredStatistics
     blocks: tuple[Block, ...]
     plan: dict[str, LayerBits]
@@ -58,7 +62,12 @@ class Context:
 
     def real_images(self) -> ImageSet | None:
         """Real images to calibrate with: the user's, else the card's, else None."""
-        return calibration_images(self.card, self.recipe, self.stored.outputs)
+        return calibration_images(self.card, self.recipe, self.classes)
+
+    @property
+    def classes(self) -> int:
+        """How many scores the teacher gives an image; 0 where it gives none of classes."""
+        return self.stored.outputs if self.output.has_classes else 0
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -74,16 +83,19 @@ def make_context(
     check_content(recipe, networks)
     card = find_card(recipe.model, card_settings(recipe, folder.path), networks)
     probed = load_probed(card, Path(recipe.weights) if recipe.weights else None)
-    teacher = probed.model.to(device)
-    blocks = find_blocks(teacher, card.image_shape)
+    output = find_output(probed.model, card.image_shape, card.output)
+    teacher = read_as(probed.model, output).to(device)
     stored = StoredStatistics(teacher, card.image_shape)
-    test, notes = test_images(card, recipe, stored.outputs)
-    notes += [*remarks(teacher, blocks), *probed.notes, *_warnings(teacher)]
+    _check_quantizer(recipe, output, stored)
+    blocks = find_blocks(teacher, card.image_shape)
+    test, notes = test_images(card, recipe, stored.outputs if output.has_classes else 0)
+    notes += [*output.notes(), *stored.notes(), *remarks(teacher, blocks)]
+    notes += [*probed.notes, *_warnings(teacher)]
     if recipe.weights and probed.undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(probed.undone)}.")
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=_checkpoint(recipe, folder), device=device,
-        card=card, teacher=teacher, stored=stored, blocks=blocks,
+        card=card, teacher=teacher, output=output, stored=stored, blocks=blocks,
         plan=plan_bits(
             blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
             edge_rule=recipe.edge_rule,
@@ -104,6 +116,25 @@ def _warnings(teacher: nn.Module) -> list[str]:
     return [f"{f.title}. {f.message}. {f.advice}" for f in of_statistics(teacher)]
 
 
+def _check_quantizer(recipe: Recipe, output: Output, stored: StoredStatistics) -> None:
+    """UserError where the quantizer, or what is set of it, reads what this network does not give."""
+    facts = {"classes": stored.outputs if output.has_classes else 0}
+    method = discover_methods()[recipe.quantization]
+    reason = why_not(method.card.needs, facts)
+    if reason:
+        raise UserError(
+            f"quantization {recipe.quantization!r} cannot work here: {reason} (its output is of the kind "
+            f"{output.kind}); qdrop and genie-m ask for no classes"
+        )
+    for name, other in (("prediction", "embedding"), ("sensitivity", "sqnr")):
+        chosen = recipe.quantization_settings.get(name)
+        if output.kind == "image" and chosen in ("kl", "hessian"):
+            raise UserError(
+                f"quantization.{name}={chosen} compares scores of classes, and this network gives an image; "
+                f"set quantization.{name}={other}"
+            )
+
+
 def calibration_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSet | None:
     """Real images to calibrate with: of the folder that the recipe names, else those of the card."""
     chosen = recipe.model_settings.get("calibration", "")
@@ -113,7 +144,7 @@ def calibration_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSe
 
 
 def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet | None, list[str]]:
-    """Images to judge with, and what the user should know of them; `outputs` counts the classes."""
+    """Images to judge with, and what the user should know of them; `outputs` counts the classes, if any."""
     folder = Path(recipe.data) if recipe.data else card.images
     if folder is not None:
         images = _folder(card, recipe, folder, outputs)
@@ -123,7 +154,7 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
             if skipped
             else []
         )
-        if card.classifier:
+        if outputs:
             notes += images.notes
         elif images.notes:  # on labels in words, which could only be read as classes
             notes.append(
@@ -133,8 +164,8 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
     if card.test is not None:
         return _bundled(card, recipe, card.test), []
     return None, [
-        "No test images were given (--data FOLDER), so the student is compared with the teacher on the "
-        "calibration images themselves: that flatters it."
+        "No test images were given (--data FOLDER), so the student is compared with the teacher on a few "
+        "other images, made like those that it is calibrated on."
     ]
 
 
@@ -158,7 +189,7 @@ def _folder(
 
 def _classes(card: ModelCard, outputs: int) -> Classes:
     """What is known of the network's classes; where it gives no scores for any, numbers alone are read."""
-    return Classes(card.classes, outputs) if card.classifier else Classes()
+    return Classes(card.classes, outputs) if outputs else Classes()
 
 
 def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -166,9 +197,7 @@ def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], t
     mean = tuple(recipe.model_settings.get("mean") or card.mean)
     std = tuple(recipe.model_settings.get("std") or card.std)
     resize = int(recipe.model_settings.get("resize") or card.resize)
-    fault = input_space_fault(mean, std, resize, card.image_shape[0])
-    if fault:
-        raise UserError(f"model.{fault}")
+    check_input_space(mean, std, resize, card.image_shape[0], of="model.")
     return mean, std
 
 

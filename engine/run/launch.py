@@ -112,9 +112,16 @@ def step(folder: RunFolder, steps: int = 1) -> None:
     write_wish(folder.path, replace(wish, state="pause", steps=wish.steps + steps))
 
 
-def go_on(folder: RunFolder, *, slow_s: float = 0.0) -> None:
-    """Run on; with `slow_s`, wait so long after every step."""
-    write_wish(folder.path, replace(read_wish(folder.path), state="run", slow_s=slow_s))
+def go_on(folder: RunFolder, *, slow_s: float | None = None) -> None:
+    """Run on; with `slow_s`, at that pace."""
+    if slow_s is not None:
+        set_pace(folder, slow_s)
+    write_wish(folder.path, replace(read_wish(folder.path), state="run"))
+
+
+def set_pace(folder: RunFolder, slow_s: float) -> None:
+    """Wait so many seconds after every step, 0 for none; a paused run stays paused."""
+    write_wish(folder.path, replace(read_wish(folder.path), slow_s=slow_s))
 
 
 def cancel(folder: RunFolder) -> None:

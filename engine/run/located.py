@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.files import typed_path
 from engine.core.own_code import choice_of, file_and_factory, is_own
 from engine.data.listing import check_folder
 from engine.models.knobs import own_knobs, unlisted_knobs
@@ -28,16 +29,16 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
                 f"model {shown(name)} needs timm, which is not installed; run: pip install timm"
             )
         return name, {"file": "", "presets": {}, "settings": unlisted_knobs(), **_NO_IMAGES}
-    if name.endswith(".py"):
-        raise UserError(
-            f"model {shown(name)} names a file alone; {choice_of(_file(name, 'model'))}"
-        )
-    if not is_own(name):
+    if not is_own(name) and not name.endswith(".py"):
         return name, None
-    if not own_code:
+    if not own_code:  # before anything of the file is looked at
         raise UserError(
             f"model {shown(name)} would execute a file, which only the command line and Python may; "
             "start it there, or choose a network of the menu"
+        )
+    if name.endswith(".py"):
+        raise UserError(
+            f"model {shown(name)} names a file alone; {choice_of(_file(name, 'model'))}"
         )
     file, factory = file_and_factory(name)
     file = _file(str(file), "model")
@@ -46,8 +47,15 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
 
 
 def file_named(path: str | Path | None, what: str) -> str:
-    """The file's absolute path, "" for none; UserError where it is not there."""
-    return str(_file(path, what)) if path is not None and str(path) else ""
+    """The file's absolute path, "" for none; what it is shows when it is read, a moment later."""
+    if path is None or not str(path):
+        return ""
+    found = _resolved(path, what)
+    if found is None:
+        raise UserError(
+            f"{what} {shown(str(path))} is not a file; give the path of one that exists"
+        )
+    return str(found)
 
 
 def images_named(path: str | Path | None, runs: Path | None) -> str:
@@ -58,11 +66,11 @@ def images_named(path: str | Path | None, runs: Path | None) -> str:
     """
     if path is None or not str(path):
         return ""
-    found = _resolved(path)
+    found = _resolved(path, "data")
     if runs is not None and found is not None and found.is_file():
         from engine.run.networks import unpacked  # it knows recipes, as this does not
 
-        found = unpacked(found, runs)
+        found = unpacked(found, runs.resolve())
     if found is None or not found.is_dir():
         kind = "folder or zip archive" if runs is not None else "folder"
         raise UserError(
@@ -74,7 +82,7 @@ def images_named(path: str | Path | None, runs: Path | None) -> str:
 
 
 def _file(path: str | Path | None, what: str) -> Path:
-    found = _resolved(path or "")
+    found = _resolved(path or "", what)
     if found is None or not found.is_file():
         raise UserError(
             f"{what} {shown(str(path))} is not a file; give the path of one that exists"
@@ -82,11 +90,11 @@ def _file(path: str | Path | None, what: str) -> Path:
     return found
 
 
-def _resolved(path: str | Path) -> Path | None:
-    """The absolute path; None for what can be none: a name too long, or with a zero in it."""
+def _resolved(path: str | Path, what: str) -> Path | None:
+    """The absolute path; None for one that no system could have. UserError for a text that can be no path."""
     try:
-        found = Path(path).expanduser().resolve()
+        found = typed_path(str(path), what).resolve()
         found.exists()
-    except (OSError, ValueError, RuntimeError):  # RuntimeError: ~stranger, or links in a circle
+    except (OSError, RuntimeError):  # a name that is too long; links in a circle
         return None
     return found

@@ -36,9 +36,8 @@ def execute(
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
     context = make_context(recipe, folder, control, device)
-    if context.card.classifier:
-        require_labels_inside(context.test, context.stored.outputs)
     chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
+    require_labels_inside(context.test, context.classes)
     yield RunStarted(
         device=devices.describe(device),
         threads=torch.get_num_threads(),
@@ -61,7 +60,7 @@ def execute(
     yield from quantize(context, images)
     verdict = Verdict({})
     student = load_student(context)
-    yield from judge(context, student, images, verdict)
+    yield from judge(context, student, verdict)
     folder.finish(_result(context, student, verdict.values))
 
 
@@ -70,6 +69,7 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
     recipe = context.recipe
     layers: dict[str, dict[str, Any]] = {}
     seconds = dict.fromkeys(("synthesis", "quantization", "evaluation"), 0.0)
+    reused: dict[str, dict[str, Any]] = {}
     gaps: list[float] = []
     last_gap = None
     for _, event in context.folder.events():
@@ -83,6 +83,9 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
             }
         elif isinstance(event, StageFinished):
             seconds[event.stage] += round(event.seconds, 2)
+            if event.reused_from:
+                spent = reused.get(event.stage, {}).get("seconds", 0.0) + event.values["reused_s"]
+                reused[event.stage] = {"run": event.reused_from, "seconds": round(spent, 2)}
             last_gap = event.values.get("bn_gap", last_gap)
         elif isinstance(event, Stepped) and event.bn_gap and not gaps:
             gaps = event.bn_gap
@@ -104,6 +107,7 @@ def _result(context: Context, student: nn.Module, verdict: dict[str, Any]) -> di
         **weighed.network,
         **allocation(context),
         "seconds": seconds,
+        "reused": reused,  # stages that another run had done, and what they cost it
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "device": devices.describe(context.device),
         "engine": engine_version(),

@@ -12,9 +12,9 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
-from engine.models.knobs import input_space_fault
 from engine.run.located import file_named, images_named, network_named
-from engine.run.settings import BITS, IMAGES, SEEDS, resolve, shown, whole_number
+from engine.run.settings import resolve, shown
+from engine.run.wanted import check_names, check_numbers, check_space
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -61,6 +61,8 @@ class Recipe:
         content.pop("preset")
         if not self.forked_from:
             content.pop("forked_from")  # older than forks: their names stay
+        if self.model_settings.get("output") == "auto":  # as it was called before there were others
+            content["model_settings"] = self.model_settings | {"output": "classes"}
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         name = Path(self.model).name if ".py:" in self.model else self.model
         model = "".join(c if c.isalnum() and c.isascii() else "-" for c in name.lower())
@@ -88,7 +90,7 @@ def make_recipe(
     """
     if preset not in PRESETS:
         raise UserError(f"preset {shown(preset)} is not known; choose one of {', '.join(PRESETS)}")
-    _check_names(wanted)
+    check_names(wanted, [one.name for one in fields(Recipe)])
     wanted["model"], own = network_named(str(wanted["model"]), own_code=own_code)
     model = own if own is not None else _listed(catalog, wanted["model"], own_code=own_code)
     budget = model["presets"].get(preset, {})
@@ -100,11 +102,11 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
-    _check_input_space(model, complete["model_settings"])
+    check_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
-    _check_numbers(complete)
+    check_numbers(complete, EDGE_RULES)
     _check_methods(catalog, wanted, model, complete["model_settings"])
     if reason := no_folder(complete["synthesis_settings"]):
         raise UserError(reason)
@@ -112,17 +114,6 @@ def make_recipe(
     complete["data"] = images_named(wanted.get("data"), runs)
     complete["contents"] = _contents(complete, model, own_code=own_code)
     return Recipe(preset=preset, **complete)
-
-
-def _check_input_space(model: dict[str, Any], settings: dict[str, Any]) -> None:
-    shape = settings.get("image_shape") or model.get("image_shape")
-    mean, std = (settings.get(name) or () for name in ("mean", "std"))
-    channels = (
-        int(shape[0]) if shape and 1 <= shape[0] <= 4096 else None
-    )  # else the card refuses it
-    fault = input_space_fault(mean, std, settings.get("resize") or 0, channels)
-    if fault:
-        raise UserError(f"model.{fault}")
 
 
 def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, Any]:
@@ -135,26 +126,10 @@ def _listed(catalog: dict[str, Any], name: str, *, own_code: bool) -> dict[str, 
         raise UserError(f"{error}, timm/NAME or FILE.py:FACTORY") from None
 
 
-def _check_names(wanted: dict[str, Any]) -> None:
-    """UserError for a field that no recipe has, and for one of the three that each must have."""
-    known = [one.name for one in fields(Recipe)]
-    for name in wanted:
-        if name not in known:
-            raise UserError(f"{name} is no field of a recipe; there are: {', '.join(known)}")
-    for name in ("model", "synthesis", "quantization"):
-        if not wanted.get(name):
-            raise UserError(f"a recipe needs {name}; give its name, {name}=NAME")
-        given = wanted.get(f"{name}_settings") or {}
-        if not isinstance(given, dict):
-            raise UserError(
-                f"{name} settings are {shown(given)}; give a dictionary of names and values"
-            )
-
-
 def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool) -> dict[str, str]:
     """What is in the user's own files: another content of the same file is another recipe and run."""
     files = {"weights": complete["weights"], "model": model.get("file", "")}
-    contents = {what: sha256_of(typed_path(file)) for what, file in files.items() if file}
+    contents = {what: sha256_of(typed_path(file), what) for what, file in files.items() if file}
     if is_own(str(complete["synthesis_settings"].get("folder", ""))):
         contents |= _locate_code(complete["synthesis_settings"], own_code=own_code)
     else:
@@ -187,7 +162,7 @@ def no_folder(synthesis_settings: dict[str, Any]) -> str | None:
     """Why a method that takes its images from a folder cannot begin; None where it has one, or needs none."""
     if str(synthesis_settings.get("folder", "none")).strip():
         return None
-    return "synthesis.folder is empty; give a folder of images, synthesis.folder=FOLDER"
+    return "synthesis.folder is empty; give a folder of images"
 
 
 def _locate_code(settings: dict[str, Any], *, own_code: bool) -> dict[str, str]:
@@ -247,7 +222,8 @@ def refusal(
     if model_settings.get("calibration"):  # a folder of the user's: what is in it shows later
         network.pop("calibration_images", None)
         network.pop("calibration_labels", None)
-    if model_settings.get("output") == "embedding":
+    output = str(model_settings.get("output", "")).rpartition(":")[2]
+    if output in ("embedding", "image", "segmentation"):
         network["classes"] = 0
     needs = find(catalog, kind, method).get("needs", ())
     reason = why_not(needs, network)
@@ -267,18 +243,3 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     names = ", ".join([*(name for name in every if "/" not in name), *groups])
     what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
     raise UserError(f"{what} {shown(name)} is not known; choose one of {names}")
-
-
-def _check_numbers(complete: dict[str, Any]) -> None:
-    """Whole numbers within their limits, in place, and a rule that there is; None takes what is usual."""
-    limits = {"weight_bits": BITS, "activation_bits": BITS, "images": IMAGES, "seed": SEEDS}
-    for name, limit in limits.items():
-        if complete.get(name) is None:
-            complete.pop(name, None)
-        else:
-            complete[name] = whole_number(complete[name], limit, name.replace("_", " "))
-    if complete.get("edge_rule", "brecq") not in EDGE_RULES:
-        raise UserError(
-            f"edge rule {shown(complete['edge_rule'])} is not known; "
-            f"choose one of {', '.join(EDGE_RULES)}"
-        )

@@ -13,9 +13,6 @@ from engine.core.errors import UserError
 
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 MOST_SHOWN = 80  # characters of a value in a message
-BITS = (2, 8)
-IMAGES = (1, 100_000)
-SEEDS = (0, 2**62 - 1)
 
 
 def resolve(

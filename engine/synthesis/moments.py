@@ -1,11 +1,13 @@
 """Means and standard deviations per channel: of a batch, of each image, of each class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+FAR = 100.0  # mean² over variance, from which E[x²] − m² is not exact enough in float32: a thousandth of 1 %
 EPS = 1e-6  # added to a stored variance before the root, as GENIE does (not the layer's own eps)
 
 
@@ -43,8 +45,12 @@ class _BatchMoments(torch.autograd.Function):
         x_nc = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # a view where memory is channels-last
         n = len(x_nc)
         mean = x_nc.mean(0)
-        variance = (x_nc.square().mean(0) - mean.square()).clamp_min(0) * (n / max(n - 1, 1))
-        std = variance.sqrt()
+        variance = (x_nc.square().mean(0) - mean.square()).clamp_min(0)
+        far = mean.square() > FAR * variance
+        if bool(far.any()):  # a second pass for these channels, from their mean on
+            rest = x_nc[:, far] - mean[far]
+            variance[far] = rest.square().mean(0) - rest.mean(0).square()
+        std = (variance.clamp_min(0) * (n / max(n - 1, 1))).sqrt()
         ctx.save_for_backward(x, mean, std)
         return mean, std
 
@@ -73,6 +79,10 @@ class _ImageMoments(torch.autograd.Function):
         pixels = x_npc.shape[1]
         mean = x_npc.mean(1)
         variance = (x_npc.square().mean(1) - mean.square()).clamp_min(0)
+        far = (mean.square() > FAR * variance).any(0)
+        if bool(far.any()):
+            rest = x_npc[:, :, far] - mean[:, None, far]
+            variance[:, far] = (rest.square().mean(1) - rest.mean(1).square()).clamp_min(0)
         std = (variance * (pixels / max(pixels - 1, 1)) + EPS).sqrt()
         ctx.save_for_backward(x, mean, std)
         return mean, std
@@ -96,10 +106,22 @@ def image_moments(x: Tensor) -> Moments:
 def pooled(rows: Moments) -> Moments:
     """The moments of all images together, from those of each."""
     mean = rows.mean.mean(0)
-    variance = (_bare_variance(rows) + rows.mean.square()).mean(0) - mean.square()
+    variance = (_bare_variance(rows) + (rows.mean - mean).square()).mean(0)
     count = rows.count * len(rows.mean)
     unbiased = variance.clamp_min(1e-12) * (count / max(count - 1, 1))
     return Moments(mean, unbiased.sqrt(), count)
+
+
+def averaged(calls: Sequence[Moments]) -> Moments:
+    """What a layer that ran several times saw, as one: the mean of its calls' means and variances.
+
+    That is what a BatchNorm stores, which moves its running statistics towards each call's own alike.
+    """
+    if len(calls) == 1:
+        return calls[0]
+    mean = torch.stack([call.mean for call in calls]).mean(0)
+    squares = torch.stack([call.std.square() for call in calls]).mean(0)
+    return Moments(mean, squares.clamp_min(1e-12).sqrt(), min(call.count for call in calls))
 
 
 def class_moments(rows: Moments, labels: Tensor) -> tuple[Tensor, Moments]:
@@ -115,7 +137,7 @@ def class_moments(rows: Moments, labels: Tensor) -> tuple[Tensor, Moments]:
         return values.new_zeros(len(classes), values.shape[1]).index_add(0, place, values) / sizes
 
     mean = average(rows.mean)
-    variance = average(_bare_variance(rows) + rows.mean.square()) - mean.square()
+    variance = average(_bare_variance(rows) + (rows.mean - mean[place]).square())
     return classes, Moments(mean, variance.clamp_min(1e-12).sqrt())
 
 

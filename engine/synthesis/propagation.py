@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.core.device import laid_out
 from engine.core.trace import watch_outputs
-from engine.synthesis.moments import Moments, image_moments, pooled
+from engine.synthesis.moments import Moments, averaged, image_moments, pooled
 
 CHUNK = 64
 
@@ -26,22 +26,27 @@ def expected_outputs(
     """The moments behind each convolution by its path, in order of execution, for so many N(0, 1) images.
 
     `shape` is that of one image, [channels, height, width]. A convolution that runs more than once is
-    taken at its last run, as `StoredStatistics.observe` does.
+    averaged over its runs, as `StoredStatistics.observe` does.
     """
     device = next(teacher.parameters()).device
     paths = [path for path, module in teacher.named_modules() if isinstance(module, nn.Conv2d)]
-    rows: dict[str, list[Moments]] = {}
+    rows: dict[str, list[list[Moments]]] = {}  # by path, chunk and call
     for start in range(0, images, CHUNK):
         noise = torch.randn(min(CHUNK, images - start), *shape, generator=rng).to(device)
-        for path, moments in _behind(teacher, paths, noise).items():
-            rows.setdefault(path, []).append(moments)
-    return {path: _together(parts) for path, parts in rows.items()}
+        for path, calls in _behind(teacher, paths, noise).items():
+            rows.setdefault(path, []).append(calls)
+    return {
+        path: averaged([_together(parts) for parts in zip(*chunks, strict=True)])
+        for path, chunks in rows.items()
+    }
 
 
-def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str, Moments]:
-    """Of each image, by the path of the convolution."""
-    seen: dict[str, Moments] = {}
-    with watch_outputs(teacher, paths, lambda path, y: seen.update({path: image_moments(y)})):
+def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str, list[Moments]]:
+    """Of each image, by the path of the convolution, for each of its calls."""
+    seen: dict[str, list[Moments]] = {}
+    with watch_outputs(
+        teacher, paths, lambda path, y: seen.setdefault(path, []).append(image_moments(y))
+    ):
         teacher(laid_out(noise, teacher))
     return seen
 

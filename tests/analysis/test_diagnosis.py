@@ -91,6 +91,21 @@ def test_range_ratio_leaves_out_channels_that_are_decayed_to_nothing() -> None:
     assert stem.channels["high"][1:] == [8.0, 2.0, 2.0]
 
 
+def test_nearly_dead_filters_are_no_range_and_what_batchnorm_brings_back_is_one() -> None:
+    model = tiny()
+    with torch.no_grad():
+        model.same.conv1.weight[0] *= 1e-4
+    found = [finding.kind for finding in findings(model)]
+    assert "nearly-dead-channels" in found
+    assert "range-ratio" not in found
+    with torch.no_grad():  # its small output is spread to 1 again: it is alive
+        model.same.bn1.running_var[0] *= 1e-8
+        model.same.bn1.eps = 1e-12
+    found = [finding.kind for finding in findings(model)]
+    assert "nearly-dead-channels" not in found
+    assert "range-ratio" in found
+
+
 def test_looking_leaves_the_network_as_it_was() -> None:
     model = tiny()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -134,6 +149,10 @@ def _plant_tiny(model: nn.Module) -> None:
     model.same.bn1.running_var[4] = 1e-7
 
 
+def _plant_nearly_dead(model: nn.Module) -> None:
+    model.same.conv1.weight.data[0] *= 1e-4  # a filter that weight decay has all but taken
+
+
 def _plant_ranges(model: nn.Module) -> None:
     model.same.conv1.weight.data[0] *= 1000
 
@@ -145,6 +164,7 @@ FAULTS: list[tuple[Callable[[nn.Module], None], str, str, str, str]] = [
     (_plant_dead, "dead-channels", "warning", "same.bn2", "3 of 6 channels"),
     (_plant_zero_gamma, "dead-channels", "note", "same.bn2", "1 of 6 channels"),
     (_plant_tiny, "tiny-variance", "note", "same.bn1", "1.0e-07"),
+    (_plant_nearly_dead, "nearly-dead-channels", "note", "same.conv1", "1 of 6 filters"),
     (_plant_ranges, "range-ratio", "warning", "same.conv1", "times its smallest"),
 ]
 

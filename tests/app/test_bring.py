@@ -101,6 +101,23 @@ def test_a_trial_shows_the_accuracy_and_a_better_input_space_can_be_taken(
     assert "The form has changed since" in texts(at)
 
 
+def test_a_trial_shows_what_speaks_against_the_labels_and_names_of_folders_as_they_are(
+    runs: Path, file: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {
+        "title": "Labels",
+        "message": "Right on 0 of 9 of ![x](http://y)",
+        "advice": "Subtract 1.",
+    }
+    judged = SAID["accuracy"] | {"labels": [found], "notes": ["class folder '*a*' says nothing"]}
+    monkeypatch.setattr("engine.run.networks.try_out", lambda *a: SAID | {"accuracy": judged})
+    at = with_file(file)
+    at.button(key="bring-try").click().run()
+    assert "Subtract 1." in texts(at)
+    assert r"\!\[x\](http\://y)" in at.warning[0].value
+    assert r"\*a\*" in at.info[0].value
+
+
 def test_saving_asks_for_what_the_form_says(runs: Path, file: Path, asked: list[Any]) -> None:
     at = with_file(file)
     field(at, "bring-name").set_value("my-net").run()

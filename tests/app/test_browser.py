@@ -1,35 +1,33 @@
-"""The app in a real browser, with a real run: live without a remount, safe to reload, steerable."""
+"""The app in a real browser, with real runs: live without a remount, safe to reload, steerable, forked."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.run import launch
-from engine.run.folder import list_runs
+from engine.run import catalog, launch
+from engine.run.folder import RunFolder
+from engine.run.recipe import make_recipe
+from tests.app.browser import (
+    CHROMIUM,
+    COLUMNS,
+    MARKS,
+    PATIENCE,
+    ROOT,
+    WALL_STEP,
+    browsing,
+    is_blank,
+    playwright,
+    rest,
+    served,
+    until,
+)
 
-playwright = pytest.importorskip("playwright.sync_api")
-PATIENCE = 120  # seconds: a machine may be busy with other things
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ROOT = Path(__file__).parents[2]
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no chromium here"),
-]
+__all__ = ["CHROMIUM", "COLUMNS", "PATIENCE", "ROOT", "_until"]
+_until = until
+pytestmark = MARKS
 
-# Components live in shadow roots; what the tests want of them is found by these.
-WALL_STEP = """() => [...document.querySelectorAll("*")].map(e => e.shadowRoot)
-  .filter(Boolean).map(s => s.querySelector("canvas.wall")).find(Boolean)?.dataset.step ?? null"""
-COLUMNS = """() => document.querySelector(".js-plotly-plot")?.data?.[0]?.x?.length ?? 0"""
 MARK = (
     """() => { for (const e of document.querySelectorAll(".js-plotly-plot")) e.marked = true; }"""
 )
@@ -42,65 +40,26 @@ ZOOMED = """() => document.querySelector(".js-plotly-plot").layout.yaxis.range""
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """The app on a free port, with runs of its own; its workers end with it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/serve.py", "--server.headless=true"]
-    command += [f"--server.port={port}", "--server.address=127.0.0.1"]
-    environment = os.environ | {"QUANTOSCOPE_RUNS": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    with (tmp_path / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-    try:
-        _until(lambda: _healthy(port))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        for folder in list_runs(tmp_path):
-            launch.cancel(folder)
-        server.terminate()
-        server.wait(timeout=PATIENCE)
+    with served(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
 def page() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        page = browser.new_page(viewport={"width": 1400, "height": 1600})
-        page.set_default_timeout(1000 * PATIENCE)
-        playwright.expect.set_options(timeout=1000 * PATIENCE)
-        yield page
-        browser.close()
-
-
-def _healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _until(holds: Any) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, f"not within {PATIENCE} s"
-        time.sleep(0.05)
+    with browsing(viewport={"width": 1400, "height": 1600}) as found:
+        yield found
 
 
 def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, address: str) -> None:
-    failed: list[str] = []
-    page.on("requestfailed", lambda request: failed.append(f"{request.failure} {request.url}"))
-    page.on("pageerror", lambda error: failed.append(str(error)))
     page.goto(address)
     page.locator(".st-key-card-nearest-2 button").click()
     page.wait_for_url("**/lab?run=*")
-    _until(lambda: page.evaluate(COLUMNS) >= 2 and page.evaluate(WALL_STEP))
+    until(lambda: page.evaluate(COLUMNS) >= 2 and page.evaluate(WALL_STEP))
 
     page.evaluate(MARK)
     page.evaluate(ZOOM)
     columns, step = page.evaluate(COLUMNS), page.evaluate(WALL_STEP)
-    _until(lambda: page.evaluate(COLUMNS) > columns and page.evaluate(WALL_STEP) != step)
+    until(lambda: page.evaluate(COLUMNS) > columns and page.evaluate(WALL_STEP) != step)
     assert page.evaluate(ALL_MARKED), "a chart was mounted anew"
     assert page.evaluate(ZOOMED) == [5.5, 1.5]
 
@@ -110,13 +69,13 @@ def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, addr
     page.wait_for_timeout(500)
     columns = page.evaluate(COLUMNS)
     page.locator("button[data-do=step]").click()
-    _until(lambda: page.evaluate(COLUMNS) == columns + 1)
+    until(lambda: page.evaluate(COLUMNS) == columns + 1)
     page.locator("button[data-do=pause]").click()
     playwright.expect(pill).to_have_text("running")
 
     where = page.url
     page.reload()
-    _until(lambda: page.evaluate(COLUMNS) >= columns and page.evaluate(WALL_STEP))
+    until(lambda: page.evaluate(COLUMNS) >= columns and page.evaluate(WALL_STEP))
     assert page.url == where
     page.evaluate(MARK)
 
@@ -126,10 +85,69 @@ def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, addr
     columns = page.evaluate(COLUMNS)
     page.get_by_role("button", name="Resume this run").click()
     playwright.expect(pill).to_have_text("running")
-    _until(lambda: page.evaluate(COLUMNS) > columns)
+    until(lambda: page.evaluate(COLUMNS) > columns)
     assert page.evaluate(ALL_MARKED), "a chart was mounted anew"
-    # What the reload cuts off counts as failed too, and is the only thing that may.
-    assert [one for one in failed if "ERR_ABORTED" not in one and "/events" not in one] == []
+    assert page.wrongs == []
+
+
+def test_no_page_goes_blank_or_stale_while_a_run_is_steered_and_forked(
+    page: Any, address: str, tmp_path: Path
+) -> None:
+    run = _slow_run(tmp_path)
+    pill, chosen = page.locator(".pill"), page.locator("[data-testid=stSelectbox] input").first
+    page.goto(f"{address}/lab?run={run.run_id}")
+    until(lambda: page.evaluate(COLUMNS) >= 2, "the map")
+    page.locator("button[data-do=pause]").click()
+    playwright.expect(pill).to_have_text("paused")
+    until(lambda: "· paused" in chosen.input_value(), "paused in the menu")
+    columns = page.evaluate(COLUMNS)
+    page.locator("button[data-do=slow]").click()  # a pace is no wish to go on
+    page.wait_for_timeout(1500)
+    playwright.expect(pill).to_have_text("paused")
+    assert page.evaluate(COLUMNS) == columns
+
+    page.locator(".st-key-fork button").first.click()
+    changed = page.get_by_role("textbox", name="Weight of the statistics")
+    changed.fill("0.5")
+    changed.press("Enter")
+    page.get_by_role("button", name="Fork here").click()
+    page.wait_for_url("**/compare?*runs=*")
+    page.get_by_text("What do the numbers say?").wait_for()
+    page.wait_for_timeout(3000)  # what the run told of its going on has come by now
+    assert "/compare" in page.url
+    assert not is_blank(page)
+    assert page.get_by_text("different layers").count() == 0
+
+    for view in (
+        "Start",
+        "Network",
+        "Quantize live",
+        "Effects",
+        "Bring your own",
+        "Runs",
+        "Live lab",
+    ):
+        page.get_by_test_id("stTopNavLink").filter(has_text=view).first.click()
+        page.wait_for_timeout(300)
+        rest(page)
+        assert not is_blank(page), view
+    page.goto(f"{address}/lab?run={run.run_id}")
+    pill.wait_for()
+    page.locator("button[data-do=cancel]").click()
+    page.get_by_text("This run was cancelled").wait_for()
+    playwright.expect(pill).to_have_text("cancelled")
+    until(lambda: "· cancelled" in chosen.input_value(), "cancelled in the menu")
+    assert page.wrongs == []
+
+
+def _slow_run(runs: Path) -> RunFolder:
+    recipe = make_recipe(
+        catalog.load(runs), model="resnet20-fashion", synthesis="genie", quantization="nearest",
+        weight_bits=4, activation_bits=4, preset="quick", images=16, synthesis_settings={"steps": 300},
+    )  # fmt: skip
+    folder = launch.start(recipe, runs)
+    launch.set_pace(folder, 0.2)
+    return folder
 
 
 def test_scrubbing_happens_in_the_browser_and_lands_in_the_address(
@@ -139,14 +157,14 @@ def test_scrubbing_happens_in_the_browser_and_lands_in_the_address(
 
     run = fabricate(tmp_path, Fabricated()).run_id
     page.goto(f"{address}/lab?run={run}&step=11&layer=1")
-    _until(lambda: page.evaluate(WALL_STEP) == "11")
+    until(lambda: page.evaluate(WALL_STEP) == "11")
     playwright.expect(page.locator(".qs-title")).to_have_text("layer1.0.bn1 · step 11")
     page.locator("canvas.wall").press("ArrowRight")
-    _until(lambda: page.evaluate(WALL_STEP) == "16")
+    until(lambda: page.evaluate(WALL_STEP) == "16")
     playwright.expect(page.locator(".qs-title")).to_have_text("layer1.0.bn1 · step 16")
     page.wait_for_url("**step=16**")
     page.reload()
-    _until(lambda: page.evaluate(WALL_STEP) == "16")
+    until(lambda: page.evaluate(WALL_STEP) == "16")
 
 
 def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: Path) -> None:

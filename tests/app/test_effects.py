@@ -79,6 +79,16 @@ def test_the_page_says_of_each_claim_whether_it_held(shipped: Path) -> None:
     assert at.code[0].value == "python -m engine bench effects --seeds 0,1,2"
 
 
+def test_a_card_says_in_which_settings_the_two_sides_differ(shipped: Path) -> None:
+    rows = [
+        a_row(differs=["slack", "emphasis"]), a_row(name="batchnorm", differs=[]), a_row(name="old"),
+    ]  # fmt: skip
+    (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
+    words = texts(opened("effects"))
+    assert words.count("all is alike but `synthesis.slack` and `synthesis.emphasis`") == 1
+    assert words.count("Both are of the same images") == 1
+
+
 def test_claims_measured_at_different_times_say_so(shipped: Path) -> None:
     rows = [a_row(date="2026-11-20 08:00"), a_row(name="other")]
     (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))

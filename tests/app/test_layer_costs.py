@@ -83,6 +83,28 @@ def test_a_gain_is_called_sure_only_where_its_band_leaves_0_out() -> None:
     assert sure_words(FOUND) == ""  # an older analysis has no bands
 
 
+BANDED = FOUND | {
+    "layers": [
+        row("conv1", 0.03, 0.004, None) | {"kl_gain_low": -0.01, "kl_gain_high": 0.07, "rank": None},
+        row("fc", 0.02, 0.015, 0.004) | {"kl_gain_low": 0.01, "kl_gain_high": 0.03, "rank": 1},
+    ]
+}  # fmt: skip
+
+
+def test_a_gain_that_may_be_chance_is_not_ranked_however_large() -> None:
+    said = cost_words(BANDED)
+    assert "**fc** costs most" in said
+    assert "The gains of 1 of 2 layers may be chance, and are not ranked." in said
+    nothing = BANDED | {"layers": BANDED["layers"][:1]}
+    assert "by more than chance" in cost_words(nothing)
+    assert sure_words(nothing) == ""
+    frame = cost_table(BANDED)
+    assert frame["Rank"].tolist()[1] == 1
+    whole = gains(BANDED).figure["data"][0]
+    assert whole["error_y"]["arrayminus"] == pytest.approx([0.04, 0.01])
+    assert "which may be chance" in gains(nothing).alt
+
+
 def test_the_table_of_gains_has_what_is_known() -> None:
     frame = cost_table(NEWER)
     assert frame["Top-1 from"].tolist() == [-0.1, -0.1]

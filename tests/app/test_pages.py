@@ -40,7 +40,7 @@ def test_page_opens_without_any_run(page: str, runs: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"start": 0, "lab": 7, "quantize": 10, "compare": 0, "runs": 0, "bring": 0}[page]
+    count = {"start": 0, "lab": 7, "quantize": 8, "compare": 0, "runs": 0, "bring": 0}[page]
     assert len(at.get("bidi_component")) == count
 
 

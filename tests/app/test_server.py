@@ -108,6 +108,20 @@ def test_channels_of_a_layer_at_a_step(client: Client, finished: str) -> None:
     assert last["sample"] != first["sample"]
 
 
+def test_the_gap_of_a_layer_is_the_mean_of_what_its_channels_show(
+    client: Client, finished: str
+) -> None:
+    found = client.get(f"/api/runs/{finished}/channels?layer=1&step=8").json()
+    target, sample = found["target"], found["sample"]
+    wanted = [
+        ((sample["mean"][k] - target["mean"][k]) ** 2 + (sample["std"][k] - target["std"][k]) ** 2)
+        / target["std"][k] ** 2  # of runs that kept no unit of their own
+        for k in range(CHANNELS)
+    ]
+    assert sample["gap"] == pytest.approx(wanted, rel=1e-3)
+    assert found["gap"] == pytest.approx(sum(wanted) / CHANNELS, rel=1e-3)
+
+
 def test_scripts_come_with_a_version_of_their_content(client: Client) -> None:
     answer = client.get(f"/api/ui/{ui_version()}/bus.js")
     assert "EventSource" in answer.text

@@ -1,6 +1,8 @@
 """A zip archive is unpacked without harm, or refused in one line with nothing left behind."""
 
+import errno
 import io
+import random
 import stat
 import struct
 import zipfile
@@ -10,7 +12,10 @@ from PIL import Image
 
 from engine.core.errors import UserError
 from engine.data import archive as archives
-from engine.data.archive import inner_folder, unpack
+from engine.data.archive import LEFT_OUT, inner_folder, unpack
+from engine.data.images import open_folder
+
+SPACE = {"image_shape": (3, 4, 4), "mean": (0.0,) * 3, "std": (1.0,) * 3, "resize": 4}
 
 
 def png():
@@ -22,7 +27,11 @@ def png():
 def pack(path, entries, **options):
     with zipfile.ZipFile(path, "w", **options) as file:
         for name, content in entries:
-            file.writestr(name, content)
+            if name:
+                file.writestr(name, content)
+            else:  # which zipfile itself cannot write at once
+                with file.open(zipfile.ZipInfo(""), "w") as out:
+                    out.write(content)
     return path
 
 
@@ -99,3 +108,49 @@ def test_class_folders_are_not_taken_for_wrappings(tmp_path):
     (tmp_path / "one/cat").mkdir(parents=True)
     (tmp_path / "one/cat/a.png").write_bytes(png())
     assert inner_folder(tmp_path / "one") == tmp_path / "one"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("entries", "kept", "listed"), [
+    (["set\\0\\a.png", "set\\1\\b.png"], ["set/0/a.png", "set/1/b.png"], []),
+    (["0/a.png", "0/a.png", "1/b.png"], ["0/a.png", "1/b.png"], ["0/a.png: there is another"]),
+    (["0/a.png", "0\\a.png"], ["0/a.png"], ["another of this name"]),
+    (["0/" + "x" * 300 + ".png", "1/b.png"], ["1/b.png"], ["its name is too long"]),
+    (["0/" + "ä" * 150 + ".png", "1/b.png"], ["1/b.png"], ["its name is too long"]),
+    (["x/" * 3000 + "a.png", "1/b.png"], ["1/b.png"], ["its name is too long"]),
+    (["0.png", "0.png/a.png"], ["0.png"], ["a file where its folder should be"]),
+    (["0.png/a.png", "0.png"], ["0.png/a.png"], ["another of this name"]),
+    (["", "1/b.png"], ["1/b.png"], []),
+    (["./", "1/b.png"], ["1/b.png"], []),
+    (["0/2026-01-01 12:30.png"], ["0/2026-01-01 12:30.png"], []),
+])  # fmt: skip
+def test_names_as_people_pack_them_have_a_place_or_are_listed(tmp_path, entries, kept, listed):
+    left = unpack(pack(tmp_path / "x.zip", [(name, png()) for name in entries]), tmp_path / "out")
+    files = [name for name in names(tmp_path / "out") if not name.endswith(LEFT_OUT)]
+    assert files == sorted(kept)
+    assert all(any(word in line for line in left) for word in listed)
+    skipped = open_folder(tmp_path / "out", **SPACE).skipped
+    assert all(any(word in line for line in skipped) for word in listed)
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archives, "_write", full)
+    with pytest.raises(
+        UserError, match=r"cannot be unpacked .* No space left on device; make room"
+    ):
+        unpack(pack(tmp_path / "x.zip", [("a.png", png())]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_torn_contents_are_no_readable_archive(tmp_path, method):
+    noise = random.Random(0).randbytes(3000)
+    file = pack(tmp_path / "x.zip", [("a.png", noise)], compression=method)
+    content = bytearray(file.read_bytes())
+    content[60:2000] = bytes(1940)
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="no readable zip archive"):
+        unpack(file, tmp_path / "out")

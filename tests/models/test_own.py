@@ -51,10 +51,10 @@ def test_weights_may_be_the_factorys_own_or_a_file(file, tmp_path):
     torch.testing.assert_close(loaded.weight, torch.eye(2))
 
 
-def test_what_gives_an_embedding_is_no_classifier(file):
+def test_what_it_gives_is_found_unless_it_is_said(file):
     shape = {"image_shape": [1, 8, 8]}
-    assert own_card(f"{file}:small", shape | {"output": "classes"}).classifier
-    assert not own_card(f"{file}:small", shape | {"output": "embedding"}).classifier
+    assert own_card(f"{file}:small", shape).output == "auto"
+    assert own_card(f"{file}:small", shape | {"output": "embedding"}).output == "embedding"
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,9 @@ raise SystemExit("executed")
 def test_a_file_without_a_factory_lists_those_there_are_and_executes_nothing(tmp_path):
     file = written(tmp_path, FACTORIES)
     assert factories(file) == ["small", "wide", "Net", "Bare"]
-    with pytest.raises(UserError, match=r"write mine.py:small, there are: small, wide, Net, Bare"):
+    with pytest.raises(
+        UserError, match=r"mine.py:FACTORY with one of its functions: small, wide, Net, Bare"
+    ):
         check_named(str(file))
     with pytest.raises(UserError, match="is not there"):
         check_named(str(tmp_path / "gone.py"))
@@ -124,7 +126,7 @@ def test_a_file_without_a_factory_lists_those_there_are_and_executes_nothing(tmp
 
 
 def test_a_wrong_factory_lists_the_others(tmp_path):
-    with pytest.raises(UserError, match=r"has no function 'mkae'; write mine.py:make"):
+    with pytest.raises(UserError, match=r"has no function 'mkae'; give mine.py:FACTORY .*: make"):
         load_factory(f"{written(tmp_path, NET)}:mkae", "model")
 
 

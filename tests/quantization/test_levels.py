@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.quantization.basis import (
+    TURNS,
     BasisActivationQuantizer,
     BasisWeightQuantizer,
+    _turn,
     basis_error,
     basis_levels,
     learn_basis,
@@ -192,3 +194,20 @@ def test_an_activation_takes_nothing_but_its_levels_and_zero_stays_zero_behind_a
     fresh = cls(3)
     fresh.restore(quantizer.stored())
     assert torch.equal(fresh(x), out)
+
+
+@pytest.mark.parametrize(("bits", "most"), [(2, 1.04), (3, 1.03), (4, 1.12)])
+def test_other_starts_end_hardly_lower_than_the_learned_basis(bits, most):
+    x, rng = values("gaussian", 7, rows=16, count=144), torch.Generator().manual_seed(1)
+    learned = basis_error(x, learn_basis(x, bits, signed=True), signed=True)
+    ends = [learned]
+    for _ in range(12):
+        start = 2 * torch.rand(16, bits, generator=rng)
+        ends.append(basis_error(x, _turn(x, start, TURNS, signed=True)[-1], signed=True))
+    assert float((learned / torch.cat(ends, 1).amin(1, keepdim=True)).mean()) < most
+
+
+def test_without_a_turn_even_levels_stay_even():
+    x = values("laplace", 2)
+    levels, _ = basis_levels(learn_basis(x, 3, signed=True, turns=0), signed=True)
+    assert torch.allclose(levels.diff(), levels.diff()[:, :1].expand(3, 7), rtol=1e-4)

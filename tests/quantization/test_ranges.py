@@ -79,6 +79,48 @@ def test_kl_keeps_the_whole_of_an_even_spread():
     assert kl_ratio(torch.linspace(0.001, 1, 20_000), 15) > 0.9
 
 
+def divergence(sizes: torch.Tensor, step: float, high: int, bins: int = 2048) -> float:
+    """KL(p ‖ q) as the rule means it, written anew: of the codes that the grid itself gives to sizes.
+
+    The range ends where the next code would begin, but not behind the largest size.
+    """
+    largest = float(sizes.max())
+    heights = torch.histc(sizes[sizes > 0], bins, 0.0, largest).double()
+    centres = (torch.arange(bins) + 0.5) / bins * largest
+    end = min(bins, round((high + 0.5) * step / largest * bins))
+    codes = (centres[:end] / step).round().clamp_max(high)
+    p = heights[:end].clone()
+    p[-1] += heights[end:].sum()
+    q = torch.zeros_like(p)
+    for code in codes.unique():
+        there = (codes == code) & (heights[:end] > 0)
+        q[there] = heights[:end][codes == code].sum() / max(int(there.sum()), 1)
+    p, q = p / p.sum(), q / q.sum()
+    kept = p > 0
+    return float((p[kept] * (p[kept] / q[kept].clamp_min(1e-12)).log()).sum())
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_the_step_that_kl_takes_is_the_best_by_the_codes_that_it_gives(bits, shift):
+    x = normal(100_000) + shift
+    step, low, high = activation_step(x, bits, rule="kl", percentile=99.0)
+    assert low == -high - 1
+    largest = float(x.abs().max())
+    tried = [k / 100 * 2 * largest / (2**bits - 1) for k in range(5, 101)]
+    best = min(divergence(x.abs(), one, high) for one in tried)
+    assert divergence(x.abs(), step, high) <= best * 1.02
+
+
+@pytest.mark.parametrize("bits", [2, 3])
+def test_kl_scores_weights_by_the_step_that_a_symmetric_channel_gets(bits):
+    weight = normal(1, 50_000)
+    weight[0, 0], weight[0, 1] = 5.0, -5.0
+    grid = weight_grid(weight, bits, rule="kl", percentile=99.0)
+    step, _, _ = activation_step(weight, bits, rule="kl", percentile=99.0)
+    assert float(grid.scale) == pytest.approx(step)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_zeros_alone_are_no_trouble(rule):
     assert activation_step(torch.zeros(9), 4, rule=rule, percentile=99.0) == (1.0, 0, 15)

@@ -13,8 +13,8 @@ from engine.run.control import Control
 from engine.run.questions import analyse as questions
 from engine.run.questions.analyse import analyse, without
 from engine.run.questions.layer_costs import kept
+from engine.run.stages.others import load_others
 from engine.run.stages.quantize import load_student
-from engine.run.stages.synthesise import load_images
 from tests.contracts.nets import TinyResNet, ready
 from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
 
@@ -32,19 +32,24 @@ def kl(model, teacher, x):
     return float((p.exp() * (p - q)).sum(1).mean())
 
 
+def naive(logits, wanted):
+    p, q = wanted.softmax(1), logits.double().softmax(1)
+    return (p * (p.log() - q.log())).sum(1)
+
+
 def test_the_gain_of_a_layer_is_what_comes_back_with_it_in_float(folder):
     with pytest.raises(UserError, match="is not finished"):
         analyse(folder)
     result = work(folder)
     found = analyse(folder)
     assert [layer["path"] for layer in found["layers"]] == [o["path"] for o in result["layers"]]
-    assert (found["images"], found["top1"]) == (IMAGES, None)
+    assert (found["images"], found["top1"]) == (IMAGES // 2, None)
     assert found["kl"] == pytest.approx(result["logit_kl"], rel=1e-4)
     assert kept(folder) == found
     context = make_context(
         folder.recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
     )
-    student, x = load_student(context), load_images(context)
+    student, x = load_student(context), load_others(context)
     before = student(x)
     with torch.no_grad():
         weight = student.same.conv1.float_weight
@@ -63,7 +68,7 @@ def test_weights_and_inputs_are_left_out_alone_and_a_shared_input_with_each_read
     context = make_context(
         folder.recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
     )
-    student, x = load_student(context), load_images(context)
+    student, x = load_student(context), load_others(context)
     whole = kl(student, context.teacher, x)
     weights = {"same.conv1": student.same.conv1, "same.conv2": student.same.conv2}
     for path, layer in weights.items():
@@ -107,7 +112,8 @@ def test_gains_in_right_answers_are_counted_image_by_image(monkeypatch, tmp_path
     )
     student = load_student(context)
     with torch.no_grad():
-        teacher, whole = context.teacher(x).argmax(1), student(x).argmax(1)
+        teacher_logits, whole_logits = context.teacher(x).double(), student(x).double()
+        teacher, whole = teacher_logits.argmax(1), whole_logits.argmax(1)
         assert found["agreement"] == float((teacher == whole).double().mean())
         for row in found["layers"]:
             with without(student, [(row["path"], "weight_quantizer")]):
@@ -123,8 +129,27 @@ def test_gains_in_right_answers_are_counted_image_by_image(monkeypatch, tmp_path
                 half = 1.959964 * (b + c - (b - c) ** 2 / m) ** 0.5 / m
                 band = (row[f"{gain}_low"], row[f"{gain}_high"])
                 assert band == pytest.approx(((b - c) / m - half, (b - c) / m + half))
+            with without(student, [(row["path"], "weight_quantizer")]):
+                differences = (
+                    naive(whole_logits, teacher_logits) - naive(student(x), teacher_logits)
+                ).numpy()
+            low, high = row["weights_kl_gain_low"], row["weights_kl_gain_high"]
+            half = 1.9659 * differences.std(ddof=1) / count**0.5  # Student's t of 399
+            assert (low + high) / 2 == pytest.approx(differences.mean(), abs=1e-6)
+            assert (high - low) / 2 == pytest.approx(half, rel=1e-3)
+    ranks = {row["rank"]: row for row in found["layers"] if row["kl_gain_low"] > 0}
+    assert sorted(ranks) == list(range(1, len(ranks) + 1))
+    assert [row["kl_gain"] for _, row in sorted(ranks.items())] == sorted(
+        (row["kl_gain"] for row in ranks.values()), reverse=True
+    )
     for name in ("agreement_gain", "top1_gain"):  # else nothing was counted
         assert any(row[f"weights_{name}"] for row in found["layers"])
+
+
+def test_what_may_be_chance_has_no_rank():
+    gains = [("clear", 0.2, 0.1), ("chance", 0.3, -0.1), ("small", 0.05, 0.01), ("none", 0.4, None)]
+    rows = [{"path": path, "kl_gain": gain, "kl_gain_low": low} for path, gain, low in gains]
+    assert [row["rank"] for row in questions.ranked(rows)] == [1, None, 2, None]
 
 
 def test_without_labels_there_is_agreement_but_no_accuracy(folder):

@@ -102,7 +102,10 @@ class TestMistakes:
             (["run", *NAMES, "--set", "run.steps=5"], "KIND one of model, synthesis, quantization"),
             (["run", *NAMES, "--set", "synthesis.steps=x"], "synthesis.steps is 'x'"),
             (["run", *NAMES, "--data", "/nowhere"], "data '/nowhere' is not a folder or zip"),
-            (["run", *NAMES, "--weights", "/nowhere"], "weights '/nowhere' is not a file"),
+            (
+                ["run", *NAMES, "--weights", "/nowhere"],
+                "weights /nowhere cannot be read: No such file",
+            ),
             (["run", *NAMES, "--model", "no.py:make"], "model 'no.py' is not a file"),
             (["run", *NAMES, "--sedd", "1"], "unrecognized arguments: --sedd"),
             (["run", *NAMES, "--see", "1"], "unrecognized arguments: --see"),
@@ -279,6 +282,21 @@ class TestProgress:
         lines = progress.out.getvalue().splitlines()
         assert [line.split()[1] for line in lines[1:]] == ["1/100", "17/100", "33/100", "49/100"]
         assert lines[1] == "synthesis 1/100 batch 1 | image 0.5 | 1 min 30 s left"
+
+    def test_a_stage_that_was_reused_is_said_to_be_and_counts_no_steps(self):
+        progress = cli.Progress(io.StringIO())
+        progress.show(StageStarted(stage="synthesis", total_steps=100, reused_from="first"))
+        progress.show(step(50))
+        values = {"reused_s": 248.0}
+        progress.show(
+            StageFinished(stage="synthesis", seconds=0, values=values, reused_from="first")
+        )
+        progress.show(StageStarted(stage="quantization", total_steps=3))
+        assert progress.out.getvalue().splitlines() == [
+            "synthesis: reused from run first, nothing is computed",
+            "synthesis: reused; it took 4 min 8 s in run first",
+            "quantization: 3 steps",
+        ]
 
     def test_a_terminal_gets_a_bar_that_is_cleared_for_lines(self):
         progress = cli.Progress(Terminal())

@@ -30,7 +30,7 @@ def recipe(monkeypatch, tmp_path):
     only_the_toy(monkeypatch, tmp_path)
     find = context.find_card
     monkeypatch.setattr(
-        context, "find_card", lambda *names: replace(find(*names), classifier=False)
+        context, "find_card", lambda *names: replace(find(*names), output="embedding")
     )
     (tmp_path / "faces.py").write_text(PROGRAM)
     return replace(

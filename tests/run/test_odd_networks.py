@@ -98,8 +98,9 @@ def pictures(folder):
 def test_batchnorm_without_statistics_works_as_it_is_advised_to(tmp_path, monkeypatch):
     """real with a folder works; what needs the statistics says so at once, with that way out."""
     (tmp_path / "runs").mkdir()
-    settings = {"image_shape": list(SHAPE), "calibration": pictures(tmp_path / "pictures")}
-    recipe = recipe_of("batchnorm_forgets", synthesis="real", model_settings=settings)
+    folder = pictures(tmp_path / "pictures")
+    settings = {"image_shape": list(SHAPE), "calibration": folder}
+    recipe = recipe_of("batchnorm_forgets", synthesis="real", data=folder, model_settings=settings)
     ended, said = run(tmp_path / "runs", monkeypatch, recipe)
     assert ended["agreement"] >= 0.85
     assert "--synthesis real --set model.calibration=FOLDER" in said

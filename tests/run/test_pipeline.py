@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from engine.core.events import (
     BlockStarted,
@@ -55,7 +56,7 @@ def test_a_run_reports_its_stages_in_order_and_ends_with_its_result(straight):
     assert len(of(straight, RunStarted)) == 1
     assert straight.status()["state"] == "done"
     assert not (straight.path / "checkpoint").exists()
-    assert (result["weight_bits"], result["images"], result["test_images"]) == (3, IMAGES, IMAGES)
+    assert (result["weight_bits"], result["images"], result["test_images"]) == (3, IMAGES, 4)
 
 
 def test_steps_count_on_over_batches_and_blocks(straight):
@@ -98,8 +99,17 @@ def test_layers_have_the_bits_of_the_plan_and_errors_that_8_bits_make_smaller(st
 def test_without_test_images_the_verdict_says_what_it_was_measured_on(straight):
     result = straight.result()
     assert result["fp32_top1"] is result["quantized_top1"] is None
-    assert "calibration" in result["test_set"]
-    assert any("flatters" in note.message for note in of(straight, Noted))
+    assert result["test_set"] == "other images made by genie, not calibrated on"
+    assert any("a few other images" in note.message for note in of(straight, Noted))
+
+
+def test_the_images_to_judge_by_are_none_of_those_calibrated_on(straight):
+    others = load_file(straight.path / "others.safetensors")["images"]
+    calibrated = torch.cat([value for (_, key), value in made(straight).items() if key == "images"])
+    assert len(others) == straight.result()["test_images"] == 4
+    near = torch.cdist(others.flatten(1), calibrated.flatten(1)).min()
+    apart = torch.pdist(calibrated.flatten(1)).min()
+    assert near > apart / 2
 
 
 def test_only_a_run_that_was_broken_off_says_it_is_resumed(straight, tmp_path):
@@ -138,3 +148,13 @@ def test_images_do_not_depend_on_the_bits_and_are_taken_over(straight, monkeypat
     for name in ("images-000.safetensors", "images-001.safetensors"):
         assert torch.equal(made(straight)[name, "images"], made(other)[name, "images"])
     assert any(straight.run_id in note.message for note in of(other, Noted))
+    (first, *_), (ended, *_) = of(other, StageStarted), of(other, StageFinished)
+    assert first.reused_from == ended.reused_from == straight.run_id
+    cost = of(straight, StageFinished)[0].seconds
+    assert (ended.seconds, ended.values["reused_s"]) == (0.0, cost)
+    result = other.result()
+    assert result["seconds"]["synthesis"] == 0
+    assert result["reused"] == {"synthesis": {"run": straight.run_id, "seconds": round(cost, 2)}}
+    assert straight.result()["reused"] == {}
+    third = begun(straight.path.parent, replace(RECIPE, weight_bits=6))
+    assert work(third)["reused"]["synthesis"]["seconds"] == round(cost, 2)  # of whoever made them

@@ -160,6 +160,13 @@ def test_a_network_by_file_is_one_recipe_from_the_command_line_and_from_python(d
     assert recipes[0].contents["model"]
 
 
+def test_a_folder_of_runs_may_be_relative(files, door, tmp_path):
+    wanted = NAMES | {"data": "photos.zip"}
+    recipe = run.new_recipe(runs="runs", **wanted)
+    assert recipe == door("python", data="photos.zip")
+    assert Path(recipe.data).is_absolute()
+
+
 def test_a_network_of_timm_needs_no_menu(door):
     assert len({door(one, model="timm/resnet18").to_json() for one in DOORS}) == 1
 
@@ -179,10 +186,10 @@ REFUSED = [
     ({"data": "empty"}, "empty holds no images; put class folders or image files into it"),
     ({"data": "empty.zip"}, "empty.zip holds no images; pack"),
     ({"data": "w.pth"}, "w.pth is no readable zip archive"),
-    ({"weights": "nowhere.pth"}, "weights 'nowhere.pth' is not a file; give the path of one"),
-    ({"weights": "photos"}, "weights 'photos' is not a file"),
+    ({"weights": "nowhere.pth"}, "nowhere.pth cannot be read: No such file or directory; give"),
+    ({"weights": "photos"}, "photos is a folder; give the path of a regular file"),
     ({"weights": "x" * 5000}, "weights 'xxx"),
-    ({"data": "~stranger-to-all/x"}, "data '~stranger-to-all/x' is not"),
+    ({"data": "~stranger-to-all/x"}, "data '~stranger-to-all/x' can be no path; give"),
     ({"model": "tyo"}, "network 'tyo' is not known; choose one of toy"),
     ({"synthesis": "x"}, "synthesis method 'x' is not known"),
     ({"weight_bits": 9}, "weight bits is 9; choose 2 to 8"),
@@ -197,7 +204,7 @@ REFUSED = [
     ({"synthesis": "real", "model": "timm/resnet18"}, "synthesis 'real' cannot work on 'timm/resnet18'"),
 ]  # fmt: skip
 REFUSED_BY_FILE = [
-    ({"model": "net.py"}, "with one of its functions: net, other$"),
+    ({"model": "net.py"}, r"write net\.py:net, there are: net, other$"),
     ({"model": "gone.py"}, "model 'gone.py' is not a file"),
     ({"model": "gone.py:net"}, "model 'gone.py' is not a file"),
     ({"model": "net.py:net", "synthesis": "real"}, r"needs real images.*set model\.calibration"),
@@ -233,8 +240,8 @@ def test_what_is_wrong_with_a_network_by_file_too(door, files, through, wanted, 
         ({"seed": float("nan")}, "seed is nan; choose 0 to"),
         ({"images": 1e400}, "images is inf; choose 1 to"),
         ({"images": 10**5000}, "images is a very large number; choose 1 to"),
-        ({"weights": "a\0b"}, r"weights 'a\\x00b' is not a file"),
-        ({"data": "a\0b"}, r"data 'a\\x00b' is not"),
+        ({"weights": "a\0b"}, r"weights 'a\\x00b' can be no path; give"),
+        ({"data": "a\0b"}, r"data 'a\\x00b' can be no path; give"),
         ({"synthesis": "external", "synthesis_settings": {"folder": "a\0b"}}, "folder is .*give a text"),
     ],
 )  # fmt: skip

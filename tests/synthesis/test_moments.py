@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine.quantization.corrections import _Sums
 from engine.synthesis.moments import (
     EPS,
     Moments,
@@ -52,6 +53,45 @@ def test_gradients_of_each_image_s_moments_are_autograd_s_own(layout):
     std = (y.var((2, 3)) + EPS).sqrt()
     (weights[0] * y.mean((2, 3)) + weights[1] * std).sum().backward()
     assert torch.allclose(x.grad.double(), y.grad, atol=1e-5)
+
+
+def spoilt(ratio, layout=torch.contiguous_format):
+    """Values of deviation 1 around `ratio`, exactly in float32: channel 0; around 0: channel 1."""
+    steps = torch.tensor([-1.5, -0.5, 0.5, 1.5]).repeat(32).view(4, 2, 4, 4)
+    return (steps + torch.tensor([ratio, 0.0]).view(1, 2, 1, 1)).contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("ratio", [100.0, 1000.0, -3e4, 1e6])
+def test_a_variance_far_from_0_is_exact(layout, ratio):
+    """E[x²] − m² in float32 was 4 to 221 % off there."""
+    x = spoilt(ratio, layout)
+    wanted = 1.25 * 64 / 63
+    seen = batch_moments(x)
+    assert seen.std.square().tolist() == pytest.approx([wanted, wanted], rel=1e-5)
+    rows = image_moments(x)
+    assert rows.std.square() == pytest.approx(torch.full((4, 2), 1.25 * 16 / 15), rel=1e-5)
+    assert pooled(rows).std.square().tolist() == pytest.approx([wanted, wanted], rel=1e-3)
+    _, classes = class_moments(rows, torch.tensor([0, 1, 0, 1]))
+    assert classes.variance == pytest.approx(torch.full((2, 2), 1.25), rel=1e-3)
+    x.requires_grad_()
+    batch_moments(x).std.sum().backward()
+    assert torch.allclose(x.grad[:, 0], x.grad[:, 1], rtol=0.3, atol=1e-4)
+
+
+def test_ordinary_variances_take_one_pass_and_keep_every_bit():
+    x = torch.randn(4, 5, 6, 6) + 2
+    flat = x.permute(0, 2, 3, 1).reshape(-1, 5)
+    plain = (flat.square().mean(0) - flat.mean(0).square()) * (len(flat) / (len(flat) - 1))
+    assert torch.equal(batch_moments(x).std, plain.sqrt())
+
+
+@pytest.mark.parametrize("ratio", [1e3, 1e6])
+def test_corrections_measure_variances_far_from_0(ratio):
+    sums = _Sums(1)
+    for chunk in spoilt(ratio).split(2):
+        sums.add("", chunk)
+    assert sums.moments().var.tolist() == pytest.approx([1.25, 1.25], rel=1e-3)
 
 
 def test_an_even_image_has_a_finite_gradient():

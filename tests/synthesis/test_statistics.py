@@ -9,6 +9,8 @@ from engine.synthesis.statistics import (
     Observation,
     StoredStatistics,
     bn_gap,
+    channel_gaps,
+    layer_gap,
     moment_distance,
 )
 from tests.contracts.nets import TinyResNet, images, ready
@@ -65,15 +67,74 @@ def loss(seen, stored):
     return torch.stack([moment_distance(a, b) for a, b in pairs]).sum()
 
 
-def test_the_gap_is_0_where_statistics_agree_and_in_units_of_the_stored_variance():
+def test_the_gap_is_0_where_statistics_agree_and_each_channel_counts_in_its_own_units():
     stored = StoredStatistics.__new__(StoredStatistics)
     stored.moments = [Moments(torch.zeros(2), torch.tensor([1.0, 3.0]))]
+    stored.units = [torch.tensor([1.0, 3.0])]
     assert bn_gap(Observation(stored.moments, torch.empty(0)), stored) == [0.0]
     seen = Observation(
         [Moments(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 3.0]))], torch.empty(0)
     )
-    # ((1 + 9) / 2) / ((1 + 9) / 2): one standard deviation off in each channel
-    assert bn_gap(seen, stored) == [1.0]
+    assert bn_gap(seen, stored) == [1.0]  # one standard deviation off in each channel
+
+
+def test_a_wide_channel_hides_no_narrow_one_and_a_dead_one_is_not_all():
+    stored = StoredStatistics.__new__(StoredStatistics)
+    stored.moments = [Moments(torch.zeros(3), torch.tensor([100.0, 0.1, 0.0]))]
+    stored.units = [torch.tensor([100.0, 0.1, 1e-5**0.5])]
+    seen = Moments(torch.tensor([0.0, 0.2, 0.0]), torch.tensor([100.0, 0.1, 0.0]))
+    observed = Observation([seen], torch.empty(0))
+    assert bn_gap(observed, stored) == pytest.approx([4 / 3])  # two deviations off, in one of three
+    (each,) = channel_gaps([seen], stored)
+    assert each.tolist() == pytest.approx([0.0, 4.0, 0.0])
+    assert layer_gap(observed, stored)[0] < 1e-4  # what older runs said
+
+
+class Twice(nn.Module):
+    """One BatchNorm between two convolutions and behind the second, as a shared head has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 1, bias=False), nn.Conv2d(4, 4, 1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.first(x))
+        return self.norm(5 * self.second(x) + 2).mean((2, 3))
+
+
+def test_a_batchnorm_that_runs_twice_is_averaged_over_its_calls_as_it_stored_them():
+    torch.manual_seed(0)
+    model, x = Twice(), images(16)
+    model.norm.momentum = None  # a plain average of what it sees
+    model.train()
+    with torch.no_grad():
+        model(x)
+    model.eval().requires_grad_(False)
+    stored = StoredStatistics(model, (3, 8, 8))
+    assert stored.calls == {"norm": 2}
+    assert "'norm' runs 2 times" in stored.notes()[0]
+    calls = []
+    model.train()  # as it normalised when it stored
+    handle = model.norm.register_forward_pre_hook(lambda _, args: calls.append(args[0]))
+    for per_image in (False, True):
+        calls.clear()
+        model.norm.momentum = 0.0
+        seen = stored.observe(model, x, per_image=per_image)
+        assert len(calls) == 2
+        mean = torch.stack([call.mean((0, 2, 3)) for call in calls]).mean(0)
+        variance = torch.stack([call.var((0, 2, 3)) for call in calls]).mean(0)
+        assert torch.allclose(seen.moments[0].mean, mean, atol=1e-5)
+        assert torch.allclose(seen.moments[0].std.square(), variance, rtol=1e-3)
+        assert bn_gap(seen, stored)[0] < 1e-4
+        if per_image:
+            rows = torch.stack([call.mean((2, 3)) for call in calls]).mean(0)
+            assert torch.allclose(seen.per_image[0].mean, rows, atol=1e-5)
+    handle.remove()
+
+
+def test_layers_that_run_once_have_nothing_to_say():
+    assert StoredStatistics(ready(TinyResNet()), (3, 8, 8)).notes() == []
 
 
 def test_stored_statistics_are_the_layers_own_with_an_epsilon_of_1e_minus_6():

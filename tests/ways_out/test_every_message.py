@@ -9,14 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # A sentence, and behind it what to do: a verb that one can follow, or a command.
 _VERBS = (
-    "ask|bring|build|call|cancel|change|check|choose|convert|delete|do|download|export|fetch|free|get|give|"
-    "hold|keep|let|list|load|lower|make|move|name|pack|pause|pick|place|pull|put|raise|reduce|remove|rename|"
-    "repeat|resume|retrain|run|save|see|set|start|stop|take|train|try|turn|unpack|update|use|wait|wrap|write"
+    "allow|ask|bring|build|call|cancel|change|check|choose|convert|delete|do|download|export|fetch|free|get|give|"
+    "hold|keep|let|list|load|look|lower|make|mend|move|name|pack|pause|pick|place|pull|put|raise|reach|reduce|remove|rename|"
+    "repeat|resume|retrain|return|run|save|say|see|set|start|stop|take|train|try|turn|unpack|update|use|wait|wrap|write"
 )
 _LEAD = "(?:then |or |and |else |either |please |here |names )?"
 _WAY = re.compile(
     rf"[;:,(.] ?{_LEAD}(?:{_VERBS})\b|\bthere are: |`python -m "
-    r"|\b(?:must|it comes with|they come with|lists?|says)\b|count from 0|these can",
+    r"|\b(?:must|it comes with|they come with|lists?|says)\b|count from 0|these (?:can|have)|that may be: ",
     re.IGNORECASE,
 )
 _PASSED_ON = "passed on"
@@ -24,6 +24,8 @@ _FILLED_IN = (  # the way out is in what is filled in; tests/ways_out/test_files
     "weights file {} cannot be read: {}",
     "weights file {} does not fit {}: {}",
     "{}, timm/NAME or FILE.py:FACTORY",
+    "model.{}",
+    "{} has the columns {}, and none of {}",
 )
 
 

@@ -149,15 +149,17 @@ class TestOwnFile:
 
     def test_a_file_alone_is_named_with_one_of_its_functions(self, file):
         text = refusal(lambda: network_named(str(file), own_code=True))
-        for name in text.partition("its functions: ")[2].split(", "):
+        for name in text.partition("there are: ")[2].split(", "):
             assert network_named(f"{file}:{name}", own_code=True)[1]
 
     def test_a_file_without_functions_is_given_one(self, file):
         file.write_text(self.BODY)
-        assert "write a function in it" in refusal(lambda: network_named(str(file), own_code=True))
+        assert "give it a function without arguments" in refusal(
+            lambda: network_named(str(file), own_code=True)
+        )
         file.write_text(self.BODY + "def make():\n    return nn.Conv2d(3, 2, 3)\n")
         text = refusal(lambda: network_named(str(file), own_code=True))
-        assert text.endswith("one of its functions: make")
+        assert text.endswith("write net.py:make, there are: make")
 
     @pytest.mark.parametrize("name", ["gone", "three"])
     def test_what_returns_no_network_is_replaced_by_what_does(self, file, name):
@@ -211,9 +213,10 @@ class TestNormalisation:
     @pytest.mark.parametrize(
         ("wrong", "says", "right"),
         [
-            ({"mean": [0.5]}, "give one for each of the 3 colour channels", {"mean": [0.5] * 3}),
-            ({"std": [0.5] * 4}, "give one for each of the 3 colour channels", {"std": [0.5] * 3}),
-            ({"std": [0.5, 0.0, 0.5]}, "give values above 0", {"std": [0.5, 0.1, 0.5]}),
+            ({"mean": [0.5]}, "give one for each of 3 colour channels", {"mean": [0.5] * 3}),
+            ({"std": [0.5] * 4}, "give one for each of 3 colour channels", {"std": [0.5] * 3}),
+            ({"mean": [128.0] * 3}, "are divided by 255", {"mean": [128 / 255] * 3}),
+            ({"std": [0.5, 0.0, 0.5]}, "must be above 0", {"std": [0.5, 0.1, 0.5]}),
         ],
     )
     def test_is_given_as_the_message_asks(self, wrong, says, right):
@@ -274,7 +277,7 @@ class TestArchitectures:
             ("--mean", "inf", "write finite numbers with commas", "0.286"),
             ("--std", "a", "write finite numbers with commas", "0.353"),
             ("--std", "-1", "above 0", "0.353"),
-            ("--mean", "1,2,3", "give one for each of 1 channels", "0.286"),
+            ("--mean", "1,2,3", "give one for each of the 1 colour channels", "0.286"),
             ("--resize", "1e400", "is no whole number; see", "28"),
             ("--parameter", "depth", "write NAME=VALUE", "depth=20"),
             ("--images", "nowhere", "give a folder of images or a zip archive", ""),

@@ -4,7 +4,8 @@ Li, Gong, Tan, Yang, Hu, Zhang, Yu, Wang, Gu: "BRECQ: Pushing the Limit of Post-
 Block Reconstruction", ICLR 2021, arXiv:2102.05426.
 
 Departures: both phases are gone through block by block (the release reconstructs all weights before any
-activation); activations are quantized at a layer's input and not at its output; BatchNorms are not folded,
+activation); the second phase, too, reads what the quantized network hands the block (the release: the float
+network's); activations are quantized at a layer's input and not at its output; BatchNorms are not folded,
 which the grids of each channel make equivalent; the first layer, at 8 bits, is reconstructed too; activations
 have the zero point 0 and are fitted on 32 images (64); the clip ratio is the best of 100 (80); Fisher weights
 are scaled to the mean 1, so that the regulariser's weight means the same in every block.
@@ -61,7 +62,7 @@ class Brecq(Blockwise):
     card = MethodCard(
         name="brecq",
         title="BRECQ",
-        summary="Whole blocks are reconstructed, and an error counts by what it costs the network's answer.",
+        summary="Whole blocks are reconstructed, weights first; errors may count by what they cost.",
         paper="Li et al., BRECQ: Pushing the Limit of PTQ by Block Reconstruction, ICLR 2021",
         url="https://arxiv.org/abs/2102.05426",
         needs=("classes",),

@@ -4,8 +4,10 @@ Liu, Niu, Yuan, Yang, Wang, Liu: "PD-Quant: Post-Training Quantization Based on 
 Metric", CVPR 2023, arXiv:2212.07048. Where a network has no classes, the difference is that of its
 embeddings (Boutros et al., QuantFace): the paper's own is one of logits.
 
-Other departures: activations have the zero point 0 and are fitted on 32 images; mini-batches are drawn
-without repetition; a step of the correction moves all images at once.
+Other departures: the answer that is compared comes from a pass in which no activation is dropped (the
+release drops in it as in the other); the correction's variances are biased, with 1e-8 under the root (the
+release: unbiased, 1e-6); activations have the zero point 0 and are fitted on 32 images; mini-batches are
+drawn without repetition; a step of the correction moves all images at once.
 """
 
 from dataclasses import dataclass

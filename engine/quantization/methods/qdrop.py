@@ -26,7 +26,7 @@ class QDrop(Blockwise):
     card = MethodCard(
         name="qdrop",
         title="QDrop",
-        summary="Roundings learn with activations half float, half quantized, and come out flatter.",
+        summary="Roundings learn with activations that are quantized only half of the time.",
         paper="Wei et al., QDrop: Randomly Dropping Quantization, ICLR 2022",
         url="https://arxiv.org/abs/2203.05740",
     )

@@ -1,13 +1,16 @@
 """The project's own recipe: GENIE-M made for hundreds of steps, its BatchNorm layers corrected behind it.
 
-Everything in it is published; what is ours is the choice, made by `python -m engine bench ablation`:
+GENIE-M's parts are published. Ours are the rates, step sizes that move in proportion, and the form in which
+BatchNorm is corrected; `python -m engine bench ablation` measures what each earns:
 
 - Roundings learn at twenty times GENIE-M's rate: in 400 steps of the released 1e-3 hardly a weight can change
   its mind (what AdaRound's own budget of 20,000 steps hides).
-- Step sizes move in proportion to their size, so that one rate suits 2 bits and 8.
+- Step sizes move in proportion to their size, so that one rate suits 2 bits and 8 (ours; GENIE-M's
+  release moves all step sizes by the same amounts).
 - Each finished block's BatchNorm is moved by what quantization shifted its input, measured between
   student and teacher on the same images ("delta" in corrections.py): what the images' own statistics are
-  off by cancels out, which is what makes the correction safe on images that are no data.
+  off by cancels out, which is what makes the correction safe on images that are no data. (Statistics taken
+  anew are published; the difference of the two networks' is ours.)
 
 Nagel et al., AdaRound, arXiv:2004.10568; Wei et al., QDrop, arXiv:2203.05740; Jeon et al., GENIE,
 arXiv:2212.04780, section 4.
@@ -41,7 +44,7 @@ class Quantoscope(Blockwise):
         name="quantoscope",
         title="Quantoscope",
         summary="GENIE-M at rates for hundreds of steps, and each BatchNorm moved by what the bits shifted.",
-        paper="This project's choice of published parts, after Jeon et al., GENIE, CVPR 2023",
+        paper="This project's own recipe, after Jeon et al., GENIE, CVPR 2023",
         url="https://arxiv.org/abs/2212.04780",
     )
     Settings = QuantoscopeSettings

@@ -19,16 +19,16 @@ from engine.run.benches.parity import parity
 from engine.run.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
-from engine.synthesis.statistics import StoredStatistics, bn_gap
+from engine.synthesis.statistics import StoredStatistics, layer_gap
 
 REPEATS = 5
-# Those that have options of their own: measure_effects.py and ablation.py beside this file.
-EFFECTS, ABLATION = "effects", "ablation"
+# Those that have options of their own: measure_effects.py, ablation.py and rates.py beside this file.
+EFFECTS, ABLATION, RATES = "effects", "ablation", "rates"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS, ABLATION])
+    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS, ABLATION, RATES])
 
 
 def run(name: str, data: Path | None = None, runs: Path = Path("runs")) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _swing() -> dict[str, Any]:
     noise = torch.randn(made[True].shape, generator=stream(0, "noise"))
     look = copy.deepcopy(teacher)
     gaps = {
-        name: statistics.mean(bn_gap(stored.observe(look, images), stored))
+        name: statistics.mean(layer_gap(stored.observe(look, images), stored))
         for name, images in (("noise", noise), ("swing", made[True]), ("no swing", made[False]))
     }
     difference = float((made[True] - made[False]).square().mean().sqrt())

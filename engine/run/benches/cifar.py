@@ -1,7 +1,8 @@
 """A real network to measure on, from a folder of the user's: the published ResNet-20 on CIFAR-10.
 
-The same files as those of engine/run/benches/parity.py: the checkpoint, pictures in which one row is one
-image, and labels.json, which names the pictures and gives the labels of their rows.
+The published ResNet-56 tells what it takes the images for. The same files as those of
+engine/run/benches/parity.py: the checkpoints, pictures in which one row is one image, and labels.json,
+which names the pictures and gives the labels of their rows.
 """
 
 import json
@@ -10,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.models.checkpoint import read_checkpoint
 from engine.models.resnet import SmallResNet
 from engine.run.benches.measures import Subject
 
-CHECKPOINT = "resnet20-12fca82f.th"
+CHECKPOINT, OTHER = "resnet20-12fca82f.th", "resnet56-4bfd9763.th"
 TEST, TRAIN = "test-0000-0999.png", "train-0000-0999.png"
 MEAN, STD = (
     (0.485, 0.456, 0.406),
@@ -27,20 +28,25 @@ SIDE, CLASSES = 32, 10
 
 
 def cifar_subject(data: Path) -> Subject:
-    """The network, 1000 training images for methods and controls, 1000 test images held out.
+    """The networks, 1000 training images for methods and controls, 1000 test images held out.
 
     UserError where the folder lacks one of the files.
     """
-    for name in (CHECKPOINT, TEST, TRAIN, "labels.json"):
+    for name in (CHECKPOINT, OTHER, TEST, TRAIN, "labels.json"):
         if not (data / name).is_file():
             raise UserError(f"--data {data} holds no {name}; give the folder with CIFAR-10's files")
-    network = SmallResNet(20, 3, CLASSES, "A")
-    tensors = read_checkpoint(data / CHECKPOINT).tensors
-    network.load_state_dict({key.replace("linear.", "fc."): v for key, v in tensors.items()})
     return Subject(
-        teacher=network.eval().requires_grad_(False), image_shape=(3, SIDE, SIDE), mean=MEAN, std=STD,
+        teacher=_network(data / CHECKPOINT, 20), image_shape=(3, SIDE, SIDE), mean=MEAN, std=STD,
         classes=CLASSES, real=_images(data, TRAIN), held=_images(data, TEST),
+        other=_network(data / OTHER, 56),
     )  # fmt: skip
+
+
+def _network(file: Path, depth: int) -> nn.Module:
+    network = SmallResNet(depth, 3, CLASSES, "A")
+    tensors = read_checkpoint(file).tensors
+    network.load_state_dict({key.replace("linear.", "fc."): v for key, v in tensors.items()})
+    return network.eval().requires_grad_(False)
 
 
 def _images(data: Path, name: str) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard, discover_cards
-from engine.run.benches.claims import CLAIMS, ON_CIFAR, SETS, Claim, ImageSet
+from engine.run.benches.claims import CLAIMS, ON_CIFAR, OTHER, SETS, Claim, ImageSet
 from engine.run.benches.effects import verdict_of
 from engine.run.benches.measures import METRICS, Made, Subject, portrayed
 from engine.run.folder import write_atomically
@@ -69,6 +69,7 @@ def subject_of(card: ModelCard) -> Subject:
         teacher=card.load(), image_shape=card.image_shape, mean=card.mean, std=card.std,
         classes=len(card.classes), real=images(card.calibration, 1024),
         held=images(card.test, HELD_OUT),
+        other=discover_cards()[OTHER[card.name]].load() if card.name in OTHER else None,
     )  # fmt: skip
 
 
@@ -156,6 +157,7 @@ def _measured(claim: Claim, bench: "Workbench", seeds: Sequence[int]) -> dict[st
     row = (
         asdict(claim)
         | claim.words()
+        | claim.compared()
         | {
             "values": {
                 side: [_plain(bench.value(name, metric, seed)) for seed in seeds]
@@ -214,7 +216,7 @@ class Workbench:
             self.subject,
             self.budget.images // one.batches,
         )
-        settings = method.Settings(**self._settings(one, method.Settings, size))
+        settings = method.Settings(**self.settings(one))
         memory: dict[str, Any] = {}
         parts: list[Made] = []
         for batch in range(one.batches):
@@ -233,12 +235,13 @@ class Workbench:
         shown = [part.labels for part in parts if part.labels is not None]
         return Made(torch.cat([part.images for part in parts]), torch.cat(shown) if shown else None)
 
-    def _settings(self, one: ImageSet, settings: Any, size: int) -> dict[str, Any]:
-        """The quick preset at this budget, and what the set wants otherwise."""
+    def settings(self, one: ImageSet) -> dict[str, Any]:
+        """Every setting of the set's method: the quick preset at this budget, and what the set wants."""
+        settings: Any = discover_methods()[one.method].Settings
         budget = self.budget
         own = {knob["name"]: knob["presets"]["quick"] for knob in describe(settings)}
         steps = budget.generator_steps if one.generator else budget.steps
-        batch = budget.generator_batch if one.generator else size
+        batch = budget.generator_batch if one.generator else budget.images // one.batches
         wanted = {"steps": steps, "batch": batch} | dict(one.settings)
         known = {f.name for f in fields(settings)}
         return own | {name: value for name, value in wanted.items() if name in known}

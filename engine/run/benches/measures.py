@@ -1,18 +1,20 @@
 """The numbers in which sets of images are compared, each from one set and one teacher.
 
 Definitions are those of engine/analysis/likeness.py where a measure is named there; the others are below.
+Those named "other_..." are told by another network, so that no method can have worked towards them.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.likeness import MEASURES
-from engine.analysis.portrait import portrait
+from engine.analysis.likeness import MEASURES, separation, within_class_distance
+from engine.analysis.portrait import Portrait, portrait
 from engine.core.device import channels_last
 from engine.core.divergence import kl
 from engine.core.peaks import peak
@@ -27,7 +29,7 @@ from engine.quantization.student import fit_block, make_student
 from engine.synthesis.classwise import class_gap, deep_half, gather
 from engine.synthesis.labels import balanced
 from engine.synthesis.losses.classes import teacher_share
-from engine.synthesis.statistics import StoredStatistics, bn_gap
+from engine.synthesis.statistics import StoredStatistics
 
 CHUNK = 64
 
@@ -43,6 +45,7 @@ class Subject:
     classes: int
     real: tuple[Tensor, Tensor]  # images, labels
     held: tuple[Tensor, Tensor]
+    other: nn.Module | None = None  # another network of the same data and normalisation
     stored: StoredStatistics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,59 +64,58 @@ class Made:
 Values = dict[str, float | None]
 
 
-@torch.no_grad()
 def portrayed(subject: Subject, made: Made) -> Values:
     """The measures of engine/analysis/likeness.py."""
-    seen = subject.stored.observe(subject.teacher, _for(made.images), per_image=True, features=True)
-    assert seen.per_image is not None
-    assert seen.features is not None
-    arrays = portrait(
-        made.images, seen.logits, seen.features, [(rows.mean, rows.std) for rows in seen.per_image],
-        [(moments.mean, moments.std) for moments in subject.stored.moments],
-    )  # fmt: skip
+    arrays = _portrait(subject, made)
     return {measure.name: measure.of(arrays) for measure in MEASURES}
 
 
 @torch.no_grad()
-def _gap(subject: Subject, made: Made) -> Values:
-    gaps = bn_gap(subject.stored.observe(subject.teacher, _for(made.images)), subject.stored)
-    return {"gap": sum(gaps) / len(gaps)}
+def _portrait(subject: Subject, made: Made) -> Portrait:
+    seen = subject.stored.observe(subject.teacher, _for(made.images), per_image=True, features=True)
+    assert seen.per_image is not None
+    assert seen.features is not None
+    return portrait(
+        made.images, seen.logits, seen.features, [(rows.mean, rows.std) for rows in seen.per_image],
+        [(moments.mean, moments.std) for moments in subject.stored.moments],
+    )  # fmt: skip
+
+
+def _by_other(
+    subject: Subject, made: Made, *, of: Callable[[Subject, Made], float | None], name: str
+) -> Values:
+    """A number as another network of the same data tells it, which no method has seen."""
+    assert subject.other is not None
+    return {name: of(replace(subject, teacher=subject.other), made)}
 
 
 @torch.no_grad()
-def _own_layer_gap(subject: Subject, made: Made) -> Values:
-    """Image n's gap in layer n mod L, in units of all images' mean gap there; 1 where none stands out."""
-    seen = subject.stored.observe(subject.teacher, _for(made.images), per_image=True).per_image
-    assert seen is not None
-    gaps = torch.stack(
-        [
-            ((a.mean - b.mean).square() + (a.std - b.std).square()).mean(1)
-            for a, b in zip(seen, subject.stored.moments, strict=True)
-        ],
-        dim=1,
-    )
-    count, layers = gaps.shape
-    own = (gaps / gaps.mean(0))[torch.arange(count), torch.arange(count) % layers]
-    return {"own_layer_gap": float(own.mean())}
-
-
-@torch.no_grad()
-def _teacher_share(subject: Subject, made: Made) -> Values:
+def _share(subject: Subject, made: Made) -> float:
     """Where images were made for no class, classes are dealt out: what chance gives."""
     labels = made.labels
     if labels is None:
         labels = balanced(len(made.images), subject.classes, stream(0, "effects", "dealt"))
-    return {"teacher_share": teacher_share(subject.teacher(_for(made.images)), labels)}
+    return teacher_share(subject.teacher(_for(made.images)), labels)
+
+
+def _of_classes(
+    subject: Subject, made: Made, *, of: Callable[[Mapping[str, Any]], float | None]
+) -> float | None:
+    """Of the classes asked for; images made for no class count as those that they are taken for."""
+    arrays = _portrait(subject, made)
+    if made.labels is not None:
+        arrays["classes"] = made.labels.numpy()
+    return of(arrays)
 
 
 @torch.no_grad()
-def _class_gap(subject: Subject, made: Made) -> Values:
-    """In deep layers, to real images held out; images made for no class count as the teacher's own."""
+def _class_gap(subject: Subject, made: Made) -> float:
+    """In deep layers, to real images held out; images made for no class count as those they are taken for."""
     teacher, stored = subject.teacher, subject.stored
     labels = teacher(_for(made.images)).argmax(1) if made.labels is None else made.labels
     theirs, _ = gather(stored, teacher, made.images, labels, classes=subject.classes)
     real, _ = gather(stored, teacher, *subject.held, classes=subject.classes)
-    return {"class_gap": class_gap(theirs, real, stored, deep_half(len(stored.paths)))}
+    return class_gap(theirs, real, stored, deep_half(len(stored.paths)))
 
 
 @torch.no_grad()
@@ -166,10 +168,14 @@ def _divergence(
 
 
 METRICS: Mapping[str, Callable[[Subject, Made], Values]] = {
-    "gap": _gap,
-    "own_layer_gap": _own_layer_gap,
-    "teacher_share": _teacher_share,
-    "class_gap": _class_gap,
+    "other_share": partial(_by_other, of=_share, name="other_share"),
+    "other_class_gap": partial(_by_other, of=_class_gap, name="other_class_gap"),
+    "other_within_class": partial(
+        _by_other, of=partial(_of_classes, of=within_class_distance), name="other_within_class"
+    ),
+    "other_separation": partial(
+        _by_other, of=partial(_of_classes, of=separation), name="other_separation"
+    ),
     "peak_error": _peak_error,
     "kl_w4a4": partial(_divergence, name="kl_w4a4", activation_bits=4),
     "kl_w4a3": partial(_divergence, name="kl_w4a3", activation_bits=3),

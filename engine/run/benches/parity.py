@@ -7,7 +7,7 @@ W2A4, one seed, on 1017 test images of which the first 1000 are used here.
 
 import json
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +116,33 @@ def _weights(data: Path, folder: Path, name: str) -> Path:
 
 def _images(data: Path, folder: Path) -> Path:
     """The test images as files, with their labels."""
-    for name in (IMAGES, "labels.json"):
-        if not (data / name).is_file():
-            raise UserError(f"--data {data} holds no {name}; give the folder with the test images")
-    labels = json.loads((data / "labels.json").read_text())[IMAGES]
-    with Image.open(data / IMAGES) as picture:
-        pixels = np.asarray(picture.convert("RGB")).reshape(len(labels), SIDE, SIDE, 3)
+    return image_folder(data, {"": [IMAGES]}, folder)
+
+
+def image_folder(data: Path, pictures: Mapping[str, Sequence[str]], folder: Path) -> Path:
+    """Every row of these pictures of `data` as an image file, named by its group, with their labels."""
     folder.mkdir(parents=True, exist_ok=True)
-    for k, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{k:04d}.png")
-    rows = ["file,label"] + [f"{k:04d}.png,{label}" for k, label in enumerate(labels)]
+    rows = ["file,label"]
+    for group, names in pictures.items():
+        pixels, labels = _read(data, names)
+        files = [f"{group}{k:04d}.png" for k in range(len(labels))]
+        for file, image in zip(files, pixels, strict=True):
+            Image.fromarray(image).save(folder / file)
+        rows += [f"{file},{label}" for file, label in zip(files, labels, strict=True)]
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
     return folder
+
+
+def _read(data: Path, names: Sequence[str]) -> tuple[np.ndarray, list[int]]:
+    for name in (*names, "labels.json"):
+        if not (data / name).is_file():
+            raise UserError(
+                f"--data {data} holds no {name}; give the folder with CIFAR-10's images"
+            )
+    known = json.loads((data / "labels.json").read_text())
+    labels = [label for name in names for label in known[name]]
+    parts = []
+    for name in names:
+        with Image.open(data / name) as picture:
+            parts.append(np.asarray(picture.convert("RGB")).reshape(-1, SIDE, SIDE, 3))
+    return np.concatenate(parts), labels

@@ -23,6 +23,8 @@ def bench(options: argparse.Namespace) -> int:
         return _effects(options)
     if options.name == bench.ABLATION:
         return _ablation(options)
+    if options.name == bench.RATES:
+        return _rates(options)
     result = bench.run(options.name, options.data, runs_folder(options))
     print(json.dumps(result) if options.json else table(result.items()))
     return 0
@@ -60,6 +62,20 @@ def _ablation(options: argparse.Namespace) -> int:
     result = ablation(
         needed(options.data, ABLATION), runs, seeds_of(options.seeds or "0,1,2"),
         options.out or runs / FILE, Progress().line,
+    )  # fmt: skip
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _rates(options: argparse.Namespace) -> int:
+    from engine.run.benches.bench import RATES, needed
+    from engine.run.benches.effects import seeds_of
+    from engine.run.benches.rates import rates, rows_of
+
+    runs = runs_folder(options)
+    result = rates(
+        needed(options.data, RATES), runs, seeds_of(options.seeds or "0,1,2"),
+        options.out or runs / f"{RATES}.json", Progress().line,
     )  # fmt: skip
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0

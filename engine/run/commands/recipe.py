@@ -28,18 +28,20 @@ def add_options(parser: argparse.ArgumentParser, *, methods: bool = True) -> Non
     parser.add_argument("--seed", type=whole_number, default=0, metavar="N")
     parser.add_argument("--edge-rule", default="brecq", help=f"one of {', '.join(EDGE_RULES)}")
     parser.add_argument(
-        "--data", metavar="FOLDER", help="images to judge with: class folders, .., or a zip"
-    )
+        "--data", metavar="FOLDER",
+        help="images to judge with, or a zip: class folders called by class number or name, or a labels.csv "
+        "(file,label); a classes.txt may name the classes in the order of the outputs",
+    )  # fmt: skip
     parser.add_argument("--weights", metavar="FILE", help="the network's checkpoint")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KIND.NAME=VALUE", dest="settings",
         help="a setting of the model, synthesis or quantization, e.g. synthesis.steps=500; "
         "`python -m engine settings NAME` lists those of a network or method",
     )  # fmt: skip
-    told = "; ".join(f"model.{knob['name']}: {knob['help']}" for knob in own_knobs())
-    parser.epilog = f"Settings of a network from FILE.py:FACTORY (--set): {told}.".replace(
-        "%", "%%"
-    )
+    told = "\n".join(f"  model.{knob['name']:15} {knob['help']}" for knob in own_knobs())
+    title = "settings of a network from FILE.py:FACTORY, with --set"
+    parser.epilog = f"{title}:\n{told}".replace("%", "%%")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def recipe_of(options: argparse.Namespace, catalog: dict[str, Any], runs: Path) -> Recipe:

@@ -13,8 +13,8 @@ from engine.run.folder import RunFolder
 
 PATIENCE_S = 20.0  # for a step to end
 _TOLD = (
-    "path", "kl_gain", "weights_kl_gain", "input_kl_gain", "agreement_gain", "top1_gain",
-    "top1_gain_low", "top1_gain_high",
+    "rank", "path", "kl_gain", "kl_gain_low", "kl_gain_high", "weights_kl_gain", "input_kl_gain",
+    "agreement_gain", "top1_gain", "top1_gain_low", "top1_gain_high",
 )  # fmt: skip  # of an analysis, to a person; --json has all
 
 
@@ -86,7 +86,9 @@ def analyse(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(found))
         return 0
-    return print_rows(options, [{name: layer[name] for name in _TOLD} for layer in found["layers"]])
+    # A gain that may be chance has no place among the others: it stands below them.
+    layers = sorted(found["layers"], key=lambda layer: layer["rank"] or len(found["layers"]) + 1)
+    return print_rows(options, [{name: layer[name] for name in _TOLD} for layer in layers])
 
 
 def _size(folder: RunFolder) -> int:

@@ -41,17 +41,24 @@ class Progress:
     _total: int = 0
     _written_s: float = -LINE_EVERY_S
     _bar_shown: bool = False
+    _reused: bool = False
 
     def show(self, event: Event) -> None:
         """Take note of an event, and write what a person wants to know of it."""
         match event:
             case StageStarted():
                 self._total = event.total_steps
-                self.line(f"{event.stage}: {event.total_steps} steps")
+                self._reused = bool(event.reused_from)
+                steps = f"{event.total_steps} steps"
+                whence = f"reused from run {event.reused_from}, nothing is computed"
+                self.line(f"{event.stage}: {whence if self._reused else steps}")
             case BlockStarted() if not self.out.isatty():
                 self._step(f"block {event.index + 1}: {event.block}")
-            case Stepped():
+            case Stepped() if not self._reused:
                 self._stepped(event)
+            case StageFinished() if event.reused_from:
+                spent = duration(event.values.get("reused_s", 0.0))
+                self.line(f"{event.stage}: reused; it took {spent} in run {event.reused_from}")
             case StageFinished():
                 self.line(f"{event.stage}: done in {duration(event.seconds)}")
             case StateChanged():
@@ -188,13 +195,25 @@ def result_table(result: dict[str, Any]) -> str:
         ("quantization", result["quantization"]),
         ("bits", f"W{result['weight_bits']}A{result['activation_bits']}, seed {result['seed']}"),
         *_quality(result),
-        ("judged on", f"{result['test_images']} images {result.get('test_set') or ''}".strip()),
+        ("judged on", _judged_on(result)),
         ("size", f"{size['fp32']:,} -> {size['quantized']:,} bytes"),
         *_work(result),
-        ("time", ", ".join(f"{k} {duration(s)}" for k, s in result["seconds"].items())),
+        ("time", ", ".join(_stage_time(result, k, s) for k, s in result["seconds"].items())),
         ("folder", result["folder"]),
     ]
     return table(rows)
+
+
+def _judged_on(result: dict[str, Any]) -> str:
+    name = result.get("test_set")
+    return f"{result['test_images']} images" + (f": {name}" if name else "")
+
+
+def _stage_time(result: dict[str, Any], stage: str, seconds: float) -> str:
+    reused = (result.get("reused") or {}).get(stage)
+    if reused:
+        return f"{stage} reused ({duration(reused['seconds'])} in run {reused['run']})"
+    return f"{stage} {duration(seconds)}"
 
 
 def _work(result: dict[str, Any]) -> list[tuple[str, str]]:
@@ -213,26 +232,51 @@ def _work(result: dict[str, Any]) -> list[tuple[str, str]]:
 def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
     """What is lost: of classes, or of embeddings where the network has no classes."""
     cosine = result.get("embedding_cosine")
+    if result.get("psnr_db") is not None:
+        worst = f"worst image {result['output_sqnr_least_db']:.2f} dB"
+        return [
+            ("SQNR of the output", f"{result['output_sqnr_db']:.2f} dB, {worst}"),
+            ("PSNR of the output", f"{result['psnr_db']:.2f} dB"),
+        ]
     if cosine:
         words = f"mean {cosine['mean']:.4f}, least {cosine['least']:.4f}"
         return [("cosine of the embeddings", words)]
     band = result.get("top1_band") or {}
+    kind = result.get("output_kind")
+    if kind == "segmentation" or result["agreement"] is None:
+        name = "agreement of the pixels" if kind == "segmentation" else "agreement"
+        return [(name, _agreement(result)), *_divergence(result)]
     return [
         ("top-1 float", _share(result["fp32_top1"], band.get("fp32"))),
         ("top-1 quantized", _share(result["quantized_top1"], band.get("quantized"))),
-        ("agreement", _share(result["agreement"])),
+        ("agreement", _agreement(result)),
         *_divergence(result),
     ]
 
 
+def _agreement(result: dict[str, Any]) -> str:
+    """With its band; where it says little, that it does."""
+    told = _share(
+        result["agreement"], result.get("agreement_band"), "not known: nothing was compared"
+    )
+    if result.get("answers") == 1:
+        return f"unclear: the float network gives one class alone ({told} alike)"
+    return told
+
+
 def _divergence(result: dict[str, Any]) -> list[tuple[str, str]]:
-    kl = result.get("logit_kl")
-    return [] if kl is None else [("KL of the logits", f"{kl:.4g} nats")]
+    kl, sqnr = result.get("logit_kl"), result.get("output_sqnr_db")
+    rows = [] if kl is None else [("KL of the logits", f"{kl:.4g} nats")]
+    return rows if sqnr is None else [*rows, ("SQNR of the logits", f"{sqnr:.2f} dB")]
 
 
-def _share(share: float | None, band: Sequence[float] | None = None) -> str:
+def _share(
+    share: float | None,
+    band: Sequence[float] | None = None,
+    unknown: str = "not known: the images have no labels",
+) -> str:
     if share is None:
-        return "not known: the images have no labels"
+        return unknown
     between = f" (95 %: {band[0] * 100:.2f} to {band[1] * 100:.2f})" if band else ""
     return f"{share * 100:.2f} %{between}"
 

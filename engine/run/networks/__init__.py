@@ -25,7 +25,6 @@ __all__ = [
     "Brought",
     "check_content",
     "forget",
-    "images_folder",
     "inspect",
     "list_saved",
     "networks_folder",
@@ -88,16 +87,6 @@ class Brought:
         options = [f"--{name}={text}" for name, text in texts.items() if text]
         options += [f"--parameter={name}={value}" for name, value in self.parameters.items()]
         return [f"--weights={self.weights}", *options]
-
-
-def images_folder(path: Path, runs: Path) -> Path:
-    """The folder of images at a path, or in the zip archive there; UserError where it is neither."""
-    path = path.expanduser()
-    if path.is_dir():
-        return path.resolve()
-    if not path.is_file():
-        raise UserError(f"{path} is not there; give a folder of images or a zip archive")
-    return unpacked(path, runs)
 
 
 def unpacked(archive: Path, runs: Path) -> Path:

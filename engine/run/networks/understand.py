@@ -13,7 +13,7 @@ from engine.models.baked import baked
 from engine.models.card import ModelCard
 from engine.models.checkpoint import Checkpoint, read_checkpoint
 from engine.models.fit import fill
-from engine.models.knobs import input_space_fault
+from engine.models.knobs import check_input_space
 from engine.models.probe import check_finite
 from engine.models.proposals import Proposal, propose
 from engine.run.networks import Brought
@@ -118,9 +118,7 @@ def _described(base: ModelCard, proposal: Proposal | None, brought: Brought) -> 
     _check_shape(shape, base)
     mean, std = tuple(brought.mean or origin.mean), tuple(brought.std or origin.std)
     resize = max(brought.resize or origin.resize, shape[1])
-    fault = input_space_fault(mean, std, resize, shape[0])
-    if fault:
-        raise UserError(fault)
+    check_input_space(mean, std, resize, shape[0])
     return replace(
         base, title=brought.title or origin.title, summary=brought.summary,
         dataset=brought.dataset or origin.dataset,

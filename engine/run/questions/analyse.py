@@ -12,20 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1
+from engine.analysis.accuracy import agreement, image_kls, logit_kl, paired_drop, top1
 from engine.core import device as devices
 from engine.core.errors import UserError
+from engine.core.paired import mean_band
 from engine.quantization.layers import QuantInput
 from engine.run.context import Context, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder, write_atomically
 from engine.run.questions.layer_costs import FILE
+from engine.run.stages.others import load_others, set_name
 from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
 
 BATCH = 100
 GAINS = (
-    "kl_gain", "agreement_gain", "agreement_gain_low", "agreement_gain_high",
+    "kl_gain", "kl_gain_low", "kl_gain_high", "agreement_gain", "agreement_gain_low", "agreement_gain_high",
     "top1_gain", "top1_gain_low", "top1_gain_high",
 )  # fmt: skip
 _NO_INPUT = {f"input_{name}": None for name in GAINS}
@@ -41,7 +43,8 @@ def analyse(
     `kl_gain`: how much nearer the predictions come to the teacher's (Kullback-Leibler divergence, nats)
     with this layer's weights and input in float, `agreement_gain` in shares of the images that both give
     the same class, `top1_gain` in shares of the images right (None without labels). `..._low` and
-    `..._high`: the 95 % band of such a share, paired, since the images are the same. `weights_...`: with
+    `..._high`: the 95 % band of each, paired, since the images are the same; `rank`: 1 for the layer of the
+    largest `kl_gain`, None where its band holds 0 and the gain may be chance. `weights_...`: with
     its weights alone in float. `input_...`: with its input alone (None where that is float anyway). An
     input that a block shares comes back for all that read it. Corrections stay as they are. `tell` hears
     before each layer how many are done, how many there are, and its path.
@@ -53,10 +56,11 @@ def analyse(
         )
     control = Control(folder.path, lambda _state: None)
     context = make_context(folder.recipe, folder, control, devices.choose())
-    if not context.card.classifier:
+    if not context.output.has_classes:
         raise UserError(
-            f"run {folder.run_id!r} is of a network without classes, and costs of layers are told by what "
-            "becomes of the classes' scores; see each layer's SQNR in its result"
+            f"run {folder.run_id!r} is of a network without classes of images (its output is of the kind "
+            f"{context.output.kind}), and costs of layers are told by what becomes of the classes' scores; "
+            "its result has each layer's SQNR"
         )
     x, labels = _images(context, images)
     student = load_student(context)
@@ -85,9 +89,9 @@ def analyse(
     found = {
         "run": folder.run_id,
         "images": len(x),
-        "test_set": context.test.name if context.test else "the calibration images themselves",
+        "test_set": _test_set(context),
         **_score(whole, wanted, labels),
-        "layers": layers,
+        "layers": ranked(layers),
     }
     write_atomically(folder.path / FILE, json.dumps(found, indent=1).encode())
     return found
@@ -119,9 +123,26 @@ def _is_quantized(student: nn.Module, path: str, name: str) -> bool:
     return getattr(student.get_submodule(path), name, None) is not None
 
 
+def ranked(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The layers with their ranks by `kl_gain`; what may be chance has none."""
+    sure = [layer for layer in layers if (layer["kl_gain_low"] or 0) > 0]
+    order = sorted(sure, key=lambda layer: -float(layer["kl_gain"]))
+    places = {layer["path"]: k + 1 for k, layer in enumerate(order)}
+    return [layer | {"rank": places.get(layer["path"])} for layer in layers]
+
+
+def _test_set(context: Context) -> str:
+    if context.test is not None:
+        return context.test.name
+    there = load_others(context) is not None  # older runs have none
+    return set_name(context) if there else "the calibration images themselves"
+
+
 def _images(context: Context, count: int) -> tuple[Tensor, Tensor | None]:
+    """Those that the run was judged on, and their labels."""
     if context.test is None:
-        return load_images(context)[:count], None
+        others = load_others(context)
+        return (load_images(context) if others is None else others)[:count], None
     parts: list[Tensor] = []
     for batch in context.test.batches(min(BATCH, count)):
         parts.append(batch)
@@ -151,6 +172,9 @@ def _gain(
     """What is better in the logits with something in float than in those of the whole student."""
     found: dict[str, float | None] = dict.fromkeys(GAINS)
     found["kl_gain"] = logit_kl(wanted, whole) - logit_kl(wanted, alone)
+    band = mean_band((image_kls(wanted, whole) - image_kls(wanted, alone)).tolist())
+    if band is not None:
+        found |= {"kl_gain_low": band.low, "kl_gain_high": band.high}
     for name, right in (("agreement", wanted.argmax(1)), ("top1", labels)):
         if right is not None:  # the gain is the drop from the better student to the whole one
             gain = paired_drop(alone, whole, right)

@@ -1,6 +1,7 @@
 """What is diagnosed of a recipe's network, put together as plain data. Imports torch."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from engine.data.images import ImageSet
 from engine.models.blocks import Block, find_blocks
 from engine.models.card import ModelCard
 from engine.models.graph import network_graph
+from engine.models.outputs import find_output, read_as
 from engine.models.probe import Probed, load_probed
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
@@ -39,8 +41,8 @@ def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a network of the user's may do anything
         raise UserError(
-            f"{recipe.model} cannot be diagnosed: {in_words(error)}; a run with --synthesis noise may tell "
-            "more"
+            f"{recipe.model} cannot be diagnosed: {in_words(error)}; try a run with "
+            "--synthesis noise"
         ) from error
 
 
@@ -48,17 +50,22 @@ def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
 def _collected(recipe: Recipe, networks: Path) -> dict[str, Any]:
     card = find_card(recipe.model, card_settings(recipe), networks)
     probed = load_probed(card, Path(recipe.weights) if recipe.weights else None, numbers=False)
-    model, undone = probed.model, probed.undone
+    output = find_output(probed.model, card.image_shape, card.output)
+    model, undone = read_as(probed.model, output), probed.undone
     anatomy = dissect(model, card.image_shape)
     blocks, unblocked = _blocks(model, card)
-    found = [*examine(model, anatomy, image_shape=card.image_shape, classes=len(card.classes))]
+    found = examine(
+        model, anatomy, image_shape=card.image_shape, classes=len(card.classes), output=output.kind
+    )
+    if not output.has_classes:
+        anatomy = replace(anatomy, outputs=None)  # a row of numbers may be an embedding
     found += [*unblocked, *_against_images(model, anatomy, card, recipe)]
     found += _probed(probed)
     if undone and recipe.weights:
         found.append(_undone(recipe, undone))
     order = {"problem": 0, "warning": 1, "note": 2}
     return {
-        "facts": _facts(model, anatomy, card, recipe, blocks),
+        "facts": _facts(model, anatomy, card, recipe, blocks) | {"output": output.kind},
         "layers": [layer.plain() for layer in anatomy.layers],
         "blocks": [
             {"name": b.name, "layers": list(b.layers), "paths": list(b.paths)} for b in blocks
@@ -171,7 +178,7 @@ def _against_images(
         told = implied(model, anatomy.layers[0].path, stem, declared)
         if told is not None:
             yield without_images(stem, declared, told)
-    if images is None or pixels is None or not card.classifier:
+    if images is None or pixels is None or not anatomy.outputs:
         return
     yield from _as_read(images)
     if images.labels is not None and anatomy.outputs:

@@ -12,7 +12,7 @@ from engine.run.context import Context
 from engine.run.damage import aside
 from engine.run.folder import write_atomically
 from engine.run.reading import read_object
-from engine.run.settings import BITS
+from engine.run.wanted import BITS
 
 FILE = "bits.json"
 

@@ -33,7 +33,7 @@ def announce(context: Context, settings: QuantizerSettings) -> Iterator[Event]:
             message="Nothing was equalised: no two layers of this network stand in a chain of their own "
             "with only a BatchNorm, ReLU or pooling between them."
         )
-    if not context.card.classifier:
+    if not context.output.compares_scores:
         yield from _takes_for_classes(settings)
     if settings.batchnorm != "none" and not any(isinstance(m, nn.BatchNorm2d) for m in modules):
         yield Noted(

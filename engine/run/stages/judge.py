@@ -8,25 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.accuracy import (
-    agreement,
-    embedding_cosines,
-    logit_kl,
-    paired_drop,
-    top1,
-    wilson,
-)
+from engine.analysis.verdicts import KINDS, Outputs, Scores, one_answer
+from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
-from engine.core.paired import packed
+from engine.core.trace import first_not_finite
+from engine.run import damage
 from engine.run.context import Context
 from engine.run.drive import Thinned
+from engine.run.stages.others import how_many, load_others, make_others, planned_steps, set_name
+from engine.run.stages.reuse import OTHERS
 
 STAGE = "evaluation"
 BATCH = 250
 LARGE = 100  # pixels: of images from there on fewer are judged at a time
-_UNKNOWN = dict.fromkeys(
-    ("fp32_top1", "quantized_top1", "top1_band", "top1_drop", "right", "agreement", "logit_kl")
-)
+_WAYS_OUT = {
+    "float": "check the weights, model.mean and model.std",
+    "quantized": "give it more bits, or set quantization.weight_range or activation_range to min-max",
+}
 
 
 @dataclass(slots=True)
@@ -36,70 +34,95 @@ class Verdict:
     values: dict[str, Any]
 
 
-@torch.no_grad()
-def judge(
-    context: Context, student: nn.Module, calibration: Tensor, verdict: Verdict
-) -> Iterator[Event]:
-    """Run all test images through teacher and student, and fill the verdict."""
-    labels = context.test.labels if context.test is not None else None
-    count = len(context.test) if context.test is not None else len(calibration)
-    yield StageStarted(stage=STAGE, total_steps=count)
-    if labels is not None and not context.card.classifier:
-        labels = None
-        yield Noted(
-            message="The labels of the test images are not looked at: this network has no classes."
-        )
+def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Event]:
+    """Run all images to judge with through teacher and student, and fill the verdict.
+
+    These are the test images; without them, a few that were made like those calibrated on, and are none of
+    them. UserError where an output is not finite.
+    """
+    yield from damage.torn(context.folder.path / OTHERS)
+    test, before = context.test, planned_steps(context)
+    looked_at = len(test) if test is not None else how_many(context)
+    yield StageStarted(stage=STAGE, total_steps=before + looked_at)
     start, waited = time.monotonic(), context.control.waited_s
-    teachers: list[Tensor] = []
-    students: list[Tensor] = []
-    thinned, done = Thinned(4), 0
-    size = context.at_once(BATCH if context.card.image_shape[1] < LARGE else 25)
-    batches = (
-        context.test.batches(size) if context.test is not None else iter(calibration.split(size))
-    )
-    for batch in batches:
-        context.control.wait()
-        x = context.for_device(batch)
-        teachers.append(context.teacher(x).cpu())
-        students.append(student(x).cpu())
-        done += len(batch)
-        if labels is not None and (thinned.is_due() or done == count):
-            for part, logits in (("teacher", teachers), ("student", students)):
-                running = top1(torch.cat(logits), labels[:done])
-                yield Stepped(
-                    stage=STAGE, part=part, step=done, losses={}, values={"top1": running}
-                )
-    judged = torch.cat(teachers), torch.cat(students)
-    if context.card.classifier:
-        verdict.values = _verdict(*judged, labels)
+    yield from make_others(context)
+    images = None if test is not None else load_others(context)
+    name = test.name if test is not None else set_name(context)
+    found = KINDS[context.output.kind]()
+    if test is None and images is None:
+        yield Noted(message=_NOTHING)
+        verdict.values = Outputs.nothing()
     else:
-        verdict.values = _verdict_of_embeddings(*judged)
-    name = context.test.name if context.test is not None else "the calibration images themselves"
-    verdict.values |= {"test_images": count, "test_set": name}
+        labels = None if test is None else test.labels
+        if labels is not None and not context.output.has_classes:
+            labels = None
+            yield Noted(message=_NO_CLASSES)
+        yield from _compared(context, student, images, labels, (found, before, name))
+        verdict.values = found.values(labels)
+    count = len(images) if images is not None else 0 if test is None else len(test)
+    verdict.values |= {"output_kind": context.output.kind, "test_images": count, "test_set": name}
+    said = one_answer(context.output.kind, verdict.values)
+    if said:
+        yield Noted(message=said)
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
     yield StageFinished(stage=STAGE, seconds=seconds)
 
 
-def _verdict(teacher: Tensor, student: Tensor, labels: Tensor | None) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        **_UNKNOWN,
-        "agreement": agreement(teacher, student),
-        "logit_kl": logit_kl(teacher, student),
-    }
-    if labels is not None:
-        tops = {"fp32": top1(teacher, labels), "quantized": top1(student, labels)}
-        bands = {name: wilson(round(top * len(labels)), len(labels)) for name, top in tops.items()}
-        values |= {"fp32_top1": tops["fp32"], "quantized_top1": tops["quantized"]}
-        drop = paired_drop(teacher, student, labels)
-        values["top1_drop"] = drop._asdict() | {"band": list(drop.band)}
-        # So that runs on the same images can be told apart image by image.
-        values["right"] = packed((student.argmax(1) == labels).tolist())
-        values["top1_band"] = {name: list(band) for name, band in bands.items()}
-    return values
+_NO_CLASSES = (
+    "The labels of the test images are not looked at: this network has no classes of images."
+)
+_NOTHING = (
+    "Nothing was judged: there are no test images (--data FOLDER), and no images are left that were not "
+    "calibrated on; give --data, or choose fewer --images."
+)
 
 
-def _verdict_of_embeddings(teacher: Tensor, student: Tensor) -> dict[str, Any]:
-    """Of a network without classes: how well directions are kept, on average and for the worst image."""
-    cosines = embedding_cosines(teacher, student)
-    found = {"mean": float(cosines.mean()), "least": float(cosines.min())}
-    return {**_UNKNOWN, "embedding_cosine": found}
+@torch.no_grad()
+def _compared(
+    context: Context,
+    student: nn.Module,
+    images: Tensor | None,
+    labels: Tensor | None,
+    into: tuple[Outputs, int, str],
+) -> Iterator[Event]:
+    found, before, name = into
+    thinned, done = Thinned(4), 0
+    size = context.at_once(BATCH if context.card.image_shape[1] < LARGE else 25)
+    batches = context.test.batches(size) if context.test is not None else _split(images, size)
+    for batch in batches:
+        context.control.wait()
+        x = context.for_device(batch)
+        teacher = _finite(context.teacher, x, "float", name)
+        # What quantizes an input makes a level of what is no number: behind it the output looks fine.
+        found.add(teacher, _finite(student, x, "quantized", name, look_inside=not done))
+        done += len(batch)
+        due = labels is not None and (thinned.is_due() or done == len(labels))
+        if due and labels is not None and isinstance(found, Scores):
+            for part, running in found.running(labels).items():
+                values = {"top1": running}
+                yield Stepped(stage=STAGE, part=part, step=before + done, losses={}, values=values)
+
+
+def _split(images: Tensor | None, size: int) -> Iterator[Tensor]:
+    yield from () if images is None else images.split(size)
+
+
+def _finite(
+    model: nn.Module, x: Tensor, which: str, name: str, *, look_inside: bool = False
+) -> Tensor:
+    """The model's outputs to a batch, on the CPU; UserError with the layer where they are not finite."""
+    y: Tensor = model(x).cpu()
+    fine = bool(y.isfinite().all())
+    layer = first_not_finite(model, x, infinite=not fine) if look_inside or not fine else ""
+    if fine and not layer:
+        return y
+    if not bool(x.isfinite().all()):
+        raise UserError(f"images of {name} hold pixels that are not finite; {_WAYS_OUT['float']}")
+    broken = int((~y.isfinite()).flatten(1).any(1).sum())
+    what = (
+        f"outputs are not finite for {broken} of {len(x)}"
+        if broken
+        else "values are not finite for some"
+    )
+    where = f": the first layer with such values is {layer!r}" if layer else ""
+    raise UserError(f"the {which} network's {what} images of {name}{where}; {_WAYS_OUT[which]}")

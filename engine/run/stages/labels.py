@@ -34,7 +34,7 @@ def require_labels_inside(images: ImageSet | None, outputs: int) -> None:
 def check_labels(context: Context) -> Iterator[Event]:
     """A note where the teacher's answers to some of the test images speak against their labels."""
     images = context.test
-    if images is None or images.labels is None or not context.card.classifier:
+    if images is None or images.labels is None or not context.output.has_classes:
         return
     places = images.places(looked_at(context.card.image_shape))
     pixels = images.at(places)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.analysis.codes import closeness, level_use
 from engine.analysis.errors import distance
+from engine.core.samples import sampled
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.blocks import Block
 from engine.run.context import Context
@@ -97,10 +98,9 @@ def _weight_use(layer: Any) -> dict[str, float]:
 
 
 def _input_use(reader: Any, x: Tensor) -> dict[str, float]:
-    every = max(1, x.numel() // _MAX_VALUES)
     levels = reader.levels()
     # of the tensor as it is: a quantizer may treat channels each in its own way
-    flat, quantized = (t.flatten()[::every].view(1, -1) for t in (x, reader(x)))
+    flat, quantized = (sampled(t, _MAX_VALUES).view(1, -1) for t in (x, reader(x)))
     middles = (levels[0, 1:] + levels[0, :-1]) / 2
     use = level_use(torch.bucketize(quantized, middles), levels)
     near = closeness(flat, levels, quantized)

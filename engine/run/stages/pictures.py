@@ -51,9 +51,14 @@ def moments_file(seen: Observation) -> bytes:
 
 
 def target_file(stored: StoredStatistics) -> bytes:
-    """The same of the teacher's stored statistics, with `offsets` (layers + 1) to tell layers apart."""
+    """The same of the teacher's stored statistics, with `offsets` (layers + 1) to tell layers apart.
+
+    `unit` is what each channel's gap counts in, see engine.synthesis.statistics.
+    """
     sizes = [len(m.mean) for m in stored.moments]
-    return _npz(stored.moments, offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]))
+    units = torch.cat(stored.units).float().cpu().numpy() if stored.units else np.zeros(0)
+    offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    return _npz(stored.moments, offsets=offsets, unit=units)
 
 
 def _npz(moments: Sequence[Moments], **more: Any) -> bytes:

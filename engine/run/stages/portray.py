@@ -22,24 +22,25 @@ def portrait_file(context: Context, images: Tensor) -> bytes:
     images = images[:MOST_IMAGES]
     head = list(context.plan)[-1]
     layers = context.stored.paths
-    seen: dict[str, Moments] = {}  # by layer, in the chunk at work
+    seen: dict[str, list[Moments]] = {}  # by layer, of its calls in the chunk at work
     chunks: list[dict[str, Moments]] = []
     logits: list[Tensor] = []
 
     def listen(path: str, x: Tensor) -> None:
-        seen[path] = _per_image(x)
+        seen.setdefault(path, []).append(_per_image(x))
 
     with watch_inputs(context.teacher, [*layers, head], listen):
         for part in images.split(CHUNK):
+            seen.clear()
             logits.append(context.teacher(context.for_device(part)))
-            chunks.append(dict(seen))
+            chunks.append({path: _averaged(calls) for path, calls in seen.items()})
     arrays = portrait(
         images,
         torch.cat(logits),
         _joined(chunks, head)[0],
         [_joined(chunks, path) for path in layers],
         [(moments.mean, moments.std) for moments in context.stored.moments],
-        classifier=context.card.classifier,
+        classifier=context.output.has_classes,
     )
     if "classes" in arrays and context.card.classes:
         # A catalog does not name a thousand classes: those that are seen are named here.
@@ -57,6 +58,14 @@ def _per_image(x: Tensor) -> Moments:
         return x.flatten(1), torch.zeros_like(x.flatten(1))
     std, mean = torch.std_mean(x, (2, 3), correction=0)
     return mean, std
+
+
+def _averaged(calls: list[Moments]) -> Moments:
+    """Over all calls of a layer, as it stored them."""
+    if len(calls) == 1 or len({len(mean) for mean, _ in calls}) > 1:
+        return calls[-1]
+    means, stds = (torch.stack(parts) for parts in zip(*calls, strict=True))
+    return means.mean(0), stds.square().mean(0).sqrt()
 
 
 def _joined(chunks: list[dict[str, Moments]], path: str) -> Moments:

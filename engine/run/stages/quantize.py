@@ -112,7 +112,7 @@ def quantize(
             }
             if method.looks_ahead:
                 cached["rest"] = Rest(
-                    context.teacher, plan, block, images, classifier=context.card.classifier
+                    context.teacher, plan, block, images, classifier=context.output.compares_scores
                 )
             yield from _one_block(context, method, student, index, cached, (before, total))
             found = correct(context, method.settings, student, block, cached)

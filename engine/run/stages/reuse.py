@@ -7,7 +7,7 @@ while images are made, they belong to these bits, and its weights go where they 
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
@@ -23,6 +23,8 @@ CO_TRAINING = "co_training"  # settings of synthesis that bring a student in whe
 _WITH_STUDENT = (CO_TRAINING, "competition_weight")
 _OF_STUDENT = ("weight_bits", "activation_bits", "edge_rule")
 _GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
+OTHERS = "others.safetensors"  # images that were not calibrated on, see others.py
+SPEED = ("steps_per_s", "eta_s")  # of the run that did the work
 STUDENT_FILE = damage.STUDENT_FILE  # weights that were trained beside the images
 
 
@@ -69,7 +71,7 @@ def _has_key(run: RunFolder, wanted: str) -> bool:
 
 
 def take_over(source: RunFolder, folder: RunFolder) -> Iterator[Event]:
-    """Copy the source's synthesis into the folder, and yield its events again."""
+    """Copy the source's synthesis into the folder, and yield its events again, as what they are: reused."""
     yield Noted(
         message=f"The images are those of run {source.run_id}: the same recipe up to the quantizer."
     )
@@ -78,9 +80,25 @@ def take_over(source: RunFolder, folder: RunFolder) -> Iterator[Event]:
             continue
         kinds = (StageStarted, Stepped, SnapshotSaved, StageFinished)
         if isinstance(event, kinds) and event.stage == STAGE:
-            yield event
+            yield _reused(event, source.run_id)
     if (source.path / STUDENT_FILE).exists():
         write_atomically(folder.path / STUDENT_FILE, (source.path / STUDENT_FILE).read_bytes())
+    # Beside the images: those made to judge by, and what it takes to make them.
+    for file in (*source.path.glob(OTHERS), *source.path.glob("memory-*.pt")):
+        write_atomically(folder.path / file.name, file.read_bytes())
     # The images last: they are the sign that all of it is there.
     for file in sorted(source.path.glob("images-*.safetensors")):
         write_atomically(folder.path / file.name, file.read_bytes())
+
+
+def _reused(event: Event, run: str) -> Event:
+    """The event as a run tells it that did not do the work: no time was spent, nothing is at work."""
+    if isinstance(event, StageStarted):
+        return replace(event, reused_from=event.reused_from or run)
+    if isinstance(event, Stepped):
+        return replace(event, values={k: v for k, v in event.values.items() if k not in SPEED})
+    if isinstance(event, StageFinished):
+        spent = event.seconds + event.values.get("reused_s", 0.0)
+        values = event.values | {"reused_s": spent}
+        return replace(event, seconds=0.0, values=values, reused_from=event.reused_from or run)
+    return event

@@ -16,6 +16,7 @@ from engine.analysis.images import class_spread, confidence
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.randomness import stream
+from engine.data.classes import WAY_OUT
 from engine.run import damage
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
@@ -39,7 +40,7 @@ def synthesise(context: Context) -> Iterator[Event]:
     _check_gradient(context)
     batches = _batches(context)
     total = _steps_before(context, len(batches))
-    yield StageStarted(stage=STAGE, total_steps=total)
+    yield StageStarted(stage=STAGE, total_steps=total, gap_by="channel")
     start, waited = time.monotonic(), context.control.waited_s
     write_atomically(context.folder.snapshot("target.npz"), target_file(context.stored))
     yield SnapshotSaved(stage=STAGE, step=0, name="target", file="target.npz")
@@ -134,6 +135,7 @@ def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator
 
 
 def _request(context: Context, number: int, size: int) -> Request:
+    """What a method is asked for its batch of that number; the one behind the last is not calibrated on."""
     start = sum(_batches(context)[:number])
     real, labels = _real(context, start, size)
     mean, std = context.normalisation
@@ -146,7 +148,7 @@ def _request(context: Context, number: int, size: int) -> Request:
         rng=stream(context.recipe.seed, STAGE, number),
         mean=mean,
         std=std,
-        classes=context.stored.outputs if context.card.classifier else 0,
+        classes=context.classes,
         batch=number,
         offset=start,
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
@@ -164,9 +166,16 @@ def _real(context: Context, start: int, size: int) -> tuple[Tensor | None, Tenso
     if images is None:
         return None, None
     if "labelled-images" in needs:
-        labels = None if images.labels is None else images.labels[:MOST_LABELLED]
-        return images.first(MOST_LABELLED), labels
-    return images.first(context.recipe.images)[start : start + size], None
+        if images.labels is None:
+            reason = (
+                images.notes[0].rstrip(".") if images.notes else f"give class folders: {WAY_OUT}"
+            )
+            raise UserError(
+                f"synthesis {context.recipe.synthesis!r} needs images with labels, and those of "
+                f"{images.name} have none; {reason[0].lower()}{reason[1:]}"
+            )
+        return images.first(MOST_LABELLED), images.labels[:MOST_LABELLED]
+    return images.first(max(context.recipe.images, start + size))[start : start + size], None
 
 
 def _recall(context: Context, number: int) -> dict[str, Any]:
@@ -218,7 +227,7 @@ def _report(
     seen = machine.latest
     assert seen is not None
     values = dict(speed)
-    if context.card.classifier:
+    if context.output.has_classes:
         logits = seen.logits.detach()
         values |= {"confidence": confidence(logits), "class_spread": class_spread(logits)}
     values |= machine.readings()

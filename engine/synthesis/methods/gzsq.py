@@ -114,7 +114,7 @@ class Gzsq(ComposedMethod):
     card = MethodCard(
         name="gzsq",
         title="GZSQ (inspired by)",
-        summary="Needs no BatchNorm: the statistics to aim at are worked out from the weights alone.",
+        summary="Needs no BatchNorm: the statistics to aim at are those that noise has within the network.",
         paper="Inspired by Sharma et al., A Generalized Zero-Shot Quantization via Learned Weights "
         "Statistics, TMM 2021",
         url="https://arxiv.org/abs/2112.02834",

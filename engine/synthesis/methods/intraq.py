@@ -103,7 +103,7 @@ class IntraQ(ComposedMethod):
     card = MethodCard(
         name="intraq",
         title="IntraQ",
-        summary="Images of one class are kept apart: local crops, distance margins and soft class targets.",
+        summary="Images of one class are asked to differ: local crops, distance margins, soft class targets.",
         paper="Zhong et al., IntraQ: Learning Synthetic Images with Intra-Class Heterogeneity, CVPR 2022",
         url="https://arxiv.org/abs/2111.09136",
         needs=("batchnorm", "classes"),

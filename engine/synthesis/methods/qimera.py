@@ -87,7 +87,7 @@ class Qimera(GeneratorMethod):
     card = MethodCard(
         name="qimera",
         title="Qimera",
-        summary="Mixtures of classes make images near the boundaries that few bits get wrong first.",
+        summary="A generator is asked for mixtures of classes too, for images between them.",
         paper="Choi et al., Qimera: Data-free Quantization with Synthetic Boundary Supporting Samples, "
         "NeurIPS 2021",
         url="https://arxiv.org/abs/2111.02625",

@@ -1,0 +1,120 @@
+"""What a run was judged by, in words and numbers: by what its network gives."""
+
+from typing import Any
+
+Metric = tuple[str, str, str]  # label, value, help
+
+_IMAGES = "The output is an image, so it is compared with the float network's, pixel by pixel."
+
+
+def kind_of(result: dict[str, Any]) -> str:
+    """What the network gives; older runs say it by what they measured."""
+    known = "embedding" if result.get("embedding_cosine") else "logits"
+    return str(result.get("output_kind") or known)
+
+
+def metrics(result: dict[str, Any]) -> list[Metric]:
+    """Up to three numbers of a network that is not judged by classes; empty of one that is."""
+    kind, judged = kind_of(result), _judged(result)
+    if kind == "image" and result.get("psnr_db") is not None:
+        return [
+            ("Output SQNR", f"{result['output_sqnr_db']:.1f} dB",
+             f"{_IMAGES} Signal to quantization noise, {judged}. Higher is better."),
+            ("Output PSNR", f"{result['psnr_db']:.1f} dB",
+             "The squared range of the float network's outputs over the mean squared error. Higher: better."),
+            ("Worst image", f"{result['output_sqnr_least_db']:.1f} dB", "The SQNR of the worst image."),
+        ]  # fmt: skip
+    cosine = result.get("embedding_cosine")
+    if kind == "embedding" and cosine:
+        return [
+            ("Cosine of the embeddings", f"{cosine['mean']:.4f}",
+             f"Teacher's to student's, the mean {judged}."),
+            ("Least cosine", f"{cosine['least']:.4f}",
+             "That of the image whose embedding has turned furthest."),
+            ("Images judged on", f"{result['test_images']:,}", str(result.get("test_set") or "")),
+        ]  # fmt: skip
+    return []
+
+
+def brief(result: dict[str, Any]) -> str:
+    """The one number in a few letters; empty where nothing was compared."""
+    told = metrics(result)
+    if told:
+        return f"{told[0][1]}{'' if kind_of(result) == 'image' else ' cosine'}"
+    if result.get("agreement") is None:
+        return ""
+    return "one class alone" if result.get("answers") == 1 else f"{result['agreement']:.1%} agree"
+
+
+def sentence(result: dict[str, Any]) -> str:
+    """Why there is no accuracy, and what counts instead."""
+    if result.get("agreement") is None and not metrics(result):
+        return "Nothing was compared: there were no images to judge by."
+    told = {
+        "image": f"This network gives images, not classes. {_IMAGES}",
+        "embedding": "This network gives embeddings, not classes: what counts is that their directions stay.",
+        "segmentation": "This network gives a class for every pixel: agreement is the share of pixels that "
+        "teacher and student give the same class.",
+        "one-logit": "This network gives one number an image: its sign is the answer, and agreement the "
+        "share of images of the same sign.",
+    }
+    without = "" if kind_of(result) in ("image", "embedding") else " " + _no_accuracy(result)
+    return (told.get(kind_of(result), "") + without).strip()
+
+
+def compared(result: dict[str, Any], other: dict[str, Any]) -> str:
+    """Two runs of one network, by what it is judged by: this one, and with nearest rounding."""
+    mine, its = metrics(result), metrics(other)
+    if mine and its:
+        (label, value, _), (_, second, _) = mine[0], its[0]
+        return f"{label}: {value}; with nearest rounding {second}."
+    if result.get("agreement") is None or other.get("agreement") is None:
+        return "Nothing was compared in one of the two runs: there were no images to judge by."
+    return (
+        f"{_no_accuracy(result)} Teacher and student agree on {share_of(result)}; "
+        f"with nearest rounding on {share_of(other)}."
+    )
+
+
+def share_of(result: dict[str, Any]) -> str:
+    """The agreement, and of what: images or pixels."""
+    each = "pixels" if kind_of(result) == "segmentation" else "images"
+    return f"{result['agreement']:.1%} of the {each}"
+
+
+def agreement_words(result: dict[str, Any]) -> str:
+    """The agreement in per cent; where the teacher gives one class alone, that there is nothing to read."""
+    return "unclear" if result.get("answers") == 1 else f"{result['agreement']:.1%}"
+
+
+def agreement_help(result: dict[str, Any]) -> str:
+    """What an agreement is a share of, how sure it is, and what it does not tell."""
+    each = "pixels" if kind_of(result) == "segmentation" else "images"
+    words = f"The share of {each} that teacher and student give the same class, {_judged(result)}."
+    band = result.get("agreement_band")
+    if band:
+        words += f" 95 %: {band[0]:.1%} to {band[1]:.1%}."
+    if result.get("answers") == 1:
+        words += (
+            f" {result['agreement']:.1%} are alike, but the float network gives all {each} the same class: "
+            "that says little. Look at the KL."
+        )
+    return words
+
+
+def _no_accuracy(result: dict[str, Any]) -> str:
+    if str(result.get("test_set") or "").startswith("other "):
+        return (
+            f"There are no test images: teacher and student are compared on {_number(result)} images that "
+            "were made like the others, and not calibrated on. So there is an agreement, but no accuracy."
+        )
+    return "The test images have no labels, so there is an agreement, but no accuracy."
+
+
+def _number(result: dict[str, Any]) -> str:
+    return f"{result['test_images']:,}"
+
+
+def _judged(result: dict[str, Any]) -> str:
+    where = f" ({result['test_set']})" if result.get("test_set") else ""
+    return f"of {_number(result)} images{where}"

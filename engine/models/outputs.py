@@ -1,0 +1,307 @@
+"""What a network gives, found by running it once: so it is judged by what it is.
+
+A network may return scores of classes, one score, an image, a map of scores, an embedding, or several of
+them by name. Everything behind the loading of a network reads one tensor; `read_as` makes a network return
+it, under the same names of modules and weights.
+"""
+
+import dataclasses
+import functools
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+
+AUTO = "auto"
+KINDS = ("logits", "one-logit", "segmentation", "image", "embedding")
+UNASKED = ("auto", "classes", "")  # "classes" stands in older recipes
+USUAL = ("logits", "out", "output")  # names of an entry that is taken where there are several
+PROBES = 2  # images: what has a row for each of them is told from what has not
+LOUD = 30.0  # times N(0, 1): a score leaves [0, 1] for such images, a probability does not
+_LEAST = 1e-6  # of a probability, before its logarithm
+
+Entry = tuple[tuple[str, Any], ...]  # ("item", key) or ("attribute", name), from outside to inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a network gives, and how it is read as one tensor.
+
+    One score z is read as the scores (0, z) of two classes, whose softmax is the sigmoid of z: so its sign
+    is the answer, and all that works on scores of classes works on it. Probabilities are read as their
+    logarithms, which are scores too.
+    """
+
+    kind: str  # one of KINDS
+    shape: tuple[int, ...]  # of one image, as the network gives it
+    entry: Entry = ()  # where in what the network returns; (): all of it
+    names: tuple[str, ...] = ()  # of the values that it returns, where there are several
+    probabilities: bool = False  # it gives shares that sum to 1, not scores
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether an image has scores of classes, one row of them."""
+        return self.kind in ("logits", "one-logit")
+
+    @property
+    def compares_scores(self) -> bool:
+        """Whether answers are compared as probabilities of classes, of each image or each pixel."""
+        return self.kind != "image" and self.kind != "embedding"
+
+    @property
+    def name(self) -> str:
+        """The entry as it is asked for; empty where the network returns one tensor."""
+        return _named(self.entry)
+
+    def notes(self) -> list[str]:
+        """What a user should know of how the output is read; nothing for a plain row of scores."""
+        said = []
+        if len(self.names) > 1:
+            said.append(
+                f"Of what the network returns ({', '.join(self.names)}), {self.name!r} is looked at; "
+                "model.output chooses another."
+            )
+        if self.kind in _JUDGED:
+            said.append(
+                f"The network gives {_words(self.shape)} for an image: {_JUDGED[self.kind]}"
+            )
+        if self.probabilities:
+            said.append("Its outputs are probabilities; they are compared by their logarithms.")
+        return said
+
+    def read(self, returned: Any) -> Tensor:
+        """The one tensor in what the network returned, as the engine reads it."""
+        for how, name in self.entry:
+            returned = returned[name] if how == "item" else getattr(returned, name)
+        y: Tensor = returned
+        if self.kind == "logits":
+            y = y.flatten(1) if len(self.shape) > 1 else y
+            return y.clamp_min(_LEAST**2).log() if self.probabilities else y
+        if self.kind == "one-logit":
+            y = y.reshape(-1, 1)
+            return F.pad(torch.logit(y, _LEAST) if self.probabilities else y, (1, 0))
+        if self.kind == "segmentation":
+            y = F.pad(y, (0, 0, 0, 0, 1, 0)) if self.shape[0] == 1 else y
+            return y.clamp_min(_LEAST**2).log() if self.probabilities else y
+        return y
+
+
+_JUDGED = {
+    "one-logit": "it is judged by its sign, and read as the scores (0, z) of two classes.",
+    "image": "it is judged as an image, by SQNR and PSNR against the float network's; model.output says "
+    "otherwise.",
+    "segmentation": "it is judged pixel by pixel, as scores of classes; model.output says otherwise.",
+    "embedding": "it is judged as an embedding, by the cosine with the float network's.",
+}
+
+
+@torch.no_grad()
+def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO) -> Output:
+    """What the network, in eval mode, gives for images of that shape; it is left as it was.
+
+    `wanted` is one of KINDS, an entry's name, NAME:KIND, or "auto". UserError where the network does not
+    run, where it cannot be told what is meant, or where nothing has a row for each image.
+    """
+    name, kind = _asked(wanted)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randn(PROBES, *image_shape, generator=rng).to(device)
+    returned = _run(model, images, image_shape)
+    found = {_named(entry): (entry, y) for entry, y in _tensors(returned)}
+    entry, y = _chosen(found, name, kind, type(returned).__name__)
+    kind = kind or _kind(y, image_shape, entry)
+    _check(kind, y)
+    output = Output(
+        kind=kind, shape=tuple(y.shape[1:]), entry=entry, names=tuple(found) if entry else ()
+    )
+    if _are_probabilities(kind, y, lambda: _read_raw(output, model(LOUD * images))):
+        output = dataclasses.replace(output, probabilities=True)
+    return output
+
+
+def read_as(model: nn.Module, output: Output) -> nn.Module:
+    """The network, returning what `output.read` makes of its output; the same object, names and weights."""
+    plain = not output.entry and not output.probabilities
+    if plain and (
+        output.kind in ("image", "embedding") or len(output.shape) == 1 < output.shape[0]
+    ):
+        return model
+    if plain and output.kind == "segmentation" and output.shape[0] > 1:
+        return model
+    base = type(model)
+
+    @functools.wraps(base.forward)
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        return output.read(base.forward(self, *args, **kwargs))
+
+    own = types.new_class(
+        base.__name__, (base,), exec_body=lambda body: body.update(forward=forward)
+    )
+    own.__module__ = base.__module__
+    model.__class__ = own
+    return model
+
+
+# --- what is asked for --------------------------------------------------------------------------
+
+
+def _asked(wanted: str) -> tuple[str, str]:
+    """(entry, kind) of NAME, KIND or NAME:KIND; empty where it is to be found out."""
+    if wanted in UNASKED:
+        return "", ""
+    name, colon, kind = wanted.rpartition(":")
+    if colon and kind in KINDS:
+        return name, kind
+    return wanted, wanted if wanted in KINDS else ""
+
+
+def _chosen(
+    found: Mapping[str, tuple[Entry, Tensor]], name: str, kind: str, what: str
+) -> tuple[Entry, Tensor]:
+    """The entry that is asked for, else the one that can be meant; UserError with the names there are."""
+    able = {key: one for key, one in found.items() if _has_rows(one[1])}
+    told = ", ".join(f"{key or 'one tensor'} {_words(y.shape[1:])}" for key, (_, y) in able.items())
+    if name and name in found and name not in able:
+        raise UserError(
+            f"model.output is {name!r}, which has no row of floating-point numbers for each image; "
+            f"these have: {told or 'none'}"
+        )
+    if name in able:
+        return able[name]
+    if name and not kind:
+        raise UserError(
+            f"model.output is {name!r}; choose auto, {', '.join(KINDS)}"
+            + (f", or an entry of what this network returns: {told}" if "" not in able else "")
+        )
+    if not able:
+        seen = [f"{key} {y.dtype} {list(y.shape)}".strip() for key, (_, y) in found.items()]
+        raise UserError(
+            f"the network returns {', '.join(seen) or what} for {PROBES} images: no floating-point tensor "
+            "with a row for each; let its forward return one"
+        )
+    usual = next((key for key in USUAL if key in able), None)
+    if len(able) > 1 and usual is None:
+        raise UserError(
+            f"the network returns several values: {told}; choose one: "
+            f"--set model.output={next(iter(able))}"
+        )
+    return able[usual] if len(able) > 1 and usual else next(iter(able.values()))
+
+
+def _has_rows(y: Tensor) -> bool:
+    return y.dim() > 0 and len(y) == PROBES and y.is_floating_point() and y.numel() > 0
+
+
+# --- what it is ---------------------------------------------------------------------------------
+
+
+def _kind(y: Tensor, image_shape: Sequence[int], entry: Entry) -> str:
+    """What a tensor with a row for each image is; UserError where its shape does not tell."""
+    shape, (channels, height, width) = tuple(y.shape[1:]), image_shape
+    if _is_row(shape):
+        return "one-logit" if y[0].numel() == 1 else "logits"
+    if len(shape) == 3:
+        whole, grown = shape[1:] == (height, width), shape[1] >= height and shape[2] >= width
+        if shape[0] in (1, channels) and (whole or grown):
+            return "image"
+        if shape[0] > 1 and (whole or _named(entry) in USUAL):
+            return "segmentation"
+    if len(shape) == 2 and shape == (height, width):
+        return "image"
+    raise UserError(
+        f"the network gives {_words(shape)} for an image, which may be several things; say which: "
+        f"--set model.output=embedding (or image{', or segmentation' if len(shape) == 3 else ''})"
+    )
+
+
+def _check(kind: str, y: Tensor) -> None:
+    """UserError where a tensor cannot be what it is said to be."""
+    shape = tuple(y.shape[1:])
+    numbers = y[0].numel()
+    fits = {
+        "logits": _is_row(shape) and numbers > 1,
+        "one-logit": numbers == 1,
+        "segmentation": len(shape) == 3,
+        "image": len(shape) in (2, 3),
+        "embedding": numbers > 1,
+    }
+    if not fits[kind]:
+        able = ", ".join(name for name, fit in fits.items() if fit) or "none"
+        raise UserError(
+            f"model.output is {kind!r}, but the network gives {_words(shape)} for an image; "
+            f"that may be: {able}"
+        )
+
+
+def _is_row(shape: Sequence[int]) -> bool:
+    """Whether an image has one row of numbers; places of one by one pixel do not count."""
+    return not shape or all(side == 1 for side in shape[1:])
+
+
+def _are_probabilities(kind: str, y: Tensor, loud: Any) -> bool:
+    """Whether scores are shares of 1 already: of all classes, or of one."""
+    if kind == "one-logit":
+        return _within_one(y) and _within_one(loud())
+    if kind not in ("logits", "segmentation") or not bool((y >= 0).all()):
+        return False
+    if y.shape[1] == 1:
+        return _within_one(y) and _within_one(loud())
+    return bool(((y.sum(1) - 1).abs() < 1e-3).all())
+
+
+def _within_one(y: Tensor) -> bool:
+    return bool(((y >= 0) & (y <= 1)).all())
+
+
+# --- the network's own words --------------------------------------------------------------------
+
+
+def _run(model: nn.Module, images: Tensor, image_shape: Sequence[int]) -> Any:
+    try:
+        return model(images)
+    except UserError:
+        raise
+    except Exception as error:  # whatever the network's own Python raises
+        said = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(
+            f"the network does not run on images of shape {','.join(map(str, image_shape))}: {said}; "
+            "give the right one: --set model.image_shape=channels,height,width"
+        ) from error
+
+
+def _read_raw(output: Output, returned: Any) -> Tensor:
+    return dataclasses.replace(output, kind="embedding").read(returned)
+
+
+def _tensors(value: Any, entry: Entry = ()) -> Iterator[tuple[Entry, Tensor]]:
+    """Every tensor in what a network returned, with the way to it."""
+    if isinstance(value, Tensor):
+        yield entry, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _tensors(one, (*entry, ("item", key)))
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from _tensors(getattr(value, field.name), (*entry, ("attribute", field.name)))
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for name in value._fields:
+            yield from _tensors(getattr(value, name), (*entry, ("attribute", name)))
+    elif isinstance(value, (tuple, list)):
+        for k, one in enumerate(value):
+            yield from _tensors(one, (*entry, ("item", k)))
+
+
+def _named(entry: Entry) -> str:
+    return ".".join(str(name) for _, name in entry)
+
+
+def _words(shape: Sequence[int]) -> str:
+    if not shape or tuple(shape) == (1,):
+        return "one number"
+    return " x ".join(map(str, shape)) + (" numbers" if len(shape) == 1 else "")

@@ -1,0 +1,103 @@
+"""What pages say of a run by what its network gives, and of runs that did not do all the work."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.history import read_history
+from app.panels.growth import measure_words
+from app.panels.measured import brief, compared, metrics, sentence
+from app.panels.run_head import _summary
+from engine.core.events import StageStarted
+from engine.run.folder import RunFolder
+from tests.app.fabricate import Fabricated, fabricate, result
+from tests.app.test_pages import opened, texts
+
+NONE = dict.fromkeys(("fp32_top1", "quantized_top1", "top1_band", "agreement", "logit_kl"))
+OTHERS = {"test_images": 32, "test_set": "other images made by genie, not calibrated on"}
+IMAGE = NONE | OTHERS | {
+    "output_kind": "image", "output_sqnr_db": 7.8, "output_sqnr_least_db": 5.5, "psnr_db": 18.25,
+}  # fmt: skip
+KINDS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "image": (IMAGE, "7.8 dB", "gives images, not classes"),
+    "segmentation": (
+        NONE | OTHERS | {"output_kind": "segmentation", "agreement": 0.97, "answers": 4},
+        "97.0% agree", "agreement is the share of pixels",
+    ),
+    "one-logit": (
+        NONE | OTHERS | {"output_kind": "one-logit", "agreement": 0.75, "answers": 2},
+        "75.0% agree", "its sign is the answer",
+    ),
+    "embedding": (
+        NONE | OTHERS | {"output_kind": "embedding", "embedding_cosine": {"mean": 0.9876, "least": 0.9}},
+        "0.9876 cosine", "directions stay",
+    ),
+    "nothing": (NONE | OTHERS | {"output_kind": "logits", "test_images": 0}, "", "Nothing was compared"),
+}  # fmt: skip
+
+
+def finished(runs: Path, found: dict[str, Any]) -> RunFolder:
+    made = Fabricated(labels=False)
+    folder = fabricate(runs, made)
+    (folder.path / "result.json").write_text(json.dumps(result(folder, made) | found))
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
+    found, short, words = KINDS[kind]
+    assert brief(found) == short
+    assert words in sentence(found)
+    folder = finished(runs, found)
+    at = opened("quantize", run=folder.run_id)
+    assert not at.exception
+    assert words in texts(at)
+    told = {metric.label: metric.value for metric in at.metric}
+    assert "100.0%" not in told.values()
+    if kind == "image":
+        assert (told["Output SQNR"], told["Output PSNR"]) == ("7.8 dB", "18.2 dB")
+        assert "Agreement" not in told
+    if kind == "segmentation":
+        assert told["Agreement of pixels"] == "97.0%"
+    if kind == "nothing":
+        assert "Agreement" not in told
+    assert not opened("runs").exception
+
+
+def test_runs_are_compared_by_the_same_measure() -> None:
+    assert compared(IMAGE, IMAGE | {"output_sqnr_db": 5.0}) == (
+        "Output SQNR: 7.8 dB; with nearest rounding 5.0 dB."
+    )
+    maps = KINDS["segmentation"][0]
+    assert "97.0% of the pixels; with nearest rounding on 90.0% of the pixels" in compared(
+        maps, maps | {"agreement": 0.9}
+    )
+    assert "Nothing was compared" in compared(KINDS["nothing"][0], maps)
+    assert metrics(maps) == []
+
+
+def test_without_test_images_the_page_says_what_was_looked_at() -> None:
+    assert "not calibrated on" in sentence(KINDS["one-logit"][0])
+    labelled = KINDS["one-logit"][0] | {"test_set": "a folder"}
+    assert "no labels" in sentence(labelled)
+
+
+def test_reused_images_cost_this_run_nothing(runs: Path) -> None:
+    folder = finished(runs, {
+        "seconds": {"synthesis": 0.0, "quantization": 3.0},
+        "reused": {"synthesis": {"run": "another", "seconds": 248.0}},
+    })  # fmt: skip
+    assert _summary(folder) == "synthesis reused (248 s in another run) · quantization 3 s"
+
+
+def test_a_gap_of_an_older_version_is_said_to_be_measured_otherwise(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated())
+    assert "older version" in measure_words(read_history(folder))
+    assert "older version" in texts(opened("lab", run=folder.run_id))
+    newer = RunFolder(runs / "newer")
+    newer.path.mkdir()
+    assert measure_words(read_history(newer)) == ""
+    newer.append(StageStarted(stage="synthesis", total_steps=4, gap_by="channel"))
+    assert measure_words(read_history(newer)) == ""
