@@ -12,11 +12,6 @@ from app.words import plain
 from engine.run.folder import RunFolder
 
 HEIGHT_REM = 7.75  # of the four numbers; what else stands there is about as high
-ADVICE = "Resume goes on from the last checkpoint."
-LOST = (
-    "The process of this run is gone without a word: the machine was restarted, or the process was killed "
-    f"(often for want of memory). {ADVICE}"
-)
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")
 
 
@@ -57,8 +52,10 @@ def _why(folder: RunFolder, history: History, state: str) -> None:
         advice = failure["advice"] if failure else "Resume it; the end of its log is beside this."
         st.error(f"{plain(message)}\n\n{plain(advice)}", icon=":material/error:")
     elif state == "lost":
-        why = folder.status().get("why")
-        st.error(plain(f"{why} {ADVICE}") if why else LOST, icon=":material/error:")
+        why = folder.status().get("why", "The worker ended without a word.")
+        st.error(
+            f"{plain(str(why))} Resume goes on from the last checkpoint.", icon=":material/error:"
+        )
     elif state == "cancelled":
         st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
     else:

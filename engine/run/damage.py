@@ -4,10 +4,9 @@ Nothing that another file still vouches for is thrown away: what is set aside ke
 name with `.damaged` behind.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from zipfile import is_zipfile
 
 from safetensors import SafetensorError, safe_open
 
@@ -42,6 +41,12 @@ def aside(file: Path, why: str = "could not be read") -> Noted:
     return Noted(message=f"{file.name} {why}; it was set aside as {kept.name} and is made again.")
 
 
+def torn(file: Path) -> Iterator[Noted]:
+    """Set the file aside where it is there and cannot be read."""
+    if file.exists() and not is_whole(file):
+        yield aside(file)
+
+
 def unsound_images(folder: RunFolder, sizes: list[int], *, with_student: bool) -> list[Path]:
     """The files of finished batches that have to be made again, in order; `sizes`: images in each.
 
@@ -50,14 +55,13 @@ def unsound_images(folder: RunFolder, sizes: list[int], *, with_student: bool) -
     """
     files = {k: folder.path / f"images-{k:03d}.safetensors" for k in range(len(sizes))}
     there = {k: file for k, file in files.items() if file.exists()}
-    torn = [k for k, file in there.items() if images_of(file)[:1] != (sizes[k],)]
-    remembers = any(folder.path.glob("memory-*.pt"))
-    student = folder.path / STUDENT_FILE
+    damaged = [k for k, file in there.items() if images_of(file)[:1] != (sizes[k],)]
+    memories, student = sorted(folder.path.glob("memory-*.pt")), folder.path / STUDENT_FILE
     lost = bool(there) and with_student and not is_whole(student)
-    if not lost and not (torn and (remembers or with_student)):
-        return [files[k] for k in torn]
-    left = [student, *sorted(folder.path.glob("memory-*.pt"))]
-    return [*there.values(), *(file for file in left if file.exists())]
+    lost = lost or not all(is_zipfile(file) for file in memories)
+    if not lost and not (damaged and (memories or with_student)):
+        return [files[k] for k in damaged]
+    return [*there.values(), *(file for file in (student, *memories) if file.exists())]
 
 
 def can_lend(source: RunFolder) -> bool:
@@ -82,16 +86,3 @@ def lent_snapshot(event: Event, source: RunFolder, folder: RunFolder) -> bool:
     if content:
         folder.snapshot(event.file).write_bytes(content)
     return bool(content)
-
-
-def read_or_aside(file: Path) -> tuple[dict[str, Any] | None, Iterator[Noted]]:
-    """The JSON object in a file that may be missing; what cannot be read is set aside, and noted."""
-    if not file.exists():
-        return None, iter(())
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found, iter(())
-    return None, iter((aside(file),))

@@ -265,7 +265,9 @@ def test_with_every_loss_off_it_is_refused_and_says_which_weights_there_are(name
     assert name in told
     offered = re.findall(r"synthesis\.(\w+)", told)
     assert offered
-    for weight in offered:  # each alone is a way out; some weights need another's part beside theirs
+    for (
+        weight
+    ) in offered:  # each alone is a way out; some weights need another's part beside theirs
         make(name, **dict.fromkeys(WEIGHTED[name], 0.0) | {weight: 1.0})
     assert "\n" not in told
 

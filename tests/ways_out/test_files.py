@@ -211,8 +211,8 @@ class TestNormalisation:
     @pytest.mark.parametrize(
         ("wrong", "says", "right"),
         [
-            ({"mean": [0.5]}, "give one for each of the 3 colour channels", {"mean": [0.5] * 3}),
-            ({"std": [0.5] * 4}, "give one for each of the 3 colour channels", {"std": [0.5] * 3}),
+            ({"mean": [0.5]}, "give one for each of 3 colour channels", {"mean": [0.5] * 3}),
+            ({"std": [0.5] * 4}, "give one for each of 3 colour channels", {"std": [0.5] * 3}),
             ({"mean": [128.0] * 3}, "are divided by 255", {"mean": [128 / 255] * 3}),
             ({"std": [0.5, 0.0, 0.5]}, "must be above 0", {"std": [0.5, 0.1, 0.5]}),
         ],

@@ -12,9 +12,11 @@ from engine.analysis.verdicts import KINDS, Outputs, Scores, one_answer
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
 from engine.core.trace import first_not_finite
+from engine.run import damage
 from engine.run.context import Context
 from engine.run.drive import Thinned
 from engine.run.stages.others import how_many, load_others, make_others, planned_steps, set_name
+from engine.run.stages.reuse import OTHERS
 
 STAGE = "evaluation"
 BATCH = 250
@@ -38,6 +40,7 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
     These are the test images; without them, a few that were made like those calibrated on, and are none of
     them. UserError where an output is not finite.
     """
+    yield from damage.torn(context.folder.path / OTHERS)
     test, before = context.test, planned_steps(context)
     looked_at = len(test) if test is not None else how_many(context)
     yield StageStarted(stage=STAGE, total_steps=before + looked_at)
