@@ -117,7 +117,7 @@ def test_what_can_be_no_path_is_said(text: str) -> None:
         make_recipe(catalog(), **NAMES, weights=text)
     entries = catalog()
     entries["synthesis"][0]["settings"].append(a_knob("folder", "", "str"))
-    with pytest.raises(UserError, match="can be no path|give a text"):
+    with pytest.raises(UserError, match=r"can be no path|give a text"):
         make_recipe(entries, **NAMES, synthesis_settings={"folder": text})
 
 
