@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from app.choices import forget_catalog, load_catalog
-from app.places import runs_folder, state_of
 from app.recipes import recipe_of
+from app.run_folders import runs_folder, state_of
 from app.visitors import check_control, may_control, own_mark
 from app.words import STATES, plain
 from engine.core.errors import UserError

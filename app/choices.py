@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.places import runs_folder
+from app.run_folders import runs_folder
 from app.sharing import sharing
 from app.visitors import may_control
 from engine.run import catalog, networks

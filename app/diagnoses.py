@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from app.background import Answer, ask, is_asked
-from app.places import runs_folder
 from app.recipes import recipe_of
+from app.run_folders import runs_folder
 from engine.core.errors import UserError
 from engine.run.folder import RunFolder
 from engine.run.questions import diagnose, layer_costs

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.places import ROOT
+from app.run_folders import ROOT
 from app.sharing import sharing
 from engine.core.errors import UserError
 from engine.core.files import check_regular, typed_path, walk

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from app.places import ROOT, runs_folder
+from app.run_folders import ROOT, runs_folder
 from engine.core.errors import UserError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

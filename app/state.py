@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.address import LONGEST_NAME, count
-from app.places import open_run, recorded_run, runs_folder, state_of
+from app.run_folders import open_run, recorded_run, runs_folder, state_of
 from app.words import plain
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder, list_runs

@@ -9,8 +9,8 @@ from app.charts import allocation as charts
 from app.components import mount
 from app.history import History
 from app.text import explain
-from engine.run.budget import cost_words, fits, rival
 from engine.run.folder import RunFolder
+from engine.run.uniform_budget import cost_words, fits, rival
 
 
 def allocation_panel(folder: RunFolder, history: History) -> None:

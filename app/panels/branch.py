@@ -8,7 +8,7 @@ import streamlit as st
 from app.actions import fork_run, started
 from app.choices import load_catalog
 from app.panels.knobs import knobs
-from app.places import is_recorded
+from app.run_folders import is_recorded
 from app.words import plain
 from engine.core.errors import UserError
 from engine.run.folder import RunFolder

@@ -6,7 +6,7 @@ from app.actions import steer
 from app.history import History
 from app.panels.headline import headline
 from app.panels.room import room
-from app.places import is_recorded, state_of
+from app.run_folders import is_recorded, state_of
 from app.visitors import may_control
 from app.words import plain
 from engine.run.folder import RunFolder

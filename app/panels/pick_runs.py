@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.places import recorded_folder, runs_folder
+from app.run_folders import recorded_folder, runs_folder
 from app.words import ago, bits_of, recipe_words
 from engine.run.folder import RunFolder, list_runs
 from engine.run.stages.reuse import synthesis_key

@@ -11,7 +11,7 @@ from app.components import mount
 from app.history import History
 from app.panels.keys import ask_for_key
 from app.panels.outcome import notes, outcome
-from app.places import is_recorded, recorded_run, runs_folder, state_of
+from app.run_folders import is_recorded, recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError

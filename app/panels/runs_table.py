@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.choices import title_of
 from app.panels import measured
-from app.places import state_of
+from app.run_folders import state_of
 from app.words import STATES, bits_of
 from engine.run.folder import RunFolder
 

@@ -11,8 +11,8 @@ from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED, QUIET
 from app.choices import title_of
 from app.components import mount
-from app.places import runs_folder
 from app.presets import USUAL
+from app.run_folders import runs_folder
 from app.text import explain
 from app.words import plain
 from engine.run.folder import RunFolder, list_runs

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from app.address import count, plain_name
-from app.places import open_run
+from app.run_folders import open_run
 from engine.core.errors import UserError
 from engine.run.folder import RunFolder
 

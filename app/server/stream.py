@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.address import byte_offset
-from app.places import open_run
+from app.run_folders import open_run
 from app.server.watch import Watch, Watches
 from engine.core.errors import UserError
 from engine.run.folder import ACTIVE, RunFolder

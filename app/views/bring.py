@@ -10,8 +10,8 @@ from app.choices import may_use
 from app.panels.bring_file import file_step
 from app.panels.bring_form import form_step
 from app.panels.bring_trial import images_choice, trial_step
-from app.places import runs_folder
 from app.presets import USUAL
+from app.run_folders import runs_folder
 from app.uploads import Source, files_of
 from app.visitors import may_control
 from app.words import plain

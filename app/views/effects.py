@@ -8,7 +8,7 @@ import streamlit as st
 from app.panels import ablation as recipe
 from app.panels.effects import cards, command, heading, missing, numbers, title
 from app.panels.url_menu import buttons
-from app.places import ablation, effects
+from app.run_folders import ablation, effects
 from app.text import explain
 from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
 

@@ -6,12 +6,12 @@ from app.charts import synthesis
 from app.components import mount
 from app.history import read_history
 from app.panels.branch import ablations, fork_panel
+from app.panels.empty_page import nothing_yet
 from app.panels.growth import film, gap_map, live_chart
-from app.panels.nothing import nothing_yet
 from app.panels.outcome import notes
 from app.panels.room import ROW_REM, room
 from app.panels.run_head import is_live, run_head
-from app.places import state_of
+from app.run_folders import state_of
 from app.state import current_run, current_view
 from app.text import explain
 from engine.run.folder import ACTIVE

@@ -14,8 +14,8 @@ from app.panels.estimate import preset_estimates, source_words
 from app.panels.findings import findings
 from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
-from app.places import runs_folder
 from app.recipes import paths_in, recipe_of
+from app.run_folders import runs_folder
 from app.words import plain
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for

@@ -7,11 +7,11 @@ from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.history import History, read_history
 from app.panels.allocation import allocation_panel
 from app.panels.branch import ablations
-from app.panels.gain import gain_panel
+from app.panels.empty_page import nothing_yet
 from app.panels.growth import live_chart
 from app.panels.layer_costs import layer_costs_panel
 from app.panels.layer_detail import layer_detail
-from app.panels.nothing import nothing_yet
+from app.panels.nearest_comparison import gain_panel
 from app.panels.outcome import notes
 from app.panels.policy import forms_of, policy_panel, takes_steps
 from app.panels.result import result_panel

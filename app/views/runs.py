@@ -4,10 +4,10 @@ import streamlit as st
 
 from app.actions import delete_run, steer
 from app.history import read_history
+from app.panels.empty_page import nothing_yet
 from app.panels.keys import ask_for_key, own_key
-from app.panels.nothing import nothing_yet
 from app.panels.runs_table import runs_table
-from app.places import recorded_run, runs_folder, state_of
+from app.run_folders import recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, plain, recipe_words
 from engine.core.errors import UserError

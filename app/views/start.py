@@ -9,7 +9,7 @@ from app.panels.headline import headline
 from app.panels.preset_cards import preset_cards
 from app.panels.recipe_form import recipe_form
 from app.panels.runs_table import runs_table
-from app.places import recorded_run, runs_folder
+from app.run_folders import recorded_run, runs_folder
 from app.words import plain, recipe_words
 from engine.run.folder import list_runs
 

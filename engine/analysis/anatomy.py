@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.trace import watch_outputs
-from engine.models.blocks import is_layer, trace
+from engine.models.graph.blocks import is_layer, trace
 
 HISTOGRAM_BINS = 48
 NOTHING = 1e-5  # of a layer's largest weight: a channel below it has been decayed to nothing

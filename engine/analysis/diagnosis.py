@@ -48,7 +48,7 @@ def examine(
 ) -> list[Finding]:
     """All that weights, statistics and structure tell; `classes`: how many names there are, 0: unknown.
 
-    `output` is what kind the network's output is of, see engine.models.outputs.
+    `output` is what kind the network's output is of, see engine.models.probing.outputs.
     """
     found = [
         *_not_finite(model),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.trace import first_value, watch_inputs
-from engine.models.blocks import is_layer
+from engine.models.graph.blocks import is_layer
 
 NEAR, FAR = 1.15, 1.3  # ratios of standard deviations: still near, and clearly off
 NEAR_Z, FAR_Z = 0.25, 0.5  # shifts of the mean, in stored standard deviations

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.models.checkpoint import read_checkpoint
-from engine.models.fit import fill
+from engine.models.checkpoints.fit import fill
+from engine.models.checkpoints.outline import count, count_of
+from engine.models.checkpoints.read import read_checkpoint
 from engine.models.knobs import card_knobs, form_knob
-from engine.models.outline import count, count_of
-from engine.models.plain import plain_modules, plain_tensors
+from engine.models.plain_modules import plain_modules, plain_tensors
 
 MOST_NAMED = 100  # classes whose names pages draw
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -77,7 +77,9 @@ class ModelCard:
     build: Callable[[], nn.Module]  # the architecture alone
     weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()
-    output: str = "auto"  # what it gives, see engine.models.outputs; auto: found when it is built
+    output: str = (
+        "auto"  # what it gives, see engine.models.probing.outputs; auto: found when it is built
+    )
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
     images: Path | None = None  # a folder of the user's to judge with, where there is no `test`
@@ -133,20 +135,6 @@ def bundled(name: str) -> Path:
     if not path.is_file():
         raise UserError(f"{path} is not there; assets/SOURCES.md says where it comes from")
     return path
-
-
-def discover_cards() -> dict[str, ModelCard]:
-    """Every bundled network's card by its name: one per file in engine/models/cards."""
-    import importlib
-    import pkgutil
-
-    from engine.models import cards
-
-    modules = (
-        importlib.import_module(f"{cards.__name__}.{m.name}")
-        for m in pkgutil.iter_modules(cards.__path__)
-    )
-    return {module.CARD.name: module.CARD for module in modules}
 
 
 def catalog_entry(card: ModelCard) -> dict[str, Any]:

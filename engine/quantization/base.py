@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, Settings, View, knob
+from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
+from engine.quantization.grids.range_search import ACTIVATION_RULES, RULES
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
-from engine.quantization.ranges import ACTIVATION_RULES, RULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class Stretch:
 
 
 class RestLike(Protocol):
-    """The teacher behind a block (engine.models.rest.Rest is one)."""
+    """The teacher behind a block (engine.models.graph.rest.Rest is one)."""
 
     teacher: nn.Module
     classifier: bool  # its outputs are scores of classes, not an embedding

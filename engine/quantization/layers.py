@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine.quantization.levels import WeightCodes
-from engine.quantization.quantizers import ActivationQuantizer, Makers
+from engine.quantization.grids.level_sets import WeightCodes
+from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 
 
 class QuantLayer:

@@ -8,7 +8,7 @@ EDGE_BITS = 8
 
 
 class BlockLike(Protocol):
-    """What a plan needs to know of a block (engine.models.blocks.Block is one)."""
+    """What a plan needs to know of a block (engine.models.graph.blocks.Block is one)."""
 
     @property
     def name(self) -> str: ...

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.trace import watch_inputs
-from engine.quantization.corrections import restore_corrections, stored_corrections
+from engine.quantization.grids.level_sets import WeightCodes
+from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
-from engine.quantization.levels import WeightCodes
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.quantizers import ActivationQuantizer, Makers
+from engine.quantization.transforms.batchnorm_correction import (
+    restore_corrections,
+    stored_corrections,
+)
 
 
 def make_student(

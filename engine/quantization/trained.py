@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.models.blocks import Block
-from engine.models.walk import Walk, WalkPlan
+from engine.models.graph.blocks import Block
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.base import QuantizerSettings
+from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.plan import LayerBits
-from engine.quantization.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.student import fit_block, make_student
 
 FIT_IMAGES = 64  # that ranges are placed by: as many as a block's of a finished student

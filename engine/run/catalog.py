@@ -12,11 +12,11 @@ from typing import Any
 
 from filelock import FileLock
 
+from engine.models.cards.saved import list_saved, saved_entry
 from engine.models.knobs import own_knobs, unlisted_knobs
-from engine.models.saved import list_saved, saved_entry
-from engine.run.aside import answer_of
 from engine.run.folder import write_atomically
 from engine.run.networks import networks_folder
+from engine.run.subprocess_answer import answer_of
 
 _ENGINE = Path(__file__).parents[1]
 CACHE = ".catalog.json"
@@ -72,7 +72,7 @@ def fingerprint() -> str:
 def collect() -> dict[str, Any]:
     """The catalog, made afresh: imports torch and every method, and outlines every network."""
     from engine.models.card import catalog_entry  # torch: only in this process
-    from engine.models.zoo import all_cards
+    from engine.models.cards.sources import all_cards
     from engine.quantization import discover_methods as quantizers
     from engine.synthesis import discover_methods as synthesisers
 

@@ -15,11 +15,11 @@ from engine.core.needs import why_not
 from engine.data.classes import Classes
 from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
-from engine.models.blocks import Block, find_blocks, remarks
 from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.graph.blocks import Block, find_blocks, remarks
 from engine.models.knobs import check_input_space
-from engine.models.outputs import Output, find_output, read_as
-from engine.models.probe import load_probed
+from engine.models.probing.outputs import Output, find_output, read_as
+from engine.models.probing.probe import load_probed
 from engine.models.zoo import find_card
 from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
@@ -29,7 +29,7 @@ from engine.run.folder import RunFolder
 from engine.run.image_size import card_settings
 from engine.run.networks import check_content, networks_folder
 from engine.run.recipe import Recipe
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.statistics.batchnorm import StoredStatistics
 
 
 @dataclass(slots=True, kw_only=True)

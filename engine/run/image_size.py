@@ -11,8 +11,8 @@ from engine.core.errors import UserError
 from engine.core.own_code import is_own
 from engine.data.datasets import find_arrays
 from engine.data.listing import list_folder, root_of
-from engine.models.checkpoint import read_checkpoint
-from engine.models.image_size import Size
+from engine.models.checkpoints.read import read_checkpoint
+from engine.models.probing.image_size import Size
 from engine.run.recipe import Recipe
 
 _LOOKED_AT = 200  # images, from all over a folder
@@ -76,8 +76,8 @@ def _of_folder(folder: Path) -> Size | None:
 
 def _of_checkpoint(file: Path) -> Size | None:
     """What an architecture is trained with whose tensors the file holds, all of them."""
-    from engine.models.architectures import guess
-    from engine.models.proposals import propose
+    from engine.models.cards.from_architecture import guess
+    from engine.models.cards.proposals import propose
 
     try:
         checkpoint = read_checkpoint(file)

@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from engine.core.device import channels_last
 from engine.data.idx import read_idx, write_idx
-from engine.models.card import ASSETS, discover_cards
-from engine.models.fashion import MEAN, STD
+from engine.models.card import ASSETS
+from engine.models.cards.fashion import MEAN, STD
+from engine.models.cards.sources import discover_cards
 
 REAL_IMAGES = 1024  # training images shipped beside the networks, for the control `real`
 

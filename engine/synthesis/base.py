@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.method import Losses, MethodCard, Settings
 from engine.core.needs import why_not
-from engine.synthesis.co_training import Student
-from engine.synthesis.statistics import Observation, StoredStatistics
+from engine.synthesis.statistics.batchnorm import Observation, StoredStatistics
+from engine.synthesis.student import Student
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

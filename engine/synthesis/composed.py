@@ -25,7 +25,7 @@ from engine.synthesis.canvas import Canvas
 from engine.synthesis.loss import Loss, Scene
 from engine.synthesis.losses.classes import teacher_share
 from engine.synthesis.schedules import Optimiser
-from engine.synthesis.statistics import Observation
+from engine.synthesis.statistics.batchnorm import Observation
 from engine.synthesis.transforms import Transform
 
 Weighted = tuple[float, Loss]

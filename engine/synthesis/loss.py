@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from engine.synthesis.statistics import Observation
+from engine.synthesis.statistics.batchnorm import Observation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

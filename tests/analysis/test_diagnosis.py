@@ -13,7 +13,8 @@ from engine.analysis.input_space import by_images, without_images
 from engine.analysis.normalisation import best_common, implied, match, renormalised, stem_of
 from engine.core.trace import count_hooks
 from engine.data.images import open_idx
-from engine.models.card import ASSETS, discover_cards
+from engine.models.card import ASSETS
+from engine.models.cards.sources import discover_cards
 from tests.contracts.nets import TinyResNet, ready
 
 SHAPE = (3, 8, 8)

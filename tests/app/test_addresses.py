@@ -115,7 +115,7 @@ def test_from_the_middle_of_a_line_the_stream_begins_anew(
 
 @pytest.mark.parametrize("run", ["a" * 300, "a\0b", "../recorded", "/etc", "\ud800", ".", ""])
 def test_a_run_of_no_possible_name_is_not_there(run: str, runs: Path) -> None:
-    from app.places import open_run
+    from app.run_folders import open_run
 
     with pytest.raises(UserError):
         open_run(run)

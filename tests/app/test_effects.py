@@ -48,7 +48,7 @@ def shipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """The folder of the shipped file, empty."""
     folder = tmp_path / "assets"
     folder.mkdir()
-    monkeypatch.setattr("app.places.ROOT", tmp_path)
+    monkeypatch.setattr("app.run_folders.ROOT", tmp_path)
     return folder
 
 

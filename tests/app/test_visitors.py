@@ -96,7 +96,7 @@ def test_what_a_browser_sends_is_refused_whether_or_not_there_is_a_button(
         import streamlit as st
 
         from app.actions import steer
-        from app.places import open_run
+        from app.run_folders import open_run
 
         steer(open_run(st.query_params["run"]), st.query_params["wish"])
 
@@ -327,7 +327,7 @@ def test_the_pages_refuse_such_a_path(browser: Browser, inside: Path) -> None:
 
 
 def saved(tmp_path: Path, name: str, owner: str) -> None:
-    from engine.models.saved import SavedNetwork
+    from engine.models.cards.saved import SavedNetwork
 
     card = SavedNetwork(
         name=name, architecture="cifar-resnet", title=name, image_shape=(3, 32, 32), mean=(0.5,) * 3,

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from engine.core.method import Machine, Settings, describe
 from engine.core.randomness import stream
-from engine.models.blocks import Block, find_blocks
-from engine.models.resnet import BasicBlock
-from engine.models.rest import Rest
-from engine.models.walk import Walk, WalkPlan
+from engine.models.architectures.resnet import BasicBlock
+from engine.models.graph.blocks import Block, find_blocks
+from engine.models.graph.rest import Rest
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.methods.nearest import NearestSettings
 from engine.quantization.plan import LayerBits, plan_bits
@@ -20,7 +20,7 @@ from engine.quantization.student import fit_block, make_student
 from engine.quantization.trained import TrainedStudent
 from engine.run.stages.reuse import asks_for_student
 from engine.synthesis.base import Request
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.statistics.batchnorm import StoredStatistics
 
 
 class TinyResNet(nn.Module):

@@ -6,9 +6,10 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.data.images import open_idx
-from engine.models.blocks import find_blocks, is_layer
-from engine.models.card import ASSETS, discover_cards
-from engine.models.walk import Walk, WalkPlan
+from engine.models.card import ASSETS
+from engine.models.cards.sources import discover_cards
+from engine.models.graph.blocks import find_blocks, is_layer
+from engine.models.graph.walk import Walk, WalkPlan
 from tests.contracts.nets import TinyResNet, ready
 from tests.toys import ConvWithoutBn, ResidualToy, TwoBlocks
 

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from engine.core.method import describe, knob_of
 from engine.core.trace import count_hooks, watch_outputs
 from engine.quantization import discover_methods
-from engine.quantization.quantizers import ActivationQuantizer
+from engine.quantization.grids.quantizers import ActivationQuantizer
 from engine.quantization.student import make_student, restore_block, stored_block
 from tests.contracts.nets import budget, images, quantized, quantizing, smooth_images
 
@@ -152,6 +152,7 @@ def first_block_error(name):
     return float((opened.block.run(work.student, opened.x) - opened.y).square().mean())
 
 
+@pytest.mark.thorough
 @learned_method
 def test_what_is_learned_is_nearer_to_the_teacher_than_nearest_rounding(name):
     assert first_block_error(name) < first_block_error("nearest")
@@ -198,6 +199,7 @@ def through_a_file(state):
     return torch.load(buffer, weights_only=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "part", "off"), PARTS)
 def test_a_part_that_is_switched_off_changes_what_comes_out(name, part, off):
     whole = quantized(METHODS[name])

@@ -157,6 +157,7 @@ def test_equal_settings_have_one_future(name):
     assert same(future(name, given), future(name, given))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "setting", "value"), CASES)
 def test_a_changed_setting_changes_the_future(name, setting, value):
     knob = next(one for one in open_knobs(name) if one["name"] == setting)

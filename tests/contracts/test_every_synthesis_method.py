@@ -93,6 +93,7 @@ def hooks(machine, teacher):
     return sum(count_hooks(model) for model in [teacher, *held])
 
 
+@pytest.mark.thorough
 @every_method
 def test_no_hook_stays(name):
     teacher = ready(TinyResNet())
@@ -139,6 +140,7 @@ def test_those_that_know_a_student_are_found():
     assert {"gdfq", "qimera", "fdda", "clusterq", "dafl", "deep-inversion"} <= {*WITH_STUDENT}
 
 
+@pytest.mark.thorough
 @every_method
 def test_the_seed_decides_the_images(name):
     made = []
@@ -170,6 +172,7 @@ def test_a_saved_method_goes_on_to_the_same_images(name, stop_at):
     assert torch.equal(second.images(), straight.images())
 
 
+@pytest.mark.thorough
 @every_method
 def test_what_one_batch_remembers_the_next_can_use(name):
     first = make(name)

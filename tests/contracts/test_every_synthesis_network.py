@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.needs import why_not
-from engine.models.outline import count
+from engine.models.checkpoints.outline import count
 from engine.synthesis import discover_methods
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.statistics.batchnorm import StoredStatistics
 from tests.contracts.nets import TinyResNet, ready, request
 from tests.contracts.test_every_synthesis_method import folder
 
@@ -80,6 +80,7 @@ def make(name, network, *, classes=3, **facts):
 CASES = [(network, 3) for network in NETWORKS] + [(TinyResNet, 0), (WithoutConvolution, 0)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(
     ("network", "classes"), CASES, ids=lambda one: getattr(one, "__name__", f"{one} classes")

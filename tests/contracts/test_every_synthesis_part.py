@@ -14,10 +14,11 @@ from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.run.settings import checked
 from engine.synthesis import discover_methods
-from engine.synthesis.canvas import LatentImages, Pixels
+from engine.synthesis.canvas import Pixels
 from engine.synthesis.classifier import classifier_rows
-from engine.synthesis.classwise import ClassMemory
-from engine.synthesis.moments import Moments
+from engine.synthesis.generators.latent_images import LatentImages
+from engine.synthesis.statistics.classwise import ClassMemory
+from engine.synthesis.statistics.moments import Moments
 from engine.synthesis.transforms import Coarse, Flip, LocalCrop, Roll
 from tests.contracts.nets import request
 from tests.contracts.test_every_synthesis_method import folder
@@ -206,6 +207,7 @@ IS_THERE = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "knob", "off"),
     PARTS,
@@ -234,6 +236,7 @@ def test_a_part_that_is_off_is_gone(name, knob, off):
     assert len(here - left) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", METHODS)
 def test_a_part_is_within_another_that_can_be_off_and_does_nothing_there(name):
     for knob in KNOBS[name].values():

@@ -10,7 +10,7 @@ import pytest
 from engine.core.errors import UserError
 from engine.core.files import check_regular, check_size, open_regular, sha256_of, typed_path, walk
 from engine.data.listing import check_folder, content_of, list_images
-from engine.models.checkpoint import read_checkpoint
+from engine.models.checkpoints.read import read_checkpoint
 from engine.run.networks import unpacked
 from engine.run.recipe import make_recipe
 from tests.toys import _knob as a_knob

@@ -4,9 +4,13 @@ import pytest
 import torch
 
 from engine.core.samples import sample_places, sampled
-from engine.quantization.basis import BasisActivationQuantizer, basis_error, learn_basis
-from engine.quantization.grid import CLIP_RATIOS, ERROR_NORM, search_activation_step
-from engine.quantization.ranges import activation_step
+from engine.quantization.grids.learned_basis import (
+    BasisActivationQuantizer,
+    basis_error,
+    learn_basis,
+)
+from engine.quantization.grids.range_search import activation_step
+from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_step
 
 
 def bordered(*shape: int) -> torch.Tensor:
@@ -68,7 +72,7 @@ def test_a_learned_basis_fits_the_whole_and_not_the_border():
 
 
 def test_a_percentile_is_of_all_columns(monkeypatch):
-    monkeypatch.setattr("engine.quantization.ranges._MAX_SORTED", 2**10)
+    monkeypatch.setattr("engine.quantization.grids.range_search._MAX_SORTED", 2**10)
     x = torch.zeros(16, 4, 32, 32)
     x[..., 1:] = torch.rand(16, 4, 32, 31, generator=torch.Generator().manual_seed(1))
     scale, _, high = activation_step(x, 4, rule="percentile", percentile=90.0)

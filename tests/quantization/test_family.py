@@ -4,15 +4,18 @@ import pytest
 import torch
 
 from engine.core.randomness import stream
-from engine.models.blocks import find_blocks, layer_blocks
-from engine.models.rest import Rest
-from engine.models.walk import Walk, WalkPlan
+from engine.models.graph.blocks import find_blocks, layer_blocks
+from engine.models.graph.rest import Rest
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
-from engine.quantization.borders import BorderQuantizer
-from engine.quantization.correction import DistributionCorrection, batchnorms
+from engine.quantization.grids.borders import BorderQuantizer
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.methods.adaround import inputs_of
-from engine.quantization.phases import Phase, Phases
-from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
+from engine.quantization.reconstruction.distribution_correction import (
+    DistributionCorrection,
+    batchnorms,
+)
+from engine.quantization.reconstruction.phases import Phase, Phases
 from engine.quantization.student import fit_block, make_student, quantizers
 from tests.contracts.nets import budget, quantizing, smooth_images
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from engine.core.trace import watch_inputs
-from engine.models.blocks import find_blocks
-from engine.models.repvgg import SmallRepVGG
-from engine.quantization.grid import search_activation_step
+from engine.models.architectures.repvgg import SmallRepVGG
+from engine.models.graph.blocks import find_blocks
+from engine.quantization.grids.uniform import search_activation_step
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student

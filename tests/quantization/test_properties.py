@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.quantization.alphabet import AlphabetQuantizer
-from engine.quantization.basis import BasisActivationQuantizer, BasisWeightQuantizer
-from engine.quantization.borders import BorderQuantizer
-from engine.quantization.levels import level_values
-from engine.quantization.quantizers import ActivationQuantizer, WeightQuantizer
-from engine.quantization.ranges import ACTIVATION_RULES, RULES
+from engine.quantization.grids.alphabet import AlphabetQuantizer
+from engine.quantization.grids.borders import BorderQuantizer
+from engine.quantization.grids.learned_basis import BasisActivationQuantizer, BasisWeightQuantizer
+from engine.quantization.grids.level_sets import level_values
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.grids.range_search import ACTIVATION_RULES, RULES
 
 WEIGHTS = {
     **{rule: partial(WeightQuantizer, rule=rule) for rule in RULES},

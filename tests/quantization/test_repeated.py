@@ -5,14 +5,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.models.blocks import find_blocks
-from engine.models.walk import Walk, WalkPlan
+from engine.models.graph.blocks import find_blocks
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
-from engine.quantization.equalise import equalised, find_pairs
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student, restore_block, stored_block
+from engine.quantization.transforms.equalisation import equalised, find_pairs
 from tests.contracts.nets import images, ready
-from tests.quantization.test_corrections import spread
+from tests.quantization.transforms.test_corrections import spread
 
 
 class Parts(nn.Module):

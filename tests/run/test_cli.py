@@ -16,7 +16,7 @@ from engine.core.events import (
 )
 from engine.run import catalog as catalog_module
 from engine.run import launch, tail
-from engine.run.commands import shown as cli
+from engine.run.commands import output as cli
 from engine.run.folder import RunFolder
 from tests.toys import catalog
 

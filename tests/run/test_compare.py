@@ -16,7 +16,7 @@ from engine.run.compare import (
     open_side,
 )
 from engine.run.folder import RunFolder
-from engine.run.portraits import feature_map, measure_table
+from engine.run.image_statistics import feature_map, measure_table
 from engine.run.recipe import Recipe
 
 

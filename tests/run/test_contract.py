@@ -5,7 +5,8 @@ import json
 import pytest
 
 from engine.__main__ import main
-from engine.models.card import catalog_entry, discover_cards
+from engine.models.card import catalog_entry
+from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run import catalog as catalog_module
 from engine.run import launch

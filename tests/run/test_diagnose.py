@@ -9,7 +9,8 @@ import pytest
 
 from engine.__main__ import main
 from engine.core.errors import UserError
-from engine.models.card import catalog_entry, discover_cards
+from engine.models.card import catalog_entry
+from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run.catalog import _method_entry
 from engine.run.commands.recipe import add_options, recipe_of
@@ -214,7 +215,7 @@ def test_answer_is_asked_once_and_anew_for_other_weights(
         calls.append(command)
         return Done(0, json.dumps({"call": len(calls)}))
 
-    monkeypatch.setattr("engine.run.aside.subprocess.run", run)
+    monkeypatch.setattr("engine.run.subprocess_answer.subprocess.run", run)
     recipe = Recipe(model="m", synthesis="genie", quantization="nearest")
     assert diagnose.kept(tmp_path, recipe) is None
     assert diagnose.load(tmp_path, recipe) == diagnose.load(tmp_path, recipe) == {"call": 1}
@@ -232,7 +233,9 @@ def test_refusal_of_the_command_is_the_users_to_mend_and_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [Done(2, err="weights file x is not there; give another\n"), Done(0, "{}")]
-    monkeypatch.setattr("engine.run.aside.subprocess.run", lambda *a, **k: answers.pop(0))
+    monkeypatch.setattr(
+        "engine.run.subprocess_answer.subprocess.run", lambda *a, **k: answers.pop(0)
+    )
     recipe = Recipe(model="m", synthesis="noise", quantization="nearest")
     with pytest.raises(UserError, match="weights file x is not there"):
         diagnose.load(tmp_path, recipe)

@@ -12,8 +12,8 @@ from torch import nn
 
 from engine.__main__ import main
 from engine.core.errors import UserError
+from engine.models.architectures.resnet import SmallResNet
 from engine.models.card import ASSETS
-from engine.models.resnet import SmallResNet
 from engine.run.benches import cifar as cifar10
 from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR, RESNET, VGG
 from engine.run.benches.effects import (

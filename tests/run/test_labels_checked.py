@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine.__main__ import main
 from engine.core.events import Noted, RunFailed, StageStarted
-from engine.models.card import discover_cards
+from engine.models.cards.sources import discover_cards
 from engine.run import context
 from engine.run.networks.trial import Brought, try_out
 from engine.run.questions import examine
@@ -202,7 +202,7 @@ def test_a_trial_and_a_saved_card_refuse_the_same(tmp_path, capsys, monkeypatch,
     content |= {name: int(value) if name == "resize" else [float(value)]}
     (folder / "card.json").write_text(json.dumps(content))
     from engine.core.errors import UserError
-    from engine.models.saved import read_saved
+    from engine.models.cards.saved import read_saved
 
     with pytest.raises(UserError, match=rf"card\.json cannot be read: {name} is "):
         read_saved(folder)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from engine.__main__ import main
 from engine.core.errors import UserError
-from engine.models.card import discover_cards
-from engine.models.resnet import SmallResNet
-from engine.models.saved import list_saved, read_saved, saved_entry
+from engine.models.architectures.resnet import SmallResNet
+from engine.models.cards.saved import list_saved, read_saved, saved_entry
+from engine.models.cards.sources import discover_cards
 from engine.run import networks
 from engine.run.recipe import Recipe, make_recipe
 
@@ -25,7 +25,7 @@ def _here(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "engine.run.commands.networks._limit_memory", lambda: None
     )  # of the tests' own process
-    monkeypatch.setattr("engine.models.architectures.all_cards", discover_cards)
+    monkeypatch.setattr("engine.models.cards.from_architecture.all_cards", discover_cards)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from engine.run import worker
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
 from tests.models import odd_networks
-from tests.models.odd_networks import FACTORIES, SHAPE
+from tests.models.probing.odd_networks import FACTORIES, SHAPE
 
 FILE = Path(odd_networks.__file__)
 KINDS = {name: (function.__doc__ or "").partition(":")[0] for name, function in FACTORIES.items()}

@@ -29,7 +29,7 @@ def data(tmp_path):
 
 
 def test_the_published_checkpoint_fits_the_network(data, tmp_path):
-    from engine.models.checkpoint import read_checkpoint
+    from engine.models.checkpoints.read import read_checkpoint
 
     file = _weights(data, tmp_path / "out", "net.th")
     resnet20().load_state_dict(read_checkpoint(file).tensors)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.models.card import discover_cards
+from engine.models.cards.sources import discover_cards
 from engine.run.train import RECIPES, TrainingRecipe, strided_depthwise_in_float32, train
 
 FASHION = [name for name, card in discover_cards().items() if card.dataset == "Fashion-MNIST"]

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.core.events import RunFailed, Stepped
-from engine.models.card import discover_cards
+from engine.models.cards.sources import discover_cards
 from engine.run import context, control, worker
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe

@@ -1,7 +1,7 @@
 """Steps to look at, without a method around them."""
 
 from engine.synthesis.loss import Scene
-from engine.synthesis.statistics import Observation, StoredStatistics
+from engine.synthesis.statistics.batchnorm import Observation, StoredStatistics
 
 
 def scene_of(teacher, images, labels=None, **observed):

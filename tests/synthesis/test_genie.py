@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from engine.core.randomness import stream
-from engine.synthesis import canvas
-from engine.synthesis.generator import LATENT, Generator
+from engine.synthesis.generators import genie_generator
+from engine.synthesis.generators.genie_generator import LATENT, Generator
 from engine.synthesis.losses import statistics as statistics_loss
 from engine.synthesis.losses.images import image_prior
 from engine.synthesis.methods.genie import Genie, GenieSettings
-from engine.synthesis.statistics import StoredStatistics, moment_distance
+from engine.synthesis.statistics.batchnorm import StoredStatistics, moment_distance
 from engine.synthesis.swing import with_swing
 from tests.contracts.nets import TinyResNet, ready, request
 
@@ -58,7 +58,7 @@ def test_the_generator_has_the_papers_parameters():
 
 def test_doubling_is_nearest_upsampling():
     x = torch.randn(2, 3, 4, 5)
-    doubled = canvas.Generator(1, 8, 8).grow[1](x)
+    doubled = genie_generator.Generator(1, 8, 8).grow[1](x)
     assert torch.equal(doubled, nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
 
 

@@ -20,7 +20,7 @@ from engine.synthesis.methods.gzsq import Gzsq
 from engine.synthesis.methods.intraq import IntraQ
 from engine.synthesis.methods.qimera import Qimera
 from engine.synthesis.methods.zeroq import ZeroQ
-from engine.synthesis.statistics import bn_gap
+from engine.synthesis.statistics.batchnorm import bn_gap
 from engine.synthesis.transforms import LocalCrop, low_pass
 from tests.contracts.nets import TinyResNet, ready, request
 from tests.toys import ConvWithoutBn

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from engine.core.randomness import stream
-from engine.synthesis.canvas import LatentImages, Pixels
+from engine.synthesis.canvas import Pixels
+from engine.synthesis.generators.latent_images import LatentImages
 from engine.synthesis.labels import POLICIES, balanced, one_class, uniform
 from engine.synthesis.methods.genie import GenieSettings
 from engine.synthesis.schedules import Optimiser, Plateau, cosine, exponential, multistep, steady

@@ -10,8 +10,8 @@ from engine.synthesis.losses.statistics import (
     share_inside,
     z_score,
 )
-from engine.synthesis.moments import Moments
-from engine.synthesis.statistics import Observation, moment_distance
+from engine.synthesis.statistics.batchnorm import Observation, moment_distance
+from engine.synthesis.statistics.moments import Moments
 from tests.contracts.nets import TinyResNet, images, ready
 from tests.synthesis.scenes import scene_of
 

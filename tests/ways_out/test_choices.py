@@ -7,7 +7,8 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.core.needs import NEEDS
-from engine.models.card import catalog_entry, discover_cards
+from engine.models.card import catalog_entry
+from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run.catalog import _method_entry, named
 from engine.run.commands.recipe import parse_settings

@@ -15,9 +15,10 @@ from engine.core.errors import UserError
 from engine.data.archive import unpack
 from engine.data.listing import check_folder
 from engine.data.own_images import images_from
-from engine.models.architectures import architecture_card
-from engine.models.card import ASSETS, discover_cards
-from engine.models.own import own_card
+from engine.models.card import ASSETS
+from engine.models.cards.from_architecture import architecture_card
+from engine.models.cards.from_python_file import own_card
+from engine.models.cards.sources import discover_cards
 from engine.run import context
 from engine.run.commands import networks
 from engine.run.located import images_named, network_named

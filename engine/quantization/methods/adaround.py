@@ -16,12 +16,17 @@ from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob
 from engine.core.trace import watch_inputs
-from engine.models.blocks import Block, layer_blocks
+from engine.models.graph.blocks import Block, layer_blocks
 from engine.quantization.base import RestLike, Stretch
-from engine.quantization.blockwise import Blockwise, RoundingSettings, core_settings, known
-from engine.quantization.phases import Phase, Phases
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction import BlockReconstruction, settle
+from engine.quantization.reconstruction.block import BlockReconstruction, settle
+from engine.quantization.reconstruction.blockwise import (
+    Blockwise,
+    RoundingSettings,
+    core_settings,
+    known,
+)
+from engine.quantization.reconstruction.phases import Phase, Phases
 
 _CHUNK = 32
 

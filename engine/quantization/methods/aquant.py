@@ -1,7 +1,7 @@
 """AQuant (inspired by): the border between rounding an activation down and up is learned, not 1/2.
 
 Li, Guo, Zhu, Zhou, Qiu, Gao, Leng, Guo: "Efficient Activation Quantization via Adaptive Rounding Border
-for Post-Training Quantization", arXiv:2208.11945. See engine/quantization/borders.py for what is the
+for Post-Training Quantization", arXiv:2208.11945. See engine/quantization/grids/borders.py for what is the
 paper's here and what is ours.
 """
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.core.method import MethodCard, knob
-from engine.quantization.blockwise import Blockwise, JointSettings, core_settings
-from engine.quantization.borders import BorderQuantizer
-from engine.quantization.quantizers import Makers, WeightQuantizer
-from engine.quantization.reconstruction import ReconstructionSettings
+from engine.quantization.grids.borders import BorderQuantizer
+from engine.quantization.grids.quantizers import Makers, WeightQuantizer
+from engine.quantization.reconstruction.block import ReconstructionSettings
+from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings, core_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

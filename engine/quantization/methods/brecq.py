@@ -18,17 +18,26 @@ from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import RestLike, Stretch
-from engine.quantization.blockwise import (
+from engine.quantization.plan import BlockLike
+from engine.quantization.reconstruction.block import (
+    BlockReconstruction,
+    ReconstructionSettings,
+    settle,
+)
+from engine.quantization.reconstruction.blockwise import (
     Blockwise,
     JointSettings,
     RoundingSettings,
     core_settings,
     fisher_of,
 )
-from engine.quantization.objectives import Distance, Objective, power_distance, squared_distance
-from engine.quantization.phases import Phase, Phases
-from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction import BlockReconstruction, ReconstructionSettings, settle
+from engine.quantization.reconstruction.objectives import (
+    Distance,
+    Objective,
+    power_distance,
+    squared_distance,
+)
+from engine.quantization.reconstruction.phases import Phase, Phases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

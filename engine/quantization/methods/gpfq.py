@@ -13,19 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob
-from engine.quantization.alphabet import notes_on, with_alphabet
 from engine.quantization.base import QuantizationMethod
-from engine.quantization.layerwise import LayerwiseRounding, LayerwiseSettings
-from engine.quantization.patches import LayerProblem
+from engine.quantization.grids.alphabet import notes_on, with_alphabet
+from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike
-from engine.quantization.quantizers import Makers
-from engine.quantization.rounding import (
+from engine.quantization.rounding.columns import (
     Choose,
     GreedyPath,
     choose_at_random,
     choose_nearest,
     choose_sparse,
 )
+from engine.quantization.rounding.layerwise import LayerwiseRounding, LayerwiseSettings
+from engine.quantization.rounding.patches import LayerProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Frantar, Ashkboos, Hoefler, Alistarh: "GPTQ: Accurate Post-Training Quantization for Generative
 Pre-trained Transformers", ICLR 2023, arXiv:2210.17323, after Hassibi and Stork's Optimal Brain Surgeon.
-Here for convolutions, and with the teacher's output as the target: see engine.quantization.rounding.
+Here for convolutions, and with the teacher's output as the target: see engine.quantization.rounding.columns.
 An eighth of the images is kept back, to measure the error on what no code was chosen by.
 """
 
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.alphabet import notes_on, with_alphabet
 from engine.quantization.base import QuantizationMethod
-from engine.quantization.layerwise import LayerwiseRounding, LayerwiseSettings
-from engine.quantization.patches import LayerProblem
+from engine.quantization.grids.alphabet import notes_on, with_alphabet
+from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike
-from engine.quantization.quantizers import Makers
-from engine.quantization.rounding import HessianCompensated
+from engine.quantization.rounding.columns import HessianCompensated
+from engine.quantization.rounding.layerwise import LayerwiseRounding, LayerwiseSettings
+from engine.quantization.rounding.patches import LayerProblem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

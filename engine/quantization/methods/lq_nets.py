@@ -13,15 +13,15 @@ from torch import nn
 
 from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
-from engine.quantization.basis import (
+from engine.quantization.grids.learned_basis import (
     TURNS,
     BasisActivationQuantizer,
     BasisWeightQuantizer,
     basis_levels,
 )
+from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike
-from engine.quantization.quantizers import Makers
-from engine.quantization.views import levels_view
+from engine.quantization.rounding.views import levels_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.method import Machine, MethodCard, View, describe, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings, Stretch
+from engine.quantization.bits.sensitivity import AllocationSettings, BitAllocation
+from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.quantizers import Makers
-from engine.quantization.sensitivity import AllocationSettings, BitAllocation
 
 OWN = "own"  # of a setting: that of the quantizer behind
 

@@ -17,11 +17,16 @@ from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import RestLike, Stretch
-from engine.quantization.blockwise import Blockwise, JointSettings, RoundingSettings, known
-from engine.quantization.correction import DistributionCorrection
-from engine.quantization.phases import Phase, Phases
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction import BlockReconstruction
+from engine.quantization.reconstruction.block import BlockReconstruction
+from engine.quantization.reconstruction.blockwise import (
+    Blockwise,
+    JointSettings,
+    RoundingSettings,
+    known,
+)
+from engine.quantization.reconstruction.distribution_correction import DistributionCorrection
+from engine.quantization.reconstruction.phases import Phase, Phases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ scaling of the step sizes' gradient is left out, since Adam's steps do not depen
 from dataclasses import dataclass
 
 from engine.core.method import MethodCard
-from engine.quantization.blockwise import Blockwise, JointSettings
+from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

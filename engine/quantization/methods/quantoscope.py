@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from engine.core.method import MethodCard, knob_of
 from engine.quantization.base import QuantizerSettings
-from engine.quantization.blockwise import Blockwise, RoundingSettings
 from engine.quantization.methods.genie_m import GenieMSettings
+from engine.quantization.reconstruction.blockwise import Blockwise, RoundingSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,13 @@ from torch import nn
 from engine.core.device import channels_last
 from engine.core.errors import UserError
 from engine.core.randomness import stream
-from engine.models.card import ModelCard, discover_cards
+from engine.models.card import ModelCard
+from engine.models.cards.sources import discover_cards
 from engine.run.benches.parity import parity
 from engine.run.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
-from engine.synthesis.statistics import StoredStatistics, layer_gap
+from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 
 REPEATS = 5
 # Those that have options of their own: measure_effects.py, ablation.py and rates.py beside this file.

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.models.checkpoint import read_checkpoint
-from engine.models.resnet import SmallResNet
+from engine.models.architectures.resnet import SmallResNet
+from engine.models.checkpoints.read import read_checkpoint
 from engine.run.benches.measures import Subject
 
 CHECKPOINT, OTHER = "resnet20-12fca82f.th", "resnet56-4bfd9763.th"

@@ -20,7 +20,8 @@ from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.data.images import open_idx
-from engine.models.card import ASSETS, LocalImages, ModelCard, discover_cards
+from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.cards.sources import discover_cards
 from engine.run.benches.claims import CLAIMS, ON_CIFAR, OTHER, SETS, Claim, ImageSet
 from engine.run.benches.effects import verdict_of
 from engine.run.benches.measures import METRICS, Made, Subject, portrayed

@@ -13,23 +13,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.analysis.image_statistics import Portrait, portrait
 from engine.analysis.likeness import MEASURES, separation, within_class_distance
-from engine.analysis.portrait import Portrait, portrait
 from engine.core.device import channels_last
 from engine.core.divergence import kl
 from engine.core.peaks import peak
 from engine.core.randomness import stream
 from engine.core.trace import watch_inputs
-from engine.models.blocks import find_blocks
-from engine.models.walk import Walk, WalkPlan
-from engine.quantization.corrections import correct_block
+from engine.models.graph.blocks import find_blocks
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.methods.nearest import Nearest, NearestSettings
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student
-from engine.synthesis.classwise import class_gap, deep_half, gather
+from engine.quantization.transforms.batchnorm_correction import correct_block
 from engine.synthesis.labels import balanced
 from engine.synthesis.losses.classes import teacher_share
-from engine.synthesis.statistics import StoredStatistics
+from engine.synthesis.statistics.batchnorm import StoredStatistics
+from engine.synthesis.statistics.classwise import class_gap, deep_half, gather
 
 CHUNK = 64
 

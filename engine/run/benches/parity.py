@@ -17,9 +17,9 @@ from safetensors.torch import save
 from torch import nn
 
 from engine.core.errors import UserError
-from engine.models.checkpoint import read_checkpoint
+from engine.models.architectures.resnet import SmallResNet
+from engine.models.checkpoints.read import read_checkpoint
 from engine.models.knobs import own_knobs
-from engine.models.resnet import SmallResNet
 from engine.run import new_recipe
 from engine.run.folder import write_atomically
 from engine.run.launch import start

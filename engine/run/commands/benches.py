@@ -5,7 +5,7 @@ import json
 
 from engine.core.errors import UserError
 from engine.run.commands.common import runs_folder
-from engine.run.commands.shown import Progress, table
+from engine.run.commands.output import Progress, table
 
 
 def bench(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Any, TextIO, cast
 
 from engine.core.errors import UserError
 from engine.run import disk
-from engine.run.aside import CommandError
+from engine.run.subprocess_answer import CommandError
 
 DONE, BROKEN, MISTAKE, STOPPED = 0, 1, 2, 130  # exit statuses; 130: Ctrl-C
 STDOUT = "standard output"

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.run.commands.common import finite_number, runs_folder, whole_number
-from engine.run.commands.shown import facts_table
+from engine.run.commands.output import facts_table
 from engine.run.networks import Brought, networks_folder
 from engine.run.settings import shown
 
@@ -123,7 +123,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _answer(options: argparse.Namespace, networks: Path) -> dict[str, Any]:
     if options.COMMAND == "forget-network":
-        from engine.models.saved import forget
+        from engine.models.cards.saved import forget
 
         forget(options.name, networks)
         return {"name": options.name, "state": "removed"}

@@ -15,10 +15,17 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.files import sha256_of
 from engine.data.archive import inner_folder, unpack
-from engine.models.saved import PREFIX, check_name, forget, list_saved, read_saved, saved_folder
-from engine.run.aside import CommandError, answer_of
+from engine.models.cards.saved import (
+    PREFIX,
+    check_name,
+    forget,
+    list_saved,
+    read_saved,
+    saved_folder,
+)
 from engine.run.owner import HOST
 from engine.run.recipe import Recipe
+from engine.run.subprocess_answer import CommandError, answer_of
 
 __all__ = [
     "PREFIX",

@@ -12,9 +12,9 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.data.archive import inner_folder, unpack
-from engine.models.blocks import find_blocks
 from engine.models.card import LARGE_IMAGES
-from engine.models.saved import CARD, WEIGHTS, SavedNetwork, check_name
+from engine.models.cards.saved import CARD, WEIGHTS, SavedNetwork, check_name
+from engine.models.graph.blocks import find_blocks
 from engine.run.folder import write_atomically
 from engine.run.networks import OWNER, Brought
 from engine.run.networks.understand import LARGE_SIDE, Understood, load, run_once, understand

@@ -16,9 +16,9 @@ from engine.analysis.labels import examine_labels
 from engine.data.archive import inner_folder, unpack
 from engine.data.classes import Classes
 from engine.data.images import ImageSet, open_folder
-from engine.models.blocks import find_blocks
 from engine.models.card import ModelCard
-from engine.models.proposals import usual_normalisations
+from engine.models.cards.proposals import usual_normalisations
+from engine.models.graph.blocks import find_blocks
 from engine.run.networks import Brought
 from engine.run.networks.understand import LARGE_SIDE, load, run_once, understand
 from engine.run.stages.labels import require_labels_inside

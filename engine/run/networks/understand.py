@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.models.architectures import Guess, architecture_card, guess
-from engine.models.baked import baked
 from engine.models.card import ModelCard
-from engine.models.checkpoint import Checkpoint, read_checkpoint
-from engine.models.fit import fill
+from engine.models.cards.from_architecture import Guess, architecture_card, guess
+from engine.models.cards.proposals import Proposal, propose
+from engine.models.checkpoints.fit import fill
+from engine.models.checkpoints.read import Checkpoint, read_checkpoint
+from engine.models.checkpoints.reparametrised import baked
 from engine.models.knobs import check_input_space
-from engine.models.probe import check_finite
-from engine.models.proposals import Proposal, propose
+from engine.models.probing.probe import check_finite
 from engine.run.networks import Brought
 
 LARGE_SIDE = 100  # pixels, from which on a network is slow on a laptop

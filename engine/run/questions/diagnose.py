@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.needs import why_not
-from engine.run.questions import asked
+from engine.run.questions import cached_answer as asked
 from engine.run.recipe import Recipe
 
 Answer = dict[str, Any]

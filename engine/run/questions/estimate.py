@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.run.folder import RunFolder, list_runs
 from engine.run.launch import worker_environment
-from engine.run.questions import asked
+from engine.run.questions import cached_answer as asked
 from engine.run.questions.finished import (
     STAGES,
     Part,

@@ -18,11 +18,11 @@ from engine.core.errors import UserError
 from engine.core.own_code import in_words
 from engine.data.classes import outside
 from engine.data.images import ImageSet
-from engine.models.blocks import Block, find_blocks
 from engine.models.card import ModelCard
-from engine.models.graph import network_graph
-from engine.models.outputs import find_output, read_as
-from engine.models.probe import Probed, load_probed
+from engine.models.graph.blocks import Block, find_blocks
+from engine.models.graph.picture import network_graph
+from engine.models.probing.outputs import find_output, read_as
+from engine.models.probing.probe import Probed, load_probed
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from engine.run.aside import answer_of
 from engine.run.folder import RunFolder
+from engine.run.subprocess_answer import answer_of
 
 FILE = "analysis.json"
 

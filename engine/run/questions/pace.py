@@ -16,11 +16,11 @@ from torch import Tensor
 
 from engine.core import device as devices
 from engine.core.randomness import stream
-from engine.models.walk import Walk, WalkPlan
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.run.context import Context, make_context
 from engine.run.control import Control
 from engine.run.folder import RunFolder
-from engine.run.questions.few_steps import (
+from engine.run.questions.timing_sample import (
     STEPS,
     choose_no_bits,
     extrapolated,

@@ -7,11 +7,11 @@ from typing import Any
 
 from engine.core.events import BitsChosen, Event, Noted
 from engine.quantization.plan import LayerBits
-from engine.run.budget import cost_words, fits, rival
 from engine.run.context import Context
 from engine.run.damage import aside
 from engine.run.folder import write_atomically
 from engine.run.reading import read_object
+from engine.run.uniform_budget import cost_words, fits, rival
 from engine.run.wanted import BITS
 
 FILE = "bits.json"

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.events import Event, Noted
-from engine.models.blocks import Block
+from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizerSettings
-from engine.quantization.corrections import BatchNormShift, correct_block
-from engine.quantization.equalise import equalised
+from engine.quantization.transforms.batchnorm_correction import BatchNormShift, correct_block
+from engine.quantization.transforms.equalisation import equalised
 from engine.run.context import Context
 
 _SHIFT = "batchnorm-shift:"  # before the name of a BatchNorm, in a block's file

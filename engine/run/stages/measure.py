@@ -11,7 +11,7 @@ from engine.analysis.codes import closeness, level_use
 from engine.analysis.errors import distance
 from engine.core.samples import sampled
 from engine.core.trace import watch_inputs, watch_outputs
-from engine.models.blocks import Block
+from engine.models.graph.blocks import Block
 from engine.run.context import Context
 
 IMAGES = 32  # measured on so many: SQNR is a ratio of sums over millions of values

@@ -16,8 +16,8 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted
 from engine.core.randomness import stream
-from engine.models.blocks import Block
-from engine.models.walk import Walk, WalkPlan
+from engine.models.graph.blocks import Block
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.run.context import Context
 from engine.run.resources import memory_mb
 from engine.run.room import ALMOST, Room

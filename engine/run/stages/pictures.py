@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.synthesis.moments import Moments
-from engine.synthesis.statistics import Observation, StoredStatistics
+from engine.synthesis.statistics.batchnorm import Observation, StoredStatistics
+from engine.synthesis.statistics.moments import Moments
 
 MOST_SHOWN = 32
 COLUMNS = 8
@@ -53,7 +53,7 @@ def moments_file(seen: Observation) -> bytes:
 def target_file(stored: StoredStatistics) -> bytes:
     """The same of the teacher's stored statistics, with `offsets` (layers + 1) to tell layers apart.
 
-    `unit` is what each channel's gap counts in, see engine.synthesis.statistics.
+    `unit` is what each channel's gap counts in, see engine.synthesis.statistics.batchnorm.
     """
     sizes = [len(m.mean) for m in stored.moments]
     units = torch.cat(stored.units).float().cpu().numpy() if stored.units else np.zeros(0)

@@ -24,12 +24,11 @@ from engine.core.events import (
     Stepped,
 )
 from engine.core.randomness import stream
-from engine.models.blocks import Block
-from engine.models.rest import Rest
-from engine.models.walk import Walk, WalkPlan
+from engine.models.graph.blocks import Block
+from engine.models.graph.rest import Rest
+from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod
-from engine.quantization.corrections import BatchNormShift
 from engine.quantization.student import (
     fit_block,
     laid_out,
@@ -38,6 +37,7 @@ from engine.quantization.student import (
     restore_block,
     stored_block,
 )
+from engine.quantization.transforms.batchnorm_correction import BatchNormShift
 from engine.run.context import Context
 from engine.run.damage import aside
 from engine.run.drive import Thinned, drive

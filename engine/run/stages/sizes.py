@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bits, stored_bytes
-from engine.models.macs import count_macs
+from engine.models.graph.macs import count_macs
 from engine.quantization.student import quantizers
 from engine.run.context import Context
 

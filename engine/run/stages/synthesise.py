@@ -22,13 +22,13 @@ from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.resources import memory_mb
-from engine.run.stages import portray
+from engine.run.stages import image_statistics as portray
 from engine.run.stages.pictures import moments_file, montage, target_file
 from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.students import keep_weights, student_for
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request, SynthesisMethod
-from engine.synthesis.statistics import Observation, bn_gap
+from engine.synthesis.statistics.batchnorm import Observation, bn_gap
 
 STAGE = "synthesis"
 MOST_LABELLED = 1024  # real images with labels that are handed to a method

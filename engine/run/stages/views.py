@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine.analysis.codes import code_histogram
 from engine.core.events import Viewed
 from engine.core.method import View
-from engine.models.blocks import Block
+from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizationMethod
 from engine.run.drive import Thinned
 

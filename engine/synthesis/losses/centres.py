@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from engine.synthesis.classwise import ClassMemory
 from engine.synthesis.loss import Loss, Scene
 from engine.synthesis.losses.statistics import gaps, second_of
-from engine.synthesis.moments import Moments, class_moments
+from engine.synthesis.statistics.classwise import ClassMemory
+from engine.synthesis.statistics.moments import Moments, class_moments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

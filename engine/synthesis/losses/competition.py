@@ -4,9 +4,9 @@ from typing import Any
 
 from torch import Tensor
 
-from engine.synthesis.co_training import FIT_EVERY, Student
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import Disagreement
+from engine.synthesis.student import FIT_EVERY, Student
 
 
 class Competition(Disagreement):

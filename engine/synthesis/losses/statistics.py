@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from engine.synthesis.loss import Loss, Scene
-from engine.synthesis.moments import Moments
+from engine.synthesis.statistics.moments import Moments
 
 Pair = tuple[Tensor, Tensor]  # the mean, and the spread in the chosen form
 TINY = 1e-6

@@ -16,7 +16,7 @@ from engine.synthesis.losses.classes import CrossEntropy, LogitMagnitude
 from engine.synthesis.losses.images import TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

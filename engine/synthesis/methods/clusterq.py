@@ -14,14 +14,14 @@ import torch
 
 from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.base import Request
-from engine.synthesis.classmix import ClassMix, of_labels
-from engine.synthesis.classwise import ClassMemory, deep_half
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generative import GeneratorMethod
-from engine.synthesis.generator_settings import ClassGeneratorSettings
+from engine.synthesis.generators.classmix import ClassMix, of_labels
+from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.settings import ClassGeneratorSettings
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
-from engine.synthesis.statistics_settings import form_of
+from engine.synthesis.statistics.classwise import ClassMemory, deep_half
+from engine.synthesis.statistics.settings import form_of
 from engine.synthesis.transforms import LocalCrop, Transform
 
 

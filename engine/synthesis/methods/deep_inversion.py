@@ -18,7 +18,7 @@ from engine.synthesis.losses.competition import Competition
 from engine.synthesis.losses.images import Magnitude, TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, cosine, steady
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 from engine.synthesis.transforms import Coarse, Flip, Roll, Transform
 
 

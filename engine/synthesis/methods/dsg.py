@@ -28,10 +28,10 @@ from engine.synthesis.losses.images import (
     TotalVariation,
 )
 from engine.synthesis.losses.statistics import StatisticsLoss, layer_emphasis, share_inside
-from engine.synthesis.moments import Moments, pooled
 from engine.synthesis.schedules import Optimiser, Plateau, adam
-from engine.synthesis.statistics import StoredStatistics
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.batchnorm import StoredStatistics
+from engine.synthesis.statistics.moments import Moments, pooled
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 
 Gaps = tuple[Tensor, Tensor, Tensor]  # of means, of deviations, of variances; [channels] each
 

@@ -3,7 +3,7 @@
 Boutros et al., "QuantFace: Towards Lightweight Face Recognition by Synthetic Data Low-bit Quantization",
 ICPR 2022, arXiv:2206.10526, quantizes face recognition with faces from a pretrained generator and nothing
 else. Its other half is an objective, to match the embeddings of teacher and student (no classes, no
-labels): that is a quantizer's part (`EmbeddingDistance` in engine/quantization/objectives.py).
+labels): that is a quantizer's part (`EmbeddingDistance` in engine/quantization/reconstruction/objectives.py).
 """
 
 from dataclasses import dataclass

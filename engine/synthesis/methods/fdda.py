@@ -14,15 +14,15 @@ from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.core.method import Losses, MethodCard, knob, knob_of
 from engine.synthesis.base import Request
-from engine.synthesis.classmix import of_labels
-from engine.synthesis.classwise import ClassMemory, deep_half, gather
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generative import GeneratorMethod
-from engine.synthesis.generator_settings import ClassGeneratorSettings
+from engine.synthesis.generators.classmix import of_labels
+from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.settings import ClassGeneratorSettings
 from engine.synthesis.labels import one_class
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
-from engine.synthesis.statistics_settings import form_of
+from engine.synthesis.statistics.classwise import ClassMemory, deep_half, gather
+from engine.synthesis.statistics.settings import form_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

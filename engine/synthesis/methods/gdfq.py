@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from engine.core.method import MethodCard
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generative import GeneratorMethod
-from engine.synthesis.generator_settings import ClassGeneratorSettings
+from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.settings import ClassGeneratorSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

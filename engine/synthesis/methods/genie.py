@@ -9,12 +9,13 @@ from functools import partial
 import torch
 
 from engine.core.method import MethodCard, knob, knob_of
-from engine.synthesis.canvas import Canvas, LatentImages, Pixels
+from engine.synthesis.canvas import Canvas, Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
+from engine.synthesis.generators.latent_images import LatentImages
 from engine.synthesis.losses.images import InputStatistics
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam, exponential
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 from engine.synthesis.swing import with_swing
 from engine.synthesis.transforms import low_pass
 

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from engine.core.method import MethodCard, knob, knob_of
 from engine.core.randomness import stream
-from engine.models.blocks import trace
+from engine.models.graph.blocks import trace
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.loss import Loss, Scene
 from engine.synthesis.losses.statistics import StatisticsLoss, z_score
-from engine.synthesis.moments import Moments, batch_moments
-from engine.synthesis.propagation import expected_outputs
 from engine.synthesis.schedules import Optimiser, Plateau, adam
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.moments import Moments, batch_moments
+from engine.synthesis.statistics.propagation import expected_outputs
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 
 ADJUSTMENTS = ("mean", "min", "max", "mean+min", "mean-min", "max+mean", "max-mean")
 

@@ -21,7 +21,7 @@ from engine.synthesis.losses.classes import SoftTarget
 from engine.synthesis.losses.features import MarginCosine, class_sums
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 from engine.synthesis.transforms import LocalCrop
 
 

@@ -13,11 +13,11 @@ from torch import Tensor
 from engine.core.method import MethodCard, knob, knob_of
 from engine.core.randomness import stream
 from engine.synthesis.classifier import classifier_rows
-from engine.synthesis.classmix import ClassMix, of_labels, superposed
 from engine.synthesis.composed import Weighted
-from engine.synthesis.embedding import Embedding, SuperposedEmbedding
-from engine.synthesis.generative import GeneratorMethod
-from engine.synthesis.generator_settings import ClassGeneratorSettings
+from engine.synthesis.generators.classmix import ClassMix, of_labels, superposed
+from engine.synthesis.generators.embedding import Embedding, SuperposedEmbedding
+from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.settings import ClassGeneratorSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.losses.images import InputStatistics
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
-from engine.synthesis.statistics_settings import StatisticsSettings, statistics_of
+from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Architectures: the modules of the bundled networks, without weights."""

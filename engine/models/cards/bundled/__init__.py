@@ -1,0 +1,1 @@
+"""The bundled networks: one file, one card."""

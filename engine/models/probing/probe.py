@@ -1,0 +1,315 @@
+"""One look at a network once it is built: does it run, can it be copied, does a gradient reach its images?
+
+Diagnosis, run and trial load a network through `load_probed`, so that what is wrong is told in the same
+words everywhere, before a step is taken. It is left in eval mode, laid out as it runs fastest.
+"""
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.device import channels_last, contiguous
+from engine.core.errors import UserError
+from engine.core.own_code import in_its_folder, in_words, is_own
+from engine.core.randomness import stream
+from engine.core.trace import watch_inputs, watch_outputs
+from engine.models.card import ModelCard
+from engine.models.graph.flow import is_layer
+from engine.models.plain_modules import shape_words
+from engine.models.probing.guards import SharesTheRest, SparesImages, put_around, uncopyable
+from engine.models.probing.hooks import take_off_watchers
+
+Shape = tuple[int, int, int]
+IMAGES = 2  # one image would hide what mixes images up
+_SAME = 1e-3  # of the largest output: rounding of another order of sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """A network that runs, and what is known of it now."""
+
+    model: nn.Module
+    undone: tuple[str, ...] = ()  # to read its checkpoint, in words
+    notes: tuple[str, ...] = ()  # what had to be done to it, in sentences
+    no_gradient: str = ""  # why images cannot follow it; empty where they can
+
+
+def load_probed(card: ModelCard, weights: Path | None = None, *, numbers: bool = True) -> Probed:
+    """The card's network, loaded and probed; UserError for what cannot work, in one line.
+
+    `numbers`: refuse weights and outputs that are not finite; a diagnosis tells of them itself.
+    """
+    loaded = card.load_all(weights)
+    notes = tuple(f"The network: {note}." for note in loaded.made_plain)
+    found = probe(loaded.model, card.image_shape, card.name, numbers=numbers)
+    return Probed(
+        model=found.model, undone=loaded.undone, notes=(*notes, *found.notes),
+        no_gradient=found.no_gradient,
+    )  # fmt: skip
+
+
+def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = True) -> Probed:
+    """Run it on two images, see what it does to them and to itself, and mend what can be mended."""
+    _check_layers(model, name)
+    if numbers:
+        check_finite(model, name)
+    images = torch.randn(IMAGES, *image_shape, generator=stream(0, "probe"))
+    notes: list[str] = []
+    with _undisturbed(model):
+        given, state = images.clone(), _statistics(model)
+        outputs = _run(model, given, name, image_shape)
+        if not torch.equal(given, images):
+            put_around(SparesImages, model)
+            notes.append("It writes into the images that it is given: it gets a copy of them.")
+        answer = first_tensor(outputs)
+        if answer is None:
+            raise UserError(
+                f"{name} returns {_kind(outputs)}, in which there is no tensor of floats; let it give the "
+                "scores of the classes, [images, classes]"
+            )
+        _check_unchanged(model, state, name)
+        if numbers:
+            _check_answer(model, images, answer, name)
+        notes += _check_repeats(model, images, answer)
+        notes += take_off_watchers(model, images, lambda x: first_tensor(_quiet(model, x)), name)
+        no_gradient = _why_no_gradient(model, images)
+        notes += _check_copy(model, images, name)
+        _lay_out(model, images)
+    model.requires_grad_(False)
+    return Probed(
+        model=model, notes=tuple(f"The network: {n[0].lower()}{n[1:]}" for n in notes),
+        no_gradient=no_gradient and f"{name}: {no_gradient}",
+    )  # fmt: skip
+
+
+def first_tensor(outputs: Any) -> Tensor | None:
+    """The first tensor of floats anywhere in what a network returns; None where there is none."""
+    if isinstance(outputs, Tensor):
+        return outputs if outputs.is_floating_point() else None
+    if isinstance(outputs, Mapping):
+        parts: Any = outputs.values()
+    elif isinstance(outputs, (list, tuple)):
+        parts = outputs
+    elif is_dataclass(outputs) and not isinstance(outputs, type):
+        parts = [getattr(outputs, one.name) for one in fields(outputs)]
+    else:
+        return None
+    return next((found for found in map(first_tensor, parts) if found is not None), None)
+
+
+def _kind(outputs: Any) -> str:
+    return f"a tensor of {outputs.dtype}" if isinstance(outputs, Tensor) else type(outputs).__name__
+
+
+def _check_layers(model: nn.Module, name: str) -> None:
+    layers = [(path, m) for path, m in model.named_modules() if is_layer(m)]
+    if not layers:
+        raise UserError(
+            f"{name} has no convolution or linear layer (nn.Conv2d, nn.Linear), so there is nothing to "
+            "quantize; write its weights as such layers"
+        )
+    for path, module in layers:
+        weight = module._parameters.get("weight")
+        if weight is not None and not weight.is_floating_point():
+            raise UserError(
+                f"{name} has weights of {weight.dtype} in {path!r}; only real numbers can be quantized: give "
+                "it such weights"
+            )
+
+
+def check_finite(model: nn.Module, name: str) -> None:
+    """UserError that names the first layer and tensor with values that are no numbers."""
+    for path, module in model.named_modules():
+        for key, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is None or not tensor.is_floating_point():
+                continue
+            is_buffer = key in module._buffers and not key.startswith("running_")
+            bad = tensor.isnan() if is_buffer else ~tensor.isfinite()  # a mask may hold infinity
+            if bad.any():
+                what = "NaN" if bool(tensor.isnan().any()) else "infinite"
+                raise UserError(
+                    f"{name} holds {what} values ({int(bad.sum()):,} of {bad.numel():,}) in {key!r} of layer "
+                    f"{path or '(itself)'!r}; give weights from before the training broke"
+                )
+            if key == "running_var" and bool((tensor < 0).any()):
+                raise UserError(
+                    f"{name} holds a negative variance in {key!r} of layer {path!r}; "
+                    "give weights that were saved whole"
+                )
+
+
+# --- what a pass does ------------------------------------------------------------------------------
+
+
+@contextmanager
+def _undisturbed(model: nn.Module) -> Iterator[None]:
+    """Inside, what a network draws or warns of disturbs nothing outside; it is in eval mode after."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        yield
+        model.eval()
+
+
+def _run(model: nn.Module, images: Tensor, name: str, image_shape: Shape) -> Any:
+    trouble = f"{name} does not run on two images of {shape_words(image_shape)}"
+
+    try:
+        with in_its_folder(name) if is_own(name) else nullcontext(), torch.no_grad():
+            return model(images)
+    except SystemExit as error:
+        raise UserError(
+            f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
+        ) from error
+    except Exception as error:
+        raise UserError(f"{trouble}: {in_words(error)}; {_WAY_OUT}") from error
+
+
+_WAY_OUT = "give the size it takes as model.image_shape=channels,height,width, or mend its forward"
+
+
+@torch.no_grad()
+def _quiet(model: nn.Module, images: Tensor) -> Any:
+    return model(images.clone())
+
+
+def _statistics(model: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: buffer.clone()
+        for name, buffer in model.named_buffers()
+        if name.endswith(("running_mean", "running_var"))
+    }
+
+
+def _check_unchanged(model: nn.Module, before: Mapping[str, Tensor], name: str) -> None:
+    after = dict(model.named_buffers())
+    for path, was in before.items():
+        if path in after and not torch.equal(after[path].nan_to_num(), was.nan_to_num()):
+            raise UserError(
+                f"{name} changes {path!r} while it runs, as in training; take train() out of its forward"
+            )
+
+
+def _check_answer(model: nn.Module, images: Tensor, answer: Tensor, name: str) -> None:
+    if bool(answer.isfinite().all()):
+        return
+    first: list[str] = []
+
+    def listen(path: str, y: Any) -> None:
+        tensor = first_tensor(y)
+        if tensor is not None and not first and not bool(tensor.isfinite().all()):
+            first.append(path)
+
+    leaves = [p for p, m in model.named_modules() if p and next(m.children(), None) is None]
+    with watch_outputs(model, leaves, listen):
+        _quiet(model, images)
+    where = f", first behind {first[0]!r}" if first else ""
+    raise UserError(
+        f"{name} returns values that are no numbers (NaN or infinite){where}, though its weights are; "
+        "change what it computes there"
+    )
+
+
+def _check_repeats(model: nn.Module, images: Tensor, answer: Tensor) -> list[str]:
+    again = first_tensor(_quiet(model, images))
+    if again is not None and again.shape == answer.shape and torch.equal(again, answer):
+        return []
+    return [
+        "It gives another answer to the same images each time (dropout in eval mode, or noise of its own): "
+        "what differs between it and its copy is not all due to fewer bits."
+    ]
+
+
+def _why_no_gradient(model: nn.Module, images: Tensor) -> str:
+    """Why images cannot be made to follow its answer or its BatchNorm layers; empty where they can."""
+    norms = [path for path, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    seen: list[Tensor] = []
+    leaf = images.clone().requires_grad_()
+    try:
+        with torch.enable_grad(), watch_inputs(model, norms, lambda _, x: seen.append(x)):
+            answer = first_tensor(model(leaf))
+            reached = [t for t in (*seen, answer) if t is not None and t.requires_grad]
+            if not reached:
+                return "no gradient reaches its images (it computes without gradients, or detaches)"
+            total = torch.stack([t.float().square().mean() for t in reached]).sum()
+            (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
+    except Exception as error:  # noqa: BLE001  (whatever the user's own functions raise)
+        text = " ".join(str(error).split())[:160]
+        return f"no gradient can be computed: {type(error).__name__}: {text}"
+    if not bool(total.isfinite()):  # sick, which is told of otherwise
+        return ""
+    if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any()):
+        return "the gradient that reaches its images is zero, or not a number"
+    return ""
+
+
+def _check_copy(model: nn.Module, images: Tensor, name: str) -> list[str]:
+    """A student is a copy: it must be possible, and run layers of its own."""
+    notes = []
+    try:
+        student = _copied(model)
+    except Exception:  # noqa: BLE001  (whatever an object of the user's raises)
+        held = sorted({type(v).__name__ for m in model.modules() for v in _attributes(m)})
+        put_around(SharesTheRest, model)
+        try:
+            student = _copied(model)
+        except Exception as error:
+            raise UserError(
+                f"{name} cannot be copied: {type(error).__name__}: {error}; keep what cannot be copied "
+                "out of the network"
+            ) from error
+        notes.append(f"It holds what cannot be copied ({', '.join(held)}): its copy shares it.")
+    strangers = _runs_of(model, student, images)
+    if strangers:
+        raise UserError(
+            f"{name} cannot be copied: its copy runs layer {strangers[0]!r} of the original (a lambda, a "
+            "hook or a global holds it); let its forward reach layers through self only"
+        )
+    return notes
+
+
+def _attributes(module: nn.Module) -> Iterator[Any]:
+    for key, value in vars(module).items():
+        if key not in ("_parameters", "_buffers", "_modules"):
+            yield from uncopyable(value)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy that shares its tensors: none need be copied to see whether the rest can be."""
+    memo: dict[int, Any] = {id(t): t for t in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, memo)
+
+
+def _runs_of(original: nn.Module, student: nn.Module, images: Tensor) -> list[str]:
+    """The layers of the original that run when its copy does; there must be none."""
+    ran: list[str] = []
+    layers = [path for path, module in original.named_modules() if path and is_layer(module)]
+    with watch_outputs(original, layers, lambda path, _: ran.append(path)):
+        _quiet(student, images)
+    return ran
+
+
+@torch.no_grad()
+def _lay_out(model: nn.Module, images: Tensor) -> None:
+    """Channels last where the network runs so to the same answer; else as torch makes tensors."""
+    contiguous(model)
+    torch.manual_seed(0)
+    wanted = first_tensor(_quiet(model, images))
+    channels_last(model)
+    try:
+        torch.manual_seed(0)
+        got = first_tensor(model(images.contiguous(memory_format=torch.channels_last).clone()))
+        assert wanted is not None
+        assert got is not None
+        torch.testing.assert_close(
+            got, wanted, rtol=0, atol=_SAME * float(wanted.abs().max()) + 1e-6, equal_nan=True
+        )
+    except Exception:  # noqa: BLE001  (a view of what no longer lies side by side, for one)
+        contiguous(model)

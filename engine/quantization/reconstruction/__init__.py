@@ -1,0 +1,1 @@
+"""Reconstruction: codes and step sizes learned block by block."""

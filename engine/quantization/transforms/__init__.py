@@ -1,0 +1,1 @@
+"""Transforms: what is done to a network before and after it is quantized."""

@@ -1,0 +1,1 @@
+"""Generators: networks that draw images, and the methods that train them."""

@@ -1,0 +1,41 @@
+"""GENIE's canvas: latents and a small generator, optimised together."""
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.device import channels_last
+from engine.core.randomness import seeded_init
+from engine.synthesis.base import Request
+from engine.synthesis.canvas import Canvas
+from engine.synthesis.generators.genie_generator import LATENT, Generator
+
+
+class LatentImages(Canvas):
+    """GENIE's: a latent for each image, and a generator of the batch's own; both are optimised.
+
+    `fresh` draws new latents for every rendering instead, so that the generator alone learns (the
+    ablation GBA). `stretch` gives each colour a scale and an offset to learn behind the generator,
+    whose tanh otherwise leaves a batch almost two-toned (not in the paper).
+    """
+
+    def __init__(self, request: Request, *, fresh: bool = False, stretch: bool = False) -> None:
+        super().__init__()
+        count, channels, height, width = request.shape
+        with seeded_init(request.rng):
+            self.generator = Generator(channels, height, width)
+        z = torch.randn(count, LATENT, generator=request.rng)
+        self.z = nn.Parameter(z, requires_grad=not fresh)
+        self._rng, self._fresh = request.rng, fresh
+        self.scale = nn.Parameter(torch.ones(1, channels, 1, 1)) if stretch else None
+        self.offset = nn.Parameter(torch.zeros(1, channels, 1, 1)) if stretch else None
+        self.to(request.device)
+        channels_last(self.generator)
+
+    def render(self, labels: Tensor | None) -> Tensor:
+        z: Tensor = self.z
+        if self._fresh:
+            z = torch.randn(z.shape, generator=self._rng).to(z.device)
+        images: Tensor = self.generator(z)
+        if self.scale is not None and self.offset is not None:
+            images = images * self.scale + self.offset
+        return images
