@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.run.commands import benches, listing, networks, questions, runs
+from engine.run.commands import benches, listing, networks, new, questions, runs
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
@@ -97,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
     networks.add_commands(lambda name, text: add(name, networks.run, text))
+    made = add("new", new.new, "write the first files of a method of your own")
+    made.add_argument("kind", metavar="synthesis|quantization")
+    made.add_argument("name", metavar="NAME", help="lower-case, with hyphens")
+    made.add_argument("--title", default="", metavar="TITLE", help="as menus show it")
     bench = add("bench", benches.bench, "run a benchmark, or list those there are")
     bench.add_argument("name", nargs="?", metavar="NAME")
     bench.add_argument("--data", type=Path, metavar="FOLDER", help="the real data that some need")
