@@ -1,4 +1,4 @@
-"""Bits that were chosen by measuring: what harm each budget buys, and what every layer was given."""
+"""Bits that were chosen by measuring: the sensitivity at each budget, and what every layer was given."""
 
 from typing import Any
 
@@ -8,17 +8,27 @@ from app.charts.style import FLOAT, QUANTIZED, QUIET, WATCH, LiveFigure, axis, l
 HEIGHT = 320
 
 
+def in_todays_words(report: Any) -> Any:
+    """An allocation's report with the names of today; older runs called a sensitivity `harm`."""
+    if isinstance(report, dict):
+        return {
+            "sensitivity" if key == "harm" else key: in_todays_words(value)
+            for key, value in report.items()
+        }
+    return [in_todays_words(one) for one in report] if isinstance(report, list) else report
+
+
 def front(report: dict[str, Any]) -> LiveFigure:
-    """The Pareto front of cost and harm, the same bits in every layer beside it, and the choice."""
+    """The Pareto front of cost and sensitivity, the same bits in every layer beside it, and the choice."""
     unit = 1e3 if report["cost"] == "bytes" else 1e9
-    points = [(cost / unit, harm) for cost, harm in report["front"]]
+    points = [(cost / unit, sensitivity) for cost, sensitivity in report["front"]]
     chosen, uniform = report["chosen"], report["uniform"]
     data = [
         _trace("lines", "the best for each budget", points, FLOAT),
         _trace(
             "markers+text",
             "the same in every layer",
-            [(one["cost"] / unit, one["harm"]) for one in uniform],
+            [(one["cost"] / unit, one["sensitivity"]) for one in uniform],
             QUIET,
             text=[f"W{one['weight_bits']}" for one in uniform],
             textposition="top right",
@@ -28,7 +38,7 @@ def front(report: dict[str, Any]) -> LiveFigure:
         _trace(
             "markers",
             "chosen",
-            [(chosen["cost"] / unit, chosen["harm"])],
+            [(chosen["cost"] / unit, chosen["sensitivity"])],
             QUANTIZED,
             marker={"color": QUANTIZED, "size": 14, "symbol": "star"},
         ),
@@ -40,12 +50,14 @@ def front(report: dict[str, Any]) -> LiveFigure:
     title = (
         "weights (kB)" if report["cost"] == "bytes" else "bit operations for one image (billions)"
     )
-    harm = axis("harm: sum over the layers", type="log", exponentformat="power", dtick=1)
-    shown = layout(HEIGHT, xaxis=axis(title), yaxis=harm, shapes=[budget], showlegend=True)
+    sensitivity = axis(
+        "sensitivity: sum over the layers", type="log", exponentformat="power", dtick=1
+    )
+    shown = layout(HEIGHT, xaxis=axis(title), yaxis=sensitivity, shapes=[budget], showlegend=True)
     shown["margin"] = shown["margin"] | {"r": 34}
     alt = (
-        "The smallest sum of harms for each budget, with the allocation chosen and the harm of the same "
-        "number of bits in every layer."
+        "The smallest sum of sensitivities for each budget, the allocation chosen, and the sensitivity of "
+        "the same number of bits in every layer."
     )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
 
@@ -68,7 +80,7 @@ def _trace(
         "x": [x for x, _ in known],
         "y": [y for _, y in known],
         "line": {"color": colour, "width": 2},
-        "hovertemplate": "%{x:.4g}: harm %{y:.3g}<extra>" + name + "</extra>",
+        "hovertemplate": "%{x:.4g}: sensitivity %{y:.3g}<extra>" + name + "</extra>",
     } | more
 
 
@@ -79,8 +91,10 @@ def bits(
 ) -> LiveFigure:
     """Each layer's bits as bars, those of its input beside them where they were chosen; else grey."""
     paths = list(weight_bits)
-    weights = {one["path"]: one["harm"] for one in report["layers"]}
-    inputs = {path: one["harm"] for one in report.get("inputs", []) for path in one["layers"]}
+    weights = {one["path"]: one["sensitivity"] for one in report["layers"]}
+    inputs = {
+        path: one["sensitivity"] for one in report.get("inputs", []) for path in one["layers"]
+    }
     data = _bars("weights", weight_bits, weights, QUANTIZED)
     if inputs and activation_bits:
         known = {path: count for path, count in activation_bits.items() if count is not None}
@@ -95,12 +109,12 @@ def bits(
 
 
 def _bars(
-    name: str, counts: dict[str, int], harms: dict[str, dict[str, float]], colour: str
+    name: str, counts: dict[str, int], sensitivities: dict[str, dict[str, float]], colour: str
 ) -> list[dict[str, Any]]:
     """Those that were chosen, and in grey those that an edge layer keeps."""
-    chosen = [path for path in counts if path in harms]
-    kept = [path for path in counts if path not in harms]
-    said = {path: f"harm {harms[path][str(counts[path])]:.3g}" for path in chosen}
+    chosen = [path for path in counts if path in sensitivities]
+    kept = [path for path in counts if path not in sensitivities]
+    said = {path: f"sensitivity {sensitivities[path][str(counts[path])]:.3g}" for path in chosen}
     return [
         {
             "type": "bar",

@@ -18,7 +18,7 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
     chosen = history.last("bits-chosen")
     if chosen is None:
         return
-    report = chosen["report"]
+    report = charts.in_todays_words(chosen["report"])
     st.subheader("Where did the bits go?", help=explain("allocation"))
     st.markdown(allocation_words(report))
     if report.get("additivity"):
@@ -58,7 +58,7 @@ def allocation_words(report: dict[str, Any]) -> str:
         how_far = "as far from" if mine == theirs else "further from"
         return (
             f"**No gain**: all layers rounded together, the answers are {how_far} the teacher's: {together}. "
-            f"The sum of harms promised more than all layers at once keep. {spent}"
+            f"The sum of sensitivities promised more than all layers at once keep. {spent}"
         )
     return (
         f"All layers rounded together, the answers come **{1 - mine / theirs:.0%} nearer** to the "
@@ -70,7 +70,7 @@ ALIKE = 1.25  # a factor below which the sum is as good as the measurement
 
 
 def additivity_words(points: list[dict[str, Any]]) -> str:
-    """Whether harms measured one layer at a time add up to what all layers do at once."""
+    """Whether sensitivities measured one layer at a time add up to what all layers do at once."""
     mine = next((one for one in points if one["chosen"]), points[-1])
     ratio, ratios = mine["ratio"], [one["ratio"] for one in points]
     if ratio > ALIKE:
@@ -86,7 +86,7 @@ def additivity_words(points: list[dict[str, Any]]) -> str:
         else "more budget was **not** always better, so small steps along the line mean little"
     )
     return (
-        f"Do the harms add up? One layer at a time they sum to {mine['harm']:.3g}; all at once it is "
-        f"{mine['kl_together']:.3g}, **{ratio:.2g} times** as much: {verdict}. At the {len(points)} points "
+        f"Do the sensitivities add up? One layer at a time: {mine['sensitivity']:.3g} in all; all at once "
+        f"it is {mine['kl_together']:.3g}, **{ratio:.2g} times** as much: {verdict}. At the {len(points)} points "
         f"tried along the line the factor is {min(ratios):.2g} to {max(ratios):.2g}, and {along}."
     )

@@ -225,15 +225,15 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
 BITS = {"conv1": 8, "layer1.0.conv1": 3, "layer1.0.conv2": 5, "fc": 8}
 ALLOCATION = {
     "sensitivity": "kl", "cost": "bytes", "solver": "exact", "exact": True, "budget": 1000.0,
-    "chosen": {"cost": 900.0, "harm": 0.02, "kl_together": 0.03},
-    "greedy": {"cost": 800.0, "harm": 0.03, "kl_together": 0.04},
+    "chosen": {"cost": 900.0, "sensitivity": 0.02, "kl_together": 0.03},
+    "greedy": {"cost": 800.0, "sensitivity": 0.03, "kl_together": 0.04},
     "uniform": [
-        {"weight_bits": bits, "cost": 250.0 * bits, "harm": 1 / 8**bits, "kl_together": 0.4 / bits}
+        {"weight_bits": bits, "cost": 250.0 * bits, "sensitivity": 1 / 8**bits, "kl_together": 0.4 / bits}
         for bits in (3, 4, 5)
     ],
     "front": [[500.0, 0.5], [900.0, 0.02], [1500.0, 0.0]],
     "layers": [
-        {"path": path, "weight_bits": BITS[path], "harm": {"3": 0.1, "4": 0.02, "5": 0.001}}
+        {"path": path, "weight_bits": BITS[path], "sensitivity": {"3": 0.1, "4": 0.02, "5": 0.001}}
         for path in BITS if path.startswith("layer")
     ],
 }  # fmt: skip

@@ -1,7 +1,7 @@
-"""Bits for each layer under a budget: the harm of each choice adds up, so that the best sum can be found.
+"""Bits for each layer under a budget: layers' sensitivities are added, and the least sum is found.
 
 The choice among K options for each of n layers is a knapsack problem. It is solved exactly by dynamic
-programming over partial sums of which none is beaten in both cost and harm; its last stage is the whole
+programming over partial sums of which none is beaten in cost and sensitivity; its last stage is the whole
 Pareto front. The same as an integer programme (HAWQ-V3, Yao et al., ICML 2021) stays exact
 where that front is too long to keep; greedy takes the upgrade that helps most for its cost.
 """
@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-HARM_SCALE = 1e4  # of the largest harm, for the integer programme: its gap is absolute, 1e-6
+SENSITIVITY_SCALE = (
+    1e4  # of the largest sensitivity, for the integer programme: its gap is absolute, 1e-6
+)
 MOST_SUMS = 200_000  # partial sums kept; beyond, neighbours in cost are merged, and no longer exact
 
 
@@ -22,7 +24,7 @@ class Option:
 
     bits: Any  # what is bought; the solvers do not look at it
     cost: int  # in whatever the budget counts
-    harm: float  # how much worse the network gets, by this layer alone
+    sensitivity: float  # how much worse the network gets, by this layer alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,16 @@ class Allocation:
     """One option for each layer, by its place in the table."""
 
     cost: int
-    harm: float
+    sensitivity: float
     picks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """All allocations that no other beats in both cost and harm, from the cheapest to the best."""
+    """All allocations that no other beats in both cost and sensitivity, from the cheapest to the best."""
 
     costs: Any  # rising
-    harms: Any  # falling
+    sensitivities: Any  # falling
     exact: bool
     _steps: list[tuple[Any, Any]]  # for each layer: which sum it came from, which option was added
 
@@ -53,39 +55,41 @@ class Front:
         for origin, option in reversed(self._steps):
             picks.append(int(option[at]))
             at = int(origin[at])
-        return Allocation(int(self.costs[index]), float(self.harms[index]), tuple(reversed(picks)))
+        return Allocation(
+            int(self.costs[index]), float(self.sensitivities[index]), tuple(reversed(picks))
+        )
 
     def within(self, budget: int) -> Allocation | None:
-        """The least harm that the budget can buy; None where even the cheapest is too dear."""
+        """The least sensitivity that the budget can buy; None where even the cheapest is too dear."""
         index = int(np.searchsorted(self.costs, budget, side="right")) - 1
         return None if index < 0 else self.allocation(index)
 
 
 def pareto_front(table: Sequence[Sequence[Option]], most_sums: int = MOST_SUMS) -> Front:
     """The front of all allocations of the table, one row of options for each layer."""
-    costs, harms = np.zeros(1, np.int64), np.zeros(1)
+    costs, sensitivities = np.zeros(1, np.int64), np.zeros(1)
     steps = []
     exact = True
     for options in table:
         added_costs = np.array([option.cost for option in options], np.int64)
-        added_harms = np.array([option.harm for option in options])
+        added_sensitivities = np.array([option.sensitivity for option in options])
         all_costs = (costs[:, None] + added_costs).ravel()
-        all_harms = (harms[:, None] + added_harms).ravel()
-        order = np.lexsort((all_harms, all_costs))
-        best_before = np.minimum.accumulate(all_harms[order])
-        better = np.concatenate([[True], all_harms[order][1:] < best_before[:-1]])
+        all_sensitivities = (sensitivities[:, None] + added_sensitivities).ravel()
+        order = np.lexsort((all_sensitivities, all_costs))
+        best_before = np.minimum.accumulate(all_sensitivities[order])
+        better = np.concatenate([[True], all_sensitivities[order][1:] < best_before[:-1]])
         kept = order[better]
         if len(kept) > most_sums:
             exact = False
             cells = np.linspace(0, len(kept) - 1, most_sums).round().astype(np.int64)
             kept = kept[cells]
         steps.append((kept // len(options), kept % len(options)))
-        costs, harms = all_costs[kept], all_harms[kept]
-    return Front(costs, harms, exact, steps)
+        costs, sensitivities = all_costs[kept], all_sensitivities[kept]
+    return Front(costs, sensitivities, exact, steps)
 
 
 def integer(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
-    """The least harm that the budget can buy, by branch and bound; None where it buys nothing.
+    """The least sensitivity that the budget can buy, by branch and bound; None where it buys nothing.
 
     One variable in {0, 1} for each option; those of a row sum to 1, what they cost to the budget at most.
     Costs count from each row's cheapest option, in units of their greatest common divisor: the smaller
@@ -95,7 +99,9 @@ def integer(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None
     room = budget - sum(least)
     if room < 0:
         return None
-    harms = np.concatenate([_above_least([option.harm for option in row]) for row in table])
+    sensitivities = np.concatenate(
+        [_above_least([option.sensitivity for option in row]) for row in table]
+    )
     extra = np.concatenate(
         [[o.cost - low for o in row] for row, low in zip(table, least, strict=True)]
     ).astype(np.int64)
@@ -103,7 +109,7 @@ def integer(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None
     units, room = extra // unit, room // unit
     ends = np.cumsum([len(row) for row in table])
     while True:
-        taken = _branch_and_bound(harms, units, ends, room)
+        taken = _branch_and_bound(sensitivities, units, ends, room)
         picks = tuple(int(part.argmax()) for part in np.split(taken, ends[:-1]))
         found = _bought(table, picks)
         if found.cost <= budget:
@@ -111,7 +117,7 @@ def integer(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None
         room -= -(-(found.cost - budget) // unit)  # a tolerance was used: ask for as much less
 
 
-def _branch_and_bound(harms: Any, units: Any, ends: Any, room: int) -> Any:
+def _branch_and_bound(sensitivities: Any, units: Any, ends: Any, room: int) -> Any:
     """Which options are taken, as shares that are whole but for the solver's tolerance."""
     from scipy.optimize import Bounds, LinearConstraint, milp  # here: most runs need none of it
 
@@ -119,8 +125,8 @@ def _branch_and_bound(harms: Any, units: Any, ends: Any, room: int) -> Any:
     one_each = (rows == np.arange(len(ends))[:, None]).astype(float)
     limits = [LinearConstraint(one_each, 1, 1), LinearConstraint(units[None], -np.inf, room)]
     found = milp(
-        harms / (harms.max() or 1) * HARM_SCALE,
-        integrality=np.ones(len(harms)), bounds=Bounds(0, 1), constraints=limits,
+        sensitivities / (sensitivities.max() or 1) * SENSITIVITY_SCALE,
+        integrality=np.ones(len(sensitivities)), bounds=Bounds(0, 1), constraints=limits,
         options={"mip_rel_gap": 0},
     )  # fmt: skip
     if found.x is None:
@@ -128,17 +134,17 @@ def _branch_and_bound(harms: Any, units: Any, ends: Any, room: int) -> Any:
     return found.x
 
 
-def _above_least(harms: list[float]) -> Any:
-    return np.array(harms) - min(harms)
+def _above_least(sensitivities: list[float]) -> Any:
+    return np.array(sensitivities) - min(sensitivities)
 
 
 def _bought(table: Sequence[Sequence[Option]], picks: tuple[int, ...]) -> Allocation:
     chosen = [row[k] for row, k in zip(table, picks, strict=True)]
-    return Allocation(sum(o.cost for o in chosen), sum(o.harm for o in chosen), picks)
+    return Allocation(sum(o.cost for o in chosen), sum(o.sensitivity for o in chosen), picks)
 
 
 def greedy(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
-    """Cheapest options first, then again and again the upgrade with the most harm saved for its cost."""
+    """Cheapest options first, then again and again the upgrade that saves the most for its cost."""
     picks = [min(range(len(row)), key=lambda k, r=row: r[k].cost) for row in table]  # type: ignore[misc]
     spent = sum(row[k].cost for row, k in zip(table, picks, strict=True))
     if spent > budget:
@@ -148,7 +154,7 @@ def greedy(table: Sequence[Sequence[Option]], budget: int) -> Allocation | None:
         for layer, row in enumerate(table):
             now = row[picks[layer]]
             for k, option in enumerate(row):
-                dearer, saved = option.cost - now.cost, now.harm - option.harm
+                dearer, saved = option.cost - now.cost, now.sensitivity - option.sensitivity
                 if dearer <= 0 or saved <= 0 or spent + dearer > budget:
                     continue
                 if best is None or saved / dearer > best[0]:

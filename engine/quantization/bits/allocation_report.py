@@ -1,4 +1,4 @@
-"""What an allocation is worth, measured with all its bits at once, beside the sum of its harms."""
+"""What an allocation is worth, measured with all its bits at once, beside the sum of its sensitivities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.quantization.bits.allocation import Allocation, Front, Option
-from engine.quantization.bits.candidates import Choice, Costs, Group, Harm
+from engine.quantization.bits.candidates import Candidate, Costs, SensitivityOf, TiedLayers
 from engine.quantization.bits.partial_student import PartialStudent
 
 POINTS = 200  # of the front that are reported
@@ -15,27 +15,27 @@ CHECKED = 5  # of them, measured all at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spending:
+class AllocationReport:
     """The solved table with what it was measured by."""
 
-    groups: Sequence[Group]
+    groups: Sequence[TiedLayers]
     table: Sequence[Sequence[Option]]
     costs: Costs
-    harm: Harm
+    sensitivity: SensitivityOf
     partial: PartialStudent
     front: Front
 
-    def choices(self, allocation: Allocation) -> list[Choice]:
+    def candidates(self, allocation: Allocation) -> list[Candidate]:
         """What each group is given."""
         return [row[k].bits for row, k in zip(self.table, allocation.picks, strict=True)]
 
     def report(
         self, chosen: Allocation, quick: Allocation, bits: Sequence[int], *, in_kl: bool
     ) -> dict[str, Any]:
-        """Everything about the choice that a page shows; `in_kl`: the harms are divergences themselves."""
+        """All that a page shows of the allocation; `in_kl`: the sensitivities are divergences themselves."""
         now = {
             (path, what): bits
-            for group, choice in zip(self.groups, self.choices(chosen), strict=True)
+            for group, choice in zip(self.groups, self.candidates(chosen), strict=True)
             for path, what, bits in group.changed(choice)
         }
         return {
@@ -44,32 +44,32 @@ class Spending:
             "uniform": [self._uniform(b) for b in bits],
             "front": self._points(),
             "layers": [
-                {"path": path, "weight_bits": now[path, "weight"], "harm": harms}
+                {"path": path, "weight_bits": now[path, "weight"], "sensitivity": sensitivities}
                 for group in self.groups
                 for path in group.free
-                for harms in [self._harms(group, path, "weight")]
+                for sensitivities in [self._sensitivities(group, path, "weight")]
             ],
             "inputs": [
                 {"path": group.owner, "layers": list(group.layers),
                  "activation_bits": now[group.owner, "input"],
-                 "harm": self._harms(group, group.owner, "input")}
+                 "sensitivity": self._sensitivities(group, group.owner, "input")}
                 for group in self.groups if group.free_input
             ],
             "additivity": self._additivity(chosen) if in_kl else [],
         }  # fmt: skip
 
-    def _harms(self, group: Group, path: str, what: str) -> dict[str, float]:
+    def _sensitivities(self, group: TiedLayers, path: str, what: str) -> dict[str, float]:
         return {
-            str(bits): self.harm(path, what, bits)
+            str(bits): self.sensitivity(path, what, bits)
             for one, kind, bits in group.entries()
             if (one, kind) == (path, what) and bits in group.bits
         }
 
     def _summary(self, allocation: Allocation) -> dict[str, float]:
-        return self._worth(self.choices(allocation))
+        return self._worth(self.candidates(allocation))
 
-    def _worth(self, choices: Sequence[Choice]) -> dict[str, float]:
-        """`kl_together` is measured with all of them quantized at once: harms need not add up."""
+    def _worth(self, choices: Sequence[Candidate]) -> dict[str, float]:
+        """`kl_together` is measured with all of them quantized at once: sensitivities need not add up."""
         changed = [
             one
             for group, choice in zip(self.groups, choices, strict=True)
@@ -78,7 +78,7 @@ class Spending:
         cost = sum(self.costs.of(*pair) for pair in zip(self.groups, choices, strict=True))
         return {
             "cost": self.costs.unit(cost),
-            "harm": sum(self.harm(*one) for one in changed),
+            "sensitivity": sum(self.sensitivity(*one) for one in changed),
             "kl_together": self.partial.divergence(
                 {path: bits for path, what, bits in changed if what == "weight"},
                 {path: bits for path, what, bits in changed if what == "input"},
@@ -88,7 +88,7 @@ class Spending:
     def _uniform(self, bits: int) -> dict[str, float]:
         """So many bits in every layer that has a choice; inputs as the plan before has them."""
         choices = [
-            Choice(
+            Candidate(
                 weights=tuple(
                     bits if path in group.free else planned
                     for path, planned in zip(group.layers, group.planned.weights, strict=True)
@@ -106,14 +106,14 @@ class Spending:
         others = [self.front.allocation(place) for place in places]
         asked = [chosen, *(one for one in others if one.picks != chosen.picks)]
         found = [
-            {**worth, "ratio": worth["kl_together"] / worth["harm"], "chosen": one is chosen}
+            {**worth, "ratio": worth["kl_together"] / worth["sensitivity"], "chosen": one is chosen}
             for one in asked
-            if (worth := self._summary(one))["harm"] > 0
+            if (worth := self._summary(one))["sensitivity"] > 0
         ]
         return sorted(found, key=lambda one: one["cost"])
 
     def _points(self) -> list[list[float]]:
-        costs, harms = self.front.costs.tolist(), self.front.harms.tolist()
+        costs, sensitivities = self.front.costs.tolist(), self.front.sensitivities.tolist()
         every = max(1, -(-len(costs) // POINTS))
         kept = sorted({*range(0, len(costs), every), len(costs) - 1})
-        return [[self.costs.unit(costs[k]), harms[k]] for k in kept]
+        return [[self.costs.unit(costs[k]), sensitivities[k]] for k in kept]

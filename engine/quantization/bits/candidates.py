@@ -1,4 +1,4 @@
-"""What there is to choose: the bits of each layer's weights, and of inputs that layers may share."""
+"""Candidates: the bits that each layer's weights may have, and each input that layers share."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from engine.quantization.bits.allocation import Option, pareto_front
 from engine.quantization.plan import EDGE_BITS, LayerBits
 
-Harm = Callable[[str, str, int], float]  # of a path, its "weight" or "input", at so many bits
+SensitivityOf = Callable[
+    [str, str, int], float
+]  # of a path, its "weight" or "input", at so many bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Candidate:
     """Bits of a group: of each layer's weights, and of the input that they share (None: not at all)."""
 
     weights: tuple[int, ...]
@@ -19,13 +21,13 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class TiedLayers:
     """Layers that have the same activation bits: one alone, or all that share an input."""
 
     layers: tuple[str, ...]
     owner: str  # what quantizes their input
     bits: tuple[int, ...]  # to choose from
-    planned: Choice  # what the plan before has
+    planned: Candidate  # what the plan before has
     free: tuple[str, ...]  # layers whose weights have a choice
     free_input: bool
 
@@ -37,17 +39,17 @@ class Group:
             wanted = sorted({*self.bits, self.planned.input})
             yield from ((self.owner, "input", bits) for bits in wanted)
 
-    def fewest(self) -> Choice:
+    def fewest(self) -> Candidate:
         """The cheapest that the group may be given."""
         pairs = zip(self.layers, self.planned.weights, strict=True)
-        return Choice(
+        return Candidate(
             weights=tuple(
                 self.bits[0] if path in self.free else planned for path, planned in pairs
             ),
             input=self.bits[0] if self.free_input else self.planned.input,
         )
 
-    def choices(self) -> Iterator[Choice]:
+    def candidates(self) -> Iterator[Candidate]:
         """Every combination of bits that the group may be given."""
         weights = [
             self.bits if path in self.free else (planned,)
@@ -55,10 +57,10 @@ class Group:
         ]
         inputs = self.bits if self.free_input else (self.planned.input,)
         for bits, *each in itertools.product(inputs, *weights):
-            yield Choice(weights=tuple(int(b) for b in each if b is not None), input=bits)
+            yield Candidate(weights=tuple(int(b) for b in each if b is not None), input=bits)
 
-    def changed(self, choice: Choice) -> Iterator[tuple[str, str, int]]:
-        """What of a choice counts: all that has one. What is fixed does no harm that could be spared."""
+    def changed(self, choice: Candidate) -> Iterator[tuple[str, str, int]]:
+        """What of a choice counts: all that has one. What is fixed costs nothing that could be spared."""
         for path, bits in zip(self.layers, choice.weights, strict=True):
             if path in self.free:
                 yield path, "weight", bits
@@ -74,7 +76,7 @@ class Costs:
     weights: Mapping[str, int]  # how many each layer has
     macs: Mapping[str, int]
 
-    def of(self, group: Group, choice: Choice) -> int:
+    def of(self, group: TiedLayers, choice: Candidate) -> int:
         """Of one group; codes of fixed layers are left out."""
         each = zip(group.layers, choice.weights, strict=True)
         if self.kind == "bytes":
@@ -86,9 +88,9 @@ class Costs:
         return cost / 8 if self.kind == "bytes" else float(cost)
 
 
-def find_groups(
+def find_tied_layers(
     plan: Mapping[str, LayerBits], owner: Mapping[str, str], bits: Sequence[int], *, inputs: bool
-) -> list[Group]:
+) -> list[TiedLayers]:
     """The groups that have a choice, in order of execution.
 
     Weights of the first and last layer that the plan holds at 8 bits stay there, and so do, where the
@@ -100,11 +102,11 @@ def find_groups(
     found = []
     for who, paths in layers.items():
         given = [plan[path].activation_bits for path in paths]
-        group = Group(
+        group = TiedLayers(
             layers=tuple(paths),
             owner=who,
             bits=tuple(bits),
-            planned=Choice(
+            planned=Candidate(
                 weights=tuple(plan[path].weight_bits for path in paths),
                 input=None if None in given else max(b for b in given if b is not None),
             ),
@@ -127,47 +129,53 @@ def _input_held(plan: Mapping[str, LayerBits], paths: Sequence[str]) -> bool:
     return any(path in edges and plan[path].activation_bits == EDGE_BITS for path in paths)
 
 
-def make_table(groups: Sequence[Group], costs: Costs, harm: Harm) -> list[list[Option]]:
-    """Cost and harm of every choice, one row for each group; where layers share, the best of each cost."""
-    return [_row(group, costs, harm) for group in groups]
+def make_table(
+    groups: Sequence[TiedLayers], costs: Costs, sensitivity: SensitivityOf
+) -> list[list[Option]]:
+    """Cost and sensitivity of every candidate, a row for each group; of tied layers the best at each cost."""
+    return [_row(group, costs, sensitivity) for group in groups]
 
 
-def _row(group: Group, costs: Costs, harm: Harm) -> list[Option]:
+def _row(group: TiedLayers, costs: Costs, sensitivity: SensitivityOf) -> list[Option]:
     if len(group.layers) == 1:
-        return [_option(group, choice, costs, harm) for choice in group.choices()]
-    # Many layers have very many combinations: those that another beats in cost and harm are not needed.
+        return [_option(group, choice, costs, sensitivity) for choice in group.candidates()]
+    # Many layers have very many combinations: those that another beats in both are not needed.
     row: list[Option] = []
     inputs = group.bits if group.free_input else (group.planned.input,)
     for bits in inputs:
-        alone = [_alone(group, k, bits, costs, harm) for k in range(len(group.layers))]
+        alone = [_alone(group, k, bits, costs, sensitivity) for k in range(len(group.layers))]
         front = pareto_front(alone)
         for index in range(len(front)):
             picks = front.allocation(index).picks
             weights = tuple(part[k].bits for part, k in zip(alone, picks, strict=True))
-            row.append(_option(group, Choice(weights=weights, input=bits), costs, harm))
+            row.append(_option(group, Candidate(weights=weights, input=bits), costs, sensitivity))
     return row
 
 
-def _alone(group: Group, k: int, bits: int | None, costs: Costs, harm: Harm) -> list[Option]:
+def _alone(
+    group: TiedLayers, k: int, bits: int | None, costs: Costs, sensitivity: SensitivityOf
+) -> list[Option]:
     """What the weights of one of the group's layers may have, with these bits for the input."""
     path = group.layers[k]
     one = replace(
         group, layers=(path,), free=tuple(p for p in group.free if p == path), free_input=False,
-        planned=Choice(weights=group.planned.weights[k : k + 1], input=bits),
+        planned=Candidate(weights=group.planned.weights[k : k + 1], input=bits),
     )  # fmt: skip
     return [
-        replace(_option(one, choice, costs, harm), bits=choice.weights[0])
-        for choice in one.choices()
+        replace(_option(one, choice, costs, sensitivity), bits=choice.weights[0])
+        for choice in one.candidates()
     ]
 
 
-def _option(group: Group, choice: Choice, costs: Costs, harm: Harm) -> Option:
-    total = sum(harm(*one) for one in group.changed(choice))
-    return Option(bits=choice, cost=costs.of(group, choice), harm=total)
+def _option(
+    group: TiedLayers, choice: Candidate, costs: Costs, sensitivity: SensitivityOf
+) -> Option:
+    total = sum(sensitivity(*one) for one in group.changed(choice))
+    return Option(bits=choice, cost=costs.of(group, choice), sensitivity=total)
 
 
-def with_choices(
-    plan: Mapping[str, LayerBits], groups: Sequence[Group], choices: Sequence[Choice]
+def with_candidates(
+    plan: Mapping[str, LayerBits], groups: Sequence[TiedLayers], choices: Sequence[Candidate]
 ) -> dict[str, LayerBits]:
     """The plan with these bits."""
     changed = dict(plan)

@@ -14,8 +14,8 @@ from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.models.graph.macs import count_macs
 from engine.quantization.bits.allocation import Allocation, greedy, integer, pareto_front
-from engine.quantization.bits.allocation_report import Spending
-from engine.quantization.bits.candidates import Costs, find_groups, make_table, with_choices
+from engine.quantization.bits.allocation_report import AllocationReport
+from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table, with_candidates
 from engine.quantization.bits.partial_student import CHUNK, PartialStudent
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike, LayerBits
@@ -48,7 +48,7 @@ class BitAllocation:
     of the weights, no image needed. The first and last layer stay at 8 bits where the plan has them so.
 
     Where the activations' bits are chosen too, each input is measured by itself like a layer's weights,
-    and the harm of (weight bits, activation bits) is the sum of the two.
+    and the sensitivity of (weight bits, activation bits) is the sum of the two.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class BitAllocation:
         self._plan, self._settings, self._rng = dict(plan), settings, rng
         self._partial = PartialStudent(teacher, blocks, plan, images, makers)
         owner = self._partial.owner if settings.inputs else {path: path for path in plan}
-        self._groups = find_groups(plan, owner, settings.bits, inputs=settings.inputs)
+        self._groups = find_tied_layers(plan, owner, settings.bits, inputs=settings.inputs)
         if not self._groups:
             raise UserError(
                 "no layer is left to choose bits for, since first and last stay at 8 bits; give the edge "
@@ -73,7 +73,7 @@ class BitAllocation:
             )
         self._free = [path for group in self._groups for path in group.free]
         self._entries = [entry for group in self._groups for entry in group.entries()]
-        self._harms: dict[str, float] = {}  # by "path.weight/bits" or "path.input/bits"
+        self._sensitivities: dict[str, float] = {}  # by "path.weight/bits" or "path.input/bits"
         self._traces = torch.zeros(len(self._free), dtype=torch.float64)
         self._steps_done = 0
         by_curvature = settings.sensitivity == "hessian"
@@ -104,13 +104,13 @@ class BitAllocation:
 
     def step(self) -> Losses:
         if self._settings.sensitivity == "hessian":
-            harm = self._probe()
+            sensitivity = self._probe()
         else:
             path, what, bits = self._entries[self._steps_done]
-            harm = self._measured(path, what, bits)
-            self._harms[f"{path}.{what}/{bits}"] = harm
+            sensitivity = self._measured(path, what, bits)
+            self._sensitivities[f"{path}.{what}/{bits}"] = sensitivity
         self._steps_done += 1
-        return {"harm": torch.tensor(harm)}
+        return {"sensitivity": torch.tensor(sensitivity)}
 
     def _measured(self, path: str, what: str, bits: int) -> float:
         partial = self._partial
@@ -143,9 +143,9 @@ class BitAllocation:
         self._traces += found
         return float(found.sum())
 
-    def _harm(self, path: str, what: str, bits: int) -> float:
+    def _sensitivity(self, path: str, what: str, bits: int) -> float:
         if self._settings.sensitivity != "hessian":
-            return self._harms[f"{path}.{what}/{bits}"]
+            return self._sensitivities[f"{path}.{what}/{bits}"]
         trace = float(self._traces[self._free.index(path)]) / self._steps_done
         return trace / self._partial.weight(path).numel() * self._partial.weight_noise(path, bits)
 
@@ -153,25 +153,25 @@ class BitAllocation:
 
     def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]:
         """The plan with the bits chosen; a report with the table, the front, and what else was possible."""
-        table = make_table(self._groups, self._costs, self._harm)
+        table = make_table(self._groups, self._costs, self._sensitivity)
         budget = self._budget
         front, quick = pareto_front(table), greedy(table, budget)
         best = front.within(budget)
         assert best is not None  # the budget buys the fewest bits
         assert quick is not None
         chosen = self._by_solver(table, budget, best, quick)
-        spending = Spending(
-            groups=self._groups, table=table, costs=self._costs, harm=self._harm,
+        found = AllocationReport(
+            groups=self._groups, table=table, costs=self._costs, sensitivity=self._sensitivity,
             partial=self._partial, front=front,
         )  # fmt: skip
-        plan = with_choices(self._plan, self._groups, spending.choices(chosen))
+        plan = with_candidates(self._plan, self._groups, found.candidates(chosen))
         return plan, {
             "sensitivity": self._settings.sensitivity,
             "cost": self._settings.cost,
             "solver": self._settings.solver,
             "exact": front.exact or self._settings.solver == "integer",
             "budget": self._costs.unit(budget),
-            **spending.report(
+            **found.report(
                 chosen, quick, self._settings.bits, in_kl=self._settings.sensitivity == "kl"
             ),
         }
@@ -187,13 +187,16 @@ class BitAllocation:
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "harms": dict(self._harms),
+            "sensitivities": dict(self._sensitivities),
             "traces": self._traces.clone(),
             "steps_done": self._steps_done,
             "rng": self._rng.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._harms, self._traces = dict(state["harms"]), state["traces"].clone()
+        measured = (
+            state["sensitivities"] if "sensitivities" in state else state["harms"]
+        )  # as older versions called them
+        self._sensitivities, self._traces = dict(measured), state["traces"].clone()
         self._steps_done = state["steps_done"]
         self._rng.set_state(state["rng"])

@@ -80,7 +80,7 @@ def _warn(report: dict[str, Any]) -> Iterator[Event]:
         yield Noted(
             message=f"No gain from mixed bits here: rounded to nearest, the chosen ones are {how} from the "
             f"teacher (KL {mine:.4g}) {than} {other['weight_bits']} bits in every layer ({theirs:.4g})"
-            f"{cost_words(report, other)}. The sum of harms promised more than all layers at once keep."
+            f"{cost_words(report, other)}. The sensitivities summed to more than all layers at once keep."
         )
 
 

@@ -16,7 +16,7 @@ from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.quantization import discover_methods
 from engine.quantization.bits.allocation import Option, greedy, integer, pareto_front
-from engine.quantization.bits.candidates import Costs, find_groups, make_table
+from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
 from engine.quantization.bits.sensitivity import AllocationSettings, BitAllocation
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.methods.mixed import Mixed, MixedSettings
@@ -35,7 +35,10 @@ options = st.lists(
 def tables_of(rows):
     return rows.flatmap(lambda n: st.lists(options, min_size=n, max_size=n)).map(
         lambda rows: [
-            [Option(bits=k + 2, cost=cost, harm=harm) for k, (cost, harm) in enumerate(row)]
+            [
+                Option(bits=k + 2, cost=cost, sensitivity=sensitivity)
+                for k, (cost, sensitivity) in enumerate(row)
+            ]
             for row in rows
         ]
     )
@@ -47,13 +50,13 @@ tables = tables_of(st.integers(1, 5))
 def every(table):
     for picks in itertools.product(*(range(len(row)) for row in table)):
         chosen = [row[k] for row, k in zip(table, picks, strict=True)]
-        yield sum(o.cost for o in chosen), sum(o.harm for o in chosen)
+        yield sum(o.cost for o in chosen), sum(o.sensitivity for o in chosen)
 
 
 @given(table=tables, budget=st.integers(0, 150))
 @settings(max_examples=80, deadline=None)
 def test_dynamic_programming_is_brute_force(table, budget):
-    affordable = [harm for cost, harm in every(table) if cost <= budget]
+    affordable = [sensitivity for cost, sensitivity in every(table) if cost <= budget]
     front = pareto_front(table)
     found, quick = front.within(budget), greedy(table, budget)
     assert front.exact
@@ -61,17 +64,17 @@ def test_dynamic_programming_is_brute_force(table, budget):
         assert found is None
         assert quick is None
         return
-    assert found.harm == pytest.approx(min(affordable))
+    assert found.sensitivity == pytest.approx(min(affordable))
     for allocation in (found, quick):
         chosen = [row[k] for row, k in zip(table, allocation.picks, strict=True)]
         assert sum(option.cost for option in chosen) == allocation.cost <= budget
-        assert sum(option.harm for option in chosen) == pytest.approx(allocation.harm)
-    assert quick.harm >= found.harm - 1e-9
+        assert sum(option.sensitivity for option in chosen) == pytest.approx(allocation.sensitivity)
+    assert quick.sensitivity >= found.sensitivity - 1e-9
 
 
 @given(table=tables_of(st.integers(4, 12)), budget=st.integers(20, 250))
 @settings(max_examples=60, deadline=None)
-def test_the_integer_programme_finds_the_same_least_harm(table, budget):
+def test_the_integer_programme_finds_the_same_least_sensitivity(table, budget):
     wanted = pareto_front(table).within(budget)
     found = integer(table, budget)
     if wanted is None:
@@ -79,48 +82,59 @@ def test_the_integer_programme_finds_the_same_least_harm(table, budget):
         return
     chosen = [row[k] for row, k in zip(table, found.picks, strict=True)]
     assert sum(option.cost for option in chosen) == found.cost <= budget
-    assert sum(option.harm for option in chosen) == pytest.approx(found.harm)
-    assert found.harm == pytest.approx(wanted.harm, abs=1e-8)
+    assert sum(option.sensitivity for option in chosen) == pytest.approx(found.sensitivity)
+    assert found.sensitivity == pytest.approx(wanted.sensitivity, abs=1e-8)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_integer_programme_leaves_no_gap_for_a_whole_network(seed):
     rng = np.random.default_rng(seed)
     table = [
-        [Option(bits=b, cost=int(size) * b, harm=float(harm) / 3.5**b) for b in range(2, 9)]
-        for size, harm in zip(rng.integers(1, 40, 50), rng.uniform(0.1, 1, 50), strict=True)
+        [
+            Option(bits=b, cost=int(size) * b, sensitivity=float(sensitivity) / 3.5**b)
+            for b in range(2, 9)
+        ]
+        for size, sensitivity in zip(rng.integers(1, 40, 50), rng.uniform(0.1, 1, 50), strict=True)
     ]
     budget = sum(row[2].cost for row in table)
-    assert integer(table, budget).harm == pytest.approx(pareto_front(table).within(budget).harm)
+    assert integer(table, budget).sensitivity == pytest.approx(
+        pareto_front(table).within(budget).sensitivity
+    )
 
 
 def test_the_integer_programme_keeps_budgets_of_any_size_to_the_last_operation():
     """Costs as bit operations are: far beyond what a solver's tolerance of 1e-6 can tell apart."""
     dear = 10**12 + 1
     table = [
-        [Option(bits=2, cost=dear, harm=1.0), Option(bits=3, cost=dear + 3, harm=1e-7 * k)]
+        [
+            Option(bits=2, cost=dear, sensitivity=1.0),
+            Option(bits=3, cost=dear + 3, sensitivity=1e-7 * k),
+        ]
         for k in range(1, 6)
     ]
     for budget in (5 * dear, 5 * dear + 2, 5 * dear + 3, 5 * dear + 8, 5 * dear + 9):
         found = integer(table, budget)
         assert found.cost <= budget
-        assert found.harm == pytest.approx(pareto_front(table).within(budget).harm, rel=1e-9)
+        assert found.sensitivity == pytest.approx(
+            pareto_front(table).within(budget).sensitivity, rel=1e-9
+        )
     assert integer(table, 5 * dear - 1) is None
 
 
 @given(table=tables)
 @settings(max_examples=40, deadline=None)
-def test_the_front_rises_in_cost_falls_in_harm_and_nothing_beats_it(table):
+def test_the_front_rises_in_cost_falls_in_sensitivity_and_nothing_beats_it(table):
     front = pareto_front(table)
     assert (front.costs[1:] > front.costs[:-1]).all()
-    assert (front.harms[1:] < front.harms[:-1]).all()
-    for cost, harm in every(table):
-        assert ((front.costs <= cost) & (front.harms <= harm + 1e-9)).any()
+    assert (front.sensitivities[1:] < front.sensitivities[:-1]).all()
+    for cost, sensitivity in every(table):
+        assert ((front.costs <= cost) & (front.sensitivities <= sensitivity + 1e-9)).any()
 
 
 def test_a_front_too_long_is_thinned_and_says_so():
     table = [
-        [Option(bits=2, cost=0, harm=2.0**k), Option(bits=3, cost=2**k, harm=0)] for k in range(8)
+        [Option(bits=2, cost=0, sensitivity=2.0**k), Option(bits=3, cost=2**k, sensitivity=0)]
+        for k in range(8)
     ]
     front = pareto_front(table, most_sums=20)
     assert not front.exact
@@ -154,7 +168,7 @@ FREE = ["down.conv1", "down.conv2", "down.shortcut.0", "same.conv1", "same.conv2
 def test_the_kl_of_a_layer_is_that_of_the_teacher_with_it_alone_rounded():
     work, machine = allocation()
     _, report = solved(machine)
-    rows = {row["path"]: row["harm"] for row in report["layers"]}
+    rows = {row["path"]: row["sensitivity"] for row in report["layers"]}
     other = copy.deepcopy(work.teacher)
     quantizer = WeightQuantizer(2)
     quantizer.fit(other.down.conv2.weight)
@@ -177,8 +191,8 @@ def test_the_plan_costs_no_more_than_the_one_before_and_leaves_the_edges(sensiti
     assert report["chosen"]["cost"] <= report["budget"]
     uniform = next(one for one in report["uniform"] if one["weight_bits"] == 3)
     assert uniform["cost"] == report["budget"]
-    assert report["chosen"]["harm"] <= uniform["harm"] + 1e-12
-    assert report["chosen"]["harm"] <= report["greedy"]["harm"] + 1e-12
+    assert report["chosen"]["sensitivity"] <= uniform["sensitivity"] + 1e-12
+    assert report["chosen"]["sensitivity"] <= report["greedy"]["sensitivity"] + 1e-12
     if cost == "bytes":
         sizes = {path: work.teacher.get_submodule(path).weight.numel() for path in FREE}
         spent = sum(size * plan[path].weight_bits for path, size in sizes.items()) / 8
@@ -204,7 +218,7 @@ def test_inputs_that_are_shared_have_one_width_and_those_at_the_edges_keep_their
     assert report["chosen"]["cost"] <= report["budget"]
     before = next(one for one in report["uniform"] if one["weight_bits"] == 3)
     assert before["cost"] == report["budget"]
-    assert report["chosen"]["harm"] <= before["harm"] + 1e-12
+    assert report["chosen"]["sensitivity"] <= before["sensitivity"] + 1e-12
 
 
 @pytest.mark.parametrize("rule", ["brecq", "all"])
@@ -218,38 +232,40 @@ def test_pairs_of_widths_are_solved_as_brute_force_solves_them(rule, solver):
     rng = torch.Generator().manual_seed(0)
     drawn = {}
 
-    def harm(path, what, bits):
+    def sensitivity(path, what, bits):
         key = (path, what, bits)
         drawn.setdefault(key, float(torch.rand((), generator=rng)) / 4**bits)
         return drawn[key]
 
-    found = find_groups(work.plan, owner, (2, 3), inputs=True)[:4]
+    found = find_tied_layers(work.plan, owner, (2, 3), inputs=True)[:4]
     sizes = {path: k + 1 for k, path in enumerate(work.plan)}
     costs = Costs(kind="bit-operations", weights=sizes, macs={p: 7 * k for p, k in sizes.items()})
-    table = make_table(found, costs, harm)
+    table = make_table(found, costs, sensitivity)
     budget = sum(costs.of(group, group.planned) for group in found)
     whole = []
-    for choices in itertools.product(*(list(group.choices()) for group in found)):
+    for choices in itertools.product(*(list(group.candidates()) for group in found)):
         pairs = list(zip(found, choices, strict=True))
         cost = sum(costs.of(*pair) for pair in pairs)
         if cost <= budget:
-            whole.append(sum(harm(*one) for group, pick in pairs for one in group.changed(pick)))
+            whole.append(
+                sum(sensitivity(*one) for group, pick in pairs for one in group.changed(pick))
+            )
     solve = {"integer": integer, "greedy": greedy}.get(
         solver, lambda table, budget: pareto_front(table).within(budget)
     )
     answer = solve(table, budget)
     assert answer.cost <= budget
     if solver == "greedy":
-        assert answer.harm >= min(whole) - 1e-12
+        assert answer.sensitivity >= min(whole) - 1e-12
     else:
-        assert answer.harm == pytest.approx(min(whole), rel=1e-6)
+        assert answer.sensitivity == pytest.approx(min(whole), rel=1e-6)
 
 
 @torch.no_grad()
 def test_the_kl_of_an_input_is_that_of_the_teacher_with_it_alone_quantized():
     work, machine = allocation(inputs=True, cost="bit-operations")
     _, report = solved(machine)
-    rows = {row["path"]: row["harm"] for row in report["inputs"]}
+    rows = {row["path"]: row["sensitivity"] for row in report["inputs"]}
     other = copy.deepcopy(work.teacher)
     quantizer = ActivationQuantizer(2)
     other.same.register_forward_pre_hook(lambda _, args: (quantizer(args[0]), *args[1:]))
@@ -266,7 +282,7 @@ def test_activations_without_a_price_or_a_measure_are_refused():
         Mixed(MixedSettings(inputs=True, budget="bit-operations", sensitivity="hessian"))
 
 
-# --- do the harms add up? ------------------------------------------------------------------------
+# --- do the sensitivities add up? ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("inputs", [False, True])
@@ -275,12 +291,12 @@ def test_what_bits_do_together_is_measured_on_a_student_that_has_them(inputs):
     work, machine = allocation(inputs=inputs, cost="bit-operations", bits=(2, 3))
     _, report = solved(machine)
     (chosen,) = [one for one in report["additivity"] if one["chosen"]]
-    assert chosen["harm"] == pytest.approx(report["chosen"]["harm"])
-    assert chosen["ratio"] == pytest.approx(chosen["kl_together"] / chosen["harm"])
+    assert chosen["sensitivity"] == pytest.approx(report["chosen"]["sensitivity"])
+    assert chosen["ratio"] == pytest.approx(chosen["kl_together"] / chosen["sensitivity"])
     free = {row["path"]: row["weight_bits"] for row in report["layers"]}
-    summed = sum(row["harm"][str(row["weight_bits"])] for row in report["layers"])
-    summed += sum(row["harm"][str(row["activation_bits"])] for row in report["inputs"])
-    assert summed == pytest.approx(chosen["harm"])
+    summed = sum(row["sensitivity"][str(row["weight_bits"])] for row in report["layers"])
+    summed += sum(row["sensitivity"][str(row["activation_bits"])] for row in report["inputs"])
+    assert summed == pytest.approx(chosen["sensitivity"])
     with torch.no_grad():
         other, seen = copy.deepcopy(work.teacher), {}
         for row in report["inputs"]:
@@ -366,7 +382,7 @@ def test_a_budget_that_buys_nothing_says_so_before_anything_is_measured():
 def test_the_cheapest_choice_is_the_cheapest_of_all(inputs):
     machine = allocation(inputs=inputs, cost="bit-operations")[1]
     for group in machine._groups:
-        costs = [machine._costs.of(group, choice) for choice in group.choices()]
+        costs = [machine._costs.of(group, choice) for choice in group.candidates()]
         assert machine._costs.of(group, group.fewest()) == min(costs)
 
 
