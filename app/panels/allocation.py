@@ -87,6 +87,6 @@ def additivity_words(points: list[dict[str, Any]]) -> str:
     )
     return (
         f"Do the sensitivities add up? One layer at a time: {mine['sensitivity']:.3g} in all; all at once "
-        f"it is {mine['kl_together']:.3g}, **{ratio:.2g} times** as much: {verdict}. At the {len(points)} points "
-        f"tried along the line the factor is {min(ratios):.2g} to {max(ratios):.2g}, and {along}."
+        f"it is {mine['kl_together']:.3g}, **{ratio:.2g} times** as much: {verdict}. At the {len(points)} "
+        f"points tried along the line the factor is {min(ratios):.2g} to {max(ratios):.2g}, and {along}."
     )
