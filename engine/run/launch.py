@@ -21,6 +21,7 @@ from engine.run.recipe import Recipe
 from engine.run.resources import threads_wanted
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
+RELEASE_S = 10.0  # and how long one that ended may still hold its folder
 END_S = 1.0  # and how long after each of the system's signals
 
 
@@ -55,13 +56,26 @@ def _launch(folder: RunFolder) -> None:
     lock = FileLock(folder.path / ".launch", timeout=10)
     with told(folder.path.parent), contextlib.suppress(Timeout), lock:
         status = folder.status()
-        if status["state"] in ACTIVE or processes.is_held(folder.path):
+        if status["state"] in ACTIVE:
             return
+        _await_release(folder)
         sweep(folder.path.parent, folder.path)
         write_wish(folder.path, Wish())
         if status["state"] == "lost":
             folder.append(Noted(message=status["why"]))
         folder.write_status("starting", pid=_worker(folder), asked_s=asked_s)
+
+
+def _await_release(folder: RunFolder) -> None:
+    """Wait for a worker that is ending: one that was killed is gone before all its threads let go."""
+    end = time.monotonic() + RELEASE_S
+    while processes.is_held(folder.path):
+        if time.monotonic() > end:
+            raise UserError(
+                f"run {folder.run_id!r} still has a worker, which is silent; end it with "
+                f"`python -m engine cancel {folder.run_id}`, then start the run again"
+            )
+        time.sleep(0.02)
 
 
 def _worker(folder: RunFolder) -> int:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -109,6 +110,34 @@ class TestSilence:
         assert folder.status()["state"] == "lost"
         with FileLock(folder.path / processes.LOCK):
             assert folder.status()["state"] == "running"
+
+
+class TestStart:
+    """Of a run whose worker is gone, but not yet all of its threads: they hold the folder for a moment."""
+
+    @pytest.fixture
+    def started(self, folder, monkeypatch):
+        found = []
+        monkeypatch.setattr(launch, "_worker", lambda folder: found.append(folder) or os.getpid())
+        forge(folder, pid=-1)
+        return found
+
+    def test_waits_for_them_and_starts_a_worker(self, folder, started):
+        lock = FileLock(folder.path / processes.LOCK, thread_local=False)
+        lock.acquire()
+        threading.Timer(0.3, lock.release).start()
+        launch.resume(folder)
+        assert len(started) == 1
+        assert folder.status()["state"] == "starting"
+
+    def test_says_so_where_they_stay(self, folder, started, monkeypatch):
+        monkeypatch.setattr(launch, "RELEASE_S", 0.1)
+        with (
+            FileLock(folder.path / processes.LOCK),
+            pytest.raises(UserError, match="engine cancel"),
+        ):
+            launch.resume(folder)
+        assert started == []
 
 
 class TestLost:
