@@ -68,7 +68,8 @@ def broken_import():
         (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5000), 2, "give a shorter name"),
         (subprocess_answer.CommandError("catalog", "Traceback\n  x\nfailed: KeyError: 'a'; more"), 1,
          "failed: `engine catalog` broke: KeyError: 'a'; more"),
-        (subprocess_answer.CommandError("catalog", "", -9), 1, "the system ended it (signal 9), perhaps for want"),
+        (subprocess_answer.CommandError("catalog", "", -9), 1,
+         "the system ended it (signal 9), perhaps for want"),
     ],
 )  # fmt: skip
 def test_what_is_known_is_told_with_its_way_out(ends, error, status, says):
