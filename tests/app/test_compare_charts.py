@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.charts import compare, portraits
+from app.charts import compare, image_statistics
 from app.charts.panels import LEAST_WIDTH, panels
 from app.charts.style import QUIET
 from app.panels.measures import number_words
@@ -51,7 +51,9 @@ def test_folded_panels_read_from_left_to_right_and_downwards() -> None:
 
 def test_every_image_is_a_dot_in_its_own_panel_and_its_class_has_one_colour() -> None:
     points = [[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0]]]
-    data = portraits.feature_maps(points, [[0, 1], [1]], {0: "coat", 1: "shoe"}).figure["data"]
+    data = image_statistics.feature_maps(points, [[0, 1], [1]], {0: "coat", 1: "shoe"}).figure[
+        "data"
+    ]
     dots = [trace for trace in data if trace["x"] not in ([], [None])]
     drawn = [(d["xaxis"] + d["yaxis"], d["text"], d["x"], d["y"]) for d in dots]
     assert drawn == [
@@ -66,7 +68,7 @@ def test_every_image_is_a_dot_in_its_own_panel_and_its_class_has_one_colour() ->
 def test_beyond_twelve_classes_the_rarer_ones_are_grey_and_keep_their_names() -> None:
     classes = [c for c in range(12) for _ in range(2)] + [50, 60, 70]
     points = [[[float(k), 0.0] for k in range(len(classes))]]
-    data = portraits.feature_maps(points, [classes], {60: "newt"}).figure["data"]
+    data = image_statistics.feature_maps(points, [classes], {60: "newt"}).figure["data"]
     (grey,) = [t for t in data if t["marker"]["color"] == QUIET and t["x"] != [None]]
     assert grey["text"] == ["class 50", "newt", "class 70"]
     names = [trace["name"] for trace in data if trace["x"] == [None]]
@@ -74,13 +76,13 @@ def test_beyond_twelve_classes_the_rarer_ones_are_grey_and_keep_their_names() ->
 
 
 def test_two_classes_of_one_name_keep_their_own_bars() -> None:
-    figure = portraits.class_bars([[0.5, 0.5]], ["crane", "crane"]).figure
+    figure = image_statistics.class_bars([[0.5, 0.5]], ["crane", "crane"]).figure
     assert figure["data"][0]["x"] == [0, 1]
     assert figure["layout"]["xaxis"]["ticktext"] == ["crane", "crane"]
 
 
 def test_side_without_a_spread_keeps_the_others_their_letters() -> None:
-    data = portraits.layer_spreads(["a", "b"], [None, [0.1, 0.2]], "mean").figure["data"]
+    data = image_statistics.layer_spreads(["a", "b"], [None, [0.1, 0.2]], "mean").figure["data"]
     assert [(line["name"], line["x"], line["y"]) for line in data] == [
         ("B", ["a", "b"], [0.1, 0.2])
     ]

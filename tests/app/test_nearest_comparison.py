@@ -132,7 +132,7 @@ def test_nearest_rounding_is_not_compared_with_itself(runs: Path) -> None:
 def test_chosen_bits_stand_on_the_front_beside_equal_ones() -> None:
     figure = allocation.front(ALLOCATION).figure
     front, equal, chosen = figure["data"]
-    assert front["x"] == [0.5, 0.9]  # in kB; a harm of 0 has no place on a logarithmic axis
+    assert front["x"] == [0.5, 0.9]  # in kB; a sensitivity of 0 has no place on a logarithmic axis
     assert equal["text"] == ["W3", "W4", "W5"]
     assert (chosen["x"], chosen["y"]) == ([0.9], [0.02])
     figure = allocation.bits(BITS, ALLOCATION).figure
@@ -189,8 +189,14 @@ def test_the_page_shows_where_the_bits_went(runs: Path) -> None:
 
 def _checked(*points: tuple[float, float]) -> list[dict[str, Any]]:
     return [
-        {"cost": 100.0 * k, "harm": harm, "kl_together": kl, "ratio": kl / harm, "chosen": k == 1}
-        for k, (harm, kl) in enumerate(points)
+        {
+            "cost": 100.0 * k,
+            "sensitivity": alone,
+            "kl_together": kl,
+            "ratio": kl / alone,
+            "chosen": k == 1,
+        }
+        for k, (alone, kl) in enumerate(points)
     ]
 
 
@@ -213,7 +219,7 @@ def _checked(*points: tuple[float, float]) -> list[dict[str, Any]]:
         ([(0.5, 0.1), (0.1, 0.11), (0.01, 0.02)], "more budget was **not** always better"),
     ],
 )
-def test_whether_harms_add_up_is_told_as_measured(
+def test_whether_sensitivities_add_up_is_told_as_measured(
     points: list[tuple[float, float]], said: str
 ) -> None:
     assert said in additivity_words(_checked(*points))
@@ -228,7 +234,7 @@ def test_what_was_measured_at_once_stands_beside_the_front() -> None:
 
 def test_inputs_that_were_given_bits_stand_beside_the_weights() -> None:
     inputs = [{"path": "layer1.0", "layers": ["layer1.0.conv1"], "activation_bits": 5,
-               "harm": {"5": 0.1}}]  # fmt: skip
+               "sensitivity": {"5": 0.1}}]  # fmt: skip
     given = {"conv1": None, "layer1.0.conv1": 5, "layer1.0.conv2": 4, "fc": 8}
     figure = allocation.bits(BITS, ALLOCATION | {"inputs": inputs}, given).figure
     weights, _, beside, edges = figure["data"]

@@ -14,7 +14,7 @@ from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run.catalog import _method_entry
 from engine.run.commands.recipe import add_options, recipe_of
-from engine.run.questions import asked, diagnose
+from engine.run.questions import cached_answer, diagnose
 from engine.run.questions.examine import collect
 from engine.run.recipe import Recipe, make_recipe
 from engine.synthesis import discover_methods as synthesisers
@@ -198,7 +198,7 @@ def test_words_for_a_recipe_make_the_same_recipe(own: Path, catalog: dict[str, A
         model_settings={"mean": [0.5], "std": [0.25]},
         synthesis_settings={"steps": 7, "swing": False},
     )  # fmt: skip
-    assert recipe_for(catalog, asked.options(recipe)) == recipe
+    assert recipe_for(catalog, cached_answer.options(recipe)) == recipe
 
 
 class Done:

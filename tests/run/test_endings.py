@@ -14,9 +14,9 @@ import pytest
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.core.events import RunFailed, StateChanged
-from engine.run import aside, disk, launch, waiting, worker
 from engine.run import catalog as catalog_module
-from engine.run.commands import listing, shown
+from engine.run import disk, launch, subprocess_answer, waiting, worker
+from engine.run.commands import listing, output
 from engine.run.commands.ending import hinted
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
@@ -66,9 +66,10 @@ def broken_import():
         (PermissionError(errno.EACCES, "Permission denied", "/r/x"), 2, "/r/x cannot be read or written: "
          "Permission denied; make it writable, or give another folder"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5000), 2, "give a shorter name"),
-        (aside.CommandError("catalog", "Traceback\n  x\nfailed: KeyError: 'a'; more"), 1,
+        (subprocess_answer.CommandError("catalog", "Traceback\n  x\nfailed: KeyError: 'a'; more"), 1,
          "failed: `engine catalog` broke: KeyError: 'a'; more"),
-        (aside.CommandError("catalog", "", -9), 1, "the system ended it (signal 9), perhaps for want"),
+        (subprocess_answer.CommandError("catalog", "", -9), 1,
+         "the system ended it (signal 9), perhaps for want"),
     ],
 )  # fmt: skip
 def test_what_is_known_is_told_with_its_way_out(ends, error, status, says):
@@ -145,7 +146,9 @@ def test_a_folder_of_runs_that_can_be_none_is_one_line(tmp_path, kind, monkeypat
     }  # fmt: skip
     if kind == "no writing" and os.access(shut, os.W_OK):
         pytest.skip("this user may write everywhere")
-    monkeypatch.setattr(aside.subprocess, "run", lambda *a, **k: pytest.fail("asked the engine"))
+    monkeypatch.setattr(
+        subprocess_answer.subprocess, "run", lambda *a, **k: pytest.fail("asked the engine")
+    )
     monkeypatch.setattr(catalog_module, "answer_of", lambda *a, **k: catalog())
     place = str(places.get(kind, kind))
     assert main(["run", *NAMES, "--runs", place]) == 2
@@ -188,34 +191,40 @@ def test_threads_that_are_no_number_are_told_before_a_worker_starts(tmp_path, mo
     ("status", "out", "err", "kind", "says"),
     [
         (2, "", "x is 3; give 4\n", UserError, "x is 3; give 4"),
-        (2, "", "", aside.CommandError, "`engine models` broke: it ended without a word"),
+        (
+            2,
+            "",
+            "",
+            subprocess_answer.CommandError,
+            "`engine models` broke: it ended without a word",
+        ),
         (
             1,
             "",
             "noise\nfailed: KeyError: 1; more\n",
-            aside.CommandError,
+            subprocess_answer.CommandError,
             "broke: KeyError: 1; more",
         ),
-        (-9, "", "", aside.CommandError, "signal 9"),
-        (0, "", "", aside.CommandError, "it ended without a word"),
-        (0, "no json\n", "", aside.CommandError, "it ended without a word"),
-        (0, "[1]\n", "", aside.CommandError, "it ended without a word"),
+        (-9, "", "", subprocess_answer.CommandError, "signal 9"),
+        (0, "", "", subprocess_answer.CommandError, "it ended without a word"),
+        (0, "no json\n", "", subprocess_answer.CommandError, "it ended without a word"),
+        (0, "[1]\n", "", subprocess_answer.CommandError, "it ended without a word"),
     ],
 )
 def test_another_process_that_has_no_answer_is_one_line(monkeypatch, status, out, err, kind, says):
     done = subprocess.CompletedProcess([], status, out, err)
-    monkeypatch.setattr(aside.subprocess, "run", lambda *a, **k: done)
+    monkeypatch.setattr(subprocess_answer.subprocess, "run", lambda *a, **k: done)
     with pytest.raises(kind) as raised:
-        aside.answer_of("models", "--json")
+        subprocess_answer.answer_of("models", "--json")
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_progress_that_nobody_reads_ends_no_run():
     with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
-        progress = shown.Progress(out=full)
+        progress = output.Progress(out=full)
         progress.line("running")
-        progress.show(shown.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
+        progress.show(output.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
 
 
 class TestHints:
@@ -229,16 +238,16 @@ class TestHints:
     def test_so_does_every_line_of_a_run(self, capsys, tmp_path):
         recipe = Recipe(model="toy", synthesis="dream", quantization="nearest")
         folder = RunFolder.create(tmp_path, recipe)
-        progress = shown.Progress(folder=folder, runs=tmp_path)
+        progress = output.Progress(folder=folder, runs=tmp_path)
         progress.show(StateChanged(state="paused"))
         assert f"resume {folder.run_id} --runs {tmp_path}`" in capsys.readouterr().err
 
     def test_a_mistake_is_told_once_and_a_failure_with_its_advice(self, capsys, tmp_path):
         folder = RunFolder(tmp_path)
         for mistake, told in ((True, "failed: it broke\n"), (False, "failed: it broke; mend it\n")):
-            progress = shown.Progress()
+            progress = output.Progress()
             progress.show(RunFailed(message="it broke", advice="mend it", mistake=mistake))
-            shown._report_failure(folder, progress)
+            output._report_failure(folder, progress)
             assert capsys.readouterr().err == told
 
 
@@ -254,13 +263,13 @@ class TestWaiting:
         self.made(tmp_path, 2, "queued")
         self.made(tmp_path, 3, "done")
         detail = waiting.place_of(mine).words()
-        shown.Progress(folder=mine).show(StateChanged(state="queued", detail=detail))
+        output.Progress(folder=mine).show(StateChanged(state="queued", detail=detail))
         assert capsys.readouterr().err == f"queued, 1 of 2 in line behind run {ahead.run_id}\n"
 
     def test_a_run_that_is_joined_later_says_how_far_it_is(self, tmp_path, capsys):
-        progress = shown.Progress()
+        progress = output.Progress()
         assert progress.join({"state": "running", "total_steps": 40}) == "running"
-        progress._stepped(shown.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
+        progress._stepped(output.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
         assert "synthesis 7/40 batch 1" in capsys.readouterr().err
 
     def test_pause_waits_for_the_step_to_end_and_tells_the_state(
@@ -281,7 +290,7 @@ class TestWaiting:
         assert json.loads((folder.path / "control.json").read_text())["state"] == "run"
 
     def test_how_far_an_analysis_is_goes_to_standard_error(self, capsys):
-        shown.Progress().counted(3, 20, "layer1.0.conv1")
+        output.Progress().counted(3, 20, "layer1.0.conv1")
         assert capsys.readouterr() == ("", "3/20 layer1.0.conv1\n")
 
 

@@ -93,9 +93,24 @@ def test_every_check_runs_although_one_fails_and_the_status_says_so(door, monkey
     monkeypatch.setattr(door, "run", run)
     assert door.main(["test", "-k", "x"]) == 1
     checks = ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
-    assert ran == [*checks, "python -m pytest -k x"]
+    assert ran[:4] == checks
+    browser, others = ran[4:]  # a browser beside a live run has the machine to itself
+    assert browser == "python -m pytest -m browser -k x"
+    assert others.startswith("python -m pytest -n 2")
+    assert others.endswith("-m not browser -k x")
     monkeypatch.setattr(door, "run", lambda *_: 0)
     assert door.main(["test"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("ended", "status"), [((5, 0), 0), ((0, 5), 0), ((5, 5), 5), ((1, 0), 1), ((0, 1), 1)]
+)
+def test_a_round_without_tests_is_no_failure_where_the_other_has_some(
+    door, monkeypatch, ended, status
+):
+    left = [0] * 4 + [*ended]
+    monkeypatch.setattr(door, "run", lambda *_: left.pop(0))
+    assert door.main(["test", "-k", "x"]) == status
 
 
 @pytest.mark.parametrize(

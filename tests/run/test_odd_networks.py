@@ -11,7 +11,7 @@ from engine.core.events import Noted, RunFailed
 from engine.run import worker
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
-from tests.models import odd_networks
+from tests.models.probing import odd_networks
 from tests.models.probing.odd_networks import FACTORIES, SHAPE
 
 FILE = Path(odd_networks.__file__)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.needs import why_not
-from engine.run.questions import cached_answer as asked
+from engine.run.questions import cached_answer
 from engine.run.recipe import Recipe
 
 Answer = dict[str, Any]
@@ -22,12 +22,12 @@ EDGE_BITS = 8
 
 def load(runs: Path, recipe: Recipe) -> Answer:
     """The diagnosis of the recipe's network; takes some seconds the first time. UserError as it says."""
-    return asked.ask(runs, COMMAND, _network(recipe), by={})
+    return cached_answer.ask(runs, COMMAND, _network(recipe), by={})
 
 
 def kept(runs: Path, recipe: Recipe) -> Answer | None:
     """The diagnosis if it has been made before."""
-    return asked.kept(runs, COMMAND, _network(recipe), by={})
+    return cached_answer.kept(runs, COMMAND, _network(recipe), by={})
 
 
 def _network(recipe: Recipe) -> Recipe:

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.run.folder import RunFolder, list_runs
 from engine.run.launch import worker_environment
-from engine.run.questions import cached_answer as asked
+from engine.run.questions import cached_answer
 from engine.run.questions.finished import (
     STAGES,
     Part,
@@ -43,7 +43,7 @@ def pace_of(runs: Path, recipe: Recipe) -> Pace:
     """Measured steps of this network, by part; takes from seconds to a minute, once."""
     environment, recipe = worker_environment(), _bare(recipe)
     return {
-        part: asked.ask(
+        part: cached_answer.ask(
             runs,
             "pace",
             recipe,
@@ -58,7 +58,7 @@ def pace_of(runs: Path, recipe: Recipe) -> Pace:
 def kept_pace(runs: Path, recipe: Recipe) -> Pace | None:
     """The same, if it was measured before."""
     recipe = _bare(recipe)
-    parts = {part: asked.kept(runs, "pace", recipe, by=_by(recipe, part)) for part in PARTS}
+    parts = {part: cached_answer.kept(runs, "pace", recipe, by=_by(recipe, part)) for part in PARTS}
     return None if None in parts.values() else parts
 
 

@@ -22,7 +22,7 @@ from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folder import write_atomically
 from engine.run.resources import memory_mb
-from engine.run.stages import image_statistics as portray
+from engine.run.stages import image_statistics
 from engine.run.stages.pictures import moments_file, montage, target_file
 from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.students import keep_weights, student_for
@@ -51,8 +51,11 @@ def synthesise(context: Context) -> Iterator[Event]:
         if not _batch_file(context, number).exists():
             yield from _one_batch(context, number, size, total)
     images = load_images(context)
-    write_atomically(context.folder.snapshot(portray.FILE), portray.portrait_file(context, images))
-    yield SnapshotSaved(stage=STAGE, step=total, name="portrait", file=portray.FILE)
+    write_atomically(
+        context.folder.snapshot(image_statistics.FILE),
+        image_statistics.portrait_file(context, images),
+    )
+    yield SnapshotSaved(stage=STAGE, step=total, name="portrait", file=image_statistics.FILE)
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
     gaps = bn_gap(_observe(context, images), context.stored)
     values = {"bn_gap": sum(gaps) / len(gaps)} if gaps else {}

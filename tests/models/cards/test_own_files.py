@@ -13,7 +13,7 @@ from engine.models.cards.from_python_file import own_card
 from engine.run.image_size import card_settings
 from engine.run.questions.examine import collect
 from engine.run.recipe import Recipe
-from tests.models import odd_networks
+from tests.models.probing import odd_networks
 
 NET = "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())\n"
 FUTURE = """

@@ -10,7 +10,7 @@ from engine.models.cards.from_python_file import own_card
 from engine.models.graph.blocks import find_blocks, remarks
 from engine.models.probing.probe import load_probed
 from engine.run.context import _warnings
-from tests.models import odd_networks
+from tests.models.probing import odd_networks
 from tests.models.probing.odd_networks import FACTORIES, SHAPE
 
 FILE = Path(odd_networks.__file__)
