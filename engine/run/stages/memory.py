@@ -172,7 +172,8 @@ def _synthesis(context: Context, counted: Counted, sizes: list[int], free: float
     with_student = asks_for_student(context.recipe.synthesis_settings)
     network = counted.network * (STUDENT if with_student else METHOD)
     rough = HEAP * (network + PICTURE * pixels) * max(sizes)
-    if all_images + rough < PLENTY * free:
+    counting = 2 * MORE * rough / max(sizes)  # what a step on a few images takes of the machine itself
+    if all_images + rough < PLENTY * free or counting > PLENTY * free:
         return all_images + rough
     fixed, each = _of_a_step(context, rough / max(sizes))
     return all_images + HEAP * (fixed + each * max(sizes))
