@@ -1,12 +1,11 @@
 """The one loop that runs every step machine: so pausing, cancelling and resuming are written once."""
 
-import io
 import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -74,11 +73,9 @@ class Checkpoint:
 
     def save(self, key: str, step: int, machine: Machine) -> None:
         start = time.monotonic()
-        buffer = io.BytesIO()
         state: dict[str, Any] = {"key": key, "step": step, "machine": machine.state_dict()}
-        torch.save(state, buffer)
         fresh = self._path.with_name("checkpoint.new")
-        write_atomically(fresh, buffer.getvalue())
+        write_atomically(fresh, partial(_save, state))
         # A mark never stands beside a checkpoint of another step: that is how a fork knows what it copies.
         self._mark.unlink(missing_ok=True)
         fresh.replace(self._path)
@@ -95,6 +92,35 @@ class Checkpoint:
         self._path.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
+
+
+class _Told:
+    """A file that remembers why it could not be written: torch tells of a wrong position instead."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _save(state: dict[str, Any], file: BinaryIO) -> None:
+    """Write the state into the file piece by piece: a large generator is not held twice."""
+    told = _Told(file)
+    try:
+        torch.save(state, told)  # type: ignore[arg-type]  # all that torch asks of a file
+    except RuntimeError:
+        if told.error is not None:
+            raise told.error from None
+        raise
 
 
 def drive(

@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.core.errors import UserError
 from engine.run import disk
@@ -17,12 +18,18 @@ _OLD_S = 60.0  # a writer on another machine that shares the folder is not seen,
 _BESIDE = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)")  # see `write_atomically`
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, then replace: a reader sees the old file or the new one, never a part."""
+def write_atomically(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write beside, then replace: a reader sees the old file or the new one, never a part.
+
+    `data` may be a function that writes into the open file: what is large is not held twice then.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:
-            file.write(data)
+            if callable(data):
+                data(file)
+            else:
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

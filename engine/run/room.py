@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.run.resources import free_memory_mb, machine_memory_mb, memory_mb
 
 ALMOST = 0.9  # of what is free: beyond, the machine begins to swap
-HEADROOM, LEAST_MB = 1.5, 1000.0  # an estimate is passed by so much before a run is ended for it
+# An estimate is passed by so much before a run is ended for it: where the machine has plenty, by more.
+HEADROOM, LEAST_MB, SHARE = 1.5, 1000.0, 0.5
 SPARE_MB = 96.0  # less than that is nothing on any machine: whoever grows now brings it down
 SLACK_MB = 512.0  # reserved by the allocator, not used
 LOOK_EVERY_S = 0.1
@@ -36,7 +37,8 @@ class Room:
     def expect(self, needed_mb: float) -> None:
         """Hold the run to its estimate, with headroom: what grows further is not what was looked at."""
         self.expected_mb = needed_mb
-        self.limit_mb = min(self.limit_mb, max(HEADROOM * needed_mb, needed_mb + LEAST_MB))
+        spare = max(LEAST_MB, SHARE * self.free_mb)
+        self.limit_mb = min(self.limit_mb, max(HEADROOM * needed_mb, needed_mb + spare))
         if self.walled:
             self._wall()
 

@@ -1,5 +1,6 @@
 """The one loop: what is cancelled and resumed gives the numbers of what ran straight through."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 from engine.core.errors import UserError
 from engine.core.randomness import stream
+from engine.run import drive as drive_module
 from engine.run.control import CHECKPOINT_MARK, Cancelled, Control, Wish, write_wish
 from engine.run.drive import Checkpoint, Thinned, drive
 
@@ -130,3 +132,29 @@ def test_reports_are_thinned(monkeypatch):
         let_through += thinned.is_due()
         now[0] += 0.01
     assert let_through == pytest.approx(20, abs=2)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EFBIG])
+def test_a_checkpoint_that_cannot_be_written_says_why_and_leaves_the_old_one(
+    tmp_path, monkeypatch, code
+):
+    """torch itself would tell of an unexpected position."""
+    Checkpoint(tmp_path).save("descent", 1, Descent())
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def write(self, data):
+            raise OSError(code, "No space left on device", "checkpoint")
+
+        def flush(self):
+            pass
+
+    save = drive_module._save
+    monkeypatch.setattr(drive_module, "_save", lambda state, file: save(state, Full(file)))
+    with pytest.raises(OSError, match="No space") as told:
+        Checkpoint(tmp_path).save("descent", 2, Descent())
+    assert told.value.errno == code
+    assert torch.load(tmp_path / "checkpoint", weights_only=True)["step"] == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"checkpoint", CHECKPOINT_MARK}

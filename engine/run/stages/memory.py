@@ -30,10 +30,13 @@ FEW, MORE = 2, 4  # images that are counted
 # What a heap takes for the tensors in it, as measured on ResNet-20 and EfficientNet-Lite0.
 HEAP = 1.5
 # A machine beside its teacher, and with a student at work too: at most, of what was tried.
-METHOD, STUDENT = 2.0, 4.0
+METHOD, STUDENT = 1.5, 4.0
 PICTURE = 64.0  # tensors of an image's own size that are kept while it grows: a generator's
 QUANTIZED = 4.0  # tensors of a quantized block that learns, to those of the float one
 FORWARD = 5.0  # largest activations that a forward pass of teacher and student holds at a time
+MACHINE = (
+    7.5  # of its state: gradients, moments and what a step takes besides, as measured on GENIE
+)
 FIT_IMAGES = 64  # that ranges are searched on
 PLENTY = 0.5  # of what is free: what needs less is not counted again
 
@@ -171,12 +174,42 @@ def _synthesis(context: Context, counted: Counted, sizes: list[int], free: float
         return all_images + HEAP * FORWARD * counted.activation * min(256, max(sizes))
     with_student = asks_for_student(context.recipe.synthesis_settings)
     network = counted.network * (STUDENT if with_student else METHOD)
+    all_images += _of_a_machine(context)
     rough = HEAP * (network + PICTURE * pixels) * max(sizes)
-    counting = 2 * MORE * rough / max(sizes)  # what a step on a few images takes of the machine itself
+    counting = (
+        2 * MORE * rough / max(sizes)
+    )  # what a step on a few images takes of the machine itself
     if all_images + rough < PLENTY * free or counting > PLENTY * free:
         return all_images + rough
     fixed, each = _of_a_step(context, rough / max(sizes))
     return all_images + HEAP * (fixed + each * max(sizes))
+
+
+def _of_a_machine(context: Context) -> float:
+    """MB that a machine holds of its own, gradients and moments included: much for large images alone."""
+    if context.card.image_shape[1] < LARGE:
+        return 0.0
+    with torch.random.fork_rng(devices=[]):
+        try:
+            state = _method(context)(_request(context, 0, FEW)).state_dict()
+        except (RuntimeError, ValueError, LookupError):  # a method that cannot do with so few
+            return 0.0
+    return MACHINE * sum(map(_mb, _tensors(state)))
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, dict):
+        for part in state.values():
+            yield from _tensors(part)
+    elif isinstance(state, (list, tuple)):
+        for part in state:
+            yield from _tensors(part)
+
+
+def _mb(tensor: Tensor) -> float:
+    return tensor.numel() * tensor.element_size() / 1e6
 
 
 def _of_a_step(context: Context, rough: float) -> tuple[float, float]:
@@ -210,9 +243,10 @@ def _quantization(context: Context, counted: Counted, images: int) -> float:
 
 def _too_large_synthesis(context: Context, sizes: list[int], needed: float, free: float) -> str:
     shape = " x ".join(map(str, context.card.image_shape))
-    pixels = 16 * math.prod(context.card.image_shape) / 1e6
-    each = max(1e-6, (needed - pixels * context.recipe.images) / max(sizes, default=1))
-    fit = int(0.9 * (free - pixels * context.recipe.images) / each)
+    fixed = 16 * math.prod(context.card.image_shape) / 1e6 * context.recipe.images
+    fixed += _of_a_machine(context)
+    each = max(1e-6, (needed - fixed) / max(sizes, default=1))
+    fit = int(0.9 * (free - fixed) / each)
     at_once = _method(context).at_once or not hasattr(_settings(context), "batch")
     knob = "images" if at_once else "synthesis.batch"
     return _refusal(
