@@ -18,8 +18,8 @@ from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.graph.blocks import Block, find_blocks, remarks
 from engine.models.knobs import check_input_space
-from engine.models.probing.outputs import Output, find_output, read_as
-from engine.models.probing.probe import load_probed
+from engine.models.probing.outputs import Output
+from engine.models.probing.probe import load_read
 from engine.models.zoo import find_card
 from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
@@ -82,9 +82,8 @@ def make_context(
     networks = networks_folder(folder.path.parent)
     check_content(recipe, networks)
     card = find_card(recipe.model, card_settings(recipe, folder.path), networks)
-    probed = load_probed(card, Path(recipe.weights) if recipe.weights else None)
-    output = find_output(probed.model, card.image_shape, card.output)
-    teacher = read_as(probed.model, output).to(device)
+    probed, output = load_read(card, Path(recipe.weights) if recipe.weights else None)
+    teacher = probed.model.to(device)
     stored = StoredStatistics(teacher, card.image_shape)
     _check_quantizer(recipe, output, stored)
     blocks = find_blocks(teacher, card.image_shape)

@@ -8,7 +8,7 @@ it, under the same names of modules and weights.
 import dataclasses
 import functools
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.models.probing.returned import Entry, named, tensors
 
 AUTO = "auto"
 KINDS = ("logits", "one-logit", "segmentation", "image", "embedding")
@@ -25,8 +26,6 @@ USUAL = ("logits", "out", "output")  # names of an entry that is taken where the
 PROBES = 2  # images: what has a row for each of them is told from what has not
 LOUD = 30.0  # times N(0, 1): a score leaves [0, 1] for such images, a probability does not
 _LEAST = 1e-6  # of a probability, before its logarithm
-
-Entry = tuple[tuple[str, Any], ...]  # ("item", key) or ("attribute", name), from outside to inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ class Output:
     @property
     def name(self) -> str:
         """The entry as it is asked for; empty where the network returns one tensor."""
-        return _named(self.entry)
+        return named(self.entry)
 
     def notes(self) -> list[str]:
         """What a user should know of how the output is read; nothing for a plain row of scores."""
@@ -113,7 +112,7 @@ def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO
     rng = torch.Generator().manual_seed(0)
     images = torch.randn(PROBES, *image_shape, generator=rng).to(device)
     returned = _run(model, images, image_shape)
-    found = {_named(entry): (entry, y) for entry, y in _tensors(returned)}
+    found = {named(entry): (entry, y) for entry, y in tensors(returned)}
     entry, y = _chosen(found, name, kind, type(returned).__name__)
     kind = kind or _kind(y, image_shape, entry)
     _check(kind, y)
@@ -210,7 +209,7 @@ def _kind(y: Tensor, image_shape: Sequence[int], entry: Entry) -> str:
         whole, grown = shape[1:] == (height, width), shape[1] >= height and shape[2] >= width
         if shape[0] in (1, channels) and (whole or grown):
             return "image"
-        if shape[0] > 1 and (whole or _named(entry) in USUAL):
+        if shape[0] > 1 and (whole or named(entry) in USUAL):
             return "segmentation"
     if len(shape) == 2 and shape == (height, width):
         return "image"
@@ -277,28 +276,6 @@ def _run(model: nn.Module, images: Tensor, image_shape: Sequence[int]) -> Any:
 
 def _read_raw(output: Output, returned: Any) -> Tensor:
     return dataclasses.replace(output, kind="embedding").read(returned)
-
-
-def _tensors(value: Any, entry: Entry = ()) -> Iterator[tuple[Entry, Tensor]]:
-    """Every tensor in what a network returned, with the way to it."""
-    if isinstance(value, Tensor):
-        yield entry, value
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from _tensors(one, (*entry, ("item", key)))
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from _tensors(getattr(value, field.name), (*entry, ("attribute", field.name)))
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        for name in value._fields:
-            yield from _tensors(getattr(value, name), (*entry, ("attribute", name)))
-    elif isinstance(value, (tuple, list)):
-        for k, one in enumerate(value):
-            yield from _tensors(one, (*entry, ("item", k)))
-
-
-def _named(entry: Entry) -> str:
-    return ".".join(str(name) for _, name in entry)
 
 
 def _words(shape: Sequence[int]) -> str:

@@ -4,11 +4,10 @@ Diagnosis, run and trial load a network through `load_probed`, so that what is w
 words everywhere, before a step is taken. It is left in eval mode, laid out as it runs fastest.
 """
 
-import copy
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,11 @@ from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.card import ModelCard
 from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words
-from engine.models.probing.guards import SharesTheRest, SparesImages, put_around, uncopyable
+from engine.models.probing.copies import check_copy
+from engine.models.probing.guards import SparesImages, put_around
 from engine.models.probing.hooks import take_off_watchers
+from engine.models.probing.outputs import Output, find_output, read_as
+from engine.models.probing.returned import first_tensor
 
 Shape = tuple[int, int, int]
 IMAGES = 2  # one image would hide what mixes images up
@@ -49,10 +51,16 @@ def load_probed(card: ModelCard, weights: Path | None = None, *, numbers: bool =
     loaded = card.load_all(weights)
     notes = tuple(f"The network: {note}." for note in loaded.made_plain)
     found = probe(loaded.model, card.image_shape, card.name, numbers=numbers)
-    return Probed(
-        model=found.model, undone=loaded.undone, notes=(*notes, *found.notes),
-        no_gradient=found.no_gradient,
-    )  # fmt: skip
+    return replace(found, undone=loaded.undone, notes=(*notes, *found.notes))
+
+
+def load_read(
+    card: ModelCard, weights: Path | None = None, *, numbers: bool = True
+) -> tuple[Probed, Output]:
+    """`load_probed`, with a network that returns the one tensor that it is judged by; and what that is."""
+    probed = load_probed(card, weights, numbers=numbers)
+    output = find_output(probed.model, card.image_shape, card.output)
+    return replace(probed, model=read_as(probed.model, output)), output
 
 
 def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = True) -> Probed:
@@ -80,28 +88,13 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
         notes += _check_repeats(model, images, answer)
         notes += take_off_watchers(model, images, lambda x: first_tensor(_quiet(model, x)), name)
         no_gradient = _why_no_gradient(model, images)
-        notes += _check_copy(model, images, name)
+        notes += check_copy(model, images, name)
         _lay_out(model, images)
     model.requires_grad_(False)
     return Probed(
         model=model, notes=tuple(f"The network: {n[0].lower()}{n[1:]}" for n in notes),
         no_gradient=no_gradient and f"{name}: {no_gradient}",
     )  # fmt: skip
-
-
-def first_tensor(outputs: Any) -> Tensor | None:
-    """The first tensor of floats anywhere in what a network returns; None where there is none."""
-    if isinstance(outputs, Tensor):
-        return outputs if outputs.is_floating_point() else None
-    if isinstance(outputs, Mapping):
-        parts: Any = outputs.values()
-    elif isinstance(outputs, (list, tuple)):
-        parts = outputs
-    elif is_dataclass(outputs) and not isinstance(outputs, type):
-        parts = [getattr(outputs, one.name) for one in fields(outputs)]
-    else:
-        return None
-    return next((found for found in map(first_tensor, parts) if found is not None), None)
 
 
 def _kind(outputs: Any) -> str:
@@ -248,52 +241,6 @@ def _why_no_gradient(model: nn.Module, images: Tensor) -> str:
     if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any()):
         return "the gradient that reaches its images is zero, or not a number"
     return ""
-
-
-def _check_copy(model: nn.Module, images: Tensor, name: str) -> list[str]:
-    """A student is a copy: it must be possible, and run layers of its own."""
-    notes = []
-    try:
-        student = _copied(model)
-    except Exception:  # noqa: BLE001  (whatever an object of the user's raises)
-        held = sorted({type(v).__name__ for m in model.modules() for v in _attributes(m)})
-        put_around(SharesTheRest, model)
-        try:
-            student = _copied(model)
-        except Exception as error:
-            raise UserError(
-                f"{name} cannot be copied: {type(error).__name__}: {error}; keep what cannot be copied "
-                "out of the network"
-            ) from error
-        notes.append(f"It holds what cannot be copied ({', '.join(held)}): its copy shares it.")
-    strangers = _runs_of(model, student, images)
-    if strangers:
-        raise UserError(
-            f"{name} cannot be copied: its copy runs layer {strangers[0]!r} of the original (a lambda, a "
-            "hook or a global holds it); let its forward reach layers through self only"
-        )
-    return notes
-
-
-def _attributes(module: nn.Module) -> Iterator[Any]:
-    for key, value in vars(module).items():
-        if key not in ("_parameters", "_buffers", "_modules"):
-            yield from uncopyable(value)
-
-
-def _copied(model: nn.Module) -> nn.Module:
-    """A copy that shares its tensors: none need be copied to see whether the rest can be."""
-    memo: dict[int, Any] = {id(t): t for t in (*model.parameters(), *model.buffers())}
-    return copy.deepcopy(model, memo)
-
-
-def _runs_of(original: nn.Module, student: nn.Module, images: Tensor) -> list[str]:
-    """The layers of the original that run when its copy does; there must be none."""
-    ran: list[str] = []
-    layers = [path for path, module in original.named_modules() if path and is_layer(module)]
-    with watch_outputs(original, layers, lambda path, _: ran.append(path)):
-        _quiet(student, images)
-    return ran
 
 
 @torch.no_grad()

@@ -21,8 +21,7 @@ from engine.data.images import ImageSet
 from engine.models.card import ModelCard
 from engine.models.graph.blocks import Block, find_blocks
 from engine.models.graph.picture import network_graph
-from engine.models.probing.outputs import find_output, read_as
-from engine.models.probing.probe import Probed, load_probed
+from engine.models.probing.probe import Probed, load_read
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images
@@ -49,9 +48,9 @@ def collect(recipe: Recipe, networks: Path) -> dict[str, Any]:
 @torch.no_grad()
 def _collected(recipe: Recipe, networks: Path) -> dict[str, Any]:
     card = find_card(recipe.model, card_settings(recipe), networks)
-    probed = load_probed(card, Path(recipe.weights) if recipe.weights else None, numbers=False)
-    output = find_output(probed.model, card.image_shape, card.output)
-    model, undone = read_as(probed.model, output), probed.undone
+    weights = Path(recipe.weights) if recipe.weights else None
+    probed, output = load_read(card, weights, numbers=False)
+    model, undone = probed.model, probed.undone
     anatomy = dissect(model, card.image_shape)
     blocks, unblocked = _blocks(model, card)
     found = examine(
