@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app.run_folders import recorded_folder, runs_folder
-from app.words import ago, bits_of, recipe_words
+from app.run_folders import is_recorded, recorded_folder, runs_folder
+from app.words import ago, bits_of, plain, recipe_words
 from engine.run.folder import RunFolder, list_runs
 from engine.run.stages.reuse import synthesis_key
 
@@ -21,6 +21,12 @@ def pick_runs(*, most: int) -> list[RunFolder] | None:
         return None
     by_id = {folder.run_id: folder for folder in folders}
     asked = [name for name in named if name in by_id]
+    gone = [name for name in named if name and name not in by_id]
+    if gone:
+        st.warning(
+            f"Not here: {plain(', '.join(gone)[:200])}. They may have been deleted, or made on another "
+            "machine; choose others below."
+        )
     chosen = st.multiselect(
         "Runs to compare",
         list(by_id),
@@ -62,6 +68,7 @@ def _first_choice(folders: list[RunFolder]) -> list[str]:
 
 def _words(folder: RunFolder) -> str:
     recipe = folder.recipe
-    when = ago(folder.path.stat().st_mtime)
-    plain = recipe_words(recipe).replace(f" · {bits_of(recipe)}", "")
-    return f"{plain} · {bits_of(recipe)} · {recipe.images} images · seed {recipe.seed} · {when}"
+    # A recorded run's files are as old as the copy of the project that they came with.
+    when = "recorded" if is_recorded(folder) else ago(folder.path.stat().st_mtime)
+    words = recipe_words(recipe).replace(f" · {bits_of(recipe)}", "")
+    return f"{words} · {bits_of(recipe)} · {recipe.images} images · seed {recipe.seed} · {when}"

@@ -117,4 +117,6 @@ def _summary(folder: RunFolder) -> str:
         else f"{name} {spent:.0f} s"
         for name, spent in seconds.items()
     ]
+    if result.get("other_engine") and not is_recorded(folder):
+        parts.append(result["other_engine"].rstrip("."))
     return " · ".join(parts)

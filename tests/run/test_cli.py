@@ -16,7 +16,8 @@ from engine.core.events import (
 )
 from engine.run import catalog as catalog_module
 from engine.run import launch, tail
-from engine.run.commands import output as cli
+from engine.run.commands import progress as cli
+from engine.run.commands import tables
 from engine.run.folder import RunFolder
 from tests.toys import catalog
 
@@ -69,14 +70,14 @@ def finishes(folder):
 
 
 def test_a_person_reads_what_a_result_says_and_no_more():
-    older = cli.result_table(RESULT)
+    older = tables.result_table(RESULT)
     assert "stored bits" not in older
     assert "KL of the logits" not in older
     newer = RESULT | {
         "stored_bits": {"codes": 4000, "grids": 640, "floats": 96}, "logit_kl": 0.0123,
         "bit_operations": {"fp32": 10_240_000, "quantized": 160_000},
     }  # fmt: skip
-    told = cli.result_table(newer)
+    told = tables.result_table(newer)
     assert "codes 4,000, grids 640, floats 96" in told
     assert "1.024e+07 -> 1.6e+05 an image" in told
     assert "0.0123 nats" in told
@@ -317,4 +318,4 @@ class TestProgress:
          (7805, "2 h 10 min")],
     )  # fmt: skip
     def test_durations(self, seconds, text):
-        assert cli.duration(seconds) == text
+        assert tables.duration(seconds) == text

@@ -10,7 +10,7 @@ from PIL import Image
 from engine.core.errors import UserError
 from engine.core.events import Noted, Stepped
 from engine.run import context
-from engine.run.commands.output import result_table
+from engine.run.commands.tables import result_table
 from engine.run.questions.analyse import analyse
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 

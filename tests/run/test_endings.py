@@ -16,7 +16,7 @@ from engine.core.errors import UserError
 from engine.core.events import RunFailed, StateChanged
 from engine.run import catalog as catalog_module
 from engine.run import disk, launch, subprocess_answer, waiting, worker
-from engine.run.commands import listing, output
+from engine.run.commands import listing, progress
 from engine.run.commands.ending import hinted
 from engine.run.folder import RunFolder
 from engine.run.recipe import Recipe
@@ -222,9 +222,9 @@ def test_another_process_that_has_no_answer_is_one_line(monkeypatch, status, out
 
 def test_progress_that_nobody_reads_ends_no_run():
     with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
-        progress = output.Progress(out=full)
-        progress.line("running")
-        progress.show(output.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
+        shown = progress.Progress(out=full)
+        shown.line("running")
+        shown.show(progress.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
 
 
 class TestHints:
@@ -238,16 +238,16 @@ class TestHints:
     def test_so_does_every_line_of_a_run(self, capsys, tmp_path):
         recipe = Recipe(model="toy", synthesis="dream", quantization="nearest")
         folder = RunFolder.create(tmp_path, recipe)
-        progress = output.Progress(folder=folder, runs=tmp_path)
-        progress.show(StateChanged(state="paused"))
+        shown = progress.Progress(folder=folder, runs=tmp_path)
+        shown.show(StateChanged(state="paused"))
         assert f"resume {folder.run_id} --runs {tmp_path}`" in capsys.readouterr().err
 
     def test_a_mistake_is_told_once_and_a_failure_with_its_advice(self, capsys, tmp_path):
         folder = RunFolder(tmp_path)
         for mistake, told in ((True, "failed: it broke\n"), (False, "failed: it broke; mend it\n")):
-            progress = output.Progress()
-            progress.show(RunFailed(message="it broke", advice="mend it", mistake=mistake))
-            output._report_failure(folder, progress)
+            shown = progress.Progress()
+            shown.show(RunFailed(message="it broke", advice="mend it", mistake=mistake))
+            progress._report_failure(folder, shown)
             assert capsys.readouterr().err == told
 
 
@@ -263,13 +263,13 @@ class TestWaiting:
         self.made(tmp_path, 2, "queued")
         self.made(tmp_path, 3, "done")
         detail = waiting.place_of(mine).words()
-        output.Progress(folder=mine).show(StateChanged(state="queued", detail=detail))
+        progress.Progress(folder=mine).show(StateChanged(state="queued", detail=detail))
         assert capsys.readouterr().err == f"queued, 1 of 2 in line behind run {ahead.run_id}\n"
 
     def test_a_run_that_is_joined_later_says_how_far_it_is(self, tmp_path, capsys):
-        progress = output.Progress()
-        assert progress.join({"state": "running", "total_steps": 40}) == "running"
-        progress._stepped(output.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
+        shown = progress.Progress()
+        assert shown.join({"state": "running", "total_steps": 40}) == "running"
+        shown._stepped(progress.Stepped(stage="synthesis", part="batch 1", step=7, losses={}))
         assert "synthesis 7/40 batch 1" in capsys.readouterr().err
 
     def test_pause_waits_for_the_step_to_end_and_tells_the_state(
@@ -290,7 +290,7 @@ class TestWaiting:
         assert json.loads((folder.path / "control.json").read_text())["state"] == "run"
 
     def test_how_far_an_analysis_is_goes_to_standard_error(self, capsys):
-        output.Progress().counted(3, 20, "layer1.0.conv1")
+        progress.Progress().counted(3, 20, "layer1.0.conv1")
         assert capsys.readouterr() == ("", "3/20 layer1.0.conv1\n")
 
 

@@ -9,7 +9,7 @@ from engine.core.events import Noted, RunFailed
 from engine.models.cards.from_python_file import own_card
 from engine.models.knobs import own_knobs
 from engine.run import context
-from engine.run.commands.output import result_table
+from engine.run.commands.tables import result_table
 from engine.run.recipe import Recipe
 from engine.run.settings import resolve
 from engine.run.stages import judge

@@ -5,7 +5,8 @@ import json
 
 from engine.core.errors import UserError
 from engine.run.commands.common import runs_folder
-from engine.run.commands.output import Progress, table
+from engine.run.commands.progress import Progress
+from engine.run.commands.tables import table
 
 
 def bench(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from engine.run.commands.output import table
+from engine.run.commands.tables import table
 from engine.run.settings import shown
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.run.commands.output import duration, table
+from engine.run.commands.tables import duration, table
 
 _MARKS = {"problem": "PROBLEM", "warning": "warning", "note": "note"}
 

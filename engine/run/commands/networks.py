@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.run.commands.common import finite_number, runs_folder, whole_number
-from engine.run.commands.output import facts_table
+from engine.run.commands.tables import facts_table
 from engine.run.networks import Brought, networks_folder
 from engine.run.settings import shown
 

@@ -7,7 +7,7 @@ import time
 from engine.core.errors import UserError
 from engine.run import launch
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
-from engine.run.commands.output import Progress, attend
+from engine.run.commands.progress import Progress, attend
 from engine.run.commands.recipe import parse_settings, recipe_of
 from engine.run.folder import RunFolder
 
