@@ -20,23 +20,11 @@ from tests.run.toy_runs import (
     break_at,
     in_stage,
     made,
-    only_the_toy,
     wish_cancel,
     work,
 )
 
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def straight(tmp_path):
-    """The run that nothing disturbs."""
-    folder = begun(tmp_path / "straight")
-    work(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("toy")
 
 
 @pytest.mark.parametrize(

@@ -21,25 +21,13 @@ from tests.run.toy_runs import (
     break_at,
     in_stage,
     of,
-    only_the_toy,
     wish_cancel,
     work,
 )
 
+pytestmark = pytest.mark.usefixtures("toy")
+
 PUBLISHED = ("agreement", "logit_kl", "layers", "size_bytes")
-
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def straight(tmp_path):
-    """The run that nothing disturbs."""
-    folder = begun(tmp_path / "straight")
-    work(folder)
-    return folder
 
 
 def torn(file):

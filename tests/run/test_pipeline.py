@@ -28,22 +28,10 @@ from tests.run.toy_runs import (
     begun,
     made,
     of,
-    only_the_toy,
     work,
 )
 
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def straight(tmp_path):
-    """The run that nothing disturbs."""
-    folder = begun(tmp_path / "straight")
-    work(folder)
-    return folder
+pytestmark = pytest.mark.usefixtures("toy")
 
 
 def test_a_run_reports_its_stages_in_order_and_ends_with_its_result(straight):
