@@ -15,11 +15,12 @@ from app.run_folders import runs_folder, state_of
 from app.visitors import check_control, may_control, own_mark
 from app.words import STATES, plain
 from engine.core.errors import UserError
-from engine.run import fork, launch, networks
-from engine.run.folder import ACTIVE, RunFolder
+from engine.run import fork, networks
+from engine.run.folders.folder import ACTIVE, RunFolder
+from engine.run.folders.owner import claim
 from engine.run.networks import Brought
-from engine.run.owner import claim
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import launch
 
 SLOW_S = 0.4  # a step can be followed by eye
 

@@ -4,7 +4,7 @@ import math
 import re
 
 from engine.core.errors import UserError
-from engine.run.folder import safe_name
+from engine.run.folders.folder import safe_name
 
 MOST = 2**31  # steps, layers, images: what counts more is no count of ours
 MOST_BYTES = 2**53  # of a file: the largest that a browser can count to

@@ -9,7 +9,7 @@ from app.run_folders import runs_folder
 from app.sharing import sharing
 from app.visitors import may_control
 from engine.run import catalog, networks
-from engine.run.owner import HOST, owner_of
+from engine.run.folders.owner import HOST, owner_of
 
 
 @st.cache_data(ttl=30, refresh_mode="background", show_spinner=False)

@@ -7,10 +7,10 @@ from app.background import Answer, ask, is_asked
 from app.recipes import recipe_of
 from app.run_folders import runs_folder
 from engine.core.errors import UserError
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from engine.run.questions import diagnose, layer_costs
 from engine.run.questions import estimate as estimates
-from engine.run.recipe import PRESETS, Recipe
+from engine.run.recipes.recipe import PRESETS, Recipe
 
 
 def diagnosis(recipe: Recipe) -> Answer:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 Event = dict[str, Any]
 

@@ -11,7 +11,7 @@ from app.run_folders import ROOT
 from app.sharing import sharing
 from engine.core.errors import UserError
 from engine.core.files import check_regular, typed_path, walk
-from engine.run.recipe import Recipe, make_recipe
+from engine.run.recipes.recipe import Recipe, make_recipe
 
 SETTINGS_THAT_ARE_PATHS = {"synthesis_settings": ("folder",), "model_settings": ("calibration",)}
 

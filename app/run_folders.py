@@ -8,7 +8,7 @@ from app.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
 from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folders.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ from app.address import LONGEST_NAME, count
 from app.run_folders import open_run, recorded_run, runs_folder, state_of
 from app.words import plain
 from engine.core.errors import UserError
-from engine.run.folder import ACTIVE, RunFolder, list_runs
+from engine.run.folders.folder import ACTIVE, RunFolder, list_runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ import streamlit as st
 
 from app.sharing import host_key, sharing, spaced
 from engine.core.errors import UserError
-from engine.run.owner import HOST, owner_of
+from engine.run.folders.owner import HOST, owner_of
 
 COOKIE = "quantoscope_visitor"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -4,7 +4,7 @@ import re
 import time
 
 from app.choices import title_of
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 
 STATES = {
     "new": "not started",

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.events import Event
-from engine.run.control import Wish, write_wish
-from engine.run.folder import RunFolder
-from engine.run.launch import worker_environment
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers.control import Wish, write_wish
+from engine.run.workers.launch import worker_environment
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 300.0
@@ -51,7 +51,7 @@ def recipe(seed: int) -> Recipe:
 
 def work(path: str) -> int:
     """What a worker does, with a checkpoint every moment and every step reported."""
-    from engine.run import drive, worker
+    from engine.run.workers import drive, worker
 
     drive.CHECKPOINT_EVERY_S = CHECKPOINT_EVERY_S
     drive.CHECKPOINT_SHARE = 1.0

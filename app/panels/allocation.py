@@ -9,7 +9,7 @@ from app.charts import allocation as charts
 from app.components import mount
 from app.history import History
 from app.text import explain
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from engine.run.uniform_budget import cost_words, fits, rival
 
 

@@ -11,9 +11,9 @@ from app.panels.knobs import knobs
 from app.run_folders import is_recorded
 from app.words import plain
 from engine.core.errors import UserError
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from engine.run.fork import can_change, can_fork
-from engine.run.recipe import find
+from engine.run.recipes.recipe import find
 
 
 def parts_of(

@@ -10,7 +10,7 @@ from app.recipes import recipe_of
 from app.words import EFFORTS, plain, time_words
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 
 ICONS = {"problem": ":red[:material/error:]", "warning": ":orange[:material/warning:]"}
 

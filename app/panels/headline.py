@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.panels import measured
 from app.words import size_words
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 
 def headline(folder: RunFolder) -> None:

@@ -10,8 +10,8 @@ from app.charts.panels import letter
 from app.charts.style import axis
 from app.choices import load_catalog
 from app.panels.side_by_side import draw, joined
-from engine.run.compare import Side
-from engine.run.image_statistics import (
+from engine.run.questions.compare import Side
+from engine.run.questions.image_statistics import (
     ClassShares,
     class_names,
     class_shares,

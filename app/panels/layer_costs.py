@@ -12,7 +12,7 @@ from app.diagnoses import layer_cost
 from app.panels.url_menu import buttons
 from app.text import explain
 from app.words import plain
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 DEFINITIONS = {
     "kl": "how much nearer the student's answers then come to the teacher's (KL divergence, in nats)",

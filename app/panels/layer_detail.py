@@ -11,7 +11,7 @@ from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
 from app.panels.layer_table import error_table, layer_table
 from app.panels.url_menu import menu
 from app.text import explain
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 
 @st.fragment

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 PARTS = {
     "local": ("Both", "weights and input quantized, on the float network's input"),

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app.charts.panels import letter
 from app.charts.style import GRID, SERIES
-from engine.run.compare import Side
-from engine.run.image_statistics import measure_table
+from engine.run.questions.compare import Side
+from engine.run.questions.image_statistics import measure_table
 
 ROW = f"display:flex;flex-wrap:wrap;gap:2px 24px;padding:8px 0;border-top:1px solid {GRID}"
 NUMBER = "flex:0 0 56px;text-align:right;font-variant-numeric:tabular-nums"

@@ -16,8 +16,8 @@ from app.text import explain
 from app.words import plain
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
-from engine.run.folder import RunFolder, list_runs
-from engine.run.recipe import Recipe, find
+from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.recipes.recipe import Recipe, find
 
 PLAIN = "nearest"
 OWN = "own"  # of a setting of mixed bits: as the quantizer behind has it

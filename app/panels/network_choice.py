@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.panels.url_menu import menu
 from app.words import plain
-from engine.run.recipe import EDGE_RULES
+from engine.run.recipes.recipe import EDGE_RULES
 
 
 def network_choice(catalog: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from app.panels.room import room
 from app.run_folders import is_recorded, state_of
 from app.visitors import may_control
 from app.words import plain
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 HEIGHT_REM = 7.75  # of the four numbers; what else stands there is about as high
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.run_folders import is_recorded, recorded_folder, runs_folder
 from app.words import ago, bits_of, plain, recipe_words
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.stages.reuse import synthesis_key
 
 

@@ -10,8 +10,8 @@ from app.panels.growth import live_chart
 from app.panels.run_head import is_live
 from app.panels.url_menu import menu
 from app.text import explain
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
 
 SOFT = ("soft-rounding",)
 FORMS = {

@@ -11,7 +11,7 @@ from app.panels.knobs import knobs
 from app.presets import USUAL
 from app.recipes import paths_in
 from app.words import EFFORTS, plain
-from engine.run.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
+from engine.run.recipes.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
 
 BITS = (2, 8)
 METHODS = ("synthesis", "quantization")

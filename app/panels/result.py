@@ -9,7 +9,7 @@ from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
 from app.panels import measured
 from app.words import count_words, plain
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 
 def result_panel(folder: RunFolder) -> None:

@@ -10,7 +10,7 @@ from app.choices import title_of
 from app.panels import measured
 from app.run_folders import state_of
 from app.words import STATES, bits_of
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 ROW_PX, HEAD_PX = 44, 38
 COLUMNS = {

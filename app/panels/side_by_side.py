@@ -15,8 +15,8 @@ from app.choices import title_of
 from app.components import mount
 from app.panels.url_menu import buttons
 from app.words import plain, recipe_words
-from engine.run.compare import Side, course, frame_at, gap_difference, gap_grid
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.compare import Side, course, frame_at, gap_difference, gap_grid
 
 HIDDEN = ("contents", "preset")
 LOG = {"type": "log", "dtick": 1, "tickformat": "~g"}

@@ -15,8 +15,8 @@ from app.presets import USUAL
 from app.run_folders import runs_folder
 from app.text import explain
 from app.words import plain
-from engine.run.folder import RunFolder, list_runs
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.recipes.recipe import Recipe
 
 CONTROLS = ("noise", "real")
 FREE = ("synthesis", "synthesis_settings", "preset")  # in what the members may differ

@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from app.address import count, plain_name
 from app.run_folders import open_run
 from engine.core.errors import UserError
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 COMPONENTS = Path(__file__).parents[1] / "components"

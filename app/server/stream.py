@@ -11,7 +11,7 @@ from app.address import byte_offset
 from app.run_folders import open_run
 from app.server.watch import Watch, Watches
 from engine.core.errors import UserError
-from engine.run.folder import ACTIVE, RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder
 
 COMMENT_EVERY_S = 15.0  # keeps proxies from closing a quiet stream
 LINES_AT_ONCE = 200

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.run_folders import state_of
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 LOOK_EVERY_S = 0.05
 STATE_EVERY = 5  # looks at the size for one look at the state, which costs three more system calls

@@ -13,8 +13,8 @@ from app.panels.side_by_side import common_axis, courses, films, gap_maps, what_
 from app.run_folders import open_run, state_of
 from app.text import explain
 from app.words import plain
-from engine.run.compare import open_side
-from engine.run.folder import ACTIVE
+from engine.run.folders.folder import ACTIVE
+from engine.run.questions.compare import open_side
 
 LOOK_EVERY_S = 3.0
 

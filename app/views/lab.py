@@ -14,7 +14,7 @@ from app.panels.run_head import is_live, run_head
 from app.run_folders import state_of
 from app.state import current_run, current_view
 from app.text import explain
-from engine.run.folder import ACTIVE
+from engine.run.folders.folder import ACTIVE
 
 folder = current_run()
 if folder is None:

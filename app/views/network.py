@@ -19,7 +19,7 @@ from app.run_folders import runs_folder
 from app.words import plain
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 
 
 def layer_section(answer: dict[str, Any], recipe: Recipe, found: list[dict[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from app.panels.run_head import is_live, run_head
 from app.panels.triad import triad
 from app.state import current_run
 from app.text import explain
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 VERDICT_REM = 3.2  # two lines
 

@@ -11,7 +11,7 @@ from app.run_folders import recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
-from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
+from engine.run.folders.folder import ACTIVE, RunFolder, damaged_runs, list_runs
 
 
 @st.dialog("Delete this run?")

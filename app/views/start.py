@@ -11,7 +11,7 @@ from app.panels.recipe_form import recipe_form
 from app.panels.runs_table import runs_table
 from app.run_folders import recorded_run, runs_folder
 from app.words import plain, recipe_words
-from engine.run.folder import list_runs
+from engine.run.folders.folder import list_runs
 
 RECENT = 8
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.catalog import load as load_catalog
-from engine.run.folder import RunFolder, list_runs
-from engine.run.launch import cancel, resume, start
-from engine.run.recipe import Recipe, make_recipe
-from engine.run.tail import follow
+from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.folders.tail import follow
+from engine.run.recipes.recipe import Recipe, make_recipe
+from engine.run.workers.launch import cancel, resume, start
 
 RUNS = Path("runs")
 

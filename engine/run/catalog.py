@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from engine.models.cards.saved import list_saved, saved_entry
 from engine.models.knobs import own_knobs, unlisted_knobs
-from engine.run.folder import write_atomically
+from engine.run.folders.folder import write_atomically
 from engine.run.networks import networks_folder
 from engine.run.subprocess_answer import answer_of
 

@@ -10,11 +10,9 @@ from torch import nn
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
 from engine.run.context import Context, layer_facts, make_context
-from engine.run.control import Control
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
-from engine.run.resources import peak_memory_mb
-from engine.run.room import Room
+from engine.run.folders.folder import RunFolder
+from engine.run.folders.version import engine_version
+from engine.run.recipes.recipe import Recipe
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
 from engine.run.stages.labels import check_labels, require_labels_inside
@@ -23,7 +21,9 @@ from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
-from engine.run.version import engine_version
+from engine.run.workers.control import Control
+from engine.run.workers.memory_limit import Room
+from engine.run.workers.resources import peak_memory_mb
 
 
 def execute(

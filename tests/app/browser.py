@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.run import launch
-from engine.run.folder import list_runs
+from engine.run.folders.folder import list_runs
+from engine.run.workers import launch
 
 playwright = pytest.importorskip("playwright.sync_api")
 PATIENCE = 120  # seconds: a machine may be busy with other things

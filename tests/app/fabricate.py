@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from engine.core import events
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
 
 BLOCKS = {"conv1": ["conv1"], "layer1.0": ["layer1.0.conv1", "layer1.0.conv2"], "fc": ["fc"]}
 BN_LAYERS = ["bn1", "layer1.0.bn1", "layer1.0.bn2"]

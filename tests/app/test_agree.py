@@ -18,7 +18,7 @@ def opened_files(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(str(path))
         return "0" * 64
 
-    monkeypatch.setattr("engine.run.recipe.sha256_of", look)
+    monkeypatch.setattr("engine.run.recipes.recipe.sha256_of", look)
     monkeypatch.setattr("engine.run.networks.inspect", look)
     monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: Answer())
     return seen

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.panels.branch import parts_of
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, started

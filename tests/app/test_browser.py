@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.run import catalog, launch
-from engine.run.folder import RunFolder
-from engine.run.recipe import make_recipe
+from engine.run import catalog
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import make_recipe
+from engine.run.workers import launch
 from tests.app.browser import (
     CHROMIUM,
     COLUMNS,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from engine.core import events
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
 from tests.app.browser import MARKS, browsing, is_blank, playwright, rest, served, until
 from tests.app.fabricate import RECIPE, SETTINGS, Fabricated, result, writing
 

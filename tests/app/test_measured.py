@@ -11,7 +11,7 @@ from app.panels.growth import measure_words
 from app.panels.measured import brief, compared, metrics, sentence
 from app.panels.run_head import _summary
 from engine.core.events import StageStarted
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate, result
 from tests.app.test_pages import opened, texts
 

@@ -16,8 +16,8 @@ from app.panels.allocation import additivity_words, allocation_words
 from app.panels.nearest_comparison import gain_words, paired_gain, plain_run
 from engine.core.paired import packed
 from engine.run.catalog import collect
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe, make_recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe, make_recipe
 from tests.app.fabricate import ALLOCATION, BITS, Fabricated, fabricate, result
 from tests.app.test_pages import opened, started, texts
 

@@ -11,7 +11,7 @@ from app.charts.network import arrange, merged, network_map
 from app.charts.weights import channel_ranges, histogram
 from engine.core.errors import UserError
 from engine.run.questions.examine import collect
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, started, texts
 

@@ -84,7 +84,7 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
 ) -> None:
     folder = fabricate(runs, Fabricated(state="failed"))
     resumed: list[str] = []
-    monkeypatch.setattr("engine.run.launch.resume", lambda f: resumed.append(f.run_id))
+    monkeypatch.setattr("engine.run.workers.launch.resume", lambda f: resumed.append(f.run_id))
     at = opened("lab", run=folder.run_id)
     assert at.error[0].value == "Memory ran out.\n\nTake fewer images."
     at.button(key="resume").click().run()
@@ -133,7 +133,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         recipes.append(recipe)
         raise UserError("not today")
 
-    monkeypatch.setattr("engine.run.launch.start", start)
+    monkeypatch.setattr("engine.run.workers.launch.start", start)
     return recipes
 
 

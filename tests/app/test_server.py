@@ -13,7 +13,7 @@ from app.server.routes import routes
 from app.server.stream import messages
 from app.server.watch import Watches
 from engine.core import events
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from tests.app.client import Client
 from tests.app.fabricate import CHANNELS, STEPS, Fabricated, fabricate
 

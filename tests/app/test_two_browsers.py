@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.run import launch
-from engine.run.folder import RunFolder, list_runs
+from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.workers import launch
 from tests.app.test_browser import CHROMIUM, COLUMNS, PATIENCE, ROOT, _until
 
 playwright = pytest.importorskip("playwright.sync_api")

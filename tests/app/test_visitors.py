@@ -13,10 +13,10 @@ from app.choices import may_use
 from app.recipes import followed, recipe_of
 from app.uploads import by_path, uploaded
 from engine.core.errors import UserError
-from engine.run.control import read_wish
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
+from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
-from engine.run.owner import FILE, HOST, claim, owner_of
+from engine.run.workers.control import read_wish
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
@@ -45,7 +45,9 @@ def browser(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Brow
     monkeypatch.setenv("QUANTOSCOPE_KEY", HOST_KEY)
     monkeypatch.setenv("QUANTOSCOPE_NETWORKS", str(tmp_path / "networks"))
     monkeypatch.setattr(visitors, "_opened", {})
-    monkeypatch.setattr("engine.run.launch._launch", lambda folder: folder.write_status("running"))
+    monkeypatch.setattr(
+        "engine.run.workers.launch._launch", lambda folder: folder.write_status("running")
+    )
     found = Browser(monkeypatch)
     found.of(ANNA)
     return found
@@ -244,7 +246,7 @@ def test_a_fork_is_the_forkers_and_the_run_itself_goes_on_only_for_its_owner(
         return source
 
     monkeypatch.setattr("engine.run.fork.fork", fork)
-    monkeypatch.setattr("engine.run.launch.go_on", lambda folder: seen.append("goes on"))
+    monkeypatch.setattr("engine.run.workers.launch.go_on", lambda folder: seen.append("goes on"))
     browser.of(BEN)
     fork_run(folder, {})
     assert seen == [visitors.owner_by(visitors.key_of(BEN))]

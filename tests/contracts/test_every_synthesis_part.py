@@ -12,7 +12,7 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.core.method import describe
-from engine.run.settings import checked
+from engine.run.recipes.settings import checked
 from engine.synthesis import discover_methods
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.classifier import classifier_rows

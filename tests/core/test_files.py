@@ -12,7 +12,7 @@ from engine.core.files import check_regular, check_size, open_regular, sha256_of
 from engine.data.listing import check_folder, content_of, list_images
 from engine.models.checkpoints.read import read_checkpoint
 from engine.run.networks import unpacked
-from engine.run.recipe import make_recipe
+from engine.run.recipes.recipe import make_recipe
 from tests.toys import _knob as a_knob
 from tests.toys import catalog
 

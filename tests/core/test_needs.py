@@ -5,7 +5,7 @@ from PIL import Image
 
 from engine.core.errors import UserError
 from engine.core.needs import NEEDS, why_not
-from engine.run.recipe import make_recipe
+from engine.run.recipes.recipe import make_recipe
 from tests.toys import catalog
 
 COMPLETE = {

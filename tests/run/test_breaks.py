@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.core.events import Stepped
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from engine.run.stages import quantize, synthesise
 from engine.synthesis.methods.genie import Genie
 from tests.run.toy_runs import (

@@ -15,10 +15,11 @@ from engine.core.events import (
     Stepped,
 )
 from engine.run import catalog as catalog_module
-from engine.run import launch, tail
 from engine.run.commands import progress as cli
 from engine.run.commands import tables
-from engine.run.folder import RunFolder
+from engine.run.folders import tail
+from engine.run.folders.folder import RunFolder
+from engine.run.workers import launch
 from tests.toys import catalog
 
 NAMES = ["--model", "toy", "--synthesis", "dream", "--quantization", "nearest"]

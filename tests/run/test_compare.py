@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.core.events import RunStarted, SnapshotSaved, StageStarted, Stepped
-from engine.run.compare import (
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.compare import (
     COLUMNS,
     MOST_POINTS,
     course,
@@ -15,9 +16,8 @@ from engine.run.compare import (
     gap_grid,
     open_side,
 )
-from engine.run.folder import RunFolder
-from engine.run.image_statistics import feature_map, measure_table
-from engine.run.recipe import Recipe
+from engine.run.questions.image_statistics import feature_map, measure_table
+from engine.run.recipes.recipe import Recipe
 
 
 def a_run(runs: Path, gaps: dict[int, list[float]], *, seed: int = 0, total: int = 10) -> RunFolder:

@@ -9,9 +9,9 @@ from engine.models.card import catalog_entry
 from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run import catalog as catalog_module
-from engine.run import launch
 from engine.run.catalog import _method_entry, named
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
+from engine.run.workers import launch
 from engine.synthesis import discover_methods as synthesisers
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
 

@@ -16,7 +16,7 @@ from engine.run.catalog import _method_entry
 from engine.run.commands.recipe import add_options, recipe_of
 from engine.run.questions import cached_answer, diagnose
 from engine.run.questions.examine import collect
-from engine.run.recipe import Recipe, make_recipe
+from engine.run.recipes.recipe import Recipe, make_recipe
 from engine.synthesis import discover_methods as synthesisers
 
 OWN = """

@@ -15,11 +15,13 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.core.events import RunFailed, StateChanged
 from engine.run import catalog as catalog_module
-from engine.run import disk, launch, subprocess_answer, waiting, worker
+from engine.run import subprocess_answer
 from engine.run.commands import listing, progress
 from engine.run.commands.ending import hinted
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders import disk
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import launch, waiting, worker
 from tests.toys import catalog
 
 ROOT = Path(__file__).parents[2]

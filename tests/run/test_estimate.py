@@ -9,12 +9,12 @@ from engine.core.events import Stepped
 from engine.core.method import describe
 from engine.models.graph.blocks import find_blocks
 from engine.quantization import discover_methods
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from engine.run.questions import estimate as estimates
 from engine.run.questions.estimate import estimate, memory_by_pace, seconds_by_pace
 from engine.run.questions.pace import measure
 from engine.run.questions.timing_sample import STEPS, extrapolated
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 from tests.contracts.nets import TinyResNet
 
 PACE: dict[str, Any] = {

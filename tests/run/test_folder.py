@@ -12,16 +12,16 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunFinished
-from engine.run import folder as module
-from engine.run.folder import (
+from engine.run.folders import folder as module
+from engine.run.folders.folder import (
     RunFolder,
     is_disk_full,
     list_runs,
     safe_name,
     write_atomically,
 )
-from engine.run.processes import LOST_AFTER_S
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers.processes import LOST_AFTER_S
 
 RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")
 

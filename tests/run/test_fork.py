@@ -12,15 +12,15 @@ from engine.core.errors import UserError
 from engine.core.events import Noted, Stepped
 from engine.core.randomness import stream
 from engine.run import fork as forks
-from engine.run import launch
 from engine.run.catalog import collect
 from engine.run.context import make_context
-from engine.run.control import CHECKPOINT_MARK, Control, Wish, write_wish
-from engine.run.folder import RunFolder
-from engine.run.owner import HOST, owner_of
-from engine.run.recipe import Recipe, find
+from engine.run.folders.folder import RunFolder
+from engine.run.folders.owner import HOST, owner_of
+from engine.run.recipes.recipe import Recipe, find
 from engine.run.stages.synthesise import load_images
-from engine.run.worker import run
+from engine.run.workers import launch
+from engine.run.workers.control import CHECKPOINT_MARK, Control, Wish, write_wish
+from engine.run.workers.worker import run
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from tests.run.toy_runs import IMAGES, RECIPE, STEPS, begun, made, of, only_the_toy, work

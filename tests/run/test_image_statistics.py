@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.run.compare import Side
-from engine.run.folder import RunFolder
-from engine.run.image_statistics import (
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.compare import Side
+from engine.run.questions.image_statistics import (
     MOST_CLASSES,
     class_shares,
     feature_map,
@@ -15,7 +15,7 @@ from engine.run.image_statistics import (
     measure_table,
     pair_histograms,
 )
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 
 
 def a_side(runs: Path, seed: int = 0, model: str = "m", **portrait: object) -> Side:

@@ -18,7 +18,7 @@ def test_three_kills_lose_nothing(capsys):
 
 def test_an_event_that_is_missing_and_a_number_that_differs_are_seen(tmp_path):
     from engine.core.events import Noted
-    from engine.run.folder import RunFolder
+    from engine.run.folders.folder import RunFolder
 
     straight = RunFolder.create(tmp_path / "a", kills.recipe(0))
     broken = RunFolder.create(tmp_path / "b", kills.recipe(0))

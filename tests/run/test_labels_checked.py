@@ -13,7 +13,7 @@ from engine.models.cards.sources import discover_cards
 from engine.run import context
 from engine.run.networks.trial import Brought, try_out
 from engine.run.questions import examine
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 from engine.run.stages.labels import check_labels
 from tests.run.toy_runs import begun, of, only_the_toy, work
 

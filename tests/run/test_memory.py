@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from engine.core.events import Noted, RunFailed
-from engine.run import resources, worker
-from engine.run.control import Control
-from engine.run.room import Room
 from engine.run.stages import memory
 from engine.run.stages.memory import count, make_room, saved_mb
+from engine.run.workers import resources, worker
+from engine.run.workers.control import Control
+from engine.run.workers.memory_limit import Room
 from tests.run.toy_runs import RECIPE, assert_same, begun, of, only_the_toy, work
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def toy(monkeypatch, tmp_path):
 
 def free(monkeypatch, mb):
     """As if so much were free: a small figure stands for a small machine."""
-    monkeypatch.setattr("engine.run.room.free_memory_mb", lambda: mb)
+    monkeypatch.setattr("engine.run.workers.memory_limit.free_memory_mb", lambda: mb)
 
 
 def need_mb(folder, there_mb=1e6):
@@ -145,7 +145,7 @@ class TestDuring:
         assert "smaller batch" in failure.advice
 
     def test_a_machine_without_memory_is_left_alone(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("engine.run.room.machine_memory_mb", lambda: 10.0)
+        monkeypatch.setattr("engine.run.workers.memory_limit.machine_memory_mb", lambda: 10.0)
         folder, ended = begun(tmp_path / "runs"), []
 
         def execute(folder, control, room):
@@ -184,7 +184,7 @@ class TestDuring:
         code = "import sys; sys.argv[1:] = [sys.argv[-1]]\n"
         if limit == "RLIMIT_AS":
             code += "import resource; resource.setrlimit(resource.RLIMIT_AS, (20 * 1024**3,) * 2)\n"
-        code += "from engine.run.worker import main; sys.exit(main())"
+        code += "from engine.run.workers.worker import main; sys.exit(main())"
         done = subprocess.run(
             [sys.executable, "-c", code, str(folder.path)], cwd=ROOT, check=False, timeout=120,
             env=dict(os.environ) | {resources.LIMIT: "3000", "PYTHONPATH": str(ROOT)},

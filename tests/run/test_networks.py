@@ -15,7 +15,7 @@ from engine.models.architectures.resnet import SmallResNet
 from engine.models.cards.saved import list_saved, read_saved, saved_entry
 from engine.models.cards.sources import discover_cards
 from engine.run import networks
-from engine.run.recipe import Recipe, make_recipe
+from engine.run.recipes.recipe import Recipe, make_recipe
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from engine.core.events import Noted, RunFailed
-from engine.run import worker
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import worker
 from tests.models.probing import odd_networks
 from tests.models.probing.odd_networks import FACTORIES, SHAPE
 

@@ -13,10 +13,10 @@ import pytest
 from filelock import FileLock
 
 from engine.core.errors import UserError
-from engine.run import launch, processes
-from engine.run.control import Control, FolderGone, Wish, write_wish
-from engine.run.folder import ACTIVE, RunFolder, damaged_runs, list_runs
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import ACTIVE, RunFolder, damaged_runs, list_runs
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import launch, processes
+from engine.run.workers.control import Control, FolderGone, Wish, write_wish
 
 WHOLE = {"agreement": None, "layers": [], "size_bytes": {}, "seconds": {}}  # what every result has
 RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")
@@ -63,8 +63,11 @@ class TestCancel:
         assert folder.status()["state"] == "lost"
         launch.cancel(folder)
 
-    def test_a_worker_that_does_not_listen_is_ended_by_what_it_executes(self, folder, quick):
-        """Also where the status names another number."""
+    @pytest.mark.parametrize("module", [processes.WORKER, "engine.run.worker"])
+    def test_a_worker_that_does_not_listen_is_ended_by_what_it_executes(
+        self, module, folder, quick
+    ):
+        """Also where the status names another number, or an older version began it."""
         script = folder.path / "deaf.py"
         script.write_text(
             "import sys, time, signal\nfrom filelock import FileLock\n"
@@ -72,7 +75,7 @@ class TestCancel:
             "lock = FileLock(sys.argv[-1] + '/.worker'); lock.acquire()\n"
             "print('held', flush=True); time.sleep(600)\n"
         )
-        words = [sys.executable, str(script), processes.WORKER, str(folder.path.resolve())]
+        words = [sys.executable, str(script), module, str(folder.path.resolve())]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as worker:
             assert worker.stdout.readline() == b"held\n"
             forge(folder, pid=os.getpid(), born=processes.born(os.getpid()))
@@ -147,7 +150,7 @@ class TestLost:
         assert "ended the worker, most likely for memory: it had grown to 15.4 GB of 16.0 GB" in why
 
     def test_one_that_the_system_says_it_ended_too(self, folder, monkeypatch):
-        monkeypatch.setattr("engine.run.resources.ended_for_memory", lambda: 8)
+        monkeypatch.setattr("engine.run.workers.resources.ended_for_memory", lambda: 8)
         forge(folder, pid=-1, memory_mb=900, memory_limit_mb=16_000, ended_for_memory=7)
         assert "most likely for memory" in folder.status()["why"]
 
@@ -231,7 +234,7 @@ class TestVersions:
         assert "Computed by engine 0.0.1+00000000" in folder.result()["other_engine"]
 
     def test_one_of_this_engine_and_one_that_does_not_tell_say_nothing(self, folder):
-        from engine.run.version import engine_version
+        from engine.run.folders.version import engine_version
 
         for result in ({"engine": engine_version()}, {}):
             folder.finish(WHOLE | result)
@@ -255,7 +258,7 @@ class TestSweeping:
             os.utime(folder.path / name, (0, 0))
         fresh = folder.path / f".young.{dead.pid}"  # perhaps of another machine
         fresh.write_text("x")
-        from engine.run.files import sweep
+        from engine.run.folders.files import sweep
 
         sweep(folder.path, folder.path / "not-there")
         assert {name: (folder.path / name).exists() for name in names} == names

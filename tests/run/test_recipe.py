@@ -6,8 +6,8 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.core.method import describe
-from engine.run.recipe import Recipe, make_recipe
-from engine.run.settings import checked
+from engine.run.recipes.recipe import Recipe, make_recipe
+from engine.run.recipes.settings import checked
 from engine.synthesis.methods.external import External
 from engine.synthesis.methods.noise import Noise
 from tests.toys import _knob as a_knob

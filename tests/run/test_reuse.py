@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from engine.core.events import Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
 from engine.run.stages.reuse import find_images, take_over
 
 RECIPE = Recipe(

@@ -12,7 +12,8 @@ from engine import run
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.run import catalog as catalog_module
-from engine.run import launch, located
+from engine.run.recipes import located
+from engine.run.workers import launch
 from tests.toys import _knob as a_knob
 from tests.toys import catalog
 
@@ -255,7 +256,7 @@ def test_a_recipe_that_is_being_drawn_up_unpacks_nothing(files, monkeypatch):
     """A page's form is drawn again at every key: nothing is listed and nothing unpacked for it."""
     monkeypatch.chdir(files)
     monkeypatch.setattr(located, "check_folder", lambda *_: pytest.fail("listed"))
-    from engine.run.recipe import make_recipe
+    from engine.run.recipes.recipe import make_recipe
 
     assert make_recipe(catalog(), **NAMES, data="photos").data == str(files / "photos")
     with pytest.raises(UserError, match=r"'photos\.zip' is not a folder; give"):

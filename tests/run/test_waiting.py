@@ -10,10 +10,10 @@ import pytest
 from filelock import FileLock
 
 from engine.core.events import StateChanged
-from engine.run import waiting, worker
-from engine.run.control import Wish, write_wish
-from engine.run.folder import RunFolder
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import waiting, worker
+from engine.run.workers.control import Wish, write_wish
 
 NAMES = {"model": "toy", "synthesis": "dream", "quantization": "nearest"}
 PATIENCE = 60.0
@@ -27,7 +27,7 @@ def a_run(runs, seed, state="queued", asked_s=0.0, **more):
 
 def test_a_process_that_waits_holds_no_torch():
     code = (
-        "import sys, engine.run.worker\n"
+        "import sys, engine.run.workers.worker\n"
         "sys.exit(bool({'torch', 'pandas', 'scipy', 'PIL'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

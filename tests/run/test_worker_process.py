@@ -17,9 +17,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from engine.core.events import RunStarted, StateChanged, Stepped
-from engine.run import launch
-from engine.run.folder import ACTIVE
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import ACTIVE
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import launch
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0  # seconds: a machine may be busy with other things
@@ -154,7 +154,7 @@ def test_starting_a_run_at_work_starts_no_second_worker(tmp_path, data):
     # A worker that is started past the launcher finds the run taken, and leaves it alone.
     before = folder.events_file.read_bytes()
     second = subprocess.run(
-        [sys.executable, "-m", "engine.run.worker", str(folder.path)],
+        [sys.executable, "-m", "engine.run.workers.worker", str(folder.path)],
         cwd=ROOT, capture_output=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert second.returncode == 0

@@ -12,8 +12,8 @@ from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run.catalog import _method_entry, named
 from engine.run.commands.recipe import parse_settings
-from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
-from engine.run.settings import checked
+from engine.run.recipes.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
+from engine.run.recipes.settings import checked
 from engine.synthesis import discover_methods as synthesisers
 
 NAMES = {"model": "resnet20-fashion", "synthesis": "genie", "quantization": "genie-m"}

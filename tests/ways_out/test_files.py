@@ -21,8 +21,8 @@ from engine.models.cards.from_python_file import own_card
 from engine.models.cards.sources import discover_cards
 from engine.run import context
 from engine.run.commands import networks
-from engine.run.located import images_named, network_named
-from engine.run.recipe import Recipe
+from engine.run.recipes.located import images_named, network_named
+from engine.run.recipes.recipe import Recipe
 from tests.contracts.nets import TinyResNet, ready
 
 WEIGHTS = ASSETS / "resnet20-fashion" / "weights.safetensors"

@@ -30,7 +30,7 @@ def own_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
 
     The shape of its images is the setting `image_shape`; else the size of the images to judge with, or
     what its checkpoint is known for (`image_size`: height, width or channels, height, width; see
-    engine.run.image_size); else what the network itself tells. UserError where all are silent.
+    engine.run.recipes.image_size); else what the network itself tells. UserError where all are silent.
     """
     file, factory_name = file_and_factory(name)
     with _seeded():

@@ -15,7 +15,7 @@ import torch
 
 from engine.run.benches.ladder import CONTROL, LADDER
 from engine.run.benches.parity import STEPS, cifar_network, results_of
-from engine.run.folder import write_atomically
+from engine.run.folders.folder import write_atomically
 
 BITS = 2
 BUNDLED = "resnet20-fashion"

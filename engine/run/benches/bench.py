@@ -17,7 +17,7 @@ from engine.core.randomness import stream
 from engine.models.card import ModelCard
 from engine.models.cards.sources import discover_cards
 from engine.run.benches.parity import parity
-from engine.run.resources import peak_memory_mb
+from engine.run.workers.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
@@ -136,8 +136,8 @@ def _checkerboard(images: torch.Tensor) -> float:
 def _first_light() -> dict[str, Any]:
     """Three seeds of the triad noise / genie / real, and the control `nearest`, at W4A4 and W2A4."""
     from engine.run import RUNS, new_recipe
-    from engine.run.launch import start
-    from engine.run.tail import follow
+    from engine.run.folders.tail import follow
+    from engine.run.workers.launch import start
 
     results: dict[str, Any] = {}
     choices = [(s, "genie-m") for s in ("noise", "genie", "real")] + [("genie", "nearest")]

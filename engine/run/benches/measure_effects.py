@@ -25,7 +25,7 @@ from engine.models.cards.sources import discover_cards
 from engine.run.benches.claims import CLAIMS, ON_CIFAR, OTHER, SETS, Claim, ImageSet
 from engine.run.benches.effects import verdict_of
 from engine.run.benches.measures import METRICS, Made, Subject, portrayed
-from engine.run.folder import write_atomically
+from engine.run.folders.folder import write_atomically
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request
 

@@ -21,9 +21,9 @@ from engine.models.architectures.resnet import SmallResNet
 from engine.models.checkpoints.read import read_checkpoint
 from engine.models.knobs import own_knobs
 from engine.run import new_recipe
-from engine.run.folder import write_atomically
-from engine.run.launch import start
-from engine.run.tail import follow
+from engine.run.folders.folder import write_atomically
+from engine.run.folders.tail import follow
+from engine.run.workers.launch import start
 
 PUBLISHED = {"W4A4": 0.9135, "W2A4": 0.8102}
 IMAGES = "test-0000-0999.png"  # one row of the picture is one image

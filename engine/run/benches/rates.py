@@ -17,7 +17,7 @@ import torch
 
 from engine.run.benches.ladder import LADDER, mean_of, percent
 from engine.run.benches.parity import IMAGES, STEPS, cifar_network, image_folder, results_of
-from engine.run.folder import write_atomically
+from engine.run.folders.folder import write_atomically
 
 BITS, DEPTH = 2, 20
 CHOSEN_ON, REPORTED_ON = ("train-0000-0999.png", "train-1000-1999.png"), (IMAGES,)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.commands.tables import table
-from engine.run.settings import shown
+from engine.run.recipes.settings import shown
 
 
 def runs_folder(options: argparse.Namespace) -> Path:

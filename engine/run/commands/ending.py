@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from engine.core.errors import UserError
-from engine.run import disk
+from engine.run.folders import disk
 from engine.run.subprocess_answer import CommandError
 
 DONE, BROKEN, MISTAKE, STOPPED = 0, 1, 2, 130  # exit statuses; 130: Ctrl-C
@@ -93,7 +93,7 @@ def _reported(error: BaseException, options: argparse.Namespace) -> str:
 
 def _folder_of(options: argparse.Namespace) -> Path | None:
     from engine.run.commands.common import runs_folder  # which tells with words from here
-    from engine.run.folder import RunFolder
+    from engine.run.folders.folder import RunFolder
 
     try:
         return RunFolder.open(runs_folder(options), options.run).path

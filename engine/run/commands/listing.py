@@ -8,9 +8,9 @@ from engine.core.errors import UserError
 from engine.core.own_code import is_own
 from engine.run.catalog import OWN, TIMM, named
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
-from engine.run.folder import RunFolder, damaged_runs, list_runs
-from engine.run.recipe import PRESETS
-from engine.run.settings import shown
+from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
+from engine.run.recipes.recipe import PRESETS
+from engine.run.recipes.settings import shown
 
 MODEL_FIELDS = (
     "name", "title", "dataset", "parameters", "batchnorm_layers", "image_shape", "available",

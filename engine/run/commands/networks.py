@@ -11,7 +11,7 @@ from engine.core.errors import UserError
 from engine.run.commands.common import finite_number, runs_folder, whole_number
 from engine.run.commands.tables import facts_table
 from engine.run.networks import Brought, networks_folder
-from engine.run.settings import shown
+from engine.run.recipes.settings import shown
 
 MEMORY_BYTES = 8 * 2**30  # enough to build and run any network of the zoo
 Add = Callable[[str, str], argparse.ArgumentParser]

@@ -19,11 +19,11 @@ from engine.core.events import (
     StateChanged,
     Stepped,
 )
-from engine.run import launch
 from engine.run.commands.ending import hinted
 from engine.run.commands.tables import duration, result_table
-from engine.run.folder import RunFolder
-from engine.run.tail import follow
+from engine.run.folders.folder import RunFolder
+from engine.run.folders.tail import follow
+from engine.run.workers import launch
 
 LINE_EVERY_S = 2.0  # where the output is a file or a pipe
 BAR_EVERY_S = 0.1  # where it is a terminal

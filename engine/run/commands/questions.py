@@ -33,7 +33,7 @@ def estimate(options: argparse.Namespace) -> int:
 
 def pace(options: argparse.Namespace) -> int:
     from engine.run.questions.pace import measure
-    from engine.run.worker import settle_in
+    from engine.run.workers.worker import settle_in
 
     runs = runs_folder(options)
     os.environ["QUANTOSCOPE_NETWORKS"] = str(networks_folder(runs))

@@ -7,8 +7,8 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.models.knobs import own_knobs
 from engine.run.commands.common import whole_number
-from engine.run.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
-from engine.run.settings import shown
+from engine.run.recipes.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
+from engine.run.recipes.settings import shown
 
 KINDS = ("model", "synthesis", "quantization")  # what --set reaches
 

@@ -5,11 +5,11 @@ import json
 import time
 
 from engine.core.errors import UserError
-from engine.run import launch
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
 from engine.run.commands.progress import Progress, attend
 from engine.run.commands.recipe import parse_settings, recipe_of
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
+from engine.run.workers import launch
 
 PATIENCE_S = 20.0  # for a step to end
 _TOLD = (
@@ -79,7 +79,7 @@ def analyse(options: argparse.Namespace) -> int:
     if options.images < 1:
         raise UserError(f"--images is {options.images}; give 1 or more")
     from engine.run.questions.analyse import analyse  # torch, which the other commands do not need
-    from engine.run.worker import settle_in
+    from engine.run.workers.worker import settle_in
 
     settle_in()
     found = analyse(folder, options.images, tell=Progress().counted)

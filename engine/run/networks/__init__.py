@@ -23,8 +23,8 @@ from engine.models.cards.saved import (
     read_saved,
     saved_folder,
 )
-from engine.run.owner import HOST
-from engine.run.recipe import Recipe
+from engine.run.folders.owner import HOST
+from engine.run.recipes.recipe import Recipe
 from engine.run.subprocess_answer import CommandError, answer_of
 
 __all__ = [

@@ -15,10 +15,10 @@ from engine.data.archive import inner_folder, unpack
 from engine.models.card import LARGE_IMAGES
 from engine.models.cards.saved import CARD, WEIGHTS, SavedNetwork, check_name
 from engine.models.graph.blocks import find_blocks
-from engine.run.folder import write_atomically
+from engine.run.folders.folder import write_atomically
+from engine.run.folders.owner import HOST, claim
 from engine.run.networks import OWNER, Brought
 from engine.run.networks.understand import LARGE_SIDE, Understood, load, run_once, understand
-from engine.run.owner import HOST, claim
 
 
 def save_network(

@@ -13,8 +13,8 @@ from typing import Any
 from filelock import FileLock
 
 from engine.run.catalog import fingerprint
-from engine.run.folder import write_atomically
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import write_atomically
+from engine.run.recipes.recipe import Recipe
 from engine.run.subprocess_answer import answer_of
 
 KEPT = 60  # answers; the oldest go

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.core.needs import why_not
 from engine.run.questions import cached_answer
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 
 Answer = dict[str, Any]
 COMMAND = "diagnose"

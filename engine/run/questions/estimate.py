@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.run.folder import RunFolder, list_runs
-from engine.run.launch import worker_environment
+from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.questions import cached_answer
 from engine.run.questions.finished import (
     STAGES,
@@ -22,8 +21,9 @@ from engine.run.questions.finished import (
     seconds_of,
     work,
 )
-from engine.run.recipe import Recipe
-from engine.run.resources import free_memory_mb
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers.launch import worker_environment
+from engine.run.workers.resources import free_memory_mb
 
 # The truth lies between estimate / factor and estimate * factor, and further where runs here say so.
 RUN_FACTOR, PACE_FACTOR, MOST_FACTOR = 1.5, 2.0, 10.0

@@ -25,8 +25,8 @@ from engine.models.probing.probe import Probed, load_read
 from engine.models.zoo import find_card
 from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images
-from engine.run.image_size import card_settings
-from engine.run.recipe import EDGE_RULES, Recipe
+from engine.run.recipes.image_size import card_settings
+from engine.run.recipes.recipe import EDGE_RULES, Recipe
 from engine.run.stages.labels import BATCH, looked_at
 
 CHOSEN = 0  # stands in a plan for the bits that the recipe chooses

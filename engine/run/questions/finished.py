@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.events import Stepped
-from engine.run.folder import RunFolder
-from engine.run.reading import is_number
-from engine.run.recipe import Recipe
+from engine.run.folders.folder import RunFolder
+from engine.run.folders.reading import is_number
+from engine.run.recipes.recipe import Recipe
 
 STAGES = ("synthesis", "quantization", "evaluation")
 LIKE = 1.5  # times as many images at a time: beyond, what a step takes is not proportional any more

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 from engine.run.subprocess_answer import answer_of
 
 FILE = "analysis.json"

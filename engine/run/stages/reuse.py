@@ -11,9 +11,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
-from engine.run import damage
-from engine.run.folder import RunFolder, list_runs, write_atomically
-from engine.run.recipe import Recipe
+from engine.run.folders import damage
+from engine.run.folders.folder import RunFolder, list_runs, write_atomically
+from engine.run.recipes.recipe import Recipe
 
 STAGE = "synthesis"
 _QUANTIZATION_ONLY = (

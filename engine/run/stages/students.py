@@ -11,7 +11,7 @@ from engine.core.events import Event, Noted
 from engine.quantization import discover_methods
 from engine.quantization.trained import TrainedStudent
 from engine.run.context import Context
-from engine.run.folder import write_atomically
+from engine.run.folders.folder import write_atomically
 from engine.run.stages.correct import with_equal_ranges
 from engine.run.stages.reuse import CO_TRAINING, STUDENT_FILE, asks_for_student
 

@@ -10,7 +10,7 @@ from engine.models.card import catalog_entry
 from engine.models.cards.sources import discover_cards
 from engine.models.graph.blocks import find_blocks
 from engine.models.zoo import find_card
-from engine.run.recipe import refusal
+from engine.run.recipes.recipe import refusal
 from tests.contracts.nets import ready
 
 

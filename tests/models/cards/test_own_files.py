@@ -10,9 +10,9 @@ from PIL import Image
 from engine.core.errors import UserError
 from engine.core.own_code import check_named, factories, load_factory
 from engine.models.cards.from_python_file import own_card
-from engine.run.image_size import card_settings
 from engine.run.questions.examine import collect
-from engine.run.recipe import Recipe
+from engine.run.recipes.image_size import card_settings
+from engine.run.recipes.recipe import Recipe
 from tests.models.probing import odd_networks
 
 NET = "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())\n"

@@ -5,8 +5,8 @@ import threading
 from typing import Any
 
 from engine.core.events import Event, StageStarted, Stepped
-from engine.run.folder import HEARTBEAT_S, RunFolder
-from engine.run.resources import ended_for_memory, memory_mb
+from engine.run.folders.folder import HEARTBEAT_S, RunFolder
+from engine.run.workers.resources import ended_for_memory, memory_mb
 
 
 class Pulse:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from engine.core.events import Event
-from engine.run.folder import ACTIVE, RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder
 
 LOOK_EVERY_S = 0.1
 LOST_FOR_S = 10.0  # a worker that only was slow to speak may still come back

@@ -8,9 +8,10 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from engine.run.reading import is_number
+from engine.run.folders.reading import is_number
 
-WORKER = "engine.run.worker"  # the module that a worker executes
+WORKER = "engine.run.workers.worker"  # the module that a worker executes
+_AS_BEFORE = "engine.run.worker"  # one that an older version began may still be at work
 LOCK = ".worker"  # held by the worker of the folder for as long as it lives
 HOST = socket.gethostname()
 # A worker that only is silent may be starved by a busy machine: then its lock tells.
@@ -76,7 +77,8 @@ def worker_of(folder: Path, status: dict[str, Any]) -> psutil.Process | None:
 def _executes(process: psutil.Process, folder: Path) -> bool:
     try:
         words = process.cmdline()
-        return WORKER in words and Path(words[-1]) == folder.resolve()
+        is_worker = WORKER in words or _AS_BEFORE in words
+        return is_worker and Path(words[-1]) == folder.resolve()
     except (psutil.Error, OSError):
         return False
 

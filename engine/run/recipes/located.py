@@ -12,7 +12,7 @@ from engine.core.files import typed_path
 from engine.core.own_code import choice_of, file_and_factory, is_own
 from engine.data.listing import check_folder
 from engine.models.knobs import own_knobs, unlisted_knobs
-from engine.run.settings import shown
+from engine.run.recipes.settings import shown
 
 _NO_IMAGES = {"calibration_images": False, "calibration_labels": False}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.analysis.likeness import MEASURES, Measure, joint_map, measures_of
-from engine.run.compare import Side
+from engine.run.questions.compare import Side
 
 PAIR_BINS = 40
 MOST_CLASSES = 30  # told apart in a histogram

@@ -11,8 +11,8 @@ from zipfile import is_zipfile
 from safetensors import SafetensorError, safe_open
 
 from engine.core.events import Event, Noted, SnapshotSaved
-from engine.run.files import set_aside
-from engine.run.folder import RunFolder
+from engine.run.folders.files import set_aside
+from engine.run.folders.folder import RunFolder
 
 STUDENT_FILE = "student.safetensors"
 

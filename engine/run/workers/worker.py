@@ -1,4 +1,4 @@
-"""The worker: `python -m engine.run.worker RUNFOLDER`, a process of its own for one run.
+"""The worker: `python -m engine.run.workers.worker RUNFOLDER`, a process of its own for one run.
 
 It takes the one slot there is (so that runs queue instead of fighting for the processor), beats its
 heart, and writes every event. Whatever breaks ends as an event that names the way out. Until it holds
@@ -17,14 +17,15 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFailed, StateChanged
-from engine.run import disk, processes, waiting
-from engine.run.control import Cancelled, Control, FolderGone
-from engine.run.files import sweep
-from engine.run.folder import RunFolder, is_disk_full
-from engine.run.pulse import Pulse
-from engine.run.reading import is_number
-from engine.run.resources import threads_wanted
-from engine.run.room import WAY_OUT, Room
+from engine.run.folders import disk
+from engine.run.folders.files import sweep
+from engine.run.folders.folder import RunFolder, is_disk_full
+from engine.run.folders.reading import is_number
+from engine.run.workers import processes, waiting
+from engine.run.workers.control import Cancelled, Control, FolderGone
+from engine.run.workers.memory_limit import WAY_OUT, Room
+from engine.run.workers.pulse import Pulse
+from engine.run.workers.resources import threads_wanted
 
 MOST_THREADS = 8  # small networks gain nothing beyond
 LOOK_EVERY_S = 0.3  # at the queue

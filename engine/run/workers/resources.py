@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from engine.run.settings import whole_number
+from engine.run.recipes.settings import whole_number
 
 LIMIT = "QUANTOSCOPE_MEMORY_MB"  # no run may use more than so many MB, where it is set
 CGROUPS = Path("/sys/fs/cgroup")

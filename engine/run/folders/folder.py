@@ -14,13 +14,13 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
-from engine.run import processes
-from engine.run.files import is_disk_full, set_aside, told, write_atomically
-from engine.run.names import is_result, may_be_named, read_recipe
-from engine.run.reading import read_object
-from engine.run.recipe import Recipe
-from engine.run.resources import why_lost
-from engine.run.version import engine_version
+from engine.run.folders.files import is_disk_full, set_aside, told, write_atomically
+from engine.run.folders.names import is_result, may_be_named, read_recipe
+from engine.run.folders.reading import read_object
+from engine.run.folders.version import engine_version
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import processes
+from engine.run.workers.resources import why_lost
 
 __all__ = [
     "ACTIVE",

@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from engine.core.events import SnapshotSaved, StageStarted, Stepped
-from engine.run.folder import RunFolder
+from engine.run.folders.folder import RunFolder
 
 PORTRAIT = "portrait.npz"
 COLUMNS = 60  # of a gap map: runs of any length share one axis

@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.models.knobs import check_input_space
-from engine.run.settings import shown, whole_number
+from engine.run.recipes.settings import shown, whole_number
 
 BITS = (2, 8)
 IMAGES = (1, 100_000)

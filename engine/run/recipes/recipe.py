@@ -12,9 +12,9 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
-from engine.run.located import file_named, images_named, network_named
-from engine.run.settings import resolve, shown
-from engine.run.wanted import check_names, check_numbers, check_space
+from engine.run.recipes.located import file_named, images_named, network_named
+from engine.run.recipes.settings import resolve, shown
+from engine.run.recipes.wanted import check_names, check_numbers, check_space
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits

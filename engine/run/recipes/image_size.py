@@ -13,7 +13,7 @@ from engine.data.datasets import find_arrays
 from engine.data.listing import list_folder, root_of
 from engine.models.checkpoints.read import read_checkpoint
 from engine.models.probing.image_size import Size
-from engine.run.recipe import Recipe
+from engine.run.recipes.recipe import Recipe
 
 _LOOKED_AT = 200  # images, from all over a folder
 _GREY = ("1", "L", "I", "I;16", "F", "LA")

@@ -4,7 +4,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-_ENGINE = Path(__file__).parents[1]
+_ENGINE = Path(__file__).parents[2]
 VERSION = "0.1.0"  # as in pyproject.toml
 _COMPUTE = ("core", "models", "data", "synthesis", "quantization", "analysis", "run/stages")
 

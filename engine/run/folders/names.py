@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from engine.run.reading import read_object
-from engine.run.recipe import Recipe
+from engine.run.folders.reading import read_object
+from engine.run.recipes.recipe import Recipe
 
 # Of the first recipes, whose runs are named by these alone.
 _FIRST_FIELDS = (

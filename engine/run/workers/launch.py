@@ -13,12 +13,12 @@ from filelock import FileLock, Timeout
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, StateChanged
-from engine.run import processes
-from engine.run.control import Wish, read_wish, write_wish
-from engine.run.files import sweep, told
-from engine.run.folder import ACTIVE, RunFolder
-from engine.run.recipe import Recipe
-from engine.run.resources import threads_wanted
+from engine.run.folders.files import sweep, told
+from engine.run.folders.folder import ACTIVE, RunFolder
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers import processes
+from engine.run.workers.control import Wish, read_wish, write_wish
+from engine.run.workers.resources import threads_wanted
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
 RELEASE_S = 10.0  # and how long one that ended may still hold its folder
@@ -82,7 +82,7 @@ def _worker(folder: RunFolder) -> int:
     with (folder.path / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", processes.WORKER, str(folder.path.resolve())],
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
