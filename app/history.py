@@ -1,13 +1,17 @@
-"""A run's events so far, read once for a page, with the byte offset where its stream goes on."""
+"""A run's events so far, each read once for all pages, with the byte offset where its stream goes on."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import streamlit as st
+
 from engine.run.folders.folder import RunFolder
 
 Event = dict[str, Any]
+MOST_READ = 16  # runs whose events are kept: those looked at last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +52,50 @@ class History:
 
 
 def read_history(folder: RunFolder) -> History:
-    """The history of a run; torn lines are left out."""
-    events, offset = [], 0
-    for behind, line in folder.lines():
-        offset = behind
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "kind" in event:
-            events.append(event)
-    return History(events=events, offset=offset)
+    """The history of a run; torn lines are left out.
+
+    A page is drawn again and again while a run is at work: what was read before is kept, and only the
+    lines behind it are read.
+    """
+    return _reader(str(folder.path)).read(folder)
+
+
+@st.cache_resource(max_entries=MOST_READ, show_spinner=False)
+def _reader(path: str) -> "_Reader":  # noqa: ARG001  (what it is kept by)
+    return _Reader()
+
+
+class _Reader:
+    """The events of one file as far as they were read; from the beginning where it is another file."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # pages of several visitors read the same run
+        self._begin()
+
+    def _begin(self) -> None:
+        self._events: list[Event] = []
+        self._offset, self._last = 0, b""
+
+    def read(self, folder: RunFolder) -> History:
+        with self._lock:
+            if not self._goes_on(folder):
+                self._begin()
+            for behind, line in folder.lines(self._offset):
+                self._offset, self._last = behind, line
+                event = _event(line)
+                if event is not None:
+                    self._events.append(event)
+            return History(events=[*self._events], offset=self._offset)
+
+    def _goes_on(self, folder: RunFolder) -> bool:
+        """Whether the file still has the last line read, where it was: then it was only added to."""
+        before = self._offset - len(self._last) - 1
+        return not self._offset or next(folder.lines(before), None) == (self._offset, self._last)
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None
