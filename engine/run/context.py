@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.diagnosis import of_statistics
+from engine.analysis.diagnosis.stored import of_statistics
 from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.core.needs import why_not
