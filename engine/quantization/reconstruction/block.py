@@ -84,7 +84,7 @@ class BlockReconstruction:
         if not self._settings.mix_input:
             return x
         mask = drop_mask(x, 1 - self._settings.mix_input, self._rng)
-        return torch.where(mask, self._x_student[index], x)
+        return torch.lerp(x, self._x_student[index], mask)
 
     def _rounding_penalty(self) -> Tensor:
         """That of the weights; its exponent falls from the first to the last `sharpness`."""
