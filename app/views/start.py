@@ -6,9 +6,9 @@ from app.choices import load_catalog
 from app.history import read_history
 from app.panels.growth import film, gap_map
 from app.panels.headline import headline
+from app.panels.new_run.form import recipe_form
 from app.panels.preset_cards import preset_cards
-from app.panels.recipe_form import recipe_form
-from app.panels.runs_table import runs_table
+from app.panels.runs.table import runs_table
 from app.run_folders import recorded_run, runs_folder
 from app.words import plain, recipe_words
 from engine.run.folders.folder import list_runs

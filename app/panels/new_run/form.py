@@ -6,8 +6,8 @@ import streamlit as st
 
 from app.actions import start_run
 from app.panels.agree import agreed
-from app.panels.estimate import before_start
-from app.panels.knobs import knobs
+from app.panels.new_run.estimate import before_start
+from app.panels.new_run.knobs import knobs
 from app.presets import USUAL
 from app.recipes import paths_in
 from app.words import EFFORTS, plain
