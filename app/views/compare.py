@@ -5,10 +5,10 @@ import streamlit as st
 from app.choices import title_of
 from app.components import mount
 from app.panels.empty_page import nothing_yet
+from app.panels.head.run_head import is_live
 from app.panels.image_statistics import class_histogram, distributions, features, spreads
 from app.panels.measures import measures
 from app.panels.pick_runs import pick_runs
-from app.panels.run_head import is_live
 from app.panels.side_by_side import common_axis, courses, films, gap_maps, what_differs
 from app.run_folders import open_run, state_of
 from app.text import explain

@@ -4,8 +4,8 @@ import streamlit as st
 
 from app.choices import load_catalog
 from app.history import read_history
-from app.panels.growth import film, gap_map
-from app.panels.headline import headline
+from app.panels.head.headline import headline
+from app.panels.images.growth import film, gap_map
 from app.panels.preset_cards import preset_cards
 from app.panels.recipe_form import recipe_form
 from app.panels.runs_table import runs_table

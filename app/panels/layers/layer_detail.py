@@ -8,7 +8,7 @@ from app.charts import layer as charts
 from app.components import mount
 from app.history import History
 from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
-from app.panels.layer_table import error_table, layer_table
+from app.panels.layers.layer_table import error_table, layer_table
 from app.panels.url_menu import menu
 from app.text import explain
 from engine.run.folders.folder import RunFolder

@@ -6,8 +6,8 @@ from app.charts.bindings import extended
 from app.charts.policies import CHARTS
 from app.components import mount
 from app.history import Event, History
-from app.panels.growth import live_chart
-from app.panels.run_head import is_live
+from app.panels.head.run_head import is_live
+from app.panels.images.growth import live_chart
 from app.panels.url_menu import menu
 from app.text import explain
 from engine.run.folders.folder import RunFolder

@@ -9,7 +9,7 @@ from app.charts.bindings import extended
 from app.charts.style import LiveFigure
 from app.components import mount
 from app.history import History
-from app.panels.run_head import is_live
+from app.panels.head.run_head import is_live
 from engine.run.folders.folder import RunFolder
 
 ALT = "Images made from the network's BatchNorm statistics."

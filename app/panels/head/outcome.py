@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.actions import steer
 from app.history import History
-from app.panels.headline import headline
+from app.panels.head.headline import headline
 from app.panels.room import room
 from app.run_folders import is_recorded, state_of
 from app.visitors import may_control

@@ -9,8 +9,8 @@ import streamlit as st
 from app.actions import steer
 from app.components import mount
 from app.history import History
+from app.panels.head.outcome import notes, outcome
 from app.panels.keys import ask_for_key
-from app.panels.outcome import notes, outcome
 from app.run_folders import is_recorded, recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, recipe_words
