@@ -7,9 +7,9 @@ import streamlit as st
 
 from app.actions import forget_network, save_network, start_run
 from app.choices import may_use
-from app.panels.bring_file import file_step
-from app.panels.bring_form import form_step
-from app.panels.bring_trial import images_choice, trial_step
+from app.panels.bring.file import file_step
+from app.panels.bring.form import form_step
+from app.panels.bring.trial import images_choice, trial_step
 from app.presets import USUAL
 from app.run_folders import runs_folder
 from app.uploads import Source, files_of

@@ -9,11 +9,11 @@ from app.background import look_again
 from app.choices import load_catalog
 from app.diagnoses import diagnosis, estimate
 from app.panels.agree import agreed
-from app.panels.anatomy import head, layer_detail, layer_map, layer_table
+from app.panels.networks.anatomy import head, layer_detail, layer_map, layer_table
 from app.panels.estimate import preset_estimates, source_words
-from app.panels.findings import findings
-from app.panels.methods import method_list, method_menu
-from app.panels.network_choice import network_choice
+from app.panels.networks.findings import findings
+from app.panels.networks.methods import method_list, method_menu
+from app.panels.networks.settings import network_choice
 from app.recipes import paths_in, recipe_of
 from app.run_folders import runs_folder
 from app.words import plain

@@ -6,7 +6,7 @@ from app.choices import load_catalog
 from app.history import read_history
 from app.panels.head.headline import headline
 from app.panels.images.growth import film, gap_map
-from app.panels.preset_cards import preset_cards
+from app.panels.start.cards import preset_cards
 from app.panels.recipe_form import recipe_form
 from app.panels.runs_table import runs_table
 from app.run_folders import recorded_run, runs_folder

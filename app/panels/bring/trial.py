@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.panels.bring_form import take_space
+from app.panels.bring.form import take_space
 from app.uploads import Source, by_path, files_of, most_mb, uploaded
 from app.words import plain
 from engine.core.errors import UserError
