@@ -14,6 +14,7 @@ class Preset:
     title: str
     text: str
     wanted: dict[str, Any] = field(default_factory=dict)
+    tab: str = ""  # of the run's page, where its point is not what is shown first
 
 
 def _wanted(model: str, synthesis: str, quantization: str, bits: tuple[int, int]) -> dict[str, Any]:
@@ -39,12 +40,14 @@ CARDS = [
         name="resnet20-2",
         title="ResNet-20 at 2 bits",
         text="Four values a weight. Learned rounding earns its keep.",
+        tab="layers",
         wanted=_wanted("resnet20-fashion", "genie", USUAL["quantization"], (2, 4)),
     ),
     Preset(
         name="nearest-2",
         title="See it break",
         text="The same 2 bits, each weight rounded to the nearest.",
+        tab="layers",
         wanted=_wanted("resnet20-fashion", "genie", "nearest", (2, 4)),
     ),
     Preset(

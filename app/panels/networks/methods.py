@@ -1,4 +1,4 @@
-"""Which methods a network allows, and why not the others."""
+"""Which methods cannot work on a network, and why; those that can, in a closed expander."""
 
 from typing import Any
 
@@ -6,23 +6,31 @@ import streamlit as st
 
 from app.panels.url_menu import menu
 from app.presets import USUAL
+from app.words import plain
 
 KINDS = {"synthesis": "Images from", "quantization": "Quantizer"}
 
-
-def method_list(methods: list[dict[str, Any]]) -> None:
-    """Two lists; what cannot work says why."""
-    for column, (kind, title) in zip(st.columns(2, gap="medium"), KINDS.items(), strict=True):
-        with column.container(border=True, height="stretch"):
-            st.markdown(f"**{title}**")
-            able = [str(one["title"]) for one in _of(methods, kind) if not one["reason"]]
-            st.markdown(f":green[:material/check_circle:] {', '.join(able) or 'none'}")
-            for method in _of(methods, kind):
-                if method["reason"]:
-                    st.markdown(f":gray[:material/block: {method['title']}]: {method['reason']}.")
+Methods = list[dict[str, Any]]
 
 
-def method_menu(methods: list[dict[str, Any]]) -> dict[str, Any]:
+def method_list(methods: Methods) -> None:
+    """What cannot work, with the reason; what can, behind a click."""
+    able = {kind: [one for one in _of(methods, kind) if not one["reason"]] for kind in KINDS}
+    refused = [one for one in methods if one["reason"]]
+    if not refused:
+        st.success("Every method can work on it.", icon=":material/check_circle:")
+    for reason, titles in _by_reason(refused).items():
+        st.markdown(
+            f":material/block: **{plain(', '.join(titles))}** cannot work: {plain(reason)}."
+        )
+    count = sum(map(len, able.values()))
+    with st.expander(f"The {count} methods that can work", icon=":material/check_circle:"):
+        for column, (kind, title) in zip(st.columns(2, gap="medium"), KINDS.items(), strict=True):
+            names = ", ".join(str(one["title"]) for one in able[kind]) or "none"
+            column.markdown(f"**{title}:** {plain(names)}")
+
+
+def method_menu(methods: Methods) -> dict[str, Any]:
     """The methods to estimate and to start with: of those that can work, the project's own first."""
     chosen = {}
     for column, kind in zip(st.columns(2, gap="medium"), KINDS, strict=True):
@@ -35,5 +43,13 @@ def method_menu(methods: list[dict[str, Any]]) -> dict[str, Any]:
     return chosen
 
 
-def _of(methods: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+def _by_reason(refused: Methods) -> dict[str, list[str]]:
+    """The titles of those that are refused for the same reason, together."""
+    found: dict[str, list[str]] = {}
+    for one in refused:
+        found.setdefault(str(one["reason"]), []).append(str(one["title"]))
+    return found
+
+
+def _of(methods: Methods, kind: str) -> Methods:
     return [method for method in methods if method["kind"] == kind]

@@ -37,7 +37,7 @@ CHUNK = 100  # images that pass a network together
 
 
 def bits_slider(
-    runs: Path, out: Path, tell: Callable[[str], None], networks: Sequence[str] = NETWORKS
+    runs: Path, out: Path, tell: Callable[[str], None], networks: Sequence[str] = tuple(NETWORKS)
 ) -> dict[str, Any]:
     """Top-1 with its band, size, SQNR of each layer and the wall of answers, at each stop.
 
@@ -65,11 +65,10 @@ def _network(
 ) -> tuple[dict[str, Any], tuple[bytes, dict[str, float]]]:
     """All that is said of one network; and the wall's images as one picture, with their layout."""
     found: dict[str, Any] = {"name": name, "roundings": {one: [] for one in ROUNDINGS}}
+    result: dict[str, Any] = {}
     for bits in BITS:
         for rounding in ROUNDINGS:
-            folder = _finished(name, rounding, bits, runs)
-            result = folder.result()
-            assert result is not None
+            folder, result = _finished(name, rounding, bits, runs)
             context = _context(folder)
             x, labels = _wall(context)
             answers = _answers(load_student(context), x)
@@ -110,8 +109,8 @@ def stop(result: dict[str, Any], answers: list[int]) -> dict[str, Any]:
     }
 
 
-def _finished(name: str, rounding: str, bits: int, runs: Path) -> RunFolder:
-    """The run of one stop, made now unless it is there."""
+def _finished(name: str, rounding: str, bits: int, runs: Path) -> tuple[RunFolder, dict[str, Any]]:
+    """The run of one stop and its result, made now unless it is there."""
     method, synthesis = ROUNDINGS[rounding], NETWORKS[name]
     recipe = new_recipe(
         preset="quick", runs=runs, model=name, synthesis=synthesis, quantization=method,
@@ -120,11 +119,12 @@ def _finished(name: str, rounding: str, bits: int, runs: Path) -> RunFolder:
     folder = start(recipe, runs)
     for _ in follow(folder):
         pass
-    if folder.result() is None:
+    result = folder.result()
+    if result is None:
         raise UserError(
             f"run {folder.run_id} did not finish; its worker.log in {folder.path} says why"
         )
-    return folder
+    return folder, result
 
 
 def _context(folder: RunFolder) -> Context:
