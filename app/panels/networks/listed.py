@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts.network import short_count
+from app.presets import USUAL
 from app.state import newest_run
 from app.words import plain
 from engine.run import networks
@@ -55,7 +56,7 @@ def _usual(entries: dict[str, Entry]) -> str:
     last, run = st.session_state.get("network", ""), newest_run()
     candidates = [last, *([run.recipe.model] if run is not None else [])]
     able = [name for name, one in entries.items() if one.get("available", True)]
-    able.sort(key=lambda name: entries[name].get("parameters", 0))
+    able.sort(key=lambda name: (name != USUAL["model"], entries[name].get("parameters", 0)))
     timm = [name for name in candidates if name.startswith(TIMM)]
     return next((name for name in [*candidates, *able] if name in entries or name in timm), "")
 
@@ -80,6 +81,12 @@ def network_list(catalog: dict[str, Any]) -> None:
         st.caption(f"{nothing} *Bring your own* takes any checkpoint.")
         return
     _table(found, f"{text}-{source}")
+    here = sum(bool(one.get("available", True)) for one in found)
+    if here < len(found):
+        st.caption(
+            f"{here} of these {len(found)} are on this machine; the others lack their weights. "
+            "Choose one to see how to get them."
+        )
 
 
 def matching(entries: list[Entry], text: str, source: str) -> list[Entry]:

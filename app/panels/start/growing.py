@@ -4,12 +4,13 @@ from typing import Any
 
 import streamlit as st
 
+from app.choices import title_of
 from app.components import mount
 from app.history import History
 from app.panels.images.growth import film, gap_map
 from app.panels.start.bits import data_address
 from app.run_folders import shipped
-from app.words import plain, recipe_words, size_words
+from app.words import plain, size_words
 from engine.run.benches.start.shipped import FILM
 from engine.run.folders.folder import RunFolder
 
@@ -33,6 +34,12 @@ def growing(folder: RunFolder, history: History) -> None:
             "last; dark means that the images' statistics are those of the training data."
         )
         gap_map(folder, history, height=MAP_PX, cursor="reveal")
+        coarse = folder.recipe.synthesis_settings.get("coarse")
+        if coarse:
+            st.caption(
+                f"Up to step {round(coarse * folder.recipe.synthesis_settings['steps'])} the network is "
+                "shown the images at half their size: large shapes first."
+            )
     _outcome(folder)
 
 
@@ -58,18 +65,23 @@ def _trained_on(result: dict[str, Any], picture: bytes) -> None:
 def _outcome(folder: RunFolder) -> None:
     """What the run lost and saved, and the way to it."""
     result = folder.result()
-    words = f"A recorded run: {plain(recipe_words(folder.recipe))}."
+    recipe = folder.recipe
+    words = (
+        f"A recorded run: {plain(title_of('models', recipe.model))}, its weights brought to "
+        f"{recipe.weight_bits} bits and its activations to {recipe.activation_bits}; images by "
+        f"{plain(title_of('synthesis', recipe.synthesis))}, rounding by "
+        f"{plain(title_of('quantization', recipe.quantization))}."
+    )
     if result is not None and result.get("fp32_top1") is not None:
         size = result["size_bytes"]
         words += (
-            f" Right on **{result['quantized_top1']:.1%}** of {result['test_images']:,} test images "
+            f" It is right on **{result['quantized_top1']:.1%}** of {result['test_images']:,} test images "
             f"(with full weights {result['fp32_top1']:.1%}), in {size_words(size['quantized'])} instead "
             f"of {size_words(size['fp32'])}."
         )
-    st.markdown(words)
-    st.page_link(
-        "views/run.py",
-        label="Look into this run",
-        icon=":material/science:",
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.markdown(words)
+    right.page_link(
+        "views/run.py", label="Look into it", icon=":material/science:",
         query_params={"run": folder.run_id},
-    )
+    )  # fmt: skip
