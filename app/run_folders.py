@@ -8,9 +8,11 @@ from app.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
 from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
+from engine.run.benches.start import shipped as measured_for_start
 from engine.run.folders.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]
+START = ROOT / "assets" / "start"
 
 
 def runs_folder() -> Path:
@@ -38,6 +40,11 @@ def recorded_run() -> RunFolder | None:
     """The recorded run that the start page plays, or None where none is shipped."""
     recorded = sorted(list_runs(recorded_folder()), key=lambda folder: folder.run_id)
     return recorded[0] if recorded else None
+
+
+def shipped(name: str) -> tuple[dict[str, Any], bytes] | None:
+    """A measurement for the start page and its picture; None where it is not there."""
+    return measured_for_start.read(START, name)
 
 
 def effects() -> list[dict[str, Any]]:
