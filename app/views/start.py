@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.choices import load_catalog
 from app.history import read_history
-from app.panels.new_run.form import recipe_form
+from app.panels.new_run.dialog import new_run_button
 from app.panels.runs.table import runs_table
 from app.panels.start.bits import bits_slider
 from app.panels.start.cards import preset_cards
@@ -38,9 +38,9 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {plain(error)}")
     st.stop()
 preset_cards(catalog)
-form = st.expander("Your own recipe", icon=":material/tune:", key="own", on_change="rerun")
-with form:
-    recipe_form(catalog, shown=bool(form.open))
+new_run_button(
+    "Choose yourself: any network, method and bits", key="start-choose", icon=":material/tune:"
+)
 
 recent = list_runs(runs_folder())[:RECENT]
 if recent:

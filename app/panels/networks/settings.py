@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.url_menu import menu
-from engine.run.recipes.recipe import EDGE_RULES
+from app.words import EDGES
 
 FIELDS = ("wbits", "abits", "rule", "weights", "data", "mean", "std")
 
@@ -22,7 +22,7 @@ def network_settings(name: str) -> dict[str, Any]:
             "Bits an activation", 2, 8, 4, key="abits", bind="query-params"
         )
         with rule:
-            rules = {one: f"{one}: {text}" for one, text in EDGE_RULES.items()}
+            rules = EDGES
             edge_rule = menu("First and last layers at 8 bits", rules, "rule")
         own = _own()
     bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "edge_rule": edge_rule}

@@ -1,4 +1,4 @@
-"""A form drawn from the catalog: every network, method and knob there is."""
+"""The form of a recipe: five choices that everybody makes, and behind them every knob there is."""
 
 from typing import Any
 
@@ -7,18 +7,27 @@ import streamlit as st
 from app.actions import start_run
 from app.panels.agree import agreed
 from app.panels.new_run.estimate import before_start
-from app.panels.new_run.knobs import knobs
+from app.panels.new_run.filled import base_of
+from app.panels.new_run.knobs import changed_count, knobs, put_back
 from app.presets import USUAL
 from app.recipes import paths_in
-from app.words import EFFORTS, plain
-from engine.run.recipes.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
+from app.words import EDGES, EFFORTS, plain
+from engine.run.recipes.recipe import PRESETS, find, no_folder, refusal
 
 BITS = (2, 8)
 METHODS = ("synthesis", "quantization")
+EFFORT_HELP = (
+    "How many steps and images. Quick: minutes on a laptop; standard: about ten times as long; paper: as "
+    "many as the paper takes."
+)
+WEIGHTS_HELP = "W in W4A4: 2 bits are four values a weight, 4 are sixteen, 8 are 256. Float has 32."
+ACTIVATIONS_HELP = (
+    "A in W4A4: what flows between the layers. Fewer bits hurt here sooner than in weights."
+)
 
 
-def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
-    """Choose, and start; what it would cost is asked only while the form is `shown`."""
+def recipe_form(catalog: dict[str, Any]) -> None:
+    """Choose, see what it would take, and start."""
     left, middle, right = st.columns(3, gap="medium")
     with left:
         model = _choice(catalog, "models", "model", "Network")
@@ -30,27 +39,24 @@ def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
         "model": model["name"],
         "synthesis": synthesis["name"],
         "quantization": quantization["name"],
-    } | _numbers(model)
-    for kind, method in zip(METHODS, (synthesis, quantization), strict=True):
-        wanted[f"{kind}_settings"] = _method_settings(catalog, wanted, kind, method)
-    if model["settings"]:
-        with st.expander(f"Settings of {plain(model['title'])}"):
-            base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
-            wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
-    wanted |= _files()
+    } | _basic()
+    wanted |= _expert(catalog, wanted, model, synthesis, quantization)
     refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
-    if reason := no_folder(_defaults(synthesis) | wanted["synthesis_settings"]):
-        st.warning(f"{plain(reason)}.")
+    settings = {knob["name"]: knob["default"] for knob in synthesis["settings"]}
+    if reason := no_folder(settings | wanted["synthesis_settings"]):
+        st.warning(
+            f"{synthesis['title']} takes its images from a folder: give one among its settings."
+        )
         refusals.append(reason)
-    if shown and not any(refusals) and agreed(paths_in(wanted), key="form-files"):
-        before_start(catalog, wanted)
-    if st.button(
-        "Start this recipe",
-        type="primary",
-        icon=":material/play_arrow:",
-        key="start-own",
-        disabled=any(refusals),
-    ):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        started = st.button(
+            "Start", type="primary", icon=":material/play_arrow:", key="start-own",
+            disabled=any(refusals),
+        )  # fmt: skip
+        if not any(refusals) and agreed(paths_in(wanted), key="form-files"):
+            with st.container(width="stretch"):
+                before_start(catalog, wanted)
+    if started:
         start_run(wanted)
 
 
@@ -79,99 +85,129 @@ def _choice(
     entry: dict[str, Any] = entries[name]
     if refusals[name]:
         st.warning(f"{entry['title']} cannot work here: {refusals[name]}.")
-    st.caption(str(entry.get("summary", "")))
-    if not entry.get("exportable", True):
-        st.caption(
-            "What it learns is computed in float here: kernels for integers cannot compute it."
-        )
-    if entry.get("url"):
-        st.markdown(f"[{entry['paper']}]({entry['url']})")
+    st.caption(_told(entry))
     return entry
 
 
-def _defaults(method: dict[str, Any]) -> dict[str, Any]:
-    return {knob["name"]: knob["default"] for knob in method["settings"]}
+def _told(entry: dict[str, Any]) -> str:
+    """What it does, the paper it is from, and what a chip could not compute."""
+    said = str(entry.get("summary", ""))
+    if entry.get("url"):
+        said += f" [The paper]({entry['url']})"
+    if not entry.get("exportable", True):
+        said += " What it learns is computed in float here: kernels for integers cannot compute it."
+    return said
 
 
 def _refusal(catalog: dict[str, Any], kind: str, method: str, model: dict[str, Any]) -> str | None:
     """Why the method cannot work on the network, with the form and the folder chosen below."""
-    chosen = {
-        name: st.session_state.get(f"knob-model-{model['name']}-{name}", "")
-        for name in ("calibration", "form")
-    }
+    form = f"knob-form-models-{model['name']}-{st.session_state.get('form-preset', 'quick')}"
+    chosen = {name: st.session_state.get(f"{form}-{name}", "") for name in ("calibration", "form")}
     return refusal(catalog, kind, method, model, chosen)
 
 
-def _numbers(model: dict[str, Any]) -> dict[str, Any]:
-    columns = st.columns(3, gap="medium")
-    with columns[0]:
-        weight_bits = st.slider("Bits a weight", *BITS, 4, key="form-weight-bits")
-        activation_bits = st.slider("Bits an activation", *BITS, 4, key="form-activation-bits")
-    with columns[1]:
-        preset = st.segmented_control(
-            "Effort",
-            list(PRESETS),
-            format_func=lambda one: EFFORTS.get(one, one),
-            default="quick",
-            required=True,
-            key="form-preset",
-            help="How many steps and images. Quick: minutes on a laptop; paper: as many as the paper takes.",
-        )
-        rule = st.selectbox(
-            "First and last layers at 8 bits",
-            list(EDGE_RULES),
-            format_func=lambda one: f"{one}: {EDGE_RULES[one]}",
-            key="form-edge-rule",
-        )
-    with columns[2]:
-        budget = model["presets"].get(preset, {})
-        images = st.number_input(
-            "Images",
-            1,
-            100_000,
-            value=budget.get("images"),
-            placeholder="as the effort says",
-            key=f"form-images-{model['name']}-{preset}",
+def _basic() -> dict[str, Any]:
+    state = st.session_state
+    left, middle, right = st.columns(3, gap="medium")
+    for name, usual in (("weight-bits", 4), ("activation-bits", 4), ("preset", "quick")):
+        state.setdefault(f"form-{name}", usual)
+    weights = left.slider("Bits a weight", *BITS, key="form-weight-bits", help=WEIGHTS_HELP)
+    activations = middle.slider(
+        "Bits an activation", *BITS, key="form-activation-bits", help=ACTIVATIONS_HELP
+    )
+    preset = right.segmented_control(
+        "Effort",
+        list(PRESETS),
+        format_func=lambda one: EFFORTS.get(one, one),
+        required=True,
+        key="form-preset",
+        help=EFFORT_HELP,
+    )
+    return {"weight_bits": weights, "activation_bits": activations, "preset": preset}
+
+
+def _expert(
+    catalog: dict[str, Any],
+    wanted: dict[str, Any],
+    model: dict[str, Any],
+    synthesis: dict[str, Any],
+    quantization: dict[str, Any],
+) -> dict[str, Any]:
+    """What has a usual value already, in closed expanders by what it belongs to."""
+    preset = wanted["preset"]
+    found: dict[str, Any] = _common(model, preset)
+    for kind, entry, field in (
+        ("synthesis", synthesis, "synthesis"),
+        ("quantization", quantization, "quantization"),
+        ("models", model, "model"),
+    ):
+        found[f"{field}_settings"] = _group(catalog, kind, entry, model, preset)
+    return found | _files()
+
+
+def _common(model: dict[str, Any], preset: str) -> dict[str, Any]:
+    state = st.session_state
+    state.setdefault("form-edge-rule", "brecq")
+    state.setdefault("form-seed", 0)
+    with st.expander("How many images, which layers keep 8 bits, the seed", icon=":material/tune:"):
+        left, middle, right = st.columns(3, gap="medium")
+        budget = model["presets"].get(preset, {}).get("images")
+        key = f"form-images-{model['name']}-{preset}"
+        images = left.number_input(
+            "Images", 1, 100_000, **({} if key in state else {"value": budget}),
+            placeholder="as the effort says", key=key,
             help="How many images to make and to calibrate with.",
+        )  # fmt: skip
+        rule = middle.selectbox(
+            "Layers that keep 8 bits", list(EDGES), format_func=lambda one: EDGES[one], key="form-edge-rule",
+            help="First and last layers lose most by few bits and hold few weights; papers differ in which "
+            "they spare.",
+        )  # fmt: skip
+        seed = right.number_input(
+            "Seed", 0, 2**31, key="form-seed", help="The same recipe and seed give the same result."
         )
-        seed = st.number_input("Seed", 0, 2**31, 0, key="form-seed")
     return {
-        "weight_bits": weight_bits,
-        "activation_bits": activation_bits,
-        "preset": preset,
-        "edge_rule": rule,
         "images": None if images is None else int(images),
+        "edge_rule": rule,
         "seed": int(seed),
     }
 
 
-def _files() -> dict[str, Any]:
-    with st.expander("Own weights, own test images (paths on the machine that runs this)"):
-        left, right = st.columns(2, gap="medium")
-        weights = left.text_input(
-            "Checkpoint file",
-            key="form-weights",
-            placeholder="the network's own weights",
-            help="Weights of this network in a file, instead of those it comes with.",
-        )
-        data = right.text_input(
-            "Folder of test images",
-            key="form-data",
-            placeholder="the network's own test images, where it has some",
-            help="A folder of class folders (called by class number or name), or of images with a "
-            "labels.csv. Only to judge with.",
-        )
-    return {"weights": weights.strip(), "data": data.strip()}
-
-
-def _method_settings(
-    catalog: dict[str, Any], wanted: dict[str, Any], kind: str, method: dict[str, Any]
+def _group(
+    catalog: dict[str, Any], kind: str, entry: dict[str, Any], model: dict[str, Any], preset: str
 ) -> dict[str, Any]:
-    """What the user changed; the values shown at first are those the recipe would take anyway."""
-    settings = find(catalog, kind, method["name"])["settings"]
+    """The knobs of one method or network; what differs from the effort's values is told on the outside."""
+    settings = find(catalog, kind, entry["name"])["settings"]
     if not settings:
         return {}
-    model = find(catalog, "models", wanted["model"])
-    base = settings_at(wanted["preset"], model, kind, settings, {})
-    with st.expander(f"Every knob of {method['title']}", expanded=bool(no_folder(base))):
-        return knobs(settings, base, key=f"{kind}-{method['name']}-{wanted['preset']}")
+    base = base_of(kind, entry, model, preset)
+    form = f"form-{kind}-{entry['name']}-{preset}"
+    count = changed_count(settings, base, key=form)
+    told = f" · {count} changed" if count else ""
+    needed = kind == "synthesis" and bool(no_folder(base))
+    what = {"models": "The network", "synthesis": "Making the images", "quantization": "Quantizing"}
+    with st.expander(
+        f"{what[kind]}: {plain(entry['title'])}{told}", expanded=needed, icon=":material/tune:"
+    ):
+        if count:
+            st.button(
+                "As the effort says", icon=":material/undo:", key=f"{form}-back",
+                on_click=put_back, args=(settings,), kwargs={"key": form},
+            )  # fmt: skip
+        return knobs(settings, base, key=form)
+
+
+def _files() -> dict[str, Any]:
+    with st.expander("Own weights, own test images", icon=":material/folder:"):
+        left, right = st.columns(2, gap="medium")
+        weights = left.text_input(
+            "Checkpoint file", key="form-weights", placeholder="the network's own weights",
+            help="A path on the machine that runs this: weights of this network instead of its own.",
+        )  # fmt: skip
+        data = right.text_input(
+            "Folder of test images", key="form-data",
+            placeholder="the network's own test images, where it has some",
+            help="A path on the machine that runs this: a folder of class folders (called by class number "
+            "or name), or of images with a labels.csv. Only to judge with.",
+        )  # fmt: skip
+    return {"weights": weights.strip(), "data": data.strip()}
