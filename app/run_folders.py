@@ -65,6 +65,14 @@ def _measured() -> tuple[Path, ...]:
     return (runs_folder(), ROOT / "assets")
 
 
+def readable(folder: RunFolder) -> bool:
+    """Whether its recipe can be read: another version may have written it, or it is just being deleted."""
+    try:
+        return bool(folder.recipe.model)
+    except (UserError, OSError, TypeError, ValueError):
+        return False
+
+
 def is_recorded(folder: RunFolder) -> bool:
     """Whether the run is part of the project, so that nobody may resume or delete it."""
     return folder.path.parent == recorded_folder()
