@@ -30,7 +30,7 @@ def bits_slider() -> None:
     if found is None:
         return
     result, picture = found
-    st.subheader("Drag: what do fewer bits do?", help=HELP.format(**result), anchor="bits")
+    st.subheader("Drag: what do fewer bits do?", help=HELP.format(**result), anchor=False)
     mount.bits(
         key="bits",
         date=result["date"],
