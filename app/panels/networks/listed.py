@@ -87,7 +87,7 @@ def network_list(catalog: dict[str, Any]) -> None:
         return
     _table(found, f"{text}-{source}")
     here = sum(bool(one.get("available", True)) for one in found)
-    if here < len(found):
+    if here < len(found) > 1:
         st.caption(
             f"{here} of these {len(found)} are on this machine; the others lack their weights. "
             "Choose one to see how to get them."
@@ -153,7 +153,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "parameters": short_count(entry["parameters"]) if entry.get("parameters") else None,
         "batchnorm": entry.get("batchnorm_layers"),
         "image": " × ".join(map(str, shape)) if shape else None,
-        "state": "yes" if entry.get("available", True) else "its weights are missing",
+        "state": "yes" if entry.get("available", True) else "no: weights missing",
     }
 
 
