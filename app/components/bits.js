@@ -31,7 +31,7 @@ class Bits {
     const key = (colour, text) => `<span class="box" style="border-color:${colour}"></span>${text}`;
     this.legend.innerHTML =
       `The first ${data.layout.count} test images, none chosen. Framed: the network answers otherwise than with full weights.` +
-      key(wrong, "was right, is wrong") + key(right, "was wrong, is right") + key(other, "wrong before and after");
+      key(wrong, "was right, is wrong") + key(right, "was wrong, is right") + key(other, "wrong before and after") + `<br>${data.how}`;
     this.sheet = new Image();
     this.sheet.src = data.sheet;
     this.sheet.decode().then(() => this.show(), () => null);

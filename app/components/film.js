@@ -22,6 +22,9 @@ class Film {
     this.playButton.onclick = () => this.play(!this.playing);
     this.liveButton.onclick = () => this.follow();
     this.wall.onkeydown = (press) => this.key(press);
+    this.range.onkeydown = (press) => {
+      if (press.key === " ") this.key(press); // its other keys are the range's own
+    };
   }
 
   update(data) {
@@ -30,6 +33,8 @@ class Film {
     this.data = data;
     if (same && data.offset <= this.offset && data.live === before.live) return;
     this.leave();
+    // One stop of the keyboard where a page has many: the range, which takes the space bar too.
+    this.wall.tabIndex = this.playButton.tabIndex = data.brief ? -1 : 0;
     this.offset = data.offset;
     this.frames = data.frames.slice();
     this.bus = bus(data.run);
@@ -129,6 +134,7 @@ class Film {
     }
     this.range.value = index;
     this.range.setAttribute("aria-valuetext", `step ${frame.step}`);
+    this.range.title = "The space bar plays and pauses";
     this.label.textContent = `step ${frame.step} · frame ${index + 1} of ${this.frames.length}`;
     const said = this.said(frame);
     const words = said ? ` The network sees: ${inWords(said, this.data.classes)}.` : "";

@@ -4,6 +4,7 @@ import { caption, captionHeight, inWords } from "./captions.js";
 import { keeper } from "./plot.js";
 
 const TILE = 112;
+const FEW = 50; // screen pixels of a tile, below which they stand in two rows
 
 class Tiles {
   constructor(parent) {
@@ -26,10 +27,12 @@ class Tiles {
     if (!this.sheet || !this.sheet.naturalWidth) return;
     const { layout, said, classes } = this.data;
     const gap = TILE / 28;
-    const width = layout.columns * (TILE + gap) - gap;
+    const across = this.canvas.clientWidth / layout.count < FEW ? Math.ceil(layout.count / 2) : layout.count;
+    const width = across * (TILE + gap) - gap;
     const shown = (this.canvas.clientWidth || width) / width;
     const below = captionHeight(TILE, shown);
-    const height = Math.round(TILE + below);
+    const row = TILE + below + gap;
+    const height = Math.round(Math.ceil(layout.count / across) * row - gap);
     if (this.shown === shown && this.drawn === this.sheet) return;
     [this.shown, this.drawn] = [shown, this.sheet];
     [this.canvas.width, this.canvas.height] = [width, height];
@@ -37,9 +40,9 @@ class Tiles {
     pen.imageSmoothingEnabled = false;
     const colour = getComputedStyle(this.canvas).color;
     for (let k = 0; k < layout.count; k += 1) {
-      const x = k * (TILE + gap);
-      pen.drawImage(this.sheet, k * layout.tile, 0, layout.tile, layout.tile, x, 0, TILE, TILE);
-      caption(pen, x, TILE, TILE, shown, classes[said.answers[k]], said.confidence[k], colour);
+      const [x, y] = [(k % across) * (TILE + gap), Math.floor(k / across) * row];
+      pen.drawImage(this.sheet, k * layout.tile, 0, layout.tile, layout.tile, x, y, TILE, TILE);
+      caption(pen, x, y + TILE, TILE, shown, classes[said.answers[k]], said.confidence[k], colour);
     }
   }
 

@@ -15,7 +15,7 @@ from engine.run.folders.folder import list_runs
 
 RECENT = 5
 
-st.title("See what low bits do to a network, without its data")
+st.title("See what low bits do to a network, without its data", anchor=False)
 recorded = recorded_run()
 if recorded is None:
     st.write(
@@ -30,7 +30,7 @@ else:
     growing(recorded, read_history(recorded))
 bits_slider()
 
-st.subheader("Try it: one click, then watch")
+st.subheader("Try it: one click, then watch", anchor=False)
 try:
     with st.spinner("Looking what networks and methods there are…", show_time=True):
         catalog = load_catalog()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from app.background import Answer, ask
-from app.charts.network import arrange, merged, network_map
+from app.charts.network import network_map
+from app.charts.network_cells import arrange, merged
 from app.charts.weights import channel_ranges, histogram
 from engine.core.errors import UserError
 from engine.run.questions.examine import collect

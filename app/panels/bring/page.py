@@ -92,9 +92,11 @@ def confirm_removal(name: str) -> None:
 def bring_your_own() -> None:
     """The whole page: file, form, trial, name; and the networks that were brought."""
     st.title("Bring your own network")
-    st.page_link(
-        "views/networks.py", label="Back to the list of networks", icon=":material/arrow_back:"
-    )
+    if st.button(
+        "Back to the networks", type="tertiary", icon=":material/arrow_back:", key="bring-back"
+    ):
+        st.query_params.pop("own", None)
+        st.rerun()
     found = file_step()
     if found is not None:
         source, facts = found

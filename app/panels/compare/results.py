@@ -113,9 +113,10 @@ def paired_difference(one: Result, other: Result) -> PairedDrop | None:
 def _bands(one: Result, other: Result) -> str:
     """Where images cannot be paired, the runs' own bands say what can be said."""
     bands = [(result.get("top1_band") or {}).get("quantized") for result in (one, other)]
-    if None in bands:
+    mine, its = bands
+    if mine is None or its is None:
         return measured.compared(other, one)
-    if bands[0][0] <= bands[1][1] and bands[1][0] <= bands[0][1]:
+    if mine[0] <= its[1] and its[0] <= mine[1]:
         return "their bands overlap: **not distinguishable** by these test images."
     better = one["quantized_top1"] < other["quantized_top1"]
     return f"**{'better' if better else 'worse'}**; the bands do not overlap."

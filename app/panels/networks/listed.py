@@ -27,6 +27,11 @@ COLUMNS = {
     "state": st.column_config.TextColumn("Here?", help="Whether its weights are on this machine."),
 }  # fmt: skip
 
+# On a touch screen the table's toolbar is always there, and lies over what stands above the table.
+NO_TOOLBAR = (
+    "<style>@media (hover: none) { [data-testid=stElementToolbar] { display: none; } }</style>"
+)
+
 Entry = dict[str, Any]
 
 
@@ -82,7 +87,7 @@ def network_list(catalog: dict[str, Any]) -> None:
         return
     _table(found, f"{text}-{source}")
     here = sum(bool(one.get("available", True)) for one in found)
-    if here < len(found):
+    if here < len(found) > 1:
         st.caption(
             f"{here} of these {len(found)} are on this machine; the others lack their weights. "
             "Choose one to see how to get them."
@@ -118,6 +123,7 @@ def _order(entry: Entry) -> tuple[int, int]:
 
 
 def _table(found: list[Entry], key: str) -> None:
+    st.html(NO_TOOLBAR)
     chosen = st.dataframe(
         pd.DataFrame([_row(one) for one in found]), column_config=COLUMNS, hide_index=True,
         on_select="rerun", selection_mode="single-row", placeholder="–",
@@ -147,7 +153,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "parameters": short_count(entry["parameters"]) if entry.get("parameters") else None,
         "batchnorm": entry.get("batchnorm_layers"),
         "image": " × ".join(map(str, shape)) if shape else None,
-        "state": "yes" if entry.get("available", True) else "its weights are missing",
+        "state": "yes" if entry.get("available", True) else "no: weights missing",
     }
 
 

@@ -16,11 +16,10 @@ ROUNDINGS = {
     "learned": {"title": "Learned rounding (Quantoscope)", "colour": QUANTIZED},
 }
 COLOURS = {"float": FLOAT, "grid": GRID, "wrong": OVER, "right": GREEN, "other": WATCH}
-HELP = (
-    "Each weight is stored as one of 2 to the power of bits values. Activations keep "
-    "{activation_bits} bits, the first and last layer 8. Every stop is a whole run of {command}, "
-    "measured on {date}; whiskers are 95 % bands. Calibration images come from the network's own "
-    "statistics (noise for the VGG, which keeps none)."
+HOW = (
+    "Each weight is stored as one of 2 to the power of bits values; activations keep {activation_bits} bits, "
+    "the first and last layer 8. Every stop is a whole run, measured on {date}; whiskers are 95 % bands. "
+    "Calibrated with images made from the network's own statistics, and with none of its data."
 )
 
 
@@ -30,7 +29,7 @@ def bits_slider() -> None:
     if found is None:
         return
     result, picture = found
-    st.subheader("Drag: what do fewer bits do?", help=HELP.format(**result), anchor="bits")
+    st.subheader("Drag: what do fewer bits do?", anchor=False)
     mount.bits(
         key="bits",
         date=result["date"],
@@ -40,6 +39,7 @@ def bits_slider() -> None:
         roundings=ROUNDINGS,
         colours=COLOURS,
         first=FIRST,
+        how=HOW.format(**result),
     )
 
 

@@ -53,7 +53,7 @@ def _card(catalog: dict[str, Any], card: Preset) -> bool:
 def _buttons(card: Preset, there: RunFolder | None, unavailable: str) -> None:
     wide: dict[str, Any] = {"width": "stretch"}
     if there is not None and st.button(
-        "Open the result", key=f"open-{card.name}", type="primary", icon=":material/visibility:",
+        "Open it", key=f"open-{card.name}", type="primary", icon=":material/visibility:",
         **wide,
     ):  # fmt: skip
         _go(there, card)

@@ -4,10 +4,11 @@ from typing import Any
 
 import streamlit as st
 
+from app.charts import synthesis
 from app.choices import title_of
 from app.components import mount
 from app.history import History
-from app.panels.images.growth import film, gap_map
+from app.panels.images.growth import film, live_chart
 from app.panels.start.bits import data_address
 from app.run_folders import shipped
 from app.words import plain, size_words
@@ -25,7 +26,7 @@ def growing(folder: RunFolder, history: History) -> None:
     said = {} if found is None else _said(found[0])
     left, right = st.columns([6, 6], gap="medium")
     with left:
-        film(folder, history, autoplay=True, loop=True, **said)
+        film(folder, history, autoplay=True, loop=True, brief=True, **said)
         if found is not None:
             _trained_on(*found)
     with right:
@@ -33,7 +34,7 @@ def growing(folder: RunFolder, history: History) -> None:
             "**Do they agree with what the network remembers?** A row is a layer, from the first to the "
             "last; dark means that the images' statistics are those of the training data."
         )
-        gap_map(folder, history, height=MAP_PX, cursor="reveal")
+        _map(folder, history)
         coarse = folder.recipe.synthesis_settings.get("coarse")
         if coarse:
             st.caption(
@@ -41,6 +42,15 @@ def growing(folder: RunFolder, history: History) -> None:
                 "shown the images at half their size: large shapes first."
             )
     _outcome(folder)
+
+
+def _map(folder: RunFolder, history: History) -> None:
+    total = next((e["total_steps"] for e in history.of("stage-started", stage="synthesis")), 0)
+    chart = synthesis.gap_map(history.started["bn_layers"], total_steps=total, height=MAP_PX)
+    chart.figure["config"] = {
+        "displayModeBar": False
+    }  # its buttons would stand before the first card
+    live_chart(chart, folder, history, key="gap", cursor="reveal", pick=True)
 
 
 def _said(result: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +89,4 @@ def _outcome(folder: RunFolder) -> None:
             f"(with full weights {result['fp32_top1']:.1%}), in {size_words(size['quantized'])} instead "
             f"of {size_words(size['fp32'])}."
         )
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.markdown(words)
-    right.page_link(
-        "views/run.py", label="Look into it", icon=":material/science:",
-        query_params={"run": folder.run_id},
-    )  # fmt: skip
+    st.markdown(words)

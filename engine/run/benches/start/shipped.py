@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 SLIDER, FILM = "bits-slider.json", "film-answers.json"  # each with a picture beside it, .webp
-# The networks of the slider, and what their calibration images are from (no statistics, no images: noise).
+# The networks of the slider, and what their calibration images are from.
 NETWORKS = {
     "resnet20-fashion": "genie",
     "mobilenet-fashion": "genie",
-    "vgg-fashion": "noise",
 }
 ROUNDINGS = {"nearest": "nearest", "learned": "quantoscope"}  # by the word on the page
 BITS = (2, 3, 4, 5, 6, 8)
