@@ -16,6 +16,15 @@ from engine.run.folders.folder import damaged_runs, list_runs
 AT_ONCE = 12  # rows
 
 
+def version(ids: list[str]) -> int:
+    """A number that changes with what the table holds: ticks are kept by place, and would slip."""
+    state = st.session_state
+    if state.get("runs-listed") != ids:
+        state["runs-listed"] = ids
+        state["runs-version"] = state.get("runs-version", -1) + 1
+    return int(state["runs-version"])
+
+
 def everything() -> None:
     """The list, what is done with it, and what cannot be opened any more."""
     st.title("Everything that ran")
@@ -26,8 +35,7 @@ def everything() -> None:
         nothing_yet()
     folders = [*own, *([recorded] if recorded else [])]
     found = filtered(folders)
-    # A new table after each change of what it holds: rows that are ticked are known by their place.
-    key = f"runs-{hash(tuple(folder.run_id for folder in found))}"
+    key = f"runs-{version([folder.run_id for folder in found])}"
     chosen = many_runs_table(found, told_differences(own), key=key, at_once=AT_ONCE)
     selected_panel(chosen)
     damaged_rows(damaged_runs(runs_folder()))

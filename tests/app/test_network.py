@@ -14,7 +14,7 @@ from engine.core.errors import UserError
 from engine.run.questions.examine import collect
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.test_pages import opened, started, texts
+from tests.app.test_pages import opened, opened_form, started, texts
 
 OWN = "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"
 PACE: dict[str, Any] = {
@@ -143,12 +143,8 @@ def test_form_says_cost_and_worst_finding_without_being_in_the_way(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = started(monkeypatch)
-    at = opened("start")
-    assert "Values that are no numbers" not in texts(
-        at
-    )  # nothing is asked while the form is closed
-    at.session_state["own"] = True
-    at.run()
+    assert "Values that are no numbers" not in texts(opened("start"))  # nothing is asked before
+    at = opened_form()
     text = texts(at)
     assert "GB of memory" in text
     assert "Values that are no numbers" in text
