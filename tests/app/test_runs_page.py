@@ -77,5 +77,5 @@ def test_results_stand_before_the_images_and_say_whether_those_are_the_same(runs
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1)]
     at = opened("compare", runs=",".join(ids))
     heads = [one.value for one in at.subheader]
-    assert heads.index("Which is better, and is it real?") < heads.index("How did the images grow?")
+    assert heads.index("What came out?") < heads.index("How did the images grow?")
     assert "Calibration images: **different**" in texts(at)

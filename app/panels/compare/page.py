@@ -17,6 +17,7 @@ from app.text import explain
 from app.words import plain
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.questions.compare import Side, open_side
+from engine.run.stages.reuse import synthesis_key
 
 LOOK_EVERY_S = 3.0
 MOST = 4
@@ -43,7 +44,11 @@ def comparison() -> None:
     else:
         with st.container():
             layer_results(runs)
-    _images(sides)
+    if len({synthesis_key(run.recipe) for run in runs}) == 1:
+        with st.expander("Their images, which are the same", icon=":material/image:"):
+            _images(sides)
+    else:
+        _images(sides)
     _watch(runs)
 
 
@@ -61,7 +66,7 @@ def _images(sides: Sequence[Side]) -> None:
     with st.container():
         measures(sides)
     if any(side.portrait for side in sides):
-        with st.expander("At which layers the images differ, and how alike they are"):
+        with st.container():
             st.subheader("At which layers do the images differ?", help=explain("spread"))
             spreads(sides)
             st.subheader("What does the teacher see?", help=explain("features"))

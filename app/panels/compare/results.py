@@ -27,7 +27,7 @@ def results(runs: Sequence[RunFolder]) -> None:
     told = {k: run.result() for k, run in enumerate(runs)}
     done = {k: result for k, result in told.items() if result is not None}
     waiting = [letter(k) for k, result in told.items() if result is None]
-    st.subheader("Which is better, and is it real?", help=explain("gain"))
+    st.subheader("What came out?", help=explain("gain"))
     if waiting:
         st.caption(f"No result yet: {', '.join(waiting)}.")
     if not done:

@@ -13,6 +13,16 @@ from engine.run.benches.claims import CIFAR
 from engine.run.benches.effects import Verdict, rows_of, summary, verdict_of
 
 Result = Mapping[str, Any]
+CHIPS = {
+    "verdict": st.column_config.TextColumn("On this network", width="small"),
+    "method": st.column_config.TextColumn("Method", width="small"),
+    "claim": st.column_config.TextColumn("What its paper claims", width="large"),
+    "kind": st.column_config.TextColumn(
+        "Kind",
+        width="small",
+        help="Some should hold on a small network too; the others are reported",
+    ),
+}
 
 
 def title(result: Result) -> str:
@@ -55,12 +65,43 @@ def _when(result: Result) -> str:
     return f"on {dates[0]}" if len(dates) == 1 else f"from {dates[0]} to {dates[-1]}"
 
 
-def cards(result: Result, *, asserted: bool) -> None:
-    """A card for each claim of the one kind: the sentence and the verdict, beside them the dots."""
-    for row in result["claims"]:
-        if bool(row["asserted"]) == asserted:
-            with st.container(border=True):
-                _card(row, result)
+def chips(result: Result) -> Mapping[str, Any] | None:
+    """The claims as a table with their verdicts; returns the one that is chosen, by the address or a row."""
+    rows = sorted(
+        result["claims"], key=lambda row: (not row["asserted"], not verdict_of(row).always)
+    )
+    names = [row["name"] for row in rows]
+    asked = st.query_params.get("claim", "")
+    table = pd.DataFrame(
+        {
+            "verdict": [_chip(verdict_of(row)) for row in rows],
+            "method": [row["method_title"] for row in rows],
+            "claim": [row["says"] for row in rows],
+            "kind": ["should show here too" if row["asserted"] else "reported" for row in rows],
+        }
+    )
+    chosen = st.dataframe(
+        table, column_config=CHIPS, hide_index=True, on_select="rerun", selection_mode="single-row",
+        key=f"claims-{result['claims'][0]['network']}", height=38 + 36 * min(len(rows), 9),
+        row_height=36,
+    )  # fmt: skip
+    picked = chosen["selection"]["rows"]
+    if picked and picked[0] < len(names):
+        st.query_params["claim"] = asked = names[picked[0]]
+    return next((row for row in rows if row["name"] == asked), rows[0] if rows else None)
+
+
+def opened(row: Mapping[str, Any], result: Result) -> None:
+    """One claim: the sentence and the verdict, beside them the dots."""
+    with st.container(border=True):
+        _card(row, result)
+
+
+def _chip(judged: Verdict) -> str:
+    held = sum(map(bool, judged.held))
+    if judged.always:
+        return "✓ holds"
+    return f"~ {held} of {len(judged.held)} seeds" if held else "✗ no gain here"
 
 
 def _card(row: Mapping[str, Any], result: Result) -> None:
