@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.run.commands import benches, listing, networks, new, questions, runs
+from engine.export import format_lines
+from engine.run.commands import benches, exports, listing, networks, new, questions, runs
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
@@ -93,7 +94,18 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
+    taken = add("export", exports.export, "write a finished run's network and pages into files")
+    for name, line in format_lines().items():
+        taken.add_argument(
+            f"--{name}", action="append_const", const=name, dest="formats", help=line
+        )
+    taken.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the folder to write into, else export/ in the run's",
+    )
+    for name in ("pause", "resume", "fork", "cancel", "delete", "analyse", "export"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
     networks.add_commands(lambda name, text: add(name, networks.run, text))

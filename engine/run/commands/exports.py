@@ -1,0 +1,55 @@
+"""`export`: a finished run, taken elsewhere."""
+
+import argparse
+import json
+from typing import Any
+
+from engine.run.commands.common import runs_folder
+from engine.run.commands.progress import Progress
+from engine.run.commands.tables import table
+from engine.run.folders.folder import RunFolder
+
+
+def export(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+    from engine.run.exports.export import export
+
+    found = export(folder, options.formats or [], options.out, tell=Progress().counted)
+    print(json.dumps(found) if options.json else export_text(found))
+    return 0
+
+
+def export_text(found: dict[str, Any]) -> str:
+    """Files, what is to be known of them, and what the proof says, for a person."""
+    files = found["files"]
+    lines = [table([["file", "bytes"], *([one["path"], f"{one['bytes']:,}"] for one in files)])]
+    lines += [f"{one['kind']}: {note}" for one in files for note in one["notes"]]
+    proof = found["proof"]
+    if proof:
+        lines += proof_lines(proof)
+    return "\n".join(lines)
+
+
+def proof_lines(proof: dict[str, Any]) -> list[str]:
+    """The proof in sentences."""
+    spent = proof["latency_ms"]
+    slower = spent["quantized"] / spent["float"]
+    speed = f"{slower:.2f} times as long as" if slower > 1 else f"{slower:.2f} of the time of"
+    agreed = proof["agreement"]
+    said = [] if agreed is None else [
+        f"{proof['runtime']} on {proof['images']:,} images ({proof['set']}): the file gives the student's "
+        f"class for {100 * agreed:.2f} % of them."
+    ]  # fmt: skip
+    untied = [one for one in proof["differing"] if not (one["tie"] or {}).get("within_rounding")]
+    if proof["differing"]:
+        said.append(
+            f"{len(proof['differing'])} images differ, {len(proof['differing']) - len(untied)} of them by a "
+            "tie within float rounding."
+        )
+    return [
+        *said,
+        f"Largest difference of an output: {proof['largest_logit_difference']:.3g} (the largest output is "
+        f"{proof['largest_logit']:.3g}).",
+        f"One image takes {spent['quantized']:.2f} ms, {speed} the float file ({spent['float']:.2f} ms), on "
+        f"{spent['threads']} threads.",
+    ]
