@@ -120,13 +120,15 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", metavar="0,1,2", help="effects, ablation, rates: the seeds, each by itself"
     )
     bench.add_argument(
-        "--only", metavar="CLAIM,..", help="effects: these alone; the file keeps its others"
+        "--only",
+        metavar="NAME,..",
+        help="effects: these claims alone, export: these networks; the file keeps its others",
     )
     bench.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="effects, ablation, rates: where the result is kept",
+        help="effects, ablation, rates, export: where the result is kept",
     )
     for name in ("images", "steps", "generator-steps", "generator-batch"):
         bench.add_argument(

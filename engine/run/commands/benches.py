@@ -26,6 +26,8 @@ def bench(options: argparse.Namespace) -> int:
         return _ablation(options)
     if options.name == bench.RATES:
         return _rates(options)
+    if options.name == bench.EXPORT:
+        return _export(options)
     result = bench.run(options.name, options.data, runs_folder(options))
     print(json.dumps(result) if options.json else table(result.items()))
     return 0
@@ -78,5 +80,16 @@ def _rates(options: argparse.Namespace) -> int:
         needed(options.data, RATES), runs, seeds_of(options.seeds or "0,1,2"),
         options.out or runs / f"{RATES}.json", Progress().line,
     )  # fmt: skip
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from engine.run.benches.exports import FILE, exports, rows_of
+
+    runs = runs_folder(options)
+    runs.mkdir(parents=True, exist_ok=True)
+    only = options.only.split(",") if options.only else ()
+    result = exports(runs, options.out or runs / FILE, Progress().line, only, options.data)
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
