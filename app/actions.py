@@ -30,7 +30,7 @@ def start_run(wanted: dict[str, Any]) -> None:
     folder = started(wanted)
     if folder is not None:
         st.session_state["run"] = folder.run_id
-        st.switch_page("views/lab.py", query_params={"run": folder.run_id})
+        st.switch_page("views/run.py", query_params={"run": folder.run_id})
 
 
 def started(wanted: dict[str, Any]) -> RunFolder | None:

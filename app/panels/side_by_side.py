@@ -40,7 +40,7 @@ def what_differs(sides: Sequence[Side]) -> None:
                 " · ".join(f"{name} {plain(values[k])}" for name, values in rows.items())
             )
         column.page_link(
-            "views/lab.py", label=f"Open {letter(k)} in the Live lab", icon=":material/science:",
+            "views/run.py", label=f"Open {letter(k)}", icon=":material/science:",
             query_params={"run": side.run.run_id},
         )  # fmt: skip
     with st.expander(f"What differs in their recipes ({len(rows)})"):

@@ -33,7 +33,7 @@ def _changes(folder: RunFolder, state: str, where: dict[str, str]) -> None:
         "Resume", icon=":material/resume:"
     ):
         steer(folder, "resume")
-        st.switch_page("views/lab.py", query_params=where)
+        st.switch_page("views/run.py", query_params=where)
     if state in ACTIVE and st.button("Cancel", icon=":material/stop:"):
         steer(folder, "cancel")
         st.rerun()
@@ -47,10 +47,8 @@ def details(folder: RunFolder) -> None:
     st.markdown(f"**{plain(recipe_words(folder.recipe))}** · {STATES.get(state, state)}")
     where = {"run": folder.run_id}
     with st.container(horizontal=True):
-        if st.button("Open in the Live lab", type="primary", icon=":material/science:"):
-            st.switch_page("views/lab.py", query_params=where)
-        if st.button("Open in Quantize live", icon=":material/equalizer:"):
-            st.switch_page("views/quantize.py", query_params=where)
+        if st.button("Open", type="primary", icon=":material/science:"):
+            st.switch_page("views/run.py", query_params=where)
         if may_control(folder.path):
             _changes(folder, state, where)
     ask_for_key(folder.path, key="runs-key")
@@ -93,7 +91,7 @@ else:
 damaged_rows(damaged_runs(runs_folder()))
 if recorded is not None:
     st.page_link(
-        "views/lab.py",
+        "views/run.py",
         label="The recorded run that comes with the project",
         icon=":material/movie:",
         query_params={"run": recorded.run_id},

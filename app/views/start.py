@@ -36,7 +36,7 @@ else:
     headline(recorded)
     st.caption(f"A recorded run: {plain(recipe_words(recorded.recipe))}.")
     st.page_link(
-        "views/lab.py",
+        "views/run.py",
         label="Look into this run",
         icon=":material/science:",
         query_params={"run": recorded.run_id},
@@ -62,4 +62,4 @@ if recent:
     chosen = runs_table(recent, key=f"recent-{opened}")
     if chosen is not None:
         st.session_state["opened"] = opened + 1
-        st.switch_page("views/lab.py", query_params={"run": chosen.run_id})
+        st.switch_page("views/run.py", query_params={"run": chosen.run_id})

@@ -10,6 +10,7 @@ from app.server.watch import Watches
 from engine.core.errors import UserError
 from tests.app.client import Client
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.places import TABS
 from tests.app.test_network import PACE, answer
 from tests.app.test_pages import opened, texts
 
@@ -20,11 +21,11 @@ ODD = (
     "<script>alert(1)</script>", "a,b,,c", "[1]", "{}", "'", "C:\\x", "//host/x",
 )  # fmt: skip
 PARAMETERS = {
-    "lab": ("run", "step", "layer"),
-    "quantize": ("run", "layer", "gain", "soft-rounding-block"),
+    "images": ("run", "step", "layer"),
+    "layers": ("run", "layer", "gain", "soft-rounding-block"),
     "compare": ("runs", "axis", "share", "step"),
-    "network": ("model", "wbits", "abits", "rule", "layer", "weights", "data", "mean", "std"),
-    "effects": ("of",),
+    "networks": ("model", "wbits", "abits", "rule", "layer", "weights", "data", "mean", "std"),
+    "evidence": ("of",),
 }
 
 
@@ -32,13 +33,13 @@ PARAMETERS = {
 def test_every_page_opens_whatever_the_address_says(
     page: str, runs: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if page == "network":
+    if page == "networks":
         found = request.getfixturevalue("answer")
         monkeypatch.setattr("engine.run.questions.diagnose.kept", lambda runs, recipe: found)
         monkeypatch.setattr("engine.run.questions.estimate.kept_pace", lambda runs, recipe: PACE)
     run = fabricate(runs, Fabricated()).run_id
     fabricate(runs, Fabricated(seed=1))
-    at = opened(page, **({"run": run} if page in ("lab", "quantize") else {}))
+    at = opened(page, **({"run": run} if page in TABS else {}))
     names = PARAMETERS[page]
     for odd in ("-1", "1e400", "inf", "nan", "9" * 400, "a" * 300, "a\0b", "/dev/zero", "\u202e\n"):
         for name in names if "run" not in names else [one for one in names if one != "run"]:
@@ -51,7 +52,7 @@ def test_every_page_opens_whatever_the_address_says(
         assert "Traceback" not in texts(at)
 
 
-@pytest.mark.parametrize("page", ["lab", "quantize", "runs", "start"])
+@pytest.mark.parametrize("page", [*TABS, "runs", "start"])
 def test_every_page_opens_whatever_run_the_address_names(page: str, finished: str) -> None:
     at = opened(page)
     for odd in ("1e400", "a" * 300, "a\0b", "../../etc", "/dev/zero", "\u202e\n"):

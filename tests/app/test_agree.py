@@ -25,7 +25,7 @@ def opened_files(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_link_with_a_weights_path_opens_nothing(opened_files: list[str]) -> None:
-    at = opened("network", weights="/dev/zero")
+    at = opened("networks", weights="/dev/zero")
     at.run()
     assert "Not opened yet: `/dev/zero`" in texts(at)
     assert opened_files == []
@@ -65,7 +65,7 @@ def test_a_device_is_refused_on_the_page_at_once(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: Answer())
-    at = opened("network", weights="/dev/zero")
+    at = opened("networks", weights="/dev/zero")
     at.button(key="network-files-look").click().run()
     assert "/dev/zero is a device" in at.error[0].value
     at = opened("start")

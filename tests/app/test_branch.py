@@ -68,7 +68,7 @@ def test_a_button_starts_the_same_recipe_with_that_part_off(
     monkeypatch.setattr("tests.app.fabricate.SETTINGS", {"synthesis_settings": CHOSEN})
     recipes = started(monkeypatch)
     folder = fabricate(runs, Fabricated())
-    at = opened("lab", run=folder.run_id)
+    at = opened("images", run=folder.run_id)
     labels = [one.label for one in at.button if str(one.key).startswith("ablate-")]
     assert labels == [
         "Weight", "Slack", "Margin: 2", "Swing", "Optimise: pixels", "Optimise: generator",

@@ -54,7 +54,7 @@ def page() -> Iterator[Any]:
 def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, address: str) -> None:
     page.goto(address)
     page.locator(".st-key-card-nearest-2 button").click()
-    page.wait_for_url("**/lab?run=*")
+    page.wait_for_url("**/run?run=*")
     until(lambda: page.evaluate(COLUMNS) >= 2 and page.evaluate(WALL_STEP))
 
     page.evaluate(MARK)
@@ -96,7 +96,7 @@ def test_no_page_goes_blank_or_stale_while_a_run_is_steered_and_forked(
 ) -> None:
     run = _slow_run(tmp_path)
     pill, chosen = page.locator(".pill"), page.locator("[data-testid=stSelectbox] input").first
-    page.goto(f"{address}/lab?run={run.run_id}")
+    page.goto(f"{address}/run?run={run.run_id}")
     until(lambda: page.evaluate(COLUMNS) >= 2, "the map")
     page.locator("button[data-do=pause]").click()
     playwright.expect(pill).to_have_text("paused")
@@ -121,18 +121,16 @@ def test_no_page_goes_blank_or_stale_while_a_run_is_steered_and_forked(
 
     for view in (
         "Start",
-        "Network",
-        "Quantize live",
-        "Effects",
-        "Bring your own",
+        "Networks",
+        "Evidence",
         "Runs",
-        "Live lab",
+        "Run",
     ):
         page.get_by_test_id("stTopNavLink").filter(has_text=view).first.click()
         page.wait_for_timeout(300)
         rest(page)
         assert not is_blank(page), view
-    page.goto(f"{address}/lab?run={run.run_id}")
+    page.goto(f"{address}/run?run={run.run_id}")
     pill.wait_for()
     page.locator("button[data-do=cancel]").click()
     page.get_by_text("This run was cancelled").wait_for()
@@ -157,7 +155,7 @@ def test_scrubbing_happens_in_the_browser_and_lands_in_the_address(
     from tests.app.fabricate import Fabricated, fabricate
 
     run = fabricate(tmp_path, Fabricated()).run_id
-    page.goto(f"{address}/lab?run={run}&step=11&layer=1")
+    page.goto(f"{address}/run?run={run}&step=11&layer=1")
     until(lambda: page.evaluate(WALL_STEP) == "11")
     playwright.expect(page.locator(".qs-title")).to_contain_text("layer1.0.bn1 · step 11")
     page.locator("canvas.wall").press("ArrowRight")

@@ -53,7 +53,7 @@ def shipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_without_a_file_the_page_says_how_to_measure(shipped: Path) -> None:
-    at = opened("effects")
+    at = opened("evidence")
     assert "Nothing is measured yet" in at.info[0].value
     assert "python -m engine bench effects" in at.code[0].value
     assert len(at.get("bidi_component")) == 0
@@ -61,12 +61,12 @@ def test_without_a_file_the_page_says_how_to_measure(shipped: Path) -> None:
 
 def test_a_torn_file_is_as_none(shipped: Path) -> None:
     (shipped / "effects.json").write_text(json.dumps(a_file())[:-30])
-    assert "Nothing is measured yet" in opened("effects").info[0].value
+    assert "Nothing is measured yet" in opened("evidence").info[0].value
 
 
 def test_the_page_says_of_each_claim_whether_it_held(shipped: Path) -> None:
     (shipped / "effects.json").write_text(json.dumps(a_file()))
-    at = opened("effects")
+    at = opened("evidence")
     words = texts(at)
     assert "held in 3 of 3 seeds" in words
     assert "held in 1 of 3 seeds" in words
@@ -84,7 +84,7 @@ def test_a_card_says_in_which_settings_the_two_sides_differ(shipped: Path) -> No
         a_row(differs=["slack", "emphasis"]), a_row(name="batchnorm", differs=[]), a_row(name="old"),
     ]  # fmt: skip
     (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
-    words = texts(opened("effects"))
+    words = texts(opened("evidence"))
     assert words.count("all is alike but `synthesis.slack` and `synthesis.emphasis`") == 1
     assert words.count("Both are of the same images") == 1
 
@@ -92,15 +92,15 @@ def test_a_card_says_in_which_settings_the_two_sides_differ(shipped: Path) -> No
 def test_claims_measured_at_different_times_say_so(shipped: Path) -> None:
     rows = [a_row(date="2026-11-20 08:00"), a_row(name="other")]
     (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
-    assert "Measured from 2026-11-20 08:00 to 2026-11-21 09:00 UTC" in texts(opened("effects"))
+    assert "Measured from 2026-11-20 08:00 to 2026-11-21 09:00 UTC" in texts(opened("evidence"))
 
 
 def test_a_newer_file_of_the_users_is_shown(shipped: Path, runs: Path) -> None:
     (shipped / "effects.json").write_text(json.dumps(a_file()))
     (runs / "effects.json").write_text(json.dumps(a_file(date="2026-11-22 09:00")))
-    assert "2026-11-22 09:00" in texts(opened("effects"))
+    assert "2026-11-22 09:00" in texts(opened("evidence"))
     (runs / "effects.json").write_text(json.dumps(a_file(date="2026-11-20 09:00")))
-    assert "2026-11-21 09:00" in texts(opened("effects"))
+    assert "2026-11-21 09:00" in texts(opened("evidence"))
 
 
 def test_each_file_has_a_part_of_its_own_on_the_page(shipped: Path) -> None:
@@ -110,7 +110,7 @@ def test_each_file_has_a_part_of_its_own_on_the_page(shipped: Path) -> None:
         seeds=[4, 5, 6], claims=[a_row(network="resnet20-cifar10")],
     )  # fmt: skip
     (shipped / "effects-cifar10.json").write_text(json.dumps(alone))
-    first, other = (opened("effects", **of) for of in ({}, {"of": "resnet20-cifar10"}))
+    first, other = (opened("evidence", **of) for of in ({}, {"of": "resnet20-cifar10"}))
     how = "How is this measured, and how do I repeat it?"
     bundled = title_of("models", "resnet20-fashion")
     assert [one.value for one in first.header] == [bundled, how]
@@ -138,7 +138,7 @@ def an_ablation() -> dict[str, Any]:
 def test_what_the_own_recipe_earns_is_a_part_of_the_page(shipped: Path) -> None:
     (shipped / "effects.json").write_text(json.dumps(a_file()))
     (shipped / "ablation.json").write_text(json.dumps(an_ablation()))
-    at = opened("effects", of="quantoscope")
+    at = opened("evidence", of="quantoscope")
     assert at.header[0].value == "What does each part of our own recipe earn?"
     words = texts(at).replace("\N{NO-BREAK SPACE}", " ")
     assert "Quantoscope **85.0 %**, GENIE-M as released 81.0 %: +4.0 points" in words
@@ -150,9 +150,9 @@ def test_what_the_own_recipe_earns_is_a_part_of_the_page(shipped: Path) -> None:
 def test_the_own_recipe_alone_is_shown_too_and_a_torn_file_of_it_is_not(shipped: Path) -> None:
     whole = json.dumps(an_ablation())
     (shipped / "ablation.json").write_text(whole)
-    assert "our own recipe" in opened("effects").header[0].value
+    assert "our own recipe" in opened("evidence").header[0].value
     (shipped / "ablation.json").write_text(whole[:-30])
-    assert "Nothing is measured yet" in opened("effects").info[0].value
+    assert "Nothing is measured yet" in opened("evidence").info[0].value
 
 
 class TestAblationChart:

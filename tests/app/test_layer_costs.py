@@ -120,7 +120,7 @@ def test_the_measure_is_in_the_address_and_older_analyses_are_drawn(runs: Path) 
     for found in (NEWER, FOUND):
         (folder.path / layer_costs.FILE).write_text(json.dumps(found))
         for measure in ("kl", "agreement", "top1"):
-            said = texts(opened("quantize", run=folder.run_id, gain=measure))
+            said = texts(opened("layers", run=folder.run_id, gain=measure))
             assert "costs most" in said
             assert ("points of agreement" in said) is (found is NEWER)
             assert ("Counted by an older version" in said) is (found is FOUND)
@@ -139,7 +139,7 @@ def test_it_is_asked_for_once_and_shown_when_it_is_there(
         return FOUND
 
     monkeypatch.setattr(layer_costs, "answer_of", answer)
-    at = opened("quantize", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     assert "What does each layer cost?" in texts(at)
     assert not asked  # it takes a while: only on demand
     at.button(key="layer-costs").click().run()
@@ -150,7 +150,7 @@ def test_it_is_asked_for_once_and_shown_when_it_is_there(
         at.run()
     assert "**layer1.0.conv1** costs most" in texts(at)
     assert asked == [("analyse", folder.run_id, "--json", "--runs", str(runs))]
-    again = opened("quantize", run=folder.run_id)
+    again = opened("layers", run=folder.run_id)
     assert "costs most" in texts(again)
     assert "layer-costs" not in {button.key for button in again.button}
     assert len(asked) == 1
@@ -163,7 +163,7 @@ def test_a_refusal_is_told(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise UserError("the network's file is gone")
 
     monkeypatch.setattr(layer_costs, "answer_of", refuse)
-    at = opened("quantize", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     at.button(key="layer-costs").click().run()
     for _ in range(50):
         if at.error:
@@ -175,4 +175,4 @@ def test_a_refusal_is_told(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_that_is_not_finished_has_nothing_to_ask(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="failed"))
-    assert "What does each layer cost?" not in texts(opened("quantize", run=folder.run_id))
+    assert "What does each layer cost?" not in texts(opened("layers", run=folder.run_id))

@@ -94,23 +94,24 @@ def test_the_errors_of_one_layer_have_a_row_for_what_is_quantized() -> None:
 
 def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(views=True))
-    at = opened("quantize", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     assert at.selectbox(key="menu-layer").value == "fc"
     text = texts(at)
     assert "Weights alone 18.0 dB" in text
     assert "The codes carry 3.50 of their 4 bits" in text
     assert "moved for the sake of the output" in text
+    text = texts(opened("answers", run=folder.run_id))
     assert "5,184 of codes, 960 of grids" in text
     assert "500 million instead of 32 billion, 64 times fewer" in text
-    at = opened("quantize", run=folder.run_id, layer="layer1.0.conv2")
+    at = opened("layers", run=folder.run_id, layer="layer1.0.conv2")
     assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"
-    at = opened("quantize", run=folder.run_id, layer="3")  # of another page
+    at = opened("layers", run=folder.run_id, layer="3")  # of another page
     assert at.selectbox(key="menu-layer").value == "fc"
 
 
 def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(views=True))
-    at = opened("quantize", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     of_one, frame = [one.value for one in at.dataframe]
     assert of_one["MSE"].tolist() == [0.02, 0.015, 0.005, 0.04]
     assert len(frame) == 4
@@ -124,7 +125,7 @@ def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
 
 
 def test_a_run_of_an_older_version_shows_what_it_has(finished: str) -> None:
-    at = opened("quantize", run=finished)
+    at = opened("layers", run=finished)
     assert "made by an older version" in texts(at)
     assert "times fewer" not in texts(at)
     at.toggle(key="all-numbers").set_value(True).run()
@@ -138,7 +139,7 @@ def test_the_recorded_run_is_drawn_with_what_it_has(
 ) -> None:
     monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(RECORDED))
     (run,) = [folder.name for folder in RECORDED.iterdir() if folder.is_dir()]
-    at = opened("quantize", run=run)
+    at = opened("layers", run=run)
     assert "What is wrong with one layer?" in texts(at)
     at.toggle(key="all-numbers").set_value(True).run()
     assert not at.exception

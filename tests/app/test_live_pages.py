@@ -11,6 +11,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from tests.app.browser import MARKS, browsing, is_blank, playwright, rest, served, until
 from tests.app.fabricate import RECIPE, SETTINGS, Fabricated, result, writing
+from tests.app.places import address_of
 
 pytestmark = MARKS
 # Every chart and every picture in the window, and how far the page is scrolled.
@@ -77,7 +78,7 @@ def page() -> Iterator[Any]:
 
 def opened(page: Any, address: str, view: str, run: Written) -> None:
     page.wrongs.clear()
-    page.goto(f"{address}/{view}?run={run.folder.run_id}")
+    page.goto(f"{address}/{address_of(view, run=run.folder.run_id)}")
     page.locator(".pill").wait_for()
     rest(page)
     page.wait_for_timeout(1000)  # the charts are drawn
@@ -101,7 +102,7 @@ def test_words_follow_the_run_and_nothing_jumps_on_quantize(
 ) -> None:
     run = Written(runs, seed=1)
     run.to("stage-started", stage="synthesis")
-    opened(page, address, "quantize", run)
+    opened(page, address, "layers", run)
     page.evaluate(LOOK)
     run.to("block-started")
     page.get_by_text("What is the block at work doing?").wait_for()
@@ -132,7 +133,7 @@ def test_words_follow_the_run_and_nothing_jumps_in_the_lab(
 ) -> None:
     run = Written(runs, seed=2)
     run.to("snapshot-saved", name="channels")
-    opened(page, address, "lab", run)
+    opened(page, address, "images", run)
     page.evaluate(LOOK)
     run.to("layer-measured")
     page.wait_for_timeout(2500)
@@ -145,11 +146,11 @@ def test_words_follow_the_run_and_nothing_jumps_in_the_lab(
     check(page)
 
 
-@pytest.mark.parametrize("view", ["lab", "quantize"])
+@pytest.mark.parametrize("view", ["images", "layers"])
 def test_a_run_that_is_cancelled_says_so_everywhere_and_moves_nothing(
     page: Any, address: str, runs: Path, view: str
 ) -> None:
-    run = Written(runs, seed=3 if view == "lab" else 4)
+    run = Written(runs, seed=3 if view == "images" else 4)
     run.to("layer-measured")
     opened(page, address, view, run)
     page.evaluate(LOOK)
@@ -165,7 +166,7 @@ def test_a_run_that_is_cancelled_says_so_everywhere_and_moves_nothing(
 def test_a_chart_on_which_nothing_lies_has_no_numbers(page: Any, address: str, runs: Path) -> None:
     run = Written(runs, seed=5)
     run.to("stage-started", stage="evaluation")
-    opened(page, address, "quantize", run)
+    opened(page, address, "layers", run)
     page.get_by_text("nothing yet").first.wait_for()
     shown = page.locator("[class*=st-key-judging] .js-plotly-plot")
     assert shown.locator(".ytick text, .xtick text").count() == 0

@@ -51,7 +51,7 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     assert brief(found) == short
     assert words in sentence(found)
     folder = finished(runs, found)
-    at = opened("quantize", run=folder.run_id)
+    at = opened("answers", run=folder.run_id)
     assert not at.exception
     assert words in texts(at)
     told = {metric.label: metric.value for metric in at.metric}
@@ -95,7 +95,7 @@ def test_reused_images_cost_this_run_nothing(runs: Path) -> None:
 def test_a_gap_of_an_older_version_is_said_to_be_measured_otherwise(runs: Path) -> None:
     folder = fabricate(runs, Fabricated())
     assert "older version" in measure_words(read_history(folder))
-    assert "older version" in texts(opened("lab", run=folder.run_id))
+    assert "older version" in texts(opened("images", run=folder.run_id))
     newer = RunFolder(runs / "newer")
     newer.path.mkdir()
     assert measure_words(read_history(newer)) == ""

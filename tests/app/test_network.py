@@ -55,7 +55,7 @@ def page(runs: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) ->
 
 
 def test_page_tells_facts_findings_methods_and_costs(page: Path) -> None:
-    at = opened("network")
+    at = opened("networks")
     text = texts(at)
     assert {metric.label: metric.value for metric in at.metric}["Layers"] == "7"
     assert "Values that are no numbers" in text
@@ -68,12 +68,13 @@ def test_page_tells_facts_findings_methods_and_costs(page: Path) -> None:
 
 
 def test_layer_of_the_address_is_looked_into(page: Path) -> None:
-    at = opened("network", layer="down.conv2", wbits="3")
+    at = opened("networks", layer="down.conv2", wbits="3")
     assert "`down.conv2`" in texts(at)
     assert "W3A4" in texts(at)
     assert len(at.get("bidi_component")) == 3
     assert (
-        len(at.get("bidi_component")) - len(opened("network", layer="nobody").get("bidi_component"))
+        len(at.get("bidi_component"))
+        - len(opened("networks", layer="nobody").get("bidi_component"))
         == 2
     )
 
@@ -82,21 +83,21 @@ def test_button_starts_a_quick_run_of_what_is_shown(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = started(monkeypatch)
-    at = opened("network", wbits="2", synthesis="noise")
+    at = opened("networks", wbits="2", synthesis="noise")
     at.button(key="start-network").click().run()
     assert (recipes[0].preset, recipes[0].weight_bits) == ("quick", 2)
     assert (recipes[0].synthesis, recipes[0].images) == ("noise", 16)
 
 
 def test_choice_is_written_into_the_address_by_its_name(page: Path) -> None:
-    at = opened("network")
+    at = opened("networks")
     at.selectbox(key="menu-rule").set_value("qdrop").run()
     assert at.query_params["rule"] == "qdrop"
     assert at.selectbox(key="menu-rule").value == "qdrop"
 
 
 def test_unknown_network_is_explained(page: Path) -> None:
-    at = opened("network", model="../../etc")
+    at = opened("networks", model="../../etc")
     assert "There is no network named '../../etc' here" in at.error[0].value
 
 
@@ -104,12 +105,12 @@ def test_page_says_that_the_network_is_being_loaded(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: Answer())
-    assert "being loaded" in texts(opened("network"))
+    assert "being loaded" in texts(opened("networks"))
 
 
 def test_refusal_is_shown_as_it_was_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.diagnoses.ask", lambda *asked: Answer(error="weights x are not there"))
-    assert opened("network").error[0].value == "weights x are not there"
+    assert opened("networks").error[0].value == "weights x are not there"
 
 
 def test_question_is_put_once_and_some_time_after_a_refusal_again(
@@ -154,7 +155,7 @@ def test_form_says_cost_and_worst_finding_without_being_in_the_way(
 
 def test_finished_run_of_the_network_is_what_the_estimate_goes_by(page: Path) -> None:
     fabricate(page, Fabricated())
-    assert "finished run of this network here" in texts(opened("network"))
+    assert "finished run of this network here" in texts(opened("networks"))
 
 
 # --- the map ------------------------------------------------------------------------------------

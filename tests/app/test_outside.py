@@ -11,9 +11,10 @@ from app.words import plain
 from engine.core import events
 from tests.app.browser import MARKS, browsing, is_blank, rest, served
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.places import TABS, address_of
 
 OUTSIDE = "![x](http://example.invalid/x.png)"
-VIEWS = ("", "network", "lab", "quantize", "compare", "effects", "bring", "runs")
+VIEWS = ("", "networks", *TABS, "compare", "evidence", "bring", "runs")
 TITLES = """() => [...document.querySelectorAll(".modebar-btn")].map(b => b.dataset.title)"""
 SERVERS = """() => [...document.querySelectorAll(".js-plotly-plot")].map(e => e._context.plotlyServerURL)"""
 
@@ -71,16 +72,16 @@ def page() -> Iterator[Any]:
 def test_no_page_asks_another_host(page: Any, address: tuple[str, str, str], view: str) -> None:
     where, *runs = address
     page.wrongs.clear()
-    for run in runs if view in ("lab", "quantize") else runs[:1]:
-        asked = f"runs={','.join(runs)}" if view == "compare" else f"run={run}"
-        page.goto(f"{where}/{view}?{asked}")
+    for run in runs if view in TABS else runs[:1]:
+        asked = {"runs": ",".join(runs)} if view == "compare" else {"run": run}
+        page.goto(f"{where}/{address_of(view, **asked)}")
         page.locator("[data-testid=stMain] :is(h1, h3, .pill)").first.wait_for()
         rest(page)
         page.wait_for_timeout(700)
         assert page.wrongs == []
         assert not is_blank(page)
         assert page.locator("[data-testid=stMain] img[src*=invalid]").count() == 0
-        if view in ("lab", "quantize"):
+        if view in TABS:
             page.locator(".js-plotly-plot .modebar-btn").first.wait_for(state="attached")
             assert not [title for title in page.evaluate(TITLES) if "hare" in str(title)]
             assert set(page.evaluate(SERVERS)) == {""}

@@ -10,17 +10,19 @@ from streamlit.testing.v1 import AppTest
 from engine.core.errors import UserError
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.places import TABS, page_of
 
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
-PAGES = ("start", "lab", "quantize", "compare", "runs", "bring")
+PAGES = ("start", "images", "layers", "answers", "compare", "runs", "bring", "evidence")
 
 
 def opened(page: str, **params: str) -> AppTest:
     at = AppTest.from_file(MAIN, default_timeout=120)
     at.run()
-    for name, value in params.items():
+    view, more = page_of(page)
+    for name, value in (more | params).items():
         at.query_params[name] = value
-    at.switch_page(f"views/{page}.py").run()
+    at.switch_page(f"views/{view}.py").run()
     assert not at.exception, at.exception[0].stack_trace
     return at
 
@@ -33,18 +35,18 @@ def texts(at: AppTest) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_without_any_run(page: str, runs: Path) -> None:
     at = opened(page)
-    if page in ("lab", "quantize", "compare"):
+    if page in (*TABS, "compare"):
         assert "No run to look at" in texts(at)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"start": 0, "lab": 7, "quantize": 8, "compare": 0, "runs": 0, "bring": 0}[page]
+    count = {"images": 7, "layers": 6, "answers": 4, "evidence": 17}.get(page, 0)
     assert len(at.get("bidi_component")) == count
 
 
-@pytest.mark.parametrize("page", ["lab", "quantize"])
+@pytest.mark.parametrize("page", ["images", "layers"])
 def test_page_opens_with_a_run_of_a_network_without_batchnorm(
     page: str, finished: str, runs: Path
 ) -> None:
@@ -54,12 +56,12 @@ def test_page_opens_with_a_run_of_a_network_without_batchnorm(
     file.write_text("".join(f"{json.dumps(e)}\n" for e in lines))
     at = opened(page)
     assert "ended before" not in texts(at)
-    if page == "lab":
+    if page == "images":
         assert "This network has no BatchNorm" in at.info[0].value
         assert len(at.get("bidi_component")) == 5  # neither the map nor the channels
 
 
-@pytest.mark.parametrize("page", ["start", "lab", "quantize"])
+@pytest.mark.parametrize("page", ["start", "images", "layers", "answers"])
 def test_recorded_run_is_played_and_may_not_be_steered(
     page: str, runs: Path, tmp_path: Path
 ) -> None:
@@ -70,13 +72,13 @@ def test_recorded_run_is_played_and_may_not_be_steered(
 
 
 def test_unknown_run_is_explained(runs: Path) -> None:
-    at = opened("lab", run="nobody")
+    at = opened("images", run="nobody")
     assert "There is no run named 'nobody'" in at.error[0].value
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "%2e%2e"])
 def test_wicked_run_name_is_explained(name: str, runs: Path) -> None:
-    assert "There is no run named" in opened("lab", run=name).error[0].value
+    assert "There is no run named" in opened("images", run=name).error[0].value
 
 
 def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
@@ -85,7 +87,7 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
     folder = fabricate(runs, Fabricated(state="failed"))
     resumed: list[str] = []
     monkeypatch.setattr("engine.run.workers.launch.resume", lambda f: resumed.append(f.run_id))
-    at = opened("lab", run=folder.run_id)
+    at = opened("images", run=folder.run_id)
     assert at.error[0].value == "Memory ran out.\n\nTake fewer images."
     at.button(key="resume").click().run()
     assert resumed == [folder.run_id]
@@ -93,7 +95,7 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
 
 def test_runs_of_one_title_are_told_apart_in_the_menu(runs: Path) -> None:
     made = [fabricate(runs, Fabricated(seed=seed)) for seed in (0, 1)]
-    at = opened("lab", run=made[0].run_id)
+    at = opened("images", run=made[0].run_id)
     options = at.selectbox(key="picked").options
     assert len(set(options)) == 2
     assert all(folder.run_id[-8:] in "".join(options) for folder in made)
@@ -102,25 +104,25 @@ def test_runs_of_one_title_are_told_apart_in_the_menu(runs: Path) -> None:
 def test_lost_run_is_told_from_a_running_one(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
     folder.write_status("running", pid=2**22 + 1)
-    assert "ended without a word" in opened("lab", run=folder.run_id).error[0].value
+    assert "ended without a word" in opened("images", run=folder.run_id).error[0].value
 
 
 def test_result_without_labels_claims_no_accuracy(runs: Path) -> None:
     fabricate(runs, Fabricated(labels=False))
-    at = opened("quantize")
+    at = opened("answers")
     assert "no labels" in texts(at)
     assert all(metric.label != "Quantized top-1" for metric in at.metric)
 
 
 def test_loss_within_the_bands_is_called_not_distinguishable(runs: Path) -> None:
     fabricate(runs, Fabricated(top1=0.915))
-    assert "not distinguishable" in texts(opened("quantize"))
+    assert "not distinguishable" in texts(opened("answers"))
 
 
 def test_triad_compares_finished_runs_of_one_recipe(runs: Path) -> None:
     for synthesis, top1 in (("noise", 0.6), ("genie", 0.905), ("real", 0.91)):
         folder = fabricate(runs, Fabricated(synthesis=synthesis, top1=top1))
-    at = opened("quantize", run=folder.run_id)
+    at = opened("answers", run=folder.run_id)
     text = texts(at)
     assert "30.5 points better" in text
     assert "Genie and Real: **not distinguishable**" in text
@@ -214,7 +216,7 @@ def test_missing_member_of_the_triad_is_one_click_away(
     finished: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = started(monkeypatch)
-    at = opened("quantize", run=finished)
+    at = opened("answers", run=finished)
     at.button(key="triad-noise").click().run()
     assert (recipes[0].synthesis, recipes[0].quantization) == ("noise", "genie-m")
 
@@ -223,7 +225,7 @@ def test_run_that_broke_before_it_began_shows_why_and_no_empty_charts(runs: Path
     folder = fabricate(runs, Fabricated(state="failed"))
     last = folder.events_file.read_text().splitlines()[-1]
     folder.events_file.write_text(last + "\n")
-    at = opened("lab", run=folder.run_id)
+    at = opened("images", run=folder.run_id)
     assert at.error[0].value.startswith("Memory ran out.")
     assert not at.subheader
 

@@ -86,7 +86,7 @@ def test_mixed_bits_show_the_quantizer_behind_them() -> None:
 def test_the_page_shows_the_policy_and_goes_back_in_time(name: str, runs: Path) -> None:
     folder = fabricate(runs, Fabricated(quantization=name, views=True))
     form = FORM_OF[name]
-    at = opened("quantize", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     key = f"policy-{form}-{folder.run_id}-fc"  # the block with the weakest layer stands first
     slider = at.slider(key=key)
     assert slider.value == slider.max > 1
@@ -98,16 +98,16 @@ def test_the_page_shows_the_policy_and_goes_back_in_time(name: str, runs: Path) 
 
 def test_a_block_is_chosen_by_the_address(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(views=True))
-    at = opened("quantize", **{"run": folder.run_id, "soft-rounding-block": "layer1.0"})
+    at = opened("layers", **{"run": folder.run_id, "soft-rounding-block": "layer1.0"})
     assert f"policy-soft-rounding-{folder.run_id}-layer1.0" in {one.key for one in at.slider}
 
 
 def test_a_run_at_work_follows_the_block_at_work(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running", views=True))
-    at = opened("quantize", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     assert "Which way does each weight lean?" in texts(at)
     assert not at.slider
 
 
 def test_a_run_of_an_older_version_shows_no_empty_picture(finished: str) -> None:
-    assert "Which way does each weight lean?" not in texts(opened("quantize", run=finished))
+    assert "Which way does each weight lean?" not in texts(opened("layers", run=finished))

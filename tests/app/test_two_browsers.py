@@ -93,7 +93,7 @@ def test_the_second_browser_watches_and_steers_only_with_a_key(
     anna, ben = visitor(browser, asked), visitor(browser, asked)
     anna.goto(f"http://{HERE}:{port}")
     anna.locator(".st-key-card-nearest-2 button").click()
-    anna.wait_for_url("**/lab?run=*")
+    anna.wait_for_url("**/run?run=*")
     _until(lambda: anna.evaluate(COLUMNS) >= 2)
     folder = RunFolder.open(tmp_path / "runs", anna.url.partition("run=")[2].partition("&")[0])
 
@@ -114,7 +114,7 @@ def test_the_second_browser_watches_and_steers_only_with_a_key(
 
     ben.goto(f"http://{HERE}:{port}/runs")
     ben.locator("[data-testid=stDataFrame]").click(position={"x": 20, "y": 60})
-    playwright.expect(ben.get_by_role("button", name="Open in the Live lab")).to_be_visible()
+    playwright.expect(ben.get_by_role("button", name="Open", exact=True)).to_be_visible()
     for name in ("Cancel", "Delete", "Resume"):
         playwright.expect(ben.get_by_role("button", name=name, exact=True)).to_have_count(0)
     look(ben, "ben-on-runs")

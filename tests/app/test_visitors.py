@@ -13,10 +13,10 @@ from app.choices import may_use
 from app.recipes import followed, recipe_of
 from app.uploads import by_path, uploaded
 from engine.core.errors import UserError
+from engine.run.folders.control import read_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
-from engine.run.workers.control import read_wish
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
@@ -120,10 +120,10 @@ def test_the_second_visitor_sees_and_has_no_button_to_stop_or_delete(
         at = select(opened("runs"))
         at.run()
         labels = {button.label for button in at.button}
-        assert "Open in the Live lab" in labels
+        assert "Open" in labels
         assert ("Delete" in labels) == theirs
         assert ("Resume" in labels) == (theirs and state != "done")
-        at = opened("lab", run=folder.run_id)
+        at = opened("images", run=folder.run_id)
         assert len(at.get("bidi_component")) >= 6  # films and charts are for everybody
         assert ("Resume this run" in {button.label for button in at.button}) == (
             theirs and state != "done"
@@ -160,7 +160,7 @@ def test_a_key_is_given_on_the_page(browser: Browser, runs: Path) -> None:
     folder = annas(runs)
     assert visitors.key_of(ANNA) in texts(opened("runs"))
     browser.of(BEN)
-    at = opened("lab", run=folder.run_id)
+    at = opened("images", run=folder.run_id)
     assert visitors.key_of(ANNA) not in texts(at)
     at.text_input(key="head-key-text").set_value("wrong")
     next(b for b in at.button if b.label == "Give the key").click().run()
@@ -317,7 +317,7 @@ def test_the_pages_refuse_such_a_path(browser: Browser, inside: Path) -> None:
     at.text_input(key="form-data").set_value("/etc").run()
     at.button(key="start-own").click().run()
     assert "open to visitors" in at.error[0].value
-    at = opened("network", weights="/etc/passwd")
+    at = opened("networks", weights="/etc/passwd")
     at.button(key="network-files-look").click().run()
     assert "open to visitors" in at.error[0].value
     at = opened("bring")
@@ -359,7 +359,7 @@ def test_what_one_visitor_brought_no_other_finds_by_its_name(
         assert "mine/workshop" in texts(at)
         removable = {str(b.key) for b in at.button if b.label == "Remove"}
         assert removable == ({"bring-forget-hers"} if hers else set())
-        at = opened("network", model="mine/hers")
+        at = opened("networks", model="mine/hers")
         assert ("There is no network named" in texts(at)) != hers
 
 

@@ -19,8 +19,8 @@ from engine.run.context import make_context
 from engine.run.exports.export import export
 from engine.run.exports.plain import plain_network
 from engine.run.exports.ties import first_tie
+from engine.run.folders.control import Control
 from engine.run.stages.quantize import load_student
-from engine.run.workers.control import Control
 from tests.contracts.nets import TinyResNet, images
 from tests.run.toy_runs import IMAGES, RECIPE, begun, work
 

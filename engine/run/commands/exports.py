@@ -2,12 +2,31 @@
 
 import argparse
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from engine.export import format_lines
 from engine.run.commands.common import runs_folder
 from engine.run.commands.progress import Progress
 from engine.run.commands.tables import table
 from engine.run.folders.folder import RunFolder
+
+
+def add_commands(add: Callable[..., Any]) -> None:
+    """Put the commands of this file among the others; each format is an option by its file's name."""
+    taken = add("export", export, "write a finished run's network and pages into files")
+    taken.add_argument("run", metavar="RUN")
+    for name, line in format_lines().items():
+        taken.add_argument(
+            f"--{name}", action="append_const", const=name, dest="formats", help=line
+        )
+    taken.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="the folder to write into, else export/ in the run's",
+    )
 
 
 def export(options: argparse.Namespace) -> int:

@@ -68,8 +68,8 @@ class _Student:
     def loaded(self) -> tuple[Any, Any]:
         from engine.core import device as devices
         from engine.run.context import make_context
+        from engine.run.folders.control import Control
         from engine.run.stages.quantize import load_student
-        from engine.run.workers.control import Control
 
         if not any((self._folder.path / "blocks").glob("*.safetensors")):
             raise UserError(
