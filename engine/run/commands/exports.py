@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.core.files import typed_path
 from engine.export import format_lines
 from engine.run.commands.common import runs_folder
 from engine.run.commands.progress import Progress
 from engine.run.commands.tables import table
+from engine.run.folders.files import told
 from engine.run.folders.folder import RunFolder
 
 
@@ -27,6 +29,20 @@ def add_commands(add: Callable[..., Any]) -> None:
         metavar="DIR",
         help="the folder to write into, else export/ in the run's",
     )
+    opened = add("open", open_, "put a bundle's run among the runs, to be looked at")
+    opened.add_argument("bundle", metavar="BUNDLE", help="a .zsq file")
+
+
+def open_(options: argparse.Namespace) -> int:
+    from engine.run.exports.opening import open_bundle
+
+    runs = runs_folder(options)
+    with told(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    folder = open_bundle(typed_path(options.bundle, "bundle"), runs)
+    facts = {"run": folder.run_id, "folder": str(folder.path)}
+    print(json.dumps(facts) if options.json else f"opened {folder.run_id} in {folder.path}")
+    return 0
 
 
 def export(options: argparse.Namespace) -> int:
