@@ -29,8 +29,20 @@ def add_commands(add: Callable[..., Any]) -> None:
         metavar="DIR",
         help="the folder to write into, else export/ in the run's",
     )
+    table_of_all = add("table", all_runs, "write all finished runs as one table, a row a run")
+    table_of_all.add_argument("file", metavar="FILE", help="a .parquet file")
     opened = add("open", open_, "put a bundle's run among the runs, to be looked at")
     opened.add_argument("bundle", metavar="BUNDLE", help="a .zsq file")
+
+
+def all_runs(options: argparse.Namespace) -> int:
+    from engine.run.exports.parquet import write_parquet
+
+    file = typed_path(options.file, "file")
+    count = write_parquet(runs_folder(options), file)
+    facts = {"file": str(file), "runs": count, "bytes": file.stat().st_size}
+    print(json.dumps(facts) if options.json else f"{count} runs in {file}")
+    return 0
 
 
 def open_(options: argparse.Namespace) -> int:
