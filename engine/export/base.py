@@ -27,6 +27,7 @@ class Finished:
     folder: Path
     recipe: Mapping[str, Any]
     result: Mapping[str, Any]
+    sections: tuple[str, ...] = ()  # of a report; empty: all
     network: Callable[[], Network]  # loads it; UserError where the run has kept none
 
 

@@ -24,6 +24,9 @@ def add_commands(add: Callable[..., Any]) -> None:
             f"--{name}", action="append_const", const=name, dest="formats", help=line
         )
     taken.add_argument(
+        "--sections", metavar="NAME,..", default="", help="report: these alone, in this order"
+    )
+    taken.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -61,7 +64,13 @@ def export(options: argparse.Namespace) -> int:
     folder = RunFolder.open(runs_folder(options), options.run)
     from engine.run.exports.export import export
 
-    found = export(folder, options.formats or [], options.out, tell=Progress().counted)
+    found = export(
+        folder,
+        options.formats or [],
+        options.out,
+        sections=tuple(filter(None, options.sections.split(","))),
+        tell=Progress().counted,
+    )
     print(json.dumps(found) if options.json else export_text(found))
     return 0
 

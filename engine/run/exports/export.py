@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.export import discover_formats, format_lines
+from engine.export import discover_formats, format_lines, read_codes
 from engine.export.base import Finished, Format, Written
 from engine.run.folders.folder import RunFolder, write_atomically
 
@@ -20,11 +20,13 @@ def export(
     folder: RunFolder,
     formats: Sequence[str],
     out: Path | None = None,
+    sections: Sequence[str] = (),
     tell: Tell = lambda _done, _total, _what: None,
 ) -> dict[str, Any]:
     """Write the run's files, {"run", "files": [{"kind", "path", "bytes", "notes"}], "proof"}.
 
-    `out` is made where it is not there; without it files go into the run's own folder. `proof` is of the
+    `sections`: of a report, else all. `out` is made where it is not there; without it files go into the
+    run's own folder. `proof` is of the
     ONNX file, see engine.run.exports.proof, and None without one. UserError for a run that is not finished,
     or what a format cannot say.
     """
@@ -39,23 +41,28 @@ def export(
     student = _Student(folder)
     run = Finished(
         run=folder.run_id, folder=folder.path, recipe=asdict(folder.recipe), result=result,
+        sections=tuple(sections),
         network=lambda: student.network,
     )  # fmt: skip
     written: list[Written] = []
+    proof = None
     try:
         for done, (name, kind) in enumerate(chosen.items()):
             tell(done, len(chosen), name)
-            written += kind().write(run, place)
-        proof = _proof(student, written, place, folder.run_id, tell)
+            files = kind().write(run, place)
+            if name == "onnx":
+                proof, file = _proof(student, files[0], place, folder.run_id, tell)
+                files.append(file)
+            written += files
     except OSError as error:
         raise UserError(
             f"{error.filename or place} cannot be written: {error.strerror}; give another --out"
         ) from error
-    files = [
+    listed = [
         {"kind": one.kind, "path": str(one.path), "bytes": one.bytes, "notes": list(one.notes)}
         for one in written
     ]
-    return {"run": folder.run_id, "files": files, "proof": proof}
+    return {"run": folder.run_id, "files": listed, "proof": proof}
 
 
 class _Student:
@@ -96,7 +103,9 @@ def _chosen(formats: Sequence[str]) -> dict[str, type[Format]]:
         if name not in known:
             raise UserError(f"format {name!r} is not known; choose of {', '.join(known)}")
     found = discover_formats()
-    return {name: found[name] for name in dict.fromkeys(formats)}
+    # A report tells of the proof of a file that is written with it.
+    order = sorted(dict.fromkeys(formats), key=lambda name: not found[name].card.needs_network)
+    return {name: found[name] for name in order}
 
 
 def _made(place: Path) -> Path:
@@ -110,17 +119,18 @@ def _made(place: Path) -> Path:
 
 
 def _proof(
-    student: _Student, written: list[Written], place: Path, run: str, tell: Tell
-) -> dict[str, Any] | None:
-    """The proof of the ONNX file, kept beside it too; None where there is none."""
-    files = [one for one in written if one.kind == "onnx"]
-    if not files:
-        return None
+    student: _Student, onnx: Written, place: Path, run: str, tell: Tell
+) -> tuple[dict[str, Any], Written]:
+    """The proof of the ONNX file, and the file that it is kept in."""
     from engine.run.exports.proof import prove
 
     context, network = student.loaded
-    proof = prove(context, network, student.network, files[0], tell)
+    proof = prove(context, network, student.network, onnx, tell)
     path = place / f"{run}.proof.json"
     write_atomically(path, json.dumps(proof, indent=1).encode())
-    written.append(Written(kind="proof", path=path))
-    return proof
+    return proof, Written(kind="proof", path=path)
+
+
+def loader() -> str:
+    """The script that reads exported codes without this project, as text."""
+    return Path(read_codes.__file__).read_text()
