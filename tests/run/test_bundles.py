@@ -45,6 +45,7 @@ def test_a_bundle_opened_elsewhere_is_the_run_as_it_was_drawn(bundled, tmp_path)
     assert list(opened.events()) == list(folder.events())
     assert opened.recipe == folder.recipe
     mine, theirs = folder.result(), opened.result()
+    assert theirs.pop("opened_from") == bundle.name
     assert {**mine, "folder": ""} == {**theirs, "folder": ""}
     files = {p.name: p.read_bytes() for p in folder.snapshots.iterdir()}
     assert {p.name: p.read_bytes() for p in opened.snapshots.iterdir()} == files
@@ -319,6 +320,15 @@ def test_a_damaged_or_hostile_bundle_is_refused_in_one_line_and_leaves_nothing(
     assert len(said) < 400
     assert list(runs.iterdir()) == []
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_result_cannot_say_that_it_lies_elsewhere(bundled, tmp_path):
+    forged = Forged(bundled[1])
+    forged.edit("result.json", lambda r: r.update(folder="/etc", run="x", opened_from=""))
+    forged.write(tmp_path / "forged.zsq")
+    opened = open_bundle(tmp_path / "forged.zsq", tmp_path / "runs")
+    said = {key: opened.result()[key] for key in ("folder", "run", "opened_from")}
+    assert said == {"folder": str(opened.path), "run": opened.run_id, "opened_from": "forged.zsq"}
 
 
 def test_the_honest_bundle_passes_through_the_same_hands(bundled, tmp_path):

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import torch
 
+from engine import run
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.export import discover_formats, format_lines
@@ -203,3 +204,11 @@ def test_a_tie_is_found_where_two_computations_first_round_differently():
     far = first_tie({"c": grids["c"]}, ours, theirs)
     assert (far.path, far.within_rounding) == ("c", False)
     assert first_tie({"c": grids["c"]}, {"c": np.array([9.0])}, {"c": np.array([11.0])}) is None
+
+
+def test_from_python_the_same_as_from_the_command_line(toy, tmp_path):
+    folder = finished(tmp_path)
+    found = run.export(folder, ["onnx", "bundle"], tmp_path / "out")
+    assert found["proof"]["agreement"] == 1.0
+    opened = run.open_bundle(path_of(found, "bundle"), tmp_path / "elsewhere")
+    assert opened.run_id == folder.run_id
