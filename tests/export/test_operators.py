@@ -125,6 +125,25 @@ def test_layers_of_few_bits(bits):
     check({name: LAYERS[name] for name in FEW}, bits=bits)
 
 
+@pytest.mark.parametrize("bits", [8, 4, 3, 2])
+@pytest.mark.parametrize("levels", [(0, 255), (-8, 7)])
+def test_layers_of_few_bits_whose_inputs_have_few_too(bits, levels):
+    """What a runtime has integer kernels for, and may take for what it is not."""
+    rounded = EvenLevels(0.05, *levels)
+    check(
+        {
+            "convolution": nn.Sequential(rounded, LAYERS["strided"], nn.ReLU(), rounded),
+            "depthwise": nn.Sequential(rounded, LAYERS["depthwise"], nn.ReLU(), rounded),
+            "linear": nn.Sequential(nn.Flatten(), rounded, nn.Linear(324, 5)),
+            "linear, rounded": nn.Sequential(
+                nn.Flatten(), rounded, nn.Linear(324, 5), nn.ReLU(), rounded
+            ),
+            "linear of rows": nn.Sequential(rounded, nn.Linear(9, 5, bias=False), rounded),
+        },
+        bits=bits,
+    )
+
+
 def test_activations():
     check({str(module): module for module in ACTIVATIONS})
 

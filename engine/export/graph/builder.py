@@ -33,7 +33,9 @@ class Graph:
         self.opset = 21  # the first with 4-bit integers
         self.stored: dict[str, Stored] = {}  # by layer: the type that its codes are kept in
         self.grids: dict[str, str] = {}  # by module: the value that its input grid reads
-        self.from_codes: set[str] = set()  # names of weights that are dequantized
+        self.from_codes: dict[
+            str, Stored
+        ] = {}  # by a dequantized weight's name: what its codes are
         self._taken: set[str] = set()
 
     # --- writing ------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ class Graph:
             )
         )
         self._taken.add(name)
-        self.from_codes.add(name)
+        self.from_codes[name] = kept
         return name
 
     def _fresh(self, wanted: str) -> str:

@@ -1,8 +1,8 @@
 """The proof of a file: a runtime's answers to the test images, held against the student's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from engine.core.trace import watch_inputs, watch_outputs
 from engine.export.base import Written
 from engine.export.graph.runtime import Session, medians_ms, version
 from engine.export.graph.write import write_graph
-from engine.export.network import Network
+from engine.export.network import InputGrid, Network
 from engine.run.context import Context
 from engine.run.exports.plain import float_network
 from engine.run.exports.ties import Tie, first_tie
@@ -25,7 +25,7 @@ from engine.run.stages.synthesise import load_images
 BATCH, LARGE_BATCH, LARGE = 250, 25, 100  # images at a time; fewer from so many pixels on
 INSIDE = 64  # images whose values inside are compared
 REPEATS = 31
-MOST_LISTED = 1000  # differing images
+MOST_EXPLAINED = 100  # differing images that are looked into; all are listed
 Array = NDArray[Any]
 Tell = Callable[[int, int, str], None]
 
@@ -52,7 +52,6 @@ def prove(
         found.add(batch, ours, session(batch.numpy())[0])
         done += len(batch)
     first = next(_batches(context))[:INSIDE]
-    grids: dict[str, str] = dict(written.facts["grids"])
     return {
         "images": found.images,
         "set": context.test.name if context.test is not None else set_name(context),
@@ -60,7 +59,7 @@ def prove(
         "largest_logit_difference": found.largest,
         "largest_logit": found.largest_value,
         "differing": list(
-            found.listed(lambda x: _tie(context, student, network, written.path, grids, x))
+            found.listed(lambda x, row: _tie(context, student, network.inputs, written, x, row))
         ),
         "ends": _ends(context, student, written, first),
         "latency_ms": _latency(context, written, first[:1].numpy(), threads),
@@ -76,7 +75,7 @@ class _Found:
         self.images = self.same = 0
         self.largest = self.largest_value = 0.0
         self._classes = classes
-        self._differing: list[tuple[int, Tensor, Array, Array]] = []
+        self._differing: list[tuple[int, Tensor, int, Array, Array]] = []
 
     def add(self, batch: Tensor, ours: Array, theirs: Array) -> None:
         if len(batch):
@@ -85,19 +84,19 @@ class _Found:
         if self._classes:
             same = ours.argmax(1) == theirs.argmax(1)
             self.same += int(same.sum())
-            for k in np.flatnonzero(~same)[: MOST_LISTED - len(self._differing)].tolist():
-                row = (self.images + k, batch[k : k + 1], ours[k], theirs[k])
+            for k in np.flatnonzero(~same).tolist():
+                row = (self.images + k, batch, k, ours[k], theirs[k])
                 self._differing.append(row)
         self.images += len(batch)
 
     def agreement(self) -> float | None:
         return self.same / self.images if self._classes and self.images else None
 
-    def listed(self, tie: Callable[[Tensor], Tie | None]) -> Iterator[dict[str, Any]]:
+    def listed(self, tie: Callable[[Tensor, int], Tie | None]) -> Iterator[dict[str, Any]]:
         """Each differing image: its place in the set, both answers, both margins, and why."""
-        for place, image, ours, theirs in self._differing:
+        for k, (place, batch, row, ours, theirs) in enumerate(self._differing):
             mine, its = int(ours.argmax()), int(theirs.argmax())
-            why = tie(image)
+            why = tie(batch, row) if k < MOST_EXPLAINED else None
             yield {
                 "image": place,
                 "student": {"class": mine, "margin": float(ours[mine] - ours[its])},
@@ -137,22 +136,33 @@ def _ends(
 def _tie(
     context: Context,
     student: nn.Module,
-    network: Network,
-    path: Path,
-    grids: dict[str, str],
-    image: Tensor,
+    inputs: Mapping[str, InputGrid],
+    written: Written,
+    batch: Tensor,
+    row: int,
 ) -> Tie | None:
-    """Why the file answers otherwise: the first input grid at which the two round differently."""
-    even = {p: g for p, g in network.inputs.items() if p in grids and g.scale is not None}
-    values = Session(path, 1, also=[grids[p] for p in even])(image.numpy())[1:]
+    """Why the file answers otherwise to an image: the first input grid at which the two round differently.
+
+    The image goes through in its batch: alone, its sums would be taken in another order again.
+    """
+    names: dict[str, str] = dict(written.facts["grids"])
+    even = {path: grid for path, grid in inputs.items() if path in names and grid.scale is not None}
+    values = Session(written.path, _threads(), also=[names[path] for path in even])(batch.numpy())[
+        1:
+    ]
     seen: dict[str, Array] = {}
     with ExitStack() as stack:
-        for one in even:
-            quantizer = student.get_submodule(f"{one}.input_quantizer")
-            listen = lambda _path, x, one=one: seen.update({one: x.cpu().numpy().copy()})  # noqa: E731
+        for path in even:
+            quantizer = student.get_submodule(f"{path}.input_quantizer")
+            listen = partial(_keep_row, seen, path, row)
             stack.enter_context(watch_inputs(quantizer, [""], listen))
-        student(context.for_device(image))
-    return first_tie(even, seen, dict(zip(even, values, strict=True)))
+        student(context.for_device(batch))
+    rows = {path: value[row] for path, value in zip(even, values, strict=True)}
+    return first_tie(even, seen, rows)
+
+
+def _keep_row(seen: dict[str, Array], path: str, row: int, _path: str, x: Tensor) -> None:
+    seen[path] = x[row].cpu().numpy().copy()
 
 
 def _latency(context: Context, written: Written, image: Array, threads: int) -> dict[str, Any]:

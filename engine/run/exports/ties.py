@@ -26,17 +26,24 @@ def first_tie(
     ours: Mapping[str, NDArray[Any]],
     theirs: Mapping[str, NDArray[Any]],
 ) -> Tie | None:
-    """For what each grid reads in both, in order of execution: the first where codes differ, if any."""
+    """For what each grid reads in both, in order of execution: the first where codes differ, if any.
+
+    `ours` is rounded as torch does it, by a product with 1 / scale in float32, `theirs` as ONNX says, by a
+    quotient: where a value is half a step, that alone may decide.
+    """
     for path, grid in grids.items():
         assert grid.scale is not None
-        a, b = (x[path].astype(np.float64) / grid.scale for x in (ours, theirs))
-        codes = [np.clip(np.rint(x), grid.low, grid.high) for x in (a, b)]
+        scale = np.float32(grid.scale)
+        ratios = (ours[path].astype(np.float32) * (np.float32(1) / scale),
+                  theirs[path].astype(np.float32) / scale)  # fmt: skip
+        codes = [np.clip(np.rint(ratio), grid.low, grid.high) for ratio in ratios]
         apart = codes[0] != codes[1]
         if apart.any():
-            off = np.abs(np.stack([a[apart], b[apart]]) - (np.maximum(*codes)[apart] - 0.5)).max()
-            difference = float(np.abs(a - b)[apart].max())
+            middle = np.minimum(*codes)[apart] + 0.5
+            off = max(float(np.abs(ratio[apart] - middle).max()) for ratio in ratios)
+            difference = float(np.abs(ratios[0] - ratios[1])[apart].max())
             return Tie(
-                path=path, values=int(apart.sum()), distance=float(off), difference=difference,
-                within_rounding=max(float(off), difference) <= ROUNDING,
+                path=path, values=int(apart.sum()), distance=off, difference=difference,
+                within_rounding=max(off, difference) <= ROUNDING,
             )  # fmt: skip
     return None

@@ -78,12 +78,23 @@ def linear(graph: Graph, node: Node, x: Node, w: Node, b: Node | None = None) ->
     """Gemm on rows, whatever the shape of x.
 
     ONNX Runtime 1.32 replaces a product (MatMul) with codes by kernels that round its other factor to 8
-    bits, or read the grid of a transposed weight along the wrong side; it leaves Gemm as it is.
+    bits, or read the grid of a transposed weight along the wrong side; it leaves Gemm as it is, but for
+    codes of 2 bits: those it hands to a kernel that does not take them, and so a convolution of one pixel
+    is written.
     """
-    rows = graph.values[x]
+    rows, weight = graph.values[x], graph.values[w]
+    wide, few = sides(x)[-1], sides(w)[0]
+    stored = graph.from_codes.get(weight)
+    if stored is not None and stored.bits < 4:
+        pixels = graph.emit("Reshape", [rows, graph.constant([-1, wide, 1, 1])], node)
+        kernel = graph.emit("Reshape", [weight, graph.constant([few, wide, 1, 1])], node)
+        y = graph.emit("Conv", [pixels, kernel], node, kernel_shape=[1, 1])
+        y = graph.emit("Reshape", [y, graph.constant([-1, few])], node)
+        y = y if b is None else graph.emit("Add", [y, graph.values[b]], node)
+        return y if len(sides(x)) == 2 else reshaped(graph, node, y)
     if len(sides(x)) != 2:
-        rows = graph.emit("Reshape", [rows, graph.constant([-1, sides(x)[-1]])], node)
-    y = _biased(graph, node, "Gemm", [rows, graph.values[w]], _name(graph, b), rank=2, transB=1)
+        rows = graph.emit("Reshape", [rows, graph.constant([-1, wide])], node)
+    y = _biased(graph, node, "Gemm", [rows, weight], _name(graph, b), rank=2, transB=1)
     return y if len(sides(x)) == 2 else reshaped(graph, node, y)
 
 
@@ -121,18 +132,20 @@ def group_norm(
 
 
 def even_levels(graph: Graph, node: Node, x: Node, scale: float, low: int, high: int) -> str:
-    """QuantizeLinear and DequantizeLinear in 8 bits; where fewer levels are wanted, codes are clipped."""
+    """QuantizeLinear and DequantizeLinear in unsigned 8 bits; of fewer levels the codes are clipped.
+
+    Where levels lie on both sides of 0 the zero point is 128: ONNX Runtime 1.32 mistakes the type of
+    signed codes where it moves them past a change of shape.
+    """
     if low < -128 or high > (255 if low >= 0 else 127):
         refuse(node, f"an input grid of codes {low} … {high}, more than 8 bits,")
-    graph.grids[owner(node).removesuffix("input_quantizer").rstrip(".")] = graph.values[x]
-    signed = low < 0
-    step = graph.constant(scale)
-    zero = graph.constant(np.zeros((), np.int8 if signed else np.uint8))
+    path = owner(node).removesuffix("input_quantizer").rstrip(".")
+    graph.grids[path] = graph.values[x]
+    middle = 128 if low < 0 else 0
+    step, zero = graph.constant(scale), graph.constant(np.asarray(middle, np.uint8))
     codes = graph.emit("QuantizeLinear", [graph.values[x], step, zero], node)
-    if (low, high) != ((-128, 127) if signed else (0, 255)):
-        ends = [
-            graph.constant(np.asarray(end, np.int8 if signed else np.uint8)) for end in (low, high)
-        ]
+    if (low + middle, high + middle) != (0, 255):
+        ends = [graph.constant(np.asarray(end + middle, np.uint8)) for end in (low, high)]
         codes = graph.emit("Clip", [codes, *ends], node)
     return graph.emit("DequantizeLinear", [codes, step, zero], node)
 
