@@ -5,6 +5,8 @@ TABS = ("images", "layers", "answers")
 
 def page_of(name: str) -> tuple[str, dict[str, str]]:
     """The page's name in views/ and in the address, and what the address says besides."""
+    if name == "bring":
+        return "networks", {"own": "1"}
     return ("run", {"tab": name}) if name in TABS else (name, {})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.panels.branch import parts_of
+from app.panels.head.what_if import parts_of
 from engine.run.folders.folder import RunFolder
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
@@ -96,7 +96,7 @@ def test_a_setting_that_came_after_the_run_stands_at_its_default() -> None:
     def page() -> None:
         import streamlit as st
 
-        from app.panels.knobs import knobs
+        from app.panels.new_run.knobs import knobs
         from tests.app.test_branch import PARTS
 
         st.text(str(knobs(PARTS[:2], {PARTS[0]["name"]: 2.0}, key="older")))

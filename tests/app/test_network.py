@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from app.background import Answer, ask
-from app.charts.network import arrange, merged, network_map
+from app.charts.network import network_map
+from app.charts.network_cells import arrange, merged
 from app.charts.weights import channel_ranges, histogram
 from engine.core.errors import UserError
 from engine.run.questions.examine import collect
@@ -143,7 +144,9 @@ def test_form_says_cost_and_worst_finding_without_being_in_the_way(
 ) -> None:
     recipes = started(monkeypatch)
     at = opened("start")
-    assert "GB of memory" not in texts(at)  # nothing is asked while the form is closed
+    assert "Values that are no numbers" not in texts(
+        at
+    )  # nothing is asked while the form is closed
     at.session_state["own"] = True
     at.run()
     text = texts(at)
