@@ -24,6 +24,7 @@ def bench(options: argparse.Namespace) -> int:
         bench.EFFECTS: _effects,
         bench.ABLATION: _ablation,
         bench.RATES: _rates,
+        bench.EXPORT: _export,
         bench.BITS_SLIDER: _bits_slider,
         bench.FILM_ANSWERS: _film_answers,
     }
@@ -81,6 +82,17 @@ def _rates(options: argparse.Namespace) -> int:
         needed(options.data, RATES), runs, seeds_of(options.seeds or "0,1,2"),
         options.out or runs / f"{RATES}.json", Progress().line,
     )  # fmt: skip
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from engine.run.benches.exports import FILE, exports, rows_of
+
+    runs = runs_folder(options)
+    runs.mkdir(parents=True, exist_ok=True)
+    only = options.only.split(",") if options.only else ()
+    result = exports(runs, options.out or runs / FILE, Progress().line, only, options.data)
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
 
