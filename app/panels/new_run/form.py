@@ -1,177 +1,190 @@
-"""A form drawn from the catalog: every network, method and knob there is."""
+"""What a recipe is chosen by: network, images, quantizer, bits and effort; for experts every setting."""
 
 from typing import Any
 
 import streamlit as st
 
-from app.actions import start_run
-from app.panels.agree import agreed
-from app.panels.new_run.estimate import before_start
+from app.panels.new_run.choices import choice, refused
+from app.panels.new_run.draft import KINDS, Draft, preset_images, preset_values
 from app.panels.new_run.knobs import knobs
-from app.presets import USUAL
-from app.recipes import paths_in
+from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.words import EFFORTS, plain
-from engine.run.recipes.recipe import EDGE_RULES, PRESETS, find, no_folder, refusal, settings_at
+from engine.run.recipes.recipe import PRESETS, find, no_folder
 
 BITS = (2, 8)
-METHODS = ("synthesis", "quantization")
+EFFORT_HELP = (
+    "How many images, and how many steps they and each block take. Quick: minutes on a laptop. Standard: an "
+    "evening's work on one. Paper: as many as the method's paper takes."
+)
 
 
-def recipe_form(catalog: dict[str, Any], *, shown: bool = True) -> None:
-    """Choose, and start; what it would cost is asked only while the form is `shown`."""
+def recipe_form(catalog: dict[str, Any], draft: Draft) -> list[str]:
+    """The widgets, whose values go into the draft; returns why it cannot be started, if so."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        draft.expert = (
+            st.segmented_control(
+                "How much to choose",
+                ["Basic", "Expert"],
+                default="Expert" if draft.expert else "Basic",
+                key=f"new-{draft.number}-mode",
+                required=True,
+                label_visibility="collapsed",
+            )
+            == "Expert"
+        )
+    reasons = _what(catalog, draft)
+    _how_few(draft)
+    if draft.expert:
+        _expert(catalog, draft)
+    else:
+        _changed(draft)
+    needed = preset_values(catalog, draft.wanted, "synthesis") | draft.changed("synthesis")
+    if no_folder(needed):
+        if not draft.expert:  # the one setting that has no value of its own
+            synthesis = find(catalog, "synthesis", draft.wanted["synthesis"])
+            _method(catalog, draft, "synthesis", only=_folder(synthesis["settings"]))
+            needed |= draft.changed("synthesis")
+        if no_folder(needed):
+            reasons.append("Give the folder that the images are to be taken from.")
+    return reasons
+
+
+def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
+    """Network, images and quantizer, each with what it does; returns why a choice cannot work."""
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        model = _choice(catalog, "models", "model", "Network")
+        draft.wanted["model"] = choice(catalog, "models", "Network", draft)
     with middle:
-        synthesis = _choice(catalog, "synthesis", "synthesis", "Images from", model)
+        draft.wanted["synthesis"] = choice(catalog, "synthesis", "Images from", draft)
     with right:
-        quantization = _choice(catalog, "quantization", "quantization", "Quantizer", model)
-    wanted = {
-        "model": model["name"],
-        "synthesis": synthesis["name"],
-        "quantization": quantization["name"],
-    } | _numbers(model)
-    for kind, method in zip(METHODS, (synthesis, quantization), strict=True):
-        wanted[f"{kind}_settings"] = _method_settings(catalog, wanted, kind, method)
-    if model["settings"]:
-        with st.expander(f"Settings of {plain(model['title'])}"):
-            base = {knob["name"]: knob["presets"][wanted["preset"]] for knob in model["settings"]}
-            wanted["model_settings"] = knobs(model["settings"], base, key=f"model-{model['name']}")
-    wanted |= _files()
-    refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
-    if reason := no_folder(_defaults(synthesis) | wanted["synthesis_settings"]):
-        st.warning(f"{plain(reason)}.")
-        refusals.append(reason)
-    if shown and not any(refusals) and agreed(paths_in(wanted), key="form-files"):
-        before_start(catalog, wanted)
-    if st.button(
-        "Start this recipe",
-        type="primary",
-        icon=":material/play_arrow:",
-        key="start-own",
-        disabled=any(refusals),
-    ):
-        start_run(wanted)
+        draft.wanted["quantization"] = choice(catalog, "quantization", "Quantizer", draft)
+    found = [refused(catalog, kind, draft) for kind in ("synthesis", "quantization")]
+    return [reason for reason in found if reason]
 
 
-def _choice(
-    catalog: dict[str, Any], kind: str, key: str, label: str, model: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """A menu of the catalog's entries; what cannot work on the network stands last, and says so."""
-    entries = {entry["name"]: entry for entry in catalog[kind] if entry.get("available", True)}
-    refusals = {one: model and _refusal(catalog, kind, one, model) for one in entries}
-    names = sorted(  # what can work, the usual choice before all, then the small ones
-        entries,
-        key=lambda one: (
-            bool(refusals[one]),
-            one != USUAL[key],
-            entries[one].get("parameters", 0),
-        ),
-    )
-    name = st.selectbox(
-        label,
-        names,
-        format_func=lambda one: (
-            entries[one]["title"] + (" (not for this network)" if refusals[one] else "")
-        ),
-        key=f"form-{key}",
-    )
-    entry: dict[str, Any] = entries[name]
-    if refusals[name]:
-        st.warning(f"{entry['title']} cannot work here: {refusals[name]}.")
-    st.caption(str(entry.get("summary", "")))
-    if not entry.get("exportable", True):
-        st.caption(
-            "What it learns is computed in float here: kernels for integers cannot compute it."
-        )
-    if entry.get("url"):
-        st.markdown(f"[{entry['paper']}]({entry['url']})")
-    return entry
-
-
-def _defaults(method: dict[str, Any]) -> dict[str, Any]:
-    return {knob["name"]: knob["default"] for knob in method["settings"]}
-
-
-def _refusal(catalog: dict[str, Any], kind: str, method: str, model: dict[str, Any]) -> str | None:
-    """Why the method cannot work on the network, with the form and the folder chosen below."""
-    chosen = {
-        name: st.session_state.get(f"knob-model-{model['name']}-{name}", "")
-        for name in ("calibration", "form")
-    }
-    return refusal(catalog, kind, method, model, chosen)
-
-
-def _numbers(model: dict[str, Any]) -> dict[str, Any]:
+def _how_few(draft: Draft) -> None:
+    key, wanted = f"new-{draft.number}", draft.wanted
     columns = st.columns(3, gap="medium")
-    with columns[0]:
-        weight_bits = st.slider("Bits a weight", *BITS, 4, key="form-weight-bits")
-        activation_bits = st.slider("Bits an activation", *BITS, 4, key="form-activation-bits")
-    with columns[1]:
-        preset = st.segmented_control(
-            "Effort",
-            list(PRESETS),
-            format_func=lambda one: EFFORTS.get(one, one),
-            default="quick",
-            required=True,
-            key="form-preset",
-            help="How many steps and images. Quick: minutes on a laptop; paper: as many as the paper takes.",
-        )
-        rule = st.selectbox(
-            "First and last layers at 8 bits",
-            list(EDGE_RULES),
-            format_func=lambda one: f"{one}: {EDGE_RULES[one]}",
-            key="form-edge-rule",
-        )
-    with columns[2]:
-        budget = model["presets"].get(preset, {})
-        images = st.number_input(
-            "Images",
-            1,
-            100_000,
-            value=budget.get("images"),
-            placeholder="as the effort says",
-            key=f"form-images-{model['name']}-{preset}",
-            help="How many images to make and to calibrate with.",
-        )
-        seed = st.number_input("Seed", 0, 2**31, 0, key="form-seed")
-    return {
-        "weight_bits": weight_bits,
-        "activation_bits": activation_bits,
-        "preset": preset,
-        "edge_rule": rule,
-        "images": None if images is None else int(images),
-        "seed": int(seed),
+    for column, name, label, words in (
+        (columns[0], "weight_bits", "Bits a weight",
+         "A weight of b bits has one of 2 to the power of b values. A float weight has 32 bits."),
+        (columns[1], "activation_bits", "Bits an activation",
+         "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
+    ):  # fmt: skip
+        st.session_state.setdefault(f"{key}-{name}", wanted[name])
+        wanted[name] = column.slider(label, *BITS, key=f"{key}-{name}", help=words)
+    st.session_state.setdefault(f"{key}-preset", wanted["preset"])
+    wanted["preset"] = columns[2].segmented_control(
+        "Effort",
+        list(PRESETS),
+        format_func=lambda one: EFFORTS.get(one, one),
+        required=True,
+        key=f"{key}-preset",
+        help=EFFORT_HELP,
+    )
+
+
+def _expert(catalog: dict[str, Any], draft: Draft) -> None:
+    """Everything else, grouped by what it belongs to."""
+    titles = {
+        kind: plain(find(catalog, kind, draft.wanted[field])["title"])
+        for kind, field in KINDS.items()
     }
+    with st.expander(f"Images: how many, and how {titles['synthesis']} makes them"):
+        _images(catalog, draft)
+        _method(catalog, draft, "synthesis")
+    with st.expander(
+        f"Quantizer: which layers keep 8 bits, and how {titles['quantization']} works"
+    ):
+        _edges(draft)
+        _method(catalog, draft, "quantization")
+    with st.expander(f"Network: what {titles['models']} expects, own weights, own test images"):
+        _files(draft)
+        _method(catalog, draft, "models")
 
 
-def _files() -> dict[str, Any]:
-    with st.expander("Own weights, own test images (paths on the machine that runs this)"):
-        left, right = st.columns(2, gap="medium")
-        weights = left.text_input(
-            "Checkpoint file",
-            key="form-weights",
-            placeholder="the network's own weights",
-            help="Weights of this network in a file, instead of those it comes with.",
-        )
-        data = right.text_input(
-            "Folder of test images",
-            key="form-data",
-            placeholder="the network's own test images, where it has some",
-            help="A folder of class folders (called by class number or name), or of images with a "
-            "labels.csv. Only to judge with.",
-        )
-    return {"weights": weights.strip(), "data": data.strip()}
+def _images(catalog: dict[str, Any], draft: Draft) -> None:
+    key, wanted = f"new-{draft.number}", draft.wanted
+    left, right, _ = st.columns(3, gap="medium")
+    budget = preset_images(catalog, wanted)
+    images_key = f"{key}-images"
+    st.session_state.setdefault(images_key, wanted["images"])
+    images = left.number_input(
+        "Images", 1, 100_000, value=None, step=1, key=images_key,
+        placeholder=f"{budget}: as the effort says",
+        help="How many images to make and to calibrate with: the quantizer sees no others.",
+    )  # fmt: skip
+    wanted["images"] = None if images is None else int(images)
+    st.session_state.setdefault(f"{key}-seed", wanted["seed"])
+    seed = right.number_input(
+        "Seed",
+        0,
+        2**31,
+        step=1,
+        key=f"{key}-seed",
+        help="Where the random numbers begin. Another seed shows how much of a result is chance.",
+    )
+    wanted["seed"] = int(seed)
 
 
-def _method_settings(
-    catalog: dict[str, Any], wanted: dict[str, Any], kind: str, method: dict[str, Any]
-) -> dict[str, Any]:
-    """What the user changed; the values shown at first are those the recipe would take anyway."""
-    settings = find(catalog, kind, method["name"])["settings"]
-    if not settings:
-        return {}
-    model = find(catalog, "models", wanted["model"])
-    base = settings_at(wanted["preset"], model, kind, settings, {})
-    with st.expander(f"Every knob of {method['title']}", expanded=bool(no_folder(base))):
-        return knobs(settings, base, key=f"{kind}-{method['name']}-{wanted['preset']}")
+def _edges(draft: Draft) -> None:
+    key = f"new-{draft.number}-edges"
+    st.session_state.setdefault(key, draft.wanted["edge_rule"])
+    draft.wanted["edge_rule"] = st.selectbox(
+        "Kept at 8 bits",
+        list(EDGES),
+        format_func=lambda one: EDGES[one],
+        key=key,
+        help=EDGES_HELP,
+    )
+
+
+def _files(draft: Draft) -> None:
+    left, right = st.columns(2, gap="medium")
+    for column, name, label, placeholder, words in (
+        (left, "weights", "Checkpoint file", "the network's own weights",
+         "Weights of this network in a file, instead of those it comes with. A path on the machine that "
+         "runs this."),
+        (right, "data", "Folder of test images", "the network's own test images, where it has some",
+         "A folder of class folders (called by class number or name), or of images with a labels.csv. Only "
+         "to judge with. A path on the machine that runs this."),
+    ):  # fmt: skip
+        key = f"new-{draft.number}-{name}"
+        st.session_state.setdefault(key, draft.wanted[name])
+        draft.wanted[name] = column.text_input(
+            label, key=key, placeholder=placeholder, help=words
+        ).strip()
+
+
+def _folder(settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [knob for knob in settings if knob["name"] == "folder"]
+
+
+def _method(
+    catalog: dict[str, Any],
+    draft: Draft,
+    kind: str,
+    only: list[dict[str, Any]] | None = None,
+) -> None:
+    """The settings of what is chosen; those changed go into the draft."""
+    name = draft.wanted[KINDS[kind]]
+    settings = find(catalog, kind, name)["settings"] if only is None else only
+    base = preset_values(catalog, draft.wanted, kind)
+    shown = {knob["name"] for knob in settings}
+    kept = {one: value for one, value in draft.changed(kind).items() if one not in shown}
+    draft.changes[kind, name] = kept | knobs(
+        settings,
+        base,
+        key=f"{draft.number}-{kind}-{name}-{draft.wanted['preset']}",
+        given=base | draft.changed(kind),
+        title_of=knob_words,
+    )
+
+
+def _changed(draft: Draft) -> None:
+    """What an expert changed stays in force where it is not shown; so it is said."""
+    count = sum(len(draft.changed(kind)) for kind in KINDS)
+    count += draft.wanted["images"] is not None
+    if count:
+        what = "1 setting differs" if count == 1 else f"{count} settings differ"
+        st.caption(f":orange[:material/tune:] {what} from the effort's; *Expert* shows which.")
