@@ -17,7 +17,6 @@ from app.words import STATES, plain
 from engine.core.errors import UserError
 from engine.run import fork, networks
 from engine.run.folders.folder import ACTIVE, RunFolder
-from engine.run.folders.label import Label, write_label
 from engine.run.folders.owner import claim
 from engine.run.networks import Brought
 from engine.run.recipes.recipe import Recipe
@@ -88,12 +87,6 @@ def steer(folder: RunFolder, wish: str) -> None:
         acts[wish]()
     except UserError as error:
         st.error(plain(error))
-
-
-def keep_label(folder: RunFolder, label: Label) -> None:
-    """Give the run a name and a note; UserError where it is somebody else's."""
-    check_control(folder.path, "This run")
-    write_label(folder.path, label)
 
 
 def delete_run(folder: RunFolder) -> None:

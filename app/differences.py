@@ -1,105 +1,122 @@
-"""What a run is, told by what differs from the run that it is most like."""
+"""What tells a run from the one it came from, or from the one most like it, in a few words."""
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from app.choices import load_catalog, title_of
-from app.words import EDGES, EFFORTS
-from engine.core.errors import UserError
-from engine.run.folders.folder import RunFolder
-from engine.run.recipes.recipe import Recipe, find
+from app.choices import title_of
+from app.panels.new_run.value_words import EDGES, knob_words
+from app.words import EFFORTS
+from engine.run.recipes.recipe import Recipe
 
-METHODS = ("synthesis", "quantization")
-_APART = 4  # differences from which on two runs are no longer told by each other
-_SKIPPED = ("contents", "preset", "forked_from")
+MOST_ALIKE = 4  # differences from which on two runs are no siblings
+MOST_SAID = 3
+NAMED = {"model": "models", "synthesis": "synthesis", "quantization": "quantization"}
+KINDS = ("model", "synthesis", "quantization")
 
 
-def told_differences(runs: Sequence[RunFolder]) -> dict[str, str]:
-    """A phrase for each run, by its id: against its parent, else against the older run that it is most like.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A run's recipe, and when it was asked for."""
 
-    Empty for a run that is like none: its network, methods and bits say what it is.
+    run_id: str
+    recipe: Recipe
+    when_s: float
+
+
+def differences(runs: Sequence[Ran], catalog: dict[str, Any]) -> dict[str, str]:
+    """For each run what differs from its parent, else from the most alike that is older; by run id."""
+    labels = setting_labels(catalog)
+    in_order = sorted(runs, key=lambda run: (run.when_s, run.run_id))
+    by_id = {run.run_id: run for run in in_order}
+    return {
+        run.run_id: _words(run, by_id, in_order[:place], labels)
+        for place, run in enumerate(in_order)
+    }
+
+
+def _words(
+    run: Ran, by_id: dict[str, Ran], older: Sequence[Ran], labels: dict[tuple[str, str], str]
+) -> str:
+    if run.recipe.forked_from:
+        parent, _, step = run.recipe.forked_from.partition("@")
+        what = f"forked at step {step}"
+        if parent in by_id:
+            parts = changed(by_id[parent].recipe, run.recipe, labels)
+            return ", ".join([what, *_few(parts)])
+        return f"{what} of a run that is not here"
+    found: list[str] | None = None
+    for other in reversed(older):  # of equally alike ones the nearest in time
+        if other.recipe.model != run.recipe.model or other.recipe.forked_from:
+            continue
+        parts = changed(other.recipe, run.recipe, labels)
+        if found is None or len(parts) < len(found):
+            found = parts
+    if found is None or len(found) > MOST_ALIKE:
+        return "first of its kind"
+    return ", ".join(_few(found))
+
+
+def _few(parts: list[str]) -> list[str]:
+    more = len(parts) - MOST_SAID
+    return [*parts[:MOST_SAID], *([f"{more} more"] if more > 0 else [])]
+
+
+def changed(before: Recipe, now: Recipe, labels: dict[tuple[str, str], str]) -> list[str]:
+    """What the second recipe has otherwise than the first, one phrase each.
+
+    Settings count where both are of the same method; at another effort, those that go with it do not.
     """
-    recipes = {run.run_id: run.recipe for run in runs}
-    told = {}
-    for place, run in enumerate(runs):  # the newest first
-        recipe = recipes[run.run_id]
-        parent, _, step = recipe.forked_from.partition("@")
-        if parent:
-            base = recipes.get(parent)
-            words = differences(base, recipe) if base else []
-            told[run.run_id] = ", ".join([f"forked at step {step}", *words])
+    effort = before.preset != now.preset
+    phrases: dict[str, Callable[[Recipe], object]] = {
+        f"W{now.weight_bits}A{now.activation_bits}": lambda one: (one.weight_bits, one.activation_bits),
+        f"images: {title_of('synthesis', now.synthesis)}": lambda one: one.synthesis,
+        f"quantizer: {title_of('quantization', now.quantization)}": lambda one: one.quantization,
+        f"effort {EFFORTS.get(now.preset, now.preset)}": lambda one: one.preset,
+        f"seed {now.seed}": lambda one: one.seed,
+        f"{now.images} images": lambda one: None if effort else one.images,
+        f"at 8 bits: {EDGES.get(now.edge_rule, now.edge_rule).lower()}": lambda one: one.edge_rule,
+        "other weights": lambda one: one.weights,
+        "other test images": lambda one: one.data,
+    }  # fmt: skip
+    parts = [words for words, of in phrases.items() if of(before) != of(now)]
+    for kind in KINDS:
+        if getattr(before, kind) == getattr(now, kind):
+            parts += _settings(before, now, kind, labels, effort=effort)
+    if not parts and before.contents != now.contents:
+        parts.append("other content of the same files")
+    return parts
+
+
+def _settings(
+    before: Recipe, now: Recipe, kind: str, labels: dict[tuple[str, str], str], *, effort: bool
+) -> list[str]:
+    old, new = (getattr(one, f"{kind}_settings") for one in (before, now))
+    parts = []
+    for name in new:
+        if name not in old or old[name] == new[name] or (effort and name in ("steps", "batch")):
             continue
-        older = [recipes[other.run_id] for other in runs[place + 1 :]]
-        told[run.run_id] = ", ".join(_against_nearest(recipe, older))
-    return told
+        label = labels.get((getattr(now, kind), name), name.replace("_", " "))
+        parts.append(_setting(label, name, new[name]))
+    return parts
 
 
-def _against_nearest(recipe: Recipe, older: Sequence[Recipe]) -> list[str]:
-    alike = [one for one in older if one.model == recipe.model and not one.forked_from]
-    found = [words for one in alike if (words := differences(one, recipe))]
-    best = min(found, key=len, default=[])
-    return best if len(best) <= _APART else []
-
-
-def differences(base: Recipe, other: Recipe) -> list[str]:
-    """What the other recipe has otherwise, in words; a method's settings only where both have the method."""
-    return [*_fields(base, other), *_settings(base, other)]
-
-
-def _fields(base: Recipe, other: Recipe) -> Iterator[str]:
-    one, two = (dataclasses.asdict(recipe) for recipe in (base, other))
-    if (one["weight_bits"], one["activation_bits"]) != (two["weight_bits"], two["activation_bits"]):
-        yield f"W{two['weight_bits']}A{two['activation_bits']}"
-    for kind in ("models", *METHODS):
-        field = "model" if kind == "models" else kind
-        if one[field] != two[field]:
-            yield title_of(kind, two[field])
-    if one["images"] != two["images"]:
-        yield f"{two['images']} images"
-    if one["seed"] != two["seed"]:
-        yield f"seed {two['seed']}"
-    if one["edge_rule"] != two["edge_rule"]:
-        yield f"8 bits: {EDGES[two['edge_rule']].lower()}"
-    for name, words in (("data", "other test images"), ("weights", "other weights")):
-        if one[name] != two[name]:
-            yield words
-    if base.preset != other.preset and any(
-        one[f"{kind}_settings"] != two[f"{kind}_settings"] for kind in METHODS
-    ):
-        yield EFFORTS.get(other.preset, other.preset).lower()
-
-
-def _settings(base: Recipe, other: Recipe) -> Iterator[str]:
-    if base.preset != other.preset:  # the effort says it
-        return
-    for kind in METHODS:
-        if getattr(base, kind) != getattr(other, kind):
-            continue
-        one, two = (getattr(recipe, f"{kind}_settings") for recipe in (base, other))
-        known = _knobs(kind, getattr(other, kind))
-        for name in sorted({*one, *two}):
-            if one.get(name) != two.get(name):
-                yield _setting(known.get(name, {}), name, two.get(name))
-
-
-def _setting(knob: Mapping[str, Any], name: str, value: Any) -> str:
-    label = str(knob.get("label", name.replace("_", " ")))
-    if value is None:
-        return f"without {label.lower()}"
-    if value is False or (value in knob.get("off", ()) and value not in ("", True)):
-        return f"without {label[0].lower()}{label[1:]}"
-    if value is True:
-        return f"with {label[0].lower()}{label[1:]}"
+def _setting(label: str, name: str, value: Any) -> str:
+    label = label[:1].lower() + label[1:] if label[1:2].islower() else label
+    if isinstance(value, bool):
+        return f"{'with' if value else 'without'} {label}"
+    if isinstance(value, float):
+        return f"{label} {value:g}"
     return (
-        f"{label[0].lower()}{label[1:]} {value:g}"
-        if isinstance(value, float)
-        else (f"{label[0].lower()}{label[1:]} {value}")
+        f"{label}: {knob_words(name, str(value))}" if isinstance(value, str) else f"{label} {value}"
     )
 
 
-def _knobs(kind: str, name: str) -> dict[str, Mapping[str, Any]]:
-    try:
-        return {knob["name"]: knob for knob in find(load_catalog(), kind, name)["settings"]}
-    except (UserError, RuntimeError, OSError):
-        return {}
+def setting_labels(catalog: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """What each setting is called on the pages, by the method's name and its own."""
+    return {
+        (entry["name"], knob["name"]): str(knob["label"])
+        for kind in NAMED.values()
+        for entry in catalog.get(kind, [])
+        for knob in entry["settings"]
+    }

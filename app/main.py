@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.moved import moved_pages
-from app.panels.new_run.dialog import new_run_button
+from app.panels.new_run.dialog import new_run_button, open_dialog
 
 PAGES = [
     st.Page(
@@ -41,15 +41,11 @@ PAGES = [
     ),
 ]
 HERE = Path(__file__).parent
-NEW_RUN = """
-.st-key-new-run-everywhere { position: fixed; top: 0.55rem; right: 3.6rem; width: auto; z-index: 999991; }
-.st-key-new-run-everywhere button { min-height: 2.2rem; padding: 0.1rem 0.8rem; }
-@media print { .st-key-new-run-everywhere { display: none; } }
-"""
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation([*PAGES, *moved_pages()], position="top")
-with st.container(key="new-run-everywhere"):  # it stands in the bar on top, whichever the page
-    st.html(f"<style>{NEW_RUN}</style>")
-    new_run_button(key="new-run")
+with st.container(key="new-run-above"):  # main.css puts it into the bar on top
+    new_run_button(key="new-run-open", type="primary")
+st.html(HERE / "main.css")
+open_dialog()  # before the page, which may end early
 page.run()

@@ -19,12 +19,6 @@ STATES = {
     "damaged": "damaged",
 }
 
-EDGES = {  # which layers keep 8 bits, as it is told
-    "brecq": "First and last, and the second's input",
-    "qdrop": "First and last",
-    "all": "None: all alike",
-}
-
 EFFORTS = {"quick": "Quick", "standard": "Standard", "paper": "Paper"}  # presets, as they are told
 
 

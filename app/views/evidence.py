@@ -1,4 +1,4 @@
-"""Can I believe it? Our own recipe first, then the papers' claims, seed by seed, and what the words mean."""
+"""Can I believe it? Our own recipe first, then what the papers claim, then the words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,60 +6,59 @@ from typing import Any
 import streamlit as st
 
 from app.panels.evidence import ablation as recipe
-from app.panels.evidence.effects import chips, command, heading, missing, numbers, opened, title
+from app.panels.evidence.claims import claims_table
+from app.panels.evidence.effects import command, heading, numbers
 from app.panels.evidence.glossary import glossary
 from app.panels.url_menu import buttons
 from app.run_folders import ablation, effects
 from app.text import explain
 from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
 
-OWN, WORDS = "quantoscope", "words"
-SHORT = {CLAIMS[0].network: "Papers' claims, Fashion-MNIST", CIFAR: "Papers' claims, CIFAR-10"}
+RECIPE, WORDS = "recipe", "words"
+FASHION = CLAIMS[0].network
+TITLES = {
+    RECIPE: "Our own recipe",
+    FASHION: "The papers' claims, on Fashion-MNIST",
+    CIFAR: "The papers' claims, on CIFAR-10",
+    WORDS: "The words",
+}
 
 
 def claims(result: Mapping[str, Any]) -> None:
-    """What the papers claim of the images that their methods make: a table, one claim opened."""
-    st.header(title(result))
+    """What the papers claim of the images that their methods make."""
+    st.header("Does each method do what its paper claims?", anchor=False, help=explain("effects"))
+    wanted = ON_CIFAR if result["claims"][0]["network"] == CIFAR else CLAIMS
+    claims_table(result, wanted)
     heading(result)
-    st.subheader("Does each method do what its paper claims?", help=explain("effects"))
-    row = chips(result)
-    if row is not None:
-        opened(row, result)
-    wanted = (
-        ON_CIFAR if {row["network"] for row in result["claims"]} & {ON_CIFAR[0].network} else CLAIMS
-    )
-    missing(result, [claim.name for claim in wanted])
     with st.expander("All numbers: mean ± standard deviation over the seeds"):
         numbers(result)
-    with st.expander("How is this measured, and how do I repeat it?"):
+    with st.expander("How is this measured, and how is it measured again?"):
         st.markdown(explain("effects"))
         command(result)
 
 
-def own_recipe(result: Mapping[str, Any]) -> None:
+def own_recipe(result: Mapping[str, Any] | None) -> None:
     """What each part of the quantizer that the app starts with is worth."""
-    st.header("What does each part of our own recipe earn?", help=explain("ablation"))
+    st.header("What does each part of our own recipe earn?", anchor=False, help=explain("ablation"))
+    if result is None:
+        st.info("Our own recipe is not measured in this installation.")
+        return
     recipe.heading(result)
     recipe.cards(result)
     with st.expander("All numbers"):
         recipe.numbers(result)
-    with st.expander("How is this measured, and how do I repeat it?"):
+    with st.expander("How is this measured, and how is it measured again?"):
         st.markdown(explain("ablation"))
         recipe.command(result)
 
 
-st.title("Can I believe it?")
+st.title("Can I believe it?", anchor=False)
 results = {result["claims"][0]["network"]: result for result in effects()}
-earned = ablation()
-titles = {OWN: "Our own recipe"} if earned else {}
-titles |= {one: SHORT.get(one, one) for one in results} | {WORDS: "What the words mean"}
-if not earned and not results:
-    st.info("Nothing is measured yet. This measures it:")
-    command()
-chosen = buttons("Show", titles, "of", label_visibility="collapsed")
-if chosen == WORDS:
-    glossary()
-elif chosen == OWN and earned is not None:
-    own_recipe(earned)
-else:
+there = {name: title for name, title in TITLES.items() if name in (RECIPE, WORDS, *results)}
+chosen = buttons("What to look at", there, "of", label_visibility="collapsed")
+if chosen in results:
     claims(results[chosen])
+elif chosen == WORDS:
+    glossary()
+else:
+    own_recipe(ablation())

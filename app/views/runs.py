@@ -1,49 +1,105 @@
-"""What ran, which is better, and is it real? The list of all runs; two or more of them side by side."""
+"""Which is better, and is it real? Everything that ran and waits; two or more ticked are compared."""
 
 import streamlit as st
 
-from app.differences import told_differences
-from app.panels.compare.page import comparison
+from app.actions import delete_run
+from app.choices import load_catalog
+from app.differences import Ran, differences
+from app.panels.compare.comparison import comparison
+from app.panels.compare.pick import pick_runs
 from app.panels.empty_page import nothing_yet
 from app.panels.keys import own_key
-from app.panels.runs.damaged import damaged_rows
-from app.panels.runs.filters import filtered
-from app.panels.runs.selected import selected_panel
-from app.panels.runs.table import many_runs_table
-from app.run_folders import readable, recorded_run, runs_folder
-from engine.run.folders.folder import damaged_runs, list_runs
+from app.panels.runs.find import find_runs
+from app.panels.runs.one import one_run
+from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
+from app.panels.runs.table import many_runs
+from app.run_folders import recorded_run, runs_folder
+from app.words import STATES, plain
+from engine.core.errors import UserError
+from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 
-AT_ONCE = 12  # rows
+AT_ONCE = 10  # rows
 
 
-def version(ids: list[str]) -> int:
-    """A number that changes with what the table holds: ticks are kept by place, and would slip."""
-    state = st.session_state
-    if state.get("runs-listed") != ids:
-        state["runs-listed"] = ids
-        state["runs-version"] = state.get("runs-version", -1) + 1
-    return int(state["runs-version"])
+def compared() -> None:
+    """The runs that the address names, against each other."""
+    st.title("Which is better, and is it real?", anchor=False)
+    if st.button("All runs", icon=":material/arrow_back:", key="all-runs"):
+        st.query_params.clear()
+        st.rerun()
+    runs = pick_runs(most=MOST_COMPARED)
+    if runs is None:
+        nothing_yet()
+    elif len(runs) < 2:
+        st.info("Choose two runs or more.")
+    else:
+        comparison([run.run_id for run in runs])
 
 
 def everything() -> None:
-    """The list, what is done with it, and what cannot be opened any more."""
-    st.title("Everything that ran")
+    """The table, and what can be done with the ticked rows."""
+    st.title("What ran, and what came of it?", anchor=False)
     own_key()
+    folders = list_runs(runs_folder())
     recorded = recorded_run()
-    own = [folder for folder in list_runs(runs_folder()) if readable(folder)]
-    if not own:
+    if not folders:
         nothing_yet()
-    folders = [*own, *([recorded] if recorded else [])]
-    found = filtered(folders)
-    key = f"runs-{version([folder.run_id for folder in found])}"
-    chosen = many_runs_table(found, told_differences(own), key=key, at_once=AT_ONCE)
-    selected_panel(chosen)
+    if recorded is not None:
+        folders.append(recorded)
+    if folders:
+        found = find_runs(folders)
+        told = _differences(folders)
+        # Another table for other rows: else a tick would stay at a row that is another run now.
+        key = f"runs-{hash(tuple(folder.run_id for folder in found))}"
+        chosen = many_runs(found, told, key=key, at_once=AT_ONCE)
+        if not found:
+            st.info("No run has all of these words.")
+        _with(chosen)
     damaged_rows(damaged_runs(runs_folder()))
 
 
+def _with(chosen: list[RunFolder]) -> None:
+    if not chosen:
+        st.caption("Tick a run to open it or use its recipe; tick two or more to compare them.")
+        return
+    with st.container(horizontal=True):
+        if len(chosen) > 1:
+            compare_button(chosen)
+        delete_button(chosen)
+    if len(chosen) == 1:
+        one_run(chosen[0])
+
+
+def _differences(folders: list[RunFolder]) -> dict[str, str]:
+    runs = []
+    for folder in folders:
+        try:
+            asked_s = (folder.path / "recipe.json").stat().st_mtime
+            runs.append(Ran(run_id=folder.run_id, recipe=folder.recipe, when_s=asked_s))
+        except (OSError, TypeError, ValueError):
+            continue  # just being deleted, or written by another version
+    try:
+        return differences(runs, load_catalog())
+    except (RuntimeError, OSError):
+        return differences(runs, {})
+
+
+def damaged_rows(folders: list[RunFolder]) -> None:
+    """What cannot be opened any more, why, and a way to be rid of it."""
+    for folder in folders:
+        with st.container(border=True):
+            st.markdown(f"`{folder.run_id}` · {STATES['damaged']}")
+            st.caption(folder.damage() or "")
+            if st.button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
+                try:
+                    delete_run(folder)
+                except (UserError, OSError) as error:
+                    st.error(plain(error))
+                else:
+                    st.rerun()
+
+
 if st.query_params.get("runs"):
-    st.page_link("views/runs.py", label="All runs", icon=":material/arrow_back:")
-    st.title("Which is better, and is it real?")
-    comparison()
+    compared()
 else:
     everything()

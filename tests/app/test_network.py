@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from app.background import Answer, ask
-from app.charts.network import network_map
-from app.charts.network_cells import arrange, merged
+from app.charts.network import arrange, merged, network_map
 from app.charts.weights import channel_ranges, histogram
 from engine.core.errors import UserError
 from engine.run.questions.examine import collect
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.test_pages import opened, opened_form, started, texts
+from tests.app.test_new_run import dialog
+from tests.app.test_pages import opened, started, texts
 
 OWN = "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"
 PACE: dict[str, Any] = {
@@ -143,12 +143,10 @@ def test_form_says_cost_and_worst_finding_without_being_in_the_way(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = started(monkeypatch)
-    assert "Values that are no numbers" not in texts(opened("start"))  # nothing is asked before
-    at = opened_form()
-    text = texts(at)
+    text = texts(at := dialog())
     assert "GB of memory" in text
     assert "Values that are no numbers" in text
-    at.button(key="start-own").click().run()
+    at.button(key="new-start").click().run()
     assert recipes
 
 

@@ -8,7 +8,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.core.errors import UserError
-from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.places import TABS, page_of
 
@@ -23,21 +22,6 @@ def opened(page: str, **params: str) -> AppTest:
     for name, value in (more | params).items():
         at.query_params[name] = value
     at.switch_page(f"views/{view}.py").run()
-    assert not at.exception, at.exception[0].stack_trace
-    return at
-
-
-def opened_form() -> AppTest:
-    """The form of a new run, without the dialog around it, which a whole run of the script would close."""
-
-    def page() -> None:
-        from app.choices import load_catalog
-        from app.panels.new_run.form import recipe_form
-
-        recipe_form(load_catalog())
-
-    at = AppTest.from_function(page, default_timeout=120)
-    at.run()
     assert not at.exception, at.exception[0].stack_trace
     return at
 
@@ -57,7 +41,7 @@ def test_page_opens_without_any_run(page: str, runs: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"start": 1, "images": 7, "layers": 6, "answers": 4, "evidence": 3}.get(page, 0)
+    count = {"images": 7, "layers": 6, "answers": 4, "evidence": 17}.get(page, 0)
     assert len(at.get("bidi_component")) == count
 
 
@@ -165,68 +149,6 @@ def test_card_starts_its_recipe_and_a_refusal_is_shown(
     assert at.error[0].value == "not today"
 
 
-def test_form_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes = started(monkeypatch)
-    at = opened_form()
-    at.slider(key="form-weight-bits").set_value(3).run()
-    at.number_input(key="knob-form-synthesis-genie-quick-steps").set_value(11).run()
-    at.button(key="start-own").click().run()
-    assert recipes[0].weight_bits == 3
-    assert recipes[0].synthesis_settings == {"steps": 11}
-
-
-def genie_of_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    presets = {"paper": "", "standard": "", "quick": ""}
-    folder = {"name": "folder", "type": "str", "default": "", "label": "Folder", "help": "",
-              "low": None, "high": None, "choices": [], "presets": presets}  # fmt: skip
-    genie = next(one for one in CATALOG["synthesis"] if one["name"] == "genie")
-    catalog = CATALOG | {"synthesis": [genie | {"settings": [folder]}]}
-    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
-
-
-def test_form_asks_for_the_folder_before_it_starts(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipes = started(monkeypatch)
-    genie_of_a_folder(monkeypatch)
-    (tmp_path / "one.png").write_bytes(b"x")
-    at = opened_form()
-    assert "takes its images from a folder" in at.warning[0].value
-    assert not at.error
-    assert at.button(key="start-own").disabled
-    at.text_input(key="knob-form-synthesis-genie-quick-folder").set_value(str(tmp_path)).run()
-    assert not at.warning
-    at.button(key="start-own").click().run()
-    assert recipes[0].synthesis_settings == {"folder": str(tmp_path)}
-
-
-def test_form_executes_no_file_of_whoever_opens_the_page(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipes = started(monkeypatch)
-    genie_of_a_folder(monkeypatch)
-    at = opened_form()
-    at.text_input(key="knob-form-synthesis-genie-quick-folder").set_value("/a/faces.py:draw").run()
-    at.button(key="start-own").click().run()
-    assert "'/a/faces.py:draw' would execute a file" in at.error[0].value
-    assert "\n" not in at.error[0].value
-    assert not recipes
-
-
-def test_form_tells_why_a_method_cannot_work_and_does_not_start_it(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = CATALOG["models"][0] | {"calibration_images": False}
-    monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG | {"models": [model]})
-    at = opened_form()
-    menu = at.selectbox(key="form-synthesis")
-    assert menu.options == ["Genie", "Noise", "Real (not for this network)"]
-    assert not at.button(key="start-own").disabled
-    menu.set_value("real").run()
-    assert "it needs real images" in at.warning[0].value
-    assert at.button(key="start-own").disabled
-
-
 def test_missing_member_of_the_triad_is_one_click_away(
     finished: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,7 +171,7 @@ def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1)]
     at = opened("compare", runs=",".join(ids))
     assert "Which layers agree, and when?" in texts(at)
-    assert len(at.get("bidi_component")) == 7  # three courses, the maps, their ratio
+    assert len(at.get("bidi_component")) == 5  # three courses, the maps, their ratio
     assert not at.get("button_group")  # equally many steps: there is nothing to choose between
     assert at.slider[0].max == 40
     rows = at.dataframe[0].value
@@ -262,7 +184,7 @@ def test_each_further_run_is_held_against_the_first(runs: Path) -> None:
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1, 2)]
     at = opened("compare", runs=",".join(ids))
     assert "**B and C against A**" in texts(at)
-    assert len(at.get("bidi_component")) == 7  # three courses, the maps, their ratios
+    assert len(at.get("bidi_component")) == 5  # three courses, the maps, their ratios
 
 
 def test_runs_of_different_lengths_are_compared_at_the_same_share_or_step(runs: Path) -> None:
@@ -294,7 +216,7 @@ def test_portraits_are_drawn_and_told_in_numbers(runs: Path) -> None:
     made = [fabricate(runs, Fabricated(seed=seed, portrait=True)) for seed in (0, 1)]
     at = opened("compare", runs=",".join(folder.run_id for folder in made))
     # courses 3, maps 2, spreads 2, features, classes, pairs 2, spectrum
-    assert len(at.get("bidi_component")) == 14
+    assert len(at.get("bidi_component")) == 12
     told = at.get("html")[0].proto.body
     rows = {
         row.split("<b>")[1].split("</b>")[0]: row

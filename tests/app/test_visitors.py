@@ -19,7 +19,8 @@ from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.test_pages import opened, opened_form, texts
+from tests.app.test_new_run import dialog
+from tests.app.test_pages import opened, texts
 
 ANNA, BEN, NOBODY = "a" * 43, "b" * 43, ""
 HOST_KEY = "the-key-of-the-host"
@@ -62,7 +63,7 @@ def annas(runs: Path, state: str = "cancelled") -> RunFolder:
 
 def select(at: AppTest) -> AppTest:
     """The only row of the page Runs, chosen."""
-    at.session_state["runs-0"] = {"selection": {"rows": [0], "columns": []}}
+    at.session_state["runs"] = {"selection": {"rows": [0], "columns": []}}
     return at
 
 
@@ -191,7 +192,7 @@ def test_on_ones_own_machine_all_is_ones_own(
     at = select(opened("runs"))
     at.run()
     assert "Delete" in {button.label for button in at.button}
-    assert not [one for one in at.text_input if "key" in str(one.key)]
+    assert not at.text_input
 
 
 # --- starting what is there -------------------------------------------------------------------
@@ -313,9 +314,9 @@ def test_a_folder_with_a_link_that_leads_out_is_not_followed(
 
 
 def test_the_pages_refuse_such_a_path(browser: Browser, inside: Path) -> None:
-    at = opened_form()
-    at.text_input(key="form-data").set_value("/etc").run()
-    at.button(key="start-own").click().run()
+    at = dialog(expert=True)
+    at.text_input(key="new-1-data").set_value("/etc").run()
+    at.button(key="new-start").click().run()
     assert "open to visitors" in at.error[0].value
     at = opened("networks", weights="/etc/passwd")
     at.button(key="network-files-look").click().run()

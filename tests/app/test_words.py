@@ -2,7 +2,6 @@
 
 import pytest
 
-from app.text import words
 from app.words import count_words, size_words
 
 
@@ -18,9 +17,3 @@ from app.words import count_words, size_words
 )
 def test_one_to_three_digits_stand_before_the_point(number: float, size: str, count: str) -> None:
     assert (size_words(number), count_words(number)) == (size, count)
-
-
-def test_every_word_of_the_glossary_has_its_explanation() -> None:
-    found = words()
-    assert {"SQNR", "W4A4", "Top-1", "Teacher", "Student", "BatchNorm gap"} <= found.keys()
-    assert all(text.strip().endswith(".") and "**" not in text for text in found.values())

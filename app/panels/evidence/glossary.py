@@ -1,23 +1,32 @@
-"""What the words mean: each is explained once, here and where it is first met."""
+"""Every term of the pages, explained once: the same files are the help where a term is first met."""
 
 import streamlit as st
 
-from app.text import words
-
-COLUMNS = 2
+from app.text import GLOSSARY, explain
 
 
 def glossary() -> None:
-    """The words in the order of the alphabet, each with its explanation."""
-    st.header("What do the words mean?")
-    found = words()
-    for column, part in zip(st.columns(COLUMNS, gap="large"), _halves(found), strict=True):
-        with column:
-            for word, text in part:
-                st.markdown(f"**{word}**  \n{text}")
+    """A search, and the terms with their explanations, a line each."""
+    st.header("What do the words mean?", anchor=False)
+    wanted = st.text_input(
+        "Search the words", key="glossary-search", icon=":material/search:", max_chars=100,
+        placeholder="top-1, W2A4, gap, SQNR …", label_visibility="collapsed",
+    )  # fmt: skip
+    found = matching(wanted)
+    if not found:
+        st.info("No explanation has this word.")
+    left, right = st.columns(2, gap="large")
+    half = -(-len(found) // 2)
+    for column, terms in ((left, found[:half]), (right, found[half:])):
+        for term in terms:
+            column.markdown(f"**{GLOSSARY[term]}.** {explain(term)}")
 
 
-def _halves(found: dict[str, str]) -> list[list[tuple[str, str]]]:
-    every = sorted(found.items(), key=lambda one: one[0].lower())
-    middle = -(-len(every) // COLUMNS)
-    return [every[:middle], every[middle:]]
+def matching(wanted: str) -> list[str]:
+    """The terms whose name or explanation has all of the words, in the order of the glossary."""
+    words = wanted.lower().split()
+    return [
+        term
+        for term, title in GLOSSARY.items()
+        if all(word in f"{title} {explain(term)}".lower() for word in words)
+    ]

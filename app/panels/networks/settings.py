@@ -4,8 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.panels.new_run.value_words import EDGES
 from app.panels.url_menu import menu
-from app.words import EDGES
 
 FIELDS = ("wbits", "abits", "rule", "weights", "data", "mean", "std")
 

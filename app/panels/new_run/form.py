@@ -1,213 +1,190 @@
-"""The form of a recipe: five choices that everybody makes, and behind them every knob there is."""
+"""What a recipe is chosen by: network, images, quantizer, bits and effort; for experts every setting."""
 
 from typing import Any
 
 import streamlit as st
 
-from app.actions import start_run
-from app.panels.agree import agreed
-from app.panels.new_run.estimate import before_start
-from app.panels.new_run.filled import base_of
-from app.panels.new_run.knobs import changed_count, knobs, put_back
-from app.presets import USUAL
-from app.recipes import paths_in
-from app.words import EDGES, EFFORTS, plain
-from engine.run.recipes.recipe import PRESETS, find, no_folder, refusal
+from app.panels.new_run.choices import choice, refused
+from app.panels.new_run.draft import KINDS, Draft, preset_images, preset_values
+from app.panels.new_run.knobs import knobs
+from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
+from app.words import EFFORTS, plain
+from engine.run.recipes.recipe import PRESETS, find, no_folder
 
 BITS = (2, 8)
-METHODS = ("synthesis", "quantization")
 EFFORT_HELP = (
-    "How many steps and images. Quick: minutes on a laptop; standard: about ten times as long; paper: as "
-    "many as the paper takes."
-)
-WEIGHTS_HELP = "W in W4A4: 2 bits are four values a weight, 4 are sixteen, 8 are 256. Float has 32."
-ACTIVATIONS_HELP = (
-    "A in W4A4: what flows between the layers. Fewer bits hurt here sooner than in weights."
+    "How many images, and how many steps they and each block take. Quick: minutes on a laptop. Standard: an "
+    "evening's work on one. Paper: as many as the method's paper takes."
 )
 
 
-def recipe_form(catalog: dict[str, Any]) -> None:
-    """Choose, see what it would take, and start."""
+def recipe_form(catalog: dict[str, Any], draft: Draft) -> list[str]:
+    """The widgets, whose values go into the draft; returns why it cannot be started, if so."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        draft.expert = (
+            st.segmented_control(
+                "How much to choose",
+                ["Basic", "Expert"],
+                default="Expert" if draft.expert else "Basic",
+                key=f"new-{draft.number}-mode",
+                required=True,
+                label_visibility="collapsed",
+            )
+            == "Expert"
+        )
+    reasons = _what(catalog, draft)
+    _how_few(draft)
+    if draft.expert:
+        _expert(catalog, draft)
+    else:
+        _changed(draft)
+    needed = preset_values(catalog, draft.wanted, "synthesis") | draft.changed("synthesis")
+    if no_folder(needed):
+        if not draft.expert:  # the one setting that has no value of its own
+            synthesis = find(catalog, "synthesis", draft.wanted["synthesis"])
+            _method(catalog, draft, "synthesis", only=_folder(synthesis["settings"]))
+            needed |= draft.changed("synthesis")
+        if no_folder(needed):
+            reasons.append("Give the folder that the images are to be taken from.")
+    return reasons
+
+
+def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
+    """Network, images and quantizer, each with what it does; returns why a choice cannot work."""
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        model = _choice(catalog, "models", "model", "Network")
+        draft.wanted["model"] = choice(catalog, "models", "Network", draft)
     with middle:
-        synthesis = _choice(catalog, "synthesis", "synthesis", "Images from", model)
+        draft.wanted["synthesis"] = choice(catalog, "synthesis", "Images from", draft)
     with right:
-        quantization = _choice(catalog, "quantization", "quantization", "Quantizer", model)
-    wanted = {
-        "model": model["name"],
-        "synthesis": synthesis["name"],
-        "quantization": quantization["name"],
-    } | _basic()
-    wanted |= _expert(catalog, wanted, model, synthesis, quantization)
-    refusals = [_refusal(catalog, kind, wanted[kind], model) for kind in METHODS]
-    settings = {knob["name"]: knob["default"] for knob in synthesis["settings"]}
-    if reason := no_folder(settings | wanted["synthesis_settings"]):
-        st.warning(
-            f"{synthesis['title']} takes its images from a folder: give one among its settings."
-        )
-        refusals.append(reason)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        started = st.button(
-            "Start", type="primary", icon=":material/play_arrow:", key="start-own",
-            disabled=any(refusals),
-        )  # fmt: skip
-        if not any(refusals) and agreed(paths_in(wanted), key="form-files"):
-            with st.container(width="stretch"):
-                before_start(catalog, wanted)
-    if started:
-        start_run(wanted)
+        draft.wanted["quantization"] = choice(catalog, "quantization", "Quantizer", draft)
+    found = [refused(catalog, kind, draft) for kind in ("synthesis", "quantization")]
+    return [reason for reason in found if reason]
 
 
-def _choice(
-    catalog: dict[str, Any], kind: str, key: str, label: str, model: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """A menu of the catalog's entries; what cannot work on the network stands last, and says so."""
-    entries = {entry["name"]: entry for entry in catalog[kind] if entry.get("available", True)}
-    refusals = {one: model and _refusal(catalog, kind, one, model) for one in entries}
-    names = sorted(  # what can work, the usual choice before all, then the small ones
-        entries,
-        key=lambda one: (
-            bool(refusals[one]),
-            one != USUAL[key],
-            entries[one].get("parameters", 0),
-        ),
-    )
-    name = st.selectbox(
-        label,
-        names,
-        format_func=lambda one: (
-            entries[one]["title"] + (" (not for this network)" if refusals[one] else "")
-        ),
-        key=f"form-{key}",
-    )
-    entry: dict[str, Any] = entries[name]
-    if refusals[name]:
-        st.warning(f"{entry['title']} cannot work here: {refusals[name]}.")
-    st.caption(_told(entry))
-    return entry
-
-
-def _told(entry: dict[str, Any]) -> str:
-    """What it does, the paper it is from, and what a chip could not compute."""
-    said = str(entry.get("summary", ""))
-    if entry.get("url"):
-        said += f" [The paper]({entry['url']})"
-    if not entry.get("exportable", True):
-        said += " What it learns is computed in float here: kernels for integers cannot compute it."
-    return said
-
-
-def _refusal(catalog: dict[str, Any], kind: str, method: str, model: dict[str, Any]) -> str | None:
-    """Why the method cannot work on the network, with the form and the folder chosen below."""
-    form = f"knob-form-models-{model['name']}-{st.session_state.get('form-preset', 'quick')}"
-    chosen = {name: st.session_state.get(f"{form}-{name}", "") for name in ("calibration", "form")}
-    return refusal(catalog, kind, method, model, chosen)
-
-
-def _basic() -> dict[str, Any]:
-    state = st.session_state
-    left, middle, right = st.columns(3, gap="medium")
-    for name, usual in (("weight-bits", 4), ("activation-bits", 4), ("preset", "quick")):
-        state.setdefault(f"form-{name}", usual)
-    weights = left.slider("Bits a weight", *BITS, key="form-weight-bits", help=WEIGHTS_HELP)
-    activations = middle.slider(
-        "Bits an activation", *BITS, key="form-activation-bits", help=ACTIVATIONS_HELP
-    )
-    preset = right.segmented_control(
+def _how_few(draft: Draft) -> None:
+    key, wanted = f"new-{draft.number}", draft.wanted
+    columns = st.columns(3, gap="medium")
+    for column, name, label, words in (
+        (columns[0], "weight_bits", "Bits a weight",
+         "A weight of b bits has one of 2 to the power of b values. A float weight has 32 bits."),
+        (columns[1], "activation_bits", "Bits an activation",
+         "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
+    ):  # fmt: skip
+        st.session_state.setdefault(f"{key}-{name}", wanted[name])
+        wanted[name] = column.slider(label, *BITS, key=f"{key}-{name}", help=words)
+    st.session_state.setdefault(f"{key}-preset", wanted["preset"])
+    wanted["preset"] = columns[2].segmented_control(
         "Effort",
         list(PRESETS),
         format_func=lambda one: EFFORTS.get(one, one),
         required=True,
-        key="form-preset",
+        key=f"{key}-preset",
         help=EFFORT_HELP,
     )
-    return {"weight_bits": weights, "activation_bits": activations, "preset": preset}
 
 
-def _expert(
-    catalog: dict[str, Any],
-    wanted: dict[str, Any],
-    model: dict[str, Any],
-    synthesis: dict[str, Any],
-    quantization: dict[str, Any],
-) -> dict[str, Any]:
-    """What has a usual value already, in closed expanders by what it belongs to."""
-    preset = wanted["preset"]
-    found: dict[str, Any] = _common(model, preset)
-    for kind, entry, field in (
-        ("synthesis", synthesis, "synthesis"),
-        ("quantization", quantization, "quantization"),
-        ("models", model, "model"),
-    ):
-        found[f"{field}_settings"] = _group(catalog, kind, entry, model, preset)
-    return found | _files()
-
-
-def _common(model: dict[str, Any], preset: str) -> dict[str, Any]:
-    state = st.session_state
-    state.setdefault("form-edge-rule", "brecq")
-    state.setdefault("form-seed", 0)
-    with st.expander("How many images, which layers keep 8 bits, the seed", icon=":material/tune:"):
-        left, middle, right = st.columns(3, gap="medium")
-        budget = model["presets"].get(preset, {}).get("images")
-        key = f"form-images-{model['name']}-{preset}"
-        images = left.number_input(
-            "Images", 1, 100_000, **({} if key in state else {"value": budget}),
-            placeholder="as the effort says", key=key,
-            help="How many images to make and to calibrate with.",
-        )  # fmt: skip
-        rule = middle.selectbox(
-            "Layers that keep 8 bits", list(EDGES), format_func=lambda one: EDGES[one], key="form-edge-rule",
-            help="First and last layers lose most by few bits and hold few weights; papers differ in which "
-            "they spare.",
-        )  # fmt: skip
-        seed = right.number_input(
-            "Seed", 0, 2**31, key="form-seed", help="The same recipe and seed give the same result."
-        )
-    return {
-        "images": None if images is None else int(images),
-        "edge_rule": rule,
-        "seed": int(seed),
+def _expert(catalog: dict[str, Any], draft: Draft) -> None:
+    """Everything else, grouped by what it belongs to."""
+    titles = {
+        kind: plain(find(catalog, kind, draft.wanted[field])["title"])
+        for kind, field in KINDS.items()
     }
-
-
-def _group(
-    catalog: dict[str, Any], kind: str, entry: dict[str, Any], model: dict[str, Any], preset: str
-) -> dict[str, Any]:
-    """The knobs of one method or network; what differs from the effort's values is told on the outside."""
-    settings = find(catalog, kind, entry["name"])["settings"]
-    if not settings:
-        return {}
-    base = base_of(kind, entry, model, preset)
-    form = f"form-{kind}-{entry['name']}-{preset}"
-    count = changed_count(settings, base, key=form)
-    told = f" · {count} changed" if count else ""
-    needed = kind == "synthesis" and bool(no_folder(base))
-    what = {"models": "The network", "synthesis": "Making the images", "quantization": "Quantizing"}
+    with st.expander(f"Images: how many, and how {titles['synthesis']} makes them"):
+        _images(catalog, draft)
+        _method(catalog, draft, "synthesis")
     with st.expander(
-        f"{what[kind]}: {plain(entry['title'])}{told}", expanded=needed, icon=":material/tune:"
+        f"Quantizer: which layers keep 8 bits, and how {titles['quantization']} works"
     ):
-        if count:
-            st.button(
-                "As the effort says", icon=":material/undo:", key=f"{form}-back",
-                on_click=put_back, args=(settings,), kwargs={"key": form},
-            )  # fmt: skip
-        return knobs(settings, base, key=form)
+        _edges(draft)
+        _method(catalog, draft, "quantization")
+    with st.expander(f"Network: what {titles['models']} expects, own weights, own test images"):
+        _files(draft)
+        _method(catalog, draft, "models")
 
 
-def _files() -> dict[str, Any]:
-    with st.expander("Own weights, own test images", icon=":material/folder:"):
-        left, right = st.columns(2, gap="medium")
-        weights = left.text_input(
-            "Checkpoint file", key="form-weights", placeholder="the network's own weights",
-            help="A path on the machine that runs this: weights of this network instead of its own.",
-        )  # fmt: skip
-        data = right.text_input(
-            "Folder of test images", key="form-data",
-            placeholder="the network's own test images, where it has some",
-            help="A path on the machine that runs this: a folder of class folders (called by class number "
-            "or name), or of images with a labels.csv. Only to judge with.",
-        )  # fmt: skip
-    return {"weights": weights.strip(), "data": data.strip()}
+def _images(catalog: dict[str, Any], draft: Draft) -> None:
+    key, wanted = f"new-{draft.number}", draft.wanted
+    left, right, _ = st.columns(3, gap="medium")
+    budget = preset_images(catalog, wanted)
+    images_key = f"{key}-images"
+    st.session_state.setdefault(images_key, wanted["images"])
+    images = left.number_input(
+        "Images", 1, 100_000, value=None, step=1, key=images_key,
+        placeholder=f"{budget}: as the effort says",
+        help="How many images to make and to calibrate with: the quantizer sees no others.",
+    )  # fmt: skip
+    wanted["images"] = None if images is None else int(images)
+    st.session_state.setdefault(f"{key}-seed", wanted["seed"])
+    seed = right.number_input(
+        "Seed",
+        0,
+        2**31,
+        step=1,
+        key=f"{key}-seed",
+        help="Where the random numbers begin. Another seed shows how much of a result is chance.",
+    )
+    wanted["seed"] = int(seed)
+
+
+def _edges(draft: Draft) -> None:
+    key = f"new-{draft.number}-edges"
+    st.session_state.setdefault(key, draft.wanted["edge_rule"])
+    draft.wanted["edge_rule"] = st.selectbox(
+        "Kept at 8 bits",
+        list(EDGES),
+        format_func=lambda one: EDGES[one],
+        key=key,
+        help=EDGES_HELP,
+    )
+
+
+def _files(draft: Draft) -> None:
+    left, right = st.columns(2, gap="medium")
+    for column, name, label, placeholder, words in (
+        (left, "weights", "Checkpoint file", "the network's own weights",
+         "Weights of this network in a file, instead of those it comes with. A path on the machine that "
+         "runs this."),
+        (right, "data", "Folder of test images", "the network's own test images, where it has some",
+         "A folder of class folders (called by class number or name), or of images with a labels.csv. Only "
+         "to judge with. A path on the machine that runs this."),
+    ):  # fmt: skip
+        key = f"new-{draft.number}-{name}"
+        st.session_state.setdefault(key, draft.wanted[name])
+        draft.wanted[name] = column.text_input(
+            label, key=key, placeholder=placeholder, help=words
+        ).strip()
+
+
+def _folder(settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [knob for knob in settings if knob["name"] == "folder"]
+
+
+def _method(
+    catalog: dict[str, Any],
+    draft: Draft,
+    kind: str,
+    only: list[dict[str, Any]] | None = None,
+) -> None:
+    """The settings of what is chosen; those changed go into the draft."""
+    name = draft.wanted[KINDS[kind]]
+    settings = find(catalog, kind, name)["settings"] if only is None else only
+    base = preset_values(catalog, draft.wanted, kind)
+    shown = {knob["name"] for knob in settings}
+    kept = {one: value for one, value in draft.changed(kind).items() if one not in shown}
+    draft.changes[kind, name] = kept | knobs(
+        settings,
+        base,
+        key=f"{draft.number}-{kind}-{name}-{draft.wanted['preset']}",
+        given=base | draft.changed(kind),
+        title_of=knob_words,
+    )
+
+
+def _changed(draft: Draft) -> None:
+    """What an expert changed stays in force where it is not shown; so it is said."""
+    count = sum(len(draft.changed(kind)) for kind in KINDS)
+    count += draft.wanted["images"] is not None
+    if count:
+        what = "1 setting differs" if count == 1 else f"{count} settings differ"
+        st.caption(f":orange[:material/tune:] {what} from the effort's; *Expert* shows which.")

@@ -1,107 +1,103 @@
-"""Settings declared by a method, as widgets; those that are changed are marked, and can be put back."""
+"""Settings declared by a method, as widgets; what was changed is marked, and goes back at a press."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
+from app.panels.new_run.value_words import value_words
+
 COLUMNS = 3
+LEAST = -(2**31)  # of a whole number without a lower bound
 
 
-def knobs(settings: list[dict[str, Any]], base: dict[str, Any], *, key: str) -> dict[str, Any]:
-    """A widget a setting; returns only what differs from `base`.
+def knobs(
+    settings: list[dict[str, Any]],
+    base: Mapping[str, Any],
+    *,
+    key: str,
+    given: Mapping[str, Any] | None = None,
+    title_of: Callable[[str, str], str] = value_words,
+) -> dict[str, Any]:
+    """A widget a setting, at first as `given` or else as in `base`; returns only what differs from `base`.
 
-    A run of an older version lacks the settings that came later; there they stand at their defaults.
+    `title_of` says a value of a menu in words, by the setting's name. A run of an older version lacks the
+    settings that came later; there they stand at their defaults.
     """
     changed = {}
     columns = st.columns(COLUMNS, gap="medium")
     for place, knob in enumerate(settings):
-        before = base.get(knob["name"], knob["default"])
+        name = knob["name"]
+        before = base.get(name, knob["default"])
+        widget_key = f"knob-{key}-{name}"
+        st.session_state.setdefault(widget_key, _shown(knob, (given or {}).get(name, before)))
         with columns[place % COLUMNS]:
-            value = _widget(knob, before, knob_key(key, knob["name"]))
+            value = _widget(knob, before, widget_key, title_of)
             if value != before:
-                changed[knob["name"]] = value
-                st.caption(f":orange[:material/edit: changed from {shown(before)}]")
+                changed[name] = value
+                _way_back(knob, before, widget_key, title_of)
     return changed
 
 
-def knob_key(form: str, name: str) -> str:
-    """The name of a setting's widget in the session."""
-    return f"knob-{form}-{name}"
+def _way_back(
+    knob: dict[str, Any], before: Any, key: str, title_of: Callable[[str, str], str]
+) -> None:
+    """The mark of a changed setting: a button that says what it was."""
+
+    def reset() -> None:
+        st.session_state[key] = _shown(knob, before)
+
+    was = title_of(knob["name"], _words(knob, before))
+    st.button(
+        f":orange[changed] · back to {was or 'empty'}", key=f"{key}-reset", on_click=reset,
+        type="tertiary", icon=":material/undo:",
+    )  # fmt: skip
 
 
-def changed_count(settings: list[dict[str, Any]], base: dict[str, Any], *, key: str) -> int:
-    """How many settings stand at another value than the effort's, as far as their widgets were drawn."""
-    state = st.session_state
-    count = 0
-    for knob in settings:
-        before = base.get(knob["name"], knob["default"])
-        now = state.get(knob_key(key, knob["name"]), text_of(knob, before))
-        count += now != text_of(knob, before)
-    return count
+def _words(knob: dict[str, Any], value: Any) -> str:
+    if knob["type"] == "bool":
+        return "on" if value else "off"
+    return str(_shown(knob, value))
 
 
-def put_back(settings: list[dict[str, Any]], *, key: str) -> None:
-    """Let all settings be what the effort says."""
-    for knob in settings:
-        st.session_state.pop(knob_key(key, knob["name"]), None)
-
-
-def text_of(knob: dict[str, Any], value: Any) -> Any:
+def _shown(knob: dict[str, Any], value: Any) -> Any:
     """The value as its widget holds it."""
     if knob["type"] == "bool" or knob["choices"]:
         return value
     if knob["type"] == "int":
-        return int(value)
+        return value if isinstance(value, str) else int(value)
+    if isinstance(value, str):
+        return value
     if knob["type"] == "float":
-        # As text, not as a number with a step: rates like 4e-05 would be shown as 0.00.
-        return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+        # Shown as text, not as a number with a step: rates like 4e-05 would be shown as 0.00.
+        return f"{value:g}"
     if knob["type"] in ("tuple", "list"):
         return ", ".join(f"{v:g}" for v in value)
     return str(value)
 
 
-def shown(value: Any) -> str:
-    """A setting's value in words."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, (tuple, list)):
-        return ", ".join(f"{v:g}" for v in value)
-    return str(value) or "nothing"
-
-
-def _widget(knob: dict[str, Any], value: Any, key: str) -> Any:
+def _widget(
+    knob: dict[str, Any], before: Any, key: str, title_of: Callable[[str, str], str]
+) -> Any:
     label: str = knob["label"]
     more: dict[str, Any] = {"help": knob["help"] or None, "key": key}
-    if key in st.session_state:  # a widget whose value is there takes no other
-        start: dict[str, Any] = {}
-    elif knob["choices"]:
-        start = {"index": knob["choices"].index(value)}
-    else:
-        start = {"value": text_of(knob, value)}
     if knob["type"] == "bool":
-        return st.toggle(label, **start, **more)
+        return st.toggle(label, **more)
     if knob["choices"]:
-        return st.selectbox(label, knob["choices"], **start, **more)
+        words = lambda one: title_of(knob["name"], str(one))  # noqa: E731
+        return st.selectbox(label, knob["choices"], format_func=words, **more)
     if knob["type"] == "int":
-        return st.number_input(label, _int(knob["low"]), _int(knob["high"]), **start, **more)
-    if knob["type"] == "float":
-        return _float(st.text_input(label, **start, **more), value)
-    if knob["type"] in ("tuple", "list"):
-        text = st.text_input(label, **start, **more)
-        return value if text == text_of(knob, value) else text
-    return st.text_input(label, **start, **more)
+        low = LEAST if knob["low"] is None else int(knob["low"])
+        high = None if knob["high"] is None else int(knob["high"])
+        return st.number_input(label, low, high, step=1, **more)
+    text = st.text_input(label, **more)
+    if text == _shown(knob, before):
+        return before  # equal text is equal value
+    return _number(text) if knob["type"] == "float" else text
 
 
-def _int(limit: float | None) -> int | None:
-    return None if limit is None else int(limit)
-
-
-def _float(text: str, value: float) -> Any:
-    """The number in the text; equal text is equal value, and no number goes on to be refused."""
-    if text == f"{value:g}":
-        return value
+def _number(text: str) -> Any:
+    """The number in the text; no number goes on as it is, to be refused."""
     try:
         return float(text)
     except ValueError:
