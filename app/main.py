@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.moved import moved_pages
+from app.panels.new_run.dialog import new_run_button, open_dialog
 
 PAGES = [
     st.Page(
@@ -47,4 +48,9 @@ BESIDE = [  # reached from a page, not from the menu
 HERE = Path(__file__).parent
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
-st.navigation([*PAGES, *BESIDE, *moved_pages()], position="top").run()
+page = st.navigation([*PAGES, *BESIDE, *moved_pages()], position="top")
+with st.container(key="new-run-above"):  # main.css puts it into the bar on top
+    new_run_button(key="new-run-open", type="primary")
+st.html(HERE / "main.css")
+open_dialog()  # before the page, which may end early
+page.run()

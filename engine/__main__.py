@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.run.commands import benches, listing, networks, new, questions, runs
+from engine.run.commands import benches, listing, networks, new, questions, runs, sweep
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
@@ -96,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
+    swept = add(
+        "sweep", sweep.sweep, "run networks x images x quantizers x bits x seeds as one matrix"
+    )
+    swept.add_argument("file", metavar="FILE", help="what to multiply, as JSON or TOML")
+    swept.add_argument("--plan", action="store_true", help="only say what it is, and what it takes")
     networks.add_commands(lambda name, text: add(name, networks.run, text))
     made = add("new", new.new, "write the first files of a method of your own")
     made.add_argument("kind", metavar="synthesis|quantization")

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.events import Event
+from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers.control import Wish, write_wish
 from engine.run.workers.launch import worker_environment
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def recipe(seed: int) -> Recipe:
 
 def work(path: str) -> int:
     """What a worker does, with a checkpoint every moment and every step reported."""
-    from engine.run.workers import drive, worker
+    from engine.run import drive, worker
 
     drive.CHECKPOINT_EVERY_S = CHECKPOINT_EVERY_S
     drive.CHECKPOINT_SHARE = 1.0

@@ -4,12 +4,12 @@ import streamlit as st
 
 from app.choices import title_of
 from app.components import mount
+from app.panels.compare.image_statistics import class_histogram, distributions, features, spreads
+from app.panels.compare.measures import measures
+from app.panels.compare.pick import pick_runs
+from app.panels.compare.side_by_side import common_axis, courses, films, gap_maps, what_differs
 from app.panels.empty_page import nothing_yet
 from app.panels.head.run_head import is_live
-from app.panels.image_statistics import class_histogram, distributions, features, spreads
-from app.panels.measures import measures
-from app.panels.pick_runs import pick_runs
-from app.panels.side_by_side import common_axis, courses, films, gap_maps, what_differs
 from app.run_folders import open_run, state_of
 from app.text import explain
 from app.words import plain

@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.panels import ablation as recipe
-from app.panels.effects import cards, command, heading, missing, numbers, title
+from app.panels.evidence import ablation as recipe
+from app.panels.evidence.effects import cards, command, heading, missing, numbers, title
 from app.panels.url_menu import buttons
 from app.run_folders import ablation, effects
 from app.text import explain

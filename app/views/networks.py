@@ -10,10 +10,10 @@ from app.choices import load_catalog
 from app.diagnoses import diagnosis, estimate
 from app.panels.agree import agreed
 from app.panels.anatomy import head, layer_detail, layer_map, layer_table
-from app.panels.estimate import preset_estimates, source_words
 from app.panels.findings import findings
 from app.panels.methods import method_list, method_menu
 from app.panels.network_choice import network_choice
+from app.panels.new_run.estimate import preset_estimates, source_words
 from app.recipes import paths_in, recipe_of
 from app.run_folders import runs_folder
 from app.words import plain

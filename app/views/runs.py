@@ -6,7 +6,7 @@ from app.actions import delete_run, steer
 from app.history import read_history
 from app.panels.empty_page import nothing_yet
 from app.panels.keys import ask_for_key, own_key
-from app.panels.runs_table import runs_table
+from app.panels.runs.table import runs_table
 from app.run_folders import recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, plain, recipe_words

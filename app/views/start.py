@@ -6,9 +6,9 @@ from app.choices import load_catalog
 from app.history import read_history
 from app.panels.head.headline import headline
 from app.panels.images.growth import film, gap_map
+from app.panels.new_run.dialog import new_run_button
 from app.panels.preset_cards import preset_cards
-from app.panels.recipe_form import recipe_form
-from app.panels.runs_table import runs_table
+from app.panels.runs.table import runs_table
 from app.run_folders import recorded_run, runs_folder
 from app.words import plain, recipe_words
 from engine.run.folders.folder import list_runs
@@ -50,9 +50,7 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {plain(error)}")
     st.stop()
 preset_cards(catalog)
-form = st.expander("Your own recipe", icon=":material/tune:", key="own", on_change="rerun")
-with form:
-    recipe_form(catalog, shown=bool(form.open))
+new_run_button("Your own recipe", key="own", icon=":material/tune:")
 
 recent = list_runs(runs_folder())[:RECENT]
 if recent:

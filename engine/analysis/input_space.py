@@ -1,6 +1,6 @@
 """What real images, or none at all, say of the declared pixel mean and standard deviation."""
 
-from engine.analysis.diagnosis import Finding
+from engine.analysis.diagnosis.finding import Finding
 from engine.analysis.normalisation import PHOTO_STD, Implied, Match, Normalisation
 
 WAY_OUT = "Set model.mean and model.std to what the network was trained with"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.diagnosis import of_statistics
+from engine.analysis.diagnosis.stored import of_statistics
 from engine.core.device import laid_out
 from engine.core.errors import UserError
 from engine.core.needs import why_not
@@ -23,12 +23,12 @@ from engine.models.probing.probe import load_read
 from engine.models.zoo import find_card
 from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
+from engine.run.drive import Checkpoint
+from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.networks import check_content, networks_folder
 from engine.run.recipes.image_size import card_settings
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers.control import Control
-from engine.run.workers.drive import Checkpoint
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 
 

@@ -12,14 +12,14 @@ from typing import Any, BinaryIO
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, Stepped
+from engine.core.reading import read_object
+from engine.run.folders.control import CHECKPOINT_MARK as MARK
 from engine.run.folders.damage import lent_snapshot
 from engine.run.folders.folder import ACTIVE, RunFolder, write_atomically
 from engine.run.folders.owner import HOST, claim, owner_of
-from engine.run.folders.reading import read_object
 from engine.run.recipes.recipe import Recipe, find
 from engine.run.recipes.settings import resolve
 from engine.run.workers import launch
-from engine.run.workers.control import CHECKPOINT_MARK as MARK
 
 STAGE = "synthesis"
 LOOKS = 5  # at a state that a worker replaces meanwhile

@@ -10,8 +10,11 @@ from torch import nn
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
 from engine.run.context import Context, layer_facts, make_context
+from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.version import engine_version
+from engine.run.machine.memory_limit import Room
+from engine.run.machine.resources import peak_memory_mb
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
@@ -21,9 +24,6 @@ from engine.run.stages.quantize import chosen_method, load_student, quantize
 from engine.run.stages.reuse import find_images, take_over
 from engine.run.stages.sizes import sizes
 from engine.run.stages.synthesise import load_images, synthesise
-from engine.run.workers.control import Control
-from engine.run.workers.memory_limit import Room
-from engine.run.workers.resources import peak_memory_mb
 
 
 def execute(

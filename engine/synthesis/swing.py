@@ -10,9 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-
-_REACH = 1  # pixels of reflected border; offsets are drawn from 0 .. 2 * _REACH
 
 
 class _Swing:
@@ -21,13 +18,21 @@ class _Swing:
     swing_rng: torch.Generator
 
     def forward(self, x: Tensor) -> Tensor:
-        dy, dx = torch.randint(0, 2 * _REACH + 1, (2,), generator=self.swing_rng).tolist()
-        if min(x.shape[-2:]) > _REACH:  # reflection needs a second pixel
-            height, width = x.shape[-2:]
-            padded = functional.pad(x, (_REACH,) * 4, mode="reflect")
-            x = padded[..., dy : dy + height, dx : dx + width]
+        dy, dx = torch.randint(0, 3, (2,), generator=self.swing_rng).tolist()
+        if min(x.shape[-2:]) > 1:  # reflection needs a second pixel
+            x = _shifted(_shifted(x, dy - 1, dim=-2), dx - 1, dim=-1)
         out: Tensor = super().forward(x)  # type: ignore[misc]
         return out
+
+
+def _shifted(x: Tensor, by: int, *, dim: int) -> Tensor:
+    """The images moved by one pixel, -1, 0 or 1, with a reflected border where one runs out."""
+    size = x.shape[dim]
+    if by < 0:
+        return torch.cat([x.narrow(dim, 1, 1), x.narrow(dim, 0, size - 1)], dim)
+    if by > 0:
+        return torch.cat([x.narrow(dim, 1, size - 1), x.narrow(dim, size - 2, 1)], dim)
+    return x
 
 
 @cache

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.analysis.anatomy import dissect
-from engine.analysis.diagnosis import Finding, examine
+from engine.analysis.diagnosis.examine import examine
+from engine.analysis.diagnosis.finding import Finding
 from engine.analysis.input_space import by_images, without_images
 from engine.analysis.normalisation import best_common, implied, match, renormalised, stem_of
 from engine.core.trace import count_hooks

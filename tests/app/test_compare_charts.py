@@ -5,7 +5,7 @@ import pytest
 from app.charts import compare, image_statistics
 from app.charts.panels import LEAST_WIDTH, panels
 from app.charts.style import QUIET
-from app.panels.measures import number_words
+from app.panels.compare.measures import number_words
 
 
 def test_columns_of_a_map_lie_at_the_middle_of_what_they_stand_for() -> None:

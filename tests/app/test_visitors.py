@@ -13,10 +13,10 @@ from app.choices import may_use
 from app.recipes import followed, recipe_of
 from app.uploads import by_path, uploaded
 from engine.core.errors import UserError
+from engine.run.folders.control import read_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
-from engine.run.workers.control import read_wish
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts

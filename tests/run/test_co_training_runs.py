@@ -10,13 +10,13 @@ from engine.analysis.errors import sqnr_db
 from engine.core.events import LayerMeasured, Noted, RunFailed, Stepped
 from engine.quantization.trained import TrainedStudent
 from engine.run.context import make_context
+from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.questions import pace
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.quantize import load_student
 from engine.run.stages.reuse import STUDENT_FILE, synthesis_key
 from engine.run.stages.synthesise import load_images
-from engine.run.workers.control import Control
 from tests.contracts.nets import TinyResNet, ready
 from tests.run.toy_runs import (
     assert_same,
@@ -99,7 +99,7 @@ def test_resuming_changes_nothing(straight, tmp_path, monkeypatch, where):
     stage, step = where
     condition = in_stage(stage, step) if step else lambda event: event.kind == "layer-measured"
     with monkeypatch.context() as patch:
-        patch.setattr("engine.run.workers.drive.Thinned.is_due", lambda self: True)
+        patch.setattr("engine.run.drive.Thinned.is_due", lambda self: True)
         break_at(patch, condition, wish_cancel)
         work(folder)
     assert folder.status()["state"] == "cancelled"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from engine.run.folders.control import Cancelled, Control, Wish, read_wish, write_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.workers import launch
-from engine.run.workers.control import Cancelled, Control, Wish, read_wish, write_wish
 
 SOON_S = 60.0
 

@@ -10,9 +10,9 @@ from engine.core.events import Noted
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.transforms.batchnorm_correction import BatchNormShift
 from engine.run.context import make_context
+from engine.run.folders.control import Control
 from engine.run.stages.correct import warn
 from engine.run.stages.quantize import load_student
-from engine.run.workers.control import Control
 from tests.run.toy_runs import RECIPE, begun, break_at, of, only_the_toy, wish_cancel, work
 
 
@@ -76,7 +76,7 @@ def test_a_resumed_run_warns_of_the_blocks_before_the_break_too(tmp_path, monkey
         return len(measured) == 4  # blocks are finished by then
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.run.workers.drive.Thinned.is_due", lambda self: True)
+        patch.setattr("engine.run.drive.Thinned.is_due", lambda self: True)
         break_at(patch, late, wish_cancel)
         work(folder)
     assert folder.status()["state"] == "cancelled"

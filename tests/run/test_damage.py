@@ -189,7 +189,7 @@ def test_a_finished_run_with_a_damaged_block_is_refused_with_the_way_out(straigh
     torn(straight.path / "blocks" / "001.safetensors")
     assert json.loads((straight.path / "result.json").read_text())
     from engine.run.context import make_context
-    from engine.run.workers.control import Control
+    from engine.run.folders.control import Control
 
     context = make_context(straight.recipe, straight, Control(straight.path), torch.device("cpu"))
     with pytest.raises(ValueError, match="delete the run and start it again"):

@@ -20,8 +20,8 @@ from engine.run.folders.folder import (
     safe_name,
     write_atomically,
 )
+from engine.run.machine.processes import LOST_AFTER_S
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers.processes import LOST_AFTER_S
 
 RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")
 

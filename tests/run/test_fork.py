@@ -14,12 +14,12 @@ from engine.core.randomness import stream
 from engine.run import fork as forks
 from engine.run.catalog import collect
 from engine.run.context import make_context
+from engine.run.folders.control import CHECKPOINT_MARK, Control, Wish, write_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.owner import HOST, owner_of
 from engine.run.recipes.recipe import Recipe, find
 from engine.run.stages.synthesise import load_images
 from engine.run.workers import launch
-from engine.run.workers.control import CHECKPOINT_MARK, Control, Wish, write_wish
 from engine.run.workers.worker import run
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings

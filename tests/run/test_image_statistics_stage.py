@@ -7,10 +7,10 @@ import torch
 
 from engine.core.trace import watch_inputs
 from engine.run.context import make_context
+from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.image_statistics import CHUNK, portrait_file
-from engine.run.workers.control import Control
 
 IMAGES = CHUNK + 3  # more than pass through the teacher together
 

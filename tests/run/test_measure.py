@@ -9,9 +9,9 @@ import torch
 from engine.analysis.errors import sqnr_db
 from engine.core.events import LayerMeasured, SnapshotSaved, Stepped
 from engine.run.context import make_context
+from engine.run.folders.control import Control
 from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
-from engine.run.workers.control import Control
 from tests.run.toy_runs import BLOCKS, IMAGES, RECIPE, begun, of, only_the_toy, work
 
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from engine.core.events import Noted, RunFailed
+from engine.run.folders.control import Control
+from engine.run.machine import resources
+from engine.run.machine.memory_limit import Room
 from engine.run.stages import memory
 from engine.run.stages.memory import count, make_room, saved_mb
-from engine.run.workers import resources, worker
-from engine.run.workers.control import Control
-from engine.run.workers.memory_limit import Room
+from engine.run.workers import worker
 from tests.run.toy_runs import RECIPE, assert_same, begun, of, only_the_toy, work
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def toy(monkeypatch, tmp_path):
 
 def free(monkeypatch, mb):
     """As if so much were free: a small figure stands for a small machine."""
-    monkeypatch.setattr("engine.run.workers.memory_limit.free_memory_mb", lambda: mb)
+    monkeypatch.setattr("engine.run.machine.memory_limit.free_memory_mb", lambda: mb)
 
 
 def need_mb(folder, there_mb=1e6):
@@ -145,7 +146,7 @@ class TestDuring:
         assert "smaller batch" in failure.advice
 
     def test_a_machine_without_memory_is_left_alone(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("engine.run.workers.memory_limit.machine_memory_mb", lambda: 10.0)
+        monkeypatch.setattr("engine.run.machine.memory_limit.machine_memory_mb", lambda: 10.0)
         folder, ended = begun(tmp_path / "runs"), []
 
         def execute(folder, control, room):

@@ -13,10 +13,11 @@ import pytest
 from filelock import FileLock
 
 from engine.core.errors import UserError
+from engine.run.folders.control import Control, FolderGone, Wish, write_wish
 from engine.run.folders.folder import ACTIVE, RunFolder, damaged_runs, list_runs
+from engine.run.machine import processes
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers import launch, processes
-from engine.run.workers.control import Control, FolderGone, Wish, write_wish
+from engine.run.workers import launch
 
 WHOLE = {"agreement": None, "layers": [], "size_bytes": {}, "seconds": {}}  # what every result has
 RECIPE = Recipe(model="toy", synthesis="dream", quantization="nearest")
@@ -150,7 +151,7 @@ class TestLost:
         assert "ended the worker, most likely for memory: it had grown to 15.4 GB of 16.0 GB" in why
 
     def test_one_that_the_system_says_it_ended_too(self, folder, monkeypatch):
-        monkeypatch.setattr("engine.run.workers.resources.ended_for_memory", lambda: 8)
+        monkeypatch.setattr("engine.run.machine.resources.ended_for_memory", lambda: 8)
         forge(folder, pid=-1, memory_mb=900, memory_limit_mb=16_000, ended_for_memory=7)
         assert "most likely for memory" in folder.status()["why"]
 

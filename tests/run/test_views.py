@@ -8,8 +8,8 @@ import torch
 
 from engine.core.events import Viewed
 from engine.core.method import View
+from engine.run import drive
 from engine.run.stages.views import PER_BLOCK, Looks, told
-from engine.run.workers import drive
 from tests.run.toy_runs import BLOCKS, RECIPE, begun, of, only_the_toy, work
 
 

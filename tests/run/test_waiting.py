@@ -10,10 +10,10 @@ import pytest
 from filelock import FileLock
 
 from engine.core.events import StateChanged
+from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import waiting, worker
-from engine.run.workers.control import Wish, write_wish
 
 NAMES = {"model": "toy", "synthesis": "dream", "quantization": "nearest"}
 PATIENCE = 60.0

@@ -6,10 +6,10 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunFailed, StateChanged
+from engine.run.folders.control import Cancelled
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import worker
-from engine.run.workers.control import Cancelled
 
 
 @pytest.fixture

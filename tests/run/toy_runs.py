@@ -8,9 +8,10 @@ from safetensors.torch import load_file, save_file
 from engine.core.events import RunFailed, Stepped
 from engine.models.cards.sources import discover_cards
 from engine.run import context
+from engine.run.folders import control
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers import control, worker
+from engine.run.workers import worker
 from tests.contracts.nets import TinyResNet, ready
 
 IMAGES, STEPS, QUANT_STEPS, BLOCKS = 8, 5, 4, 4

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from engine.core.randomness import stream
-from engine.synthesis.generators import genie_generator
+from engine.synthesis.generators.doubling import DoublingConv2d
 from engine.synthesis.generators.genie_generator import LATENT, Generator
 from engine.synthesis.losses import statistics as statistics_loss
 from engine.synthesis.losses.images import image_prior
@@ -56,10 +56,23 @@ def test_the_generator_has_the_papers_parameters():
     )
 
 
-def test_doubling_is_nearest_upsampling():
-    x = torch.randn(2, 3, 4, 5)
-    doubled = genie_generator.Generator(1, 8, 8).grow[1](x)
-    assert torch.equal(doubled, nn.functional.interpolate(x, scale_factor=2, mode="nearest"))
+@pytest.mark.parametrize("size", [(1, 1), (4, 5), (3, 2)])
+def test_doubling_and_convolution_as_one_are_the_two_one_after_the_other(size):
+    """Values and gradients, borders too, against nearest upsampling and a plain convolution."""
+    as_one = DoublingConv2d(3, 5)
+    plain = nn.Conv2d(3, 5, 3, padding=1)
+    plain.load_state_dict(as_one.state_dict())
+    x, other = (torch.randn(2, 3, *size).requires_grad_() for _ in range(2))
+    other.data.copy_(x.data)
+    y = as_one(x)
+    wanted = plain(nn.functional.interpolate(other, scale_factor=2, mode="nearest"))
+    assert torch.allclose(y, wanted, atol=1e-5)
+    pull = torch.randn_like(y)
+    (y * pull).sum().backward()
+    (wanted * pull).sum().backward()
+    assert torch.allclose(x.grad, other.grad, atol=1e-5)
+    assert torch.allclose(as_one.weight.grad, plain.weight.grad, atol=1e-4)
+    assert torch.allclose(as_one.bias.grad, plain.bias.grad, atol=1e-4)
 
 
 # --- swing convolution --------------------------------------------------------------------------

@@ -14,11 +14,11 @@ from engine.quantization.methods.genie_m import GenieM
 from engine.run import catalog as catalog_module
 from engine.run import fork as forks
 from engine.run.catalog import _method_entry
+from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.questions.analyse import analyse
 from engine.run.recipes.recipe import make_recipe
 from engine.run.workers import launch
-from engine.run.workers.control import Wish, write_wish
 from engine.run.workers.worker import run
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.methods.noise import Noise

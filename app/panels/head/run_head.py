@@ -15,8 +15,8 @@ from app.run_folders import is_recorded, recorded_run, runs_folder, state_of
 from app.visitors import may_control
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
+from engine.run.folders.control import read_wish
 from engine.run.folders.folder import RunFolder, list_runs
-from engine.run.workers.control import read_wish
 
 # What changes the words of a page, whichever it is.
 TURNS = (

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.actions import fork_run, started
 from app.choices import load_catalog
-from app.panels.knobs import knobs
+from app.panels.new_run.knobs import knobs
 from app.run_folders import is_recorded
 from app.words import plain
 from engine.core.errors import UserError

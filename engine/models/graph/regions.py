@@ -13,21 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch.fx
 from torch import nn
 
-from engine.models.graph.flow import is_layer, node_owners, size_nodes, trace_calls
+from engine.models.graph.flow import is_layer
+from engine.models.graph.traced import Node, Part, TracedNetwork
 
 MANY = 10  # layers that are reconstructed together at most; InceptionV3's largest block has as many
-ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.LeakyReLU, nn.GELU, nn.ELU, nn.Hardtanh, nn.PReLU,
-    nn.Mish, nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.CELU, nn.SELU, nn.Softplus,
-)  # fmt: skip
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-_FUNCTIONS = {"relu", "relu_", "relu6", "silu", "hardswish", "leaky_relu", "gelu", "elu"}
-
-Node = torch.fx.Node
-Part = str | Node  # a direct child that has layers, or a node of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +35,8 @@ class Region:
     named: dict[str, Any] = field(default_factory=dict)
 
 
-class RegionFinder:
+class RegionFinder(TracedNetwork):
     """Cuts a network into regions that together run every layer, each layer in one of them."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.graph, calls = trace_calls(model)
-        self.nodes = list(self.graph.nodes)
-        self.order = {node: k for k, node in enumerate(self.nodes)}
-        self.owners = {node: node_owners(node) for node in self.nodes}
-        self.sizes = size_nodes(self.graph)
-        self.calls = {call.path: [c for c in calls if c.path == call.path] for call in calls}
-        self.inside: dict[str, list[Node]] = {"": []}
-        for node in self.nodes:
-            if node.op not in ("placeholder", "output"):
-                for path in ("", *dict.fromkeys(self.owners[node])):
-                    self.inside.setdefault(path, []).append(node)
 
     def regions(self) -> list[Region]:
         """In order of execution."""
@@ -82,8 +60,8 @@ class RegionFinder:
         if is_layer(module):
             yield from self._layer(path)
             return
-        parts = self._parts(path)
-        is_chain = self._is_chain(parts)
+        parts = self.parts(path)
+        is_chain = self.is_chain(parts)
         known = bool(path) and type(module) in classes
         if known or (path and not is_chain and len(self.layers(nodes)) <= MANY):
             region = self._module(path) or self._trimmed(path, nodes)
@@ -96,42 +74,6 @@ class RegionFinder:
                     yield from self._split(part, classes)
         else:
             yield from self._cut(parts, classes)
-
-    def _parts(self, path: str) -> dict[Node, Part]:
-        """Each node inside `path`, mapped to the direct child it runs in, or to itself.
-
-        A child without layers (an activation, say) may be called in several places: no part of its own.
-        """
-        parts: dict[Node, Part] = {}
-        for node in self.inside[path]:
-            owners = self.owners[node]
-            deeper = owners[owners.index(path) + 1 :] if path else owners
-            parts[node] = deeper[0] if deeper and self._has_layers(deeper[0]) else node
-        return parts
-
-    def _has_layers(self, path: str) -> bool:
-        return any(is_layer(module) for module in self.model.get_submodule(path).modules())
-
-    def _is_chain(self, parts: dict[Node, Part]) -> bool:
-        """Every part has one predecessor, and every part but the last one successor."""
-        before: dict[object, set[object]] = {}
-        after: dict[object, set[object]] = {}
-        for node, part in parts.items():
-            for source in node.all_input_nodes:
-                if not self._carries(source) or not self._carries(node):
-                    continue
-                origin = parts.get(source, "input")
-                if origin is not part:
-                    before.setdefault(part, set()).add(origin)
-                    after.setdefault(origin, set()).add(part)
-        repeated = any(len(self.calls.get(p, ())) > 1 for p in parts.values() if isinstance(p, str))
-        return not repeated and all(
-            len(ends) == 1 for side in (before, after) for ends in side.values()
-        )
-
-    def _carries(self, node: Node) -> bool:
-        """Whether the node's value is data that somebody reads: no size, no parameter, nothing idle."""
-        return node not in self.sizes and node.op != "get_attr" and bool(node.users)
 
     # --- cutting where one tensor flows ---------------------------------------------------------
 
@@ -146,7 +88,7 @@ class RegionFinder:
             region = None
             if not self._is_for_itself(segment, children):
                 behind = segments[number + 1] if number + 1 < len(segments) else []
-                last = behind if len(behind) == 1 and self._is_activation(behind[0]) else []
+                last = behind if len(behind) == 1 and self.is_activation(behind[0]) else []
                 region = self._trimmed("", [*segment, *last])
             if region is not None:
                 yield self._take(region)
@@ -160,7 +102,7 @@ class RegionFinder:
         if others or len(self.calls[first]) > 1:
             return False
         alone = len(segment) == len(self.inside[first])
-        return alone or is_layer(self.model.get_submodule(first)) or not self._is_plain(first)
+        return alone or is_layer(self.model.get_submodule(first)) or not self.is_plain(first)
 
     def _segments(self, parts: dict[Node, Part]) -> Iterator[list[Node]]:
         """Runs of nodes between places where a single tensor flows, and between whole parts."""
@@ -169,7 +111,7 @@ class RegionFinder:
             for node in parts
             if node not in self.sizes
             for source in node.all_input_nodes
-            if self._carries(source)
+            if self.carries(source)
         }
         last_of = {part: self.order[node] for node, part in parts.items()}
         live = {source for source in last_read if source not in parts}
@@ -189,28 +131,14 @@ class RegionFinder:
     def _whole(self, path: str, classes: frozenset[type[nn.Module]]) -> Iterator[Region]:
         """A module of a piece that is too large: one region where it is a mere chain, else split."""
         nodes = self.inside[path]
-        if len(self.layers(nodes)) > 1 and self._is_plain(path):
+        if len(self.layers(nodes)) > 1 and self.is_plain(path):
             region = self._module(path) or self._trimmed(path, nodes)
             if region is not None:
                 yield self._take(region)
                 return
         yield from self._split(path, classes)
 
-    def _is_plain(self, path: str) -> bool:
-        """A layer, or a chain of such."""
-        if is_layer(self.model.get_submodule(path)):
-            return True
-        parts = self._parts(path)
-        children = {part for part in parts.values() if isinstance(part, str)}
-        return self._is_chain(parts) and all(self._is_plain(child) for child in children)
-
     # --- regions --------------------------------------------------------------------------------
-
-    def layers(self, nodes: Sequence[Node]) -> list[str]:
-        return list(dict.fromkeys(str(n.target) for n in nodes if self._is_layer(n)))
-
-    def _is_layer(self, node: Node) -> bool:
-        return node.op == "call_module" and is_layer(self.model.get_submodule(str(node.target)))
 
     def _take(self, region: Region) -> Region:
         self._taken |= {*self.layers(region.nodes)}
@@ -226,7 +154,7 @@ class RegionFinder:
         """The layer, and directly behind it: a BatchNorm, then an activation, where nothing else reads."""
         nodes = [next(n for n in self.inside[path] if n.op == "call_module" and n.target == path)]
         source = nodes[0].all_input_nodes[0]
-        for follows in (self._is_batchnorm, self._is_activation):
+        for follows in (self.is_batchnorm, self.is_activation):
             following = self.nodes[self.order[nodes[-1]] + 1]
             if list(nodes[-1].users) == [following] and follows(following):
                 nodes.append(following)
@@ -243,7 +171,7 @@ class RegionFinder:
         if len(calls) != 1 or not nodes or self._taken & {*self.layers(nodes)}:
             return None
         (call,) = calls
-        sources, exits = self._sources(nodes), self._exits(nodes)
+        sources, exits = self.sources(nodes), self.exits(nodes)
         if sources != {call.reads} or exits != {call.gives}:
             return None
         assert call.reads is not None
@@ -255,13 +183,13 @@ class RegionFinder:
         nodes = self.nodes[
             self.order[nodes[0]] : self.order[nodes[-1]] + 1
         ]  # what runs between, too
-        while nodes and len(self._sources(nodes)) > 1 and not self._is_layer(nodes[0]):
+        while nodes and len(self.sources(nodes)) > 1 and not self.is_layer(nodes[0]):
             nodes = nodes[1:]
-        while nodes and nodes[-1] not in self._exits(nodes) and not self._is_layer(nodes[-1]):
+        while nodes and nodes[-1] not in self.exits(nodes) and not self.is_layer(nodes[-1]):
             nodes = nodes[:-1]
         layers = self.layers(nodes)
-        sources, exits = self._sources(nodes), self._exits(nodes)
-        if len(sources) != 1 or len(exits) != 1 or not self._can_run_alone(nodes):
+        sources, exits = self.sources(nodes), self.exits(nodes)
+        if len(sources) != 1 or len(exits) != 1 or not self.can_run_alone(nodes):
             return None
         if not 1 <= len(layers) <= MANY or self._taken & {*layers}:
             return None
@@ -269,37 +197,3 @@ class RegionFinder:
         return Region(
             name=name, nodes=tuple(nodes), source=sources.pop(), exit=exits.pop(), path=""
         )
-
-    def _sources(self, nodes: Sequence[Node]) -> set[Node]:
-        """What the nodes read from outside, parameters and sizes aside."""
-        inside = {*nodes}
-        return {
-            s
-            for n in nodes
-            if n not in self.sizes
-            for s in n.all_input_nodes
-            if s not in inside and s not in self.sizes and s.op != "get_attr"
-        }
-
-    def _exits(self, nodes: Sequence[Node]) -> set[Node]:
-        """What is read of the nodes outside."""
-        inside = {*nodes}
-        return {n for n in nodes if n.op != "get_attr" and any(u not in inside for u in n.users)}
-
-    def _can_run_alone(self, nodes: Sequence[Node]) -> bool:
-        """No size is taken from outside: a region run by its nodes has only its input."""
-        inside = {*nodes}
-        return not any(
-            s in self.sizes and s not in inside for n in nodes for s in n.all_input_nodes
-        )
-
-    def _is_batchnorm(self, node: Node) -> bool:
-        return node.op == "call_module" and isinstance(
-            self.model.get_submodule(str(node.target)), nn.BatchNorm2d
-        )
-
-    def _is_activation(self, node: Node) -> bool:
-        if node.op == "call_module":
-            return isinstance(self.model.get_submodule(str(node.target)), ACTIVATIONS)
-        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-        return name in _FUNCTIONS

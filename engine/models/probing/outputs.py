@@ -17,12 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.models.probing.output_kinds import (
+    KINDS,
+    USUAL,
+    are_probabilities,
+    check_kind,
+    kind_of,
+    words_of,
+)
 from engine.models.probing.returned import Entry, named, tensors
 
 AUTO = "auto"
-KINDS = ("logits", "one-logit", "segmentation", "image", "embedding")
 UNASKED = ("auto", "classes", "")  # "classes" stands in older recipes
-USUAL = ("logits", "out", "output")  # names of an entry that is taken where there are several
 PROBES = 2  # images: what has a row for each of them is told from what has not
 LOUD = 30.0  # times N(0, 1): a score leaves [0, 1] for such images, a probability does not
 _LEAST = 1e-6  # of a probability, before its logarithm
@@ -68,7 +74,7 @@ class Output:
             )
         if self.kind in _JUDGED:
             said.append(
-                f"The network gives {_words(self.shape)} for an image: {_JUDGED[self.kind]}"
+                f"The network gives {words_of(self.shape)} for an image: {_JUDGED[self.kind]}"
             )
         if self.probabilities:
             said.append("Its outputs are probabilities; they are compared by their logarithms.")
@@ -114,12 +120,12 @@ def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO
     returned = _run(model, images, image_shape)
     found = {named(entry): (entry, y) for entry, y in tensors(returned)}
     entry, y = _chosen(found, name, kind, type(returned).__name__)
-    kind = kind or _kind(y, image_shape, entry)
-    _check(kind, y)
+    kind = kind or kind_of(y, image_shape, named(entry))
+    check_kind(kind, y)
     output = Output(
         kind=kind, shape=tuple(y.shape[1:]), entry=entry, names=tuple(found) if entry else ()
     )
-    if _are_probabilities(kind, y, lambda: _read_raw(output, model(LOUD * images))):
+    if are_probabilities(kind, y, lambda: _read_raw(output, model(LOUD * images))):
         output = dataclasses.replace(output, probabilities=True)
     return output
 
@@ -165,7 +171,9 @@ def _chosen(
 ) -> tuple[Entry, Tensor]:
     """The entry that is asked for, else the one that can be meant; UserError with the names there are."""
     able = {key: one for key, one in found.items() if _has_rows(one[1])}
-    told = ", ".join(f"{key or 'one tensor'} {_words(y.shape[1:])}" for key, (_, y) in able.items())
+    told = ", ".join(
+        f"{key or 'one tensor'} {words_of(y.shape[1:])}" for key, (_, y) in able.items()
+    )
     if name and name in found and name not in able:
         raise UserError(
             f"model.output is {name!r}, which has no row of floating-point numbers for each image; "
@@ -197,67 +205,6 @@ def _has_rows(y: Tensor) -> bool:
     return y.dim() > 0 and len(y) == PROBES and y.is_floating_point() and y.numel() > 0
 
 
-# --- what it is ---------------------------------------------------------------------------------
-
-
-def _kind(y: Tensor, image_shape: Sequence[int], entry: Entry) -> str:
-    """What a tensor with a row for each image is; UserError where its shape does not tell."""
-    shape, (channels, height, width) = tuple(y.shape[1:]), image_shape
-    if _is_row(shape):
-        return "one-logit" if y[0].numel() == 1 else "logits"
-    if len(shape) == 3:
-        whole, grown = shape[1:] == (height, width), shape[1] >= height and shape[2] >= width
-        if shape[0] in (1, channels) and (whole or grown):
-            return "image"
-        if shape[0] > 1 and (whole or named(entry) in USUAL):
-            return "segmentation"
-    if len(shape) == 2 and shape == (height, width):
-        return "image"
-    raise UserError(
-        f"the network gives {_words(shape)} for an image, which may be several things; say which: "
-        f"--set model.output=embedding (or image{', or segmentation' if len(shape) == 3 else ''})"
-    )
-
-
-def _check(kind: str, y: Tensor) -> None:
-    """UserError where a tensor cannot be what it is said to be."""
-    shape = tuple(y.shape[1:])
-    numbers = y[0].numel()
-    fits = {
-        "logits": _is_row(shape) and numbers > 1,
-        "one-logit": numbers == 1,
-        "segmentation": len(shape) == 3,
-        "image": len(shape) in (2, 3),
-        "embedding": numbers > 1,
-    }
-    if not fits[kind]:
-        able = ", ".join(name for name, fit in fits.items() if fit) or "none"
-        raise UserError(
-            f"model.output is {kind!r}, but the network gives {_words(shape)} for an image; "
-            f"that may be: {able}"
-        )
-
-
-def _is_row(shape: Sequence[int]) -> bool:
-    """Whether an image has one row of numbers; places of one by one pixel do not count."""
-    return not shape or all(side == 1 for side in shape[1:])
-
-
-def _are_probabilities(kind: str, y: Tensor, loud: Any) -> bool:
-    """Whether scores are shares of 1 already: of all classes, or of one."""
-    if kind == "one-logit":
-        return _within_one(y) and _within_one(loud())
-    if kind not in ("logits", "segmentation") or not bool((y >= 0).all()):
-        return False
-    if y.shape[1] == 1:
-        return _within_one(y) and _within_one(loud())
-    return bool(((y.sum(1) - 1).abs() < 1e-3).all())
-
-
-def _within_one(y: Tensor) -> bool:
-    return bool(((y >= 0) & (y <= 1)).all())
-
-
 # --- the network's own words --------------------------------------------------------------------
 
 
@@ -276,9 +223,3 @@ def _run(model: nn.Module, images: Tensor, image_shape: Sequence[int]) -> Any:
 
 def _read_raw(output: Output, returned: Any) -> Tensor:
     return dataclasses.replace(output, kind="embedding").read(returned)
-
-
-def _words(shape: Sequence[int]) -> str:
-    if not shape or tuple(shape) == (1,):
-        return "one number"
-    return " x ".join(map(str, shape)) + (" numbers" if len(shape) == 1 else "")

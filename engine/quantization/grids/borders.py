@@ -80,7 +80,7 @@ class BorderQuantizer(ActivationQuantizer):
         values = codes.clamp(self.low, self.high) * self.scale
         if not self.keep_float or self.rng is None:
             return values
-        return torch.where(drop_mask(x, self.keep_float, self.rng), values, x)
+        return torch.lerp(x, values, drop_mask(x, self.keep_float, self.rng))
 
     def stored(self) -> dict[str, Tensor]:
         axis = torch.tensor(self.channel_axis)

@@ -206,7 +206,7 @@ class Makers:
 
 
 def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:
-    """True where the quantized value is used; drawn where `rng` lives, then moved to x's device.
+    """1 where the quantized value is used, else 0, as x's type; drawn where `rng` lives, then moved to x's.
 
     One draw of 64 bits serves eight elements, whose chances are therefore whole 256ths: drawing a float
     for each took a third of a reconstruction step's time on a processor.
@@ -215,7 +215,7 @@ def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:
     words.random_(-(2**63), 2**63 - 1, generator=rng)
     draws = words.view(torch.uint8)[: x.numel()].to(x.device)
     threshold = round(256 * keep_float)
-    mask = draws >= threshold if threshold < 256 else torch.zeros_like(draws, dtype=torch.bool)
+    mask = (draws >= threshold if threshold < 256 else draws.new_zeros(len(draws))).to(x.dtype)
     if x.dim() == 4:  # the layout of x, so that the two are read side by side
         count, channels, height, width = x.shape
         return mask.view(count, height, width, channels).permute(0, 3, 1, 2)
@@ -234,7 +234,7 @@ class _LearnedStep(torch.autograd.Function):
         ctx.save_for_backward(ratio, codes, mask if mask is not None else torch.empty(0))
         ctx.bounds, ctx.masked = (low, high), mask is not None
         values = codes * scale
-        return torch.where(mask, values, x) if mask is not None else values
+        return torch.lerp(x, values, mask) if mask is not None else values
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -246,5 +246,6 @@ class _LearnedStep(torch.autograd.Function):
         slope = torch.where(inside, codes - ratio, codes)
         quantized = grad * mask if ctx.masked else grad
         grad_scale = (quantized * slope).sum()
-        passes = inside | ~mask if ctx.masked else inside
-        return grad * passes, grad_scale, None, None, None
+        if ctx.masked:  # what was kept float passes everywhere
+            return torch.where(inside, grad, grad - quantized), grad_scale, None, None, None
+        return grad * inside, grad_scale, None, None, None

@@ -11,8 +11,8 @@ from functools import partial
 from engine.core.method import MethodCard, knob
 from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.quantizers import Makers, WeightQuantizer
-from engine.quantization.reconstruction.block import ReconstructionSettings
 from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings, core_settings
+from engine.quantization.reconstruction.settings import ReconstructionSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,7 @@ from torch import Tensor, nn
 from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import RestLike, Stretch
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import (
-    BlockReconstruction,
-    ReconstructionSettings,
-    settle,
-)
+from engine.quantization.reconstruction.block import BlockReconstruction, settle
 from engine.quantization.reconstruction.blockwise import (
     Blockwise,
     JointSettings,
@@ -38,6 +34,7 @@ from engine.quantization.reconstruction.objectives import (
     squared_distance,
 )
 from engine.quantization.reconstruction.phases import Phase, Phases
+from engine.quantization.reconstruction.settings import ReconstructionSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

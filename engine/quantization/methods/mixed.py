@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.method import Machine, MethodCard, View, describe, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings, Stretch
-from engine.quantization.bits.sensitivity import AllocationSettings, BitAllocation
+from engine.quantization.bits.bit_allocation import AllocationSettings, BitAllocation
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike, LayerBits
 

@@ -13,11 +13,7 @@ from torch import Tensor, nn
 from engine.core.method import Machine, knob
 from engine.quantization.base import QuantizationMethod, QuantizerSettings, RestLike
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import (
-    BlockReconstruction,
-    ReconstructionSettings,
-    settle,
-)
+from engine.quantization.reconstruction.block import BlockReconstruction, settle
 from engine.quantization.reconstruction.objectives import (
     Distance,
     EmbeddingDistance,
@@ -28,6 +24,7 @@ from engine.quantization.reconstruction.objectives import (
     fisher_gradient,
     squared_distance,
 )
+from engine.quantization.reconstruction.settings import ReconstructionSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

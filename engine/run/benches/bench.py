@@ -17,7 +17,7 @@ from engine.core.randomness import stream
 from engine.models.card import ModelCard
 from engine.models.cards.sources import discover_cards
 from engine.run.benches.parity import parity
-from engine.run.workers.resources import peak_memory_mb
+from engine.run.machine.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from engine.core.errors import UserError
 from engine.run.folders import disk
-from engine.run.workers.processes import born
+from engine.run.machine.processes import born
 
 _OLD_S = 60.0  # a writer on another machine that shares the folder is not seen, but is long done
 _BESIDE = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)")  # see `write_atomically`

@@ -14,13 +14,13 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
+from engine.core.reading import read_object
 from engine.run.folders.files import is_disk_full, set_aside, told, write_atomically
 from engine.run.folders.names import is_result, may_be_named, read_recipe
-from engine.run.folders.reading import read_object
 from engine.run.folders.version import engine_version
+from engine.run.machine import processes
+from engine.run.machine.resources import why_lost
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers import processes
-from engine.run.workers.resources import why_lost
 
 __all__ = [
     "ACTIVE",

@@ -18,12 +18,12 @@ from engine.core.errors import UserError
 from engine.core.paired import mean_band
 from engine.quantization.layers import QuantInput
 from engine.run.context import Context, make_context
+from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder, write_atomically
 from engine.run.questions.layer_costs import FILE
 from engine.run.stages.others import load_others, set_name
 from engine.run.stages.quantize import load_student
 from engine.run.stages.synthesise import load_images
-from engine.run.workers.control import Control
 
 BATCH = 100
 GAINS = (

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from engine.analysis.accuracy import top1, wilson
 from engine.analysis.anatomy import Anatomy, dissect
-from engine.analysis.diagnosis import Finding, examine
+from engine.analysis.diagnosis.examine import examine
+from engine.analysis.diagnosis.finding import Finding
 from engine.analysis.input_space import by_images, without_images
 from engine.analysis.labels import examine_labels
 from engine.analysis.normalisation import best_common, implied, match, stem_of

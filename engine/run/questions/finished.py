@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.events import Stepped
+from engine.core.reading import is_number
 from engine.run.folders.folder import RunFolder
-from engine.run.folders.reading import is_number
 from engine.run.recipes.recipe import Recipe
 
 STAGES = ("synthesis", "quantization", "evaluation")

@@ -18,7 +18,9 @@ from engine.core import device as devices
 from engine.core.randomness import stream
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.run.context import Context, make_context
+from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
+from engine.run.machine.resources import memory_mb
 from engine.run.questions.timing_sample import (
     STEPS,
     choose_no_bits,
@@ -29,8 +31,6 @@ from engine.run.recipes.recipe import Recipe
 from engine.run.stages.quantize import chosen_method, load_student
 from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.synthesise import _method, _request, _settings
-from engine.run.workers.control import Control
-from engine.run.workers.resources import memory_mb
 
 PIXELS = 6 * 3 * 224 * 224  # at most so many at a time: what a laptop bears
 PARTS = ("synthesis", "quantization")

@@ -13,9 +13,9 @@ from engine.core.randomness import stream
 from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizationMethod
 from engine.run.context import Context
+from engine.run.folders.control import Control
 from engine.run.stages.bits import keep_bits
 from engine.run.stages.quantize import quantize
-from engine.run.workers.control import Control
 
 STEPS = 3  # for each knob of steps; the first is left out
 

@@ -24,6 +24,10 @@ EDGE_RULES = {  # which first and last layers stay at 8 bits
 }
 
 
+class CannotWork(UserError):  # noqa: N818  (a UserError, told as one)
+    """A method that cannot work on the network; another pair may."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What is computed; where and how fast (device, threads, folder) is not part of it."""
@@ -204,7 +208,7 @@ def _check_methods(
         if reason:
             able = ", ".join(name for name in refusals if not refusals[name])
             ways = f"these can: {able}" if able else "none here can; choose another network"
-            raise UserError(
+            raise CannotWork(
                 f"{kind} {wanted[kind]!r} cannot work on {wanted['model']!r}: {reason}; {ways}"
             )
 

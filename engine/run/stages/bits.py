@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from engine.core.events import BitsChosen, Event, Noted
+from engine.core.reading import read_object
 from engine.quantization.plan import LayerBits
 from engine.run.context import Context
 from engine.run.folders.damage import aside
 from engine.run.folders.folder import write_atomically
-from engine.run.folders.reading import read_object
 from engine.run.recipes.wanted import BITS
 from engine.run.uniform_budget import cost_words, fits, rival
 

@@ -13,10 +13,10 @@ from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
 from engine.core.trace import first_not_finite
 from engine.run.context import Context
+from engine.run.drive import Thinned
 from engine.run.folders import damage
 from engine.run.stages.others import how_many, load_others, make_others, planned_steps, set_name
 from engine.run.stages.reuse import OTHERS
-from engine.run.workers.drive import Thinned
 
 STAGE = "evaluation"
 BATCH = 250

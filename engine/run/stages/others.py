@@ -14,10 +14,10 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.events import Event, Stepped
 from engine.run.context import Context
+from engine.run.drive import Thinned, drive
 from engine.run.folders.folder import write_atomically
 from engine.run.stages.reuse import OTHERS
 from engine.run.stages.synthesise import _batches, _memory_file, _method, _request, _settings
-from engine.run.workers.drive import Thinned, drive
 
 STAGE = "evaluation"
 MOST = 32

@@ -39,8 +39,10 @@ from engine.quantization.student import (
 )
 from engine.quantization.transforms.batchnorm_correction import BatchNormShift
 from engine.run.context import Context
+from engine.run.drive import Thinned, drive
 from engine.run.folders.damage import aside
 from engine.run.folders.folder import write_atomically
+from engine.run.machine.resources import memory_mb
 from engine.run.stages.bits import forget_damaged, keep_bits, restore_bits
 from engine.run.stages.correct import (
     announce,
@@ -53,8 +55,6 @@ from engine.run.stages.correct import (
 from engine.run.stages.measure import measure_layers
 from engine.run.stages.students import announce_start, network_to_quantize
 from engine.run.stages.views import Looks, block_views, told
-from engine.run.workers.drive import Thinned, drive
-from engine.run.workers.resources import memory_mb
 
 STAGE = "quantization"
 CHUNK = 32  # images that walk through a network together

@@ -18,14 +18,14 @@ from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, Stage
 from engine.core.randomness import stream
 from engine.data.classes import WAY_OUT
 from engine.run.context import Context
+from engine.run.drive import Thinned, drive
 from engine.run.folders import damage
 from engine.run.folders.folder import write_atomically
+from engine.run.machine.resources import memory_mb
 from engine.run.stages import image_statistics
 from engine.run.stages.pictures import moments_file, montage, target_file
 from engine.run.stages.reuse import CO_TRAINING
 from engine.run.stages.students import keep_weights, student_for
-from engine.run.workers.drive import Thinned, drive
-from engine.run.workers.resources import memory_mb
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.statistics.batchnorm import Observation, bn_gap

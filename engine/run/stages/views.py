@@ -12,7 +12,7 @@ from engine.core.events import Viewed
 from engine.core.method import View
 from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizationMethod
-from engine.run.workers.drive import Thinned
+from engine.run.drive import Thinned
 
 STAGE = "quantization"
 PER_BLOCK = 24  # looks at a block at most: a long run stays a small file

@@ -13,12 +13,12 @@ from filelock import FileLock, Timeout
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, StateChanged
+from engine.run.folders.control import Wish, read_wish, write_wish
 from engine.run.folders.files import sweep, told
 from engine.run.folders.folder import ACTIVE, RunFolder
+from engine.run.machine import processes
+from engine.run.machine.resources import threads_wanted
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers import processes
-from engine.run.workers.control import Wish, read_wish, write_wish
-from engine.run.workers.resources import threads_wanted
 
 GRACE_S = 2.5  # how long a cancelled worker may take to save itself before it is ended
 RELEASE_S = 10.0  # and how long one that ended may still hold its folder

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.core.events import Event, StageStarted, Stepped
 from engine.run.folders.folder import HEARTBEAT_S, RunFolder
-from engine.run.workers.resources import ended_for_memory, memory_mb
+from engine.run.machine.resources import ended_for_memory, memory_mb
 
 
 class Pulse:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.core.reading import is_number, read_object
 from engine.run.folders.folder import RunFolder
-from engine.run.folders.reading import is_number, read_object
 
 WAITING = ("starting", "queued")
 DEAF_S = 15.0  # one that is silent for so long holds nobody up: its worker may have been halted

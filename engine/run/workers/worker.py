@@ -17,15 +17,16 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFailed, StateChanged
+from engine.core.reading import is_number
 from engine.run.folders import disk
+from engine.run.folders.control import Cancelled, Control, FolderGone
 from engine.run.folders.files import sweep
 from engine.run.folders.folder import RunFolder, is_disk_full
-from engine.run.folders.reading import is_number
-from engine.run.workers import processes, waiting
-from engine.run.workers.control import Cancelled, Control, FolderGone
-from engine.run.workers.memory_limit import WAY_OUT, Room
+from engine.run.machine import processes
+from engine.run.machine.memory_limit import WAY_OUT, Room
+from engine.run.machine.resources import threads_wanted
+from engine.run.workers import waiting
 from engine.run.workers.pulse import Pulse
-from engine.run.workers.resources import threads_wanted
 
 MOST_THREADS = 8  # small networks gain nothing beyond
 LOOK_EVERY_S = 0.3  # at the queue

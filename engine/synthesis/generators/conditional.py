@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.synthesis.generators.classmix import ClassMix
-from engine.synthesis.generators.genie_generator import Double, seed_size
+from engine.synthesis.generators.doubling import DoublingConv2d
+from engine.synthesis.generators.genie_generator import seed_size
 
 WIDTH = 128  # channels before the second doubling
 _SOFT_EPS = 0.8  # of the two inner normalisations, as GDFQ has it: they damp what varies little
@@ -71,10 +72,9 @@ class ConditionalGenerator(nn.Module):
         norm = ClassBatchNorm if class_norms else PlainBatchNorm
         self.project = nn.Linear(code, width * self._seed_size[0] * self._seed_size[1])
         self.norm_1 = norm(width, classes)
-        self.grow = Double()
-        self.conv_2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv_2 = DoublingConv2d(width, width)
         self.norm_2 = norm(width, classes, _SOFT_EPS)
-        self.conv_3 = nn.Conv2d(width, width // 2, 3, padding=1)
+        self.conv_3 = DoublingConv2d(width, width // 2)
         self.norm_3 = norm(width // 2, classes, _SOFT_EPS)
         self.act = nn.LeakyReLU(0.2)
         self.conv_4 = nn.Conv2d(width // 2, channels, 3, padding=1)
@@ -83,9 +83,9 @@ class ConditionalGenerator(nn.Module):
     def forward(self, code: Tensor, mix: ClassMix) -> Tensor:
         height, width = self._size
         x = self.project(code).view(len(code), self._width, *self._seed_size)
-        x = self.grow(self.norm_1(x, mix))
-        x = self.grow(self.act(self.norm_2(self.conv_2(x), mix)))
-        x = self.act(self.norm_3(self.conv_3(x), mix))
+        x = self.conv_2(self.norm_1(x, mix))
+        x = self.conv_3(self.act(self.norm_2(x, mix)))
+        x = self.act(self.norm_3(x, mix))
         images: Tensor = self.norm_4(torch.tanh(self.conv_4(x))[..., :height, :width])
         return images
 

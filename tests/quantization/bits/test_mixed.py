@@ -16,8 +16,8 @@ from engine.core.method import describe
 from engine.core.randomness import stream
 from engine.quantization import discover_methods
 from engine.quantization.bits.allocation import Option, greedy, integer, pareto_front
+from engine.quantization.bits.bit_allocation import AllocationSettings, BitAllocation
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
-from engine.quantization.bits.sensitivity import AllocationSettings, BitAllocation
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.methods.mixed import Mixed, MixedSettings
 from tests.contracts.nets import quantizing
@@ -156,7 +156,7 @@ def allocation(**changes):
 
 
 def solved(machine):
-    while machine._steps_done < machine.total_steps:
+    while machine.state_dict()["steps_done"] < machine.total_steps:
         machine.step()
     return machine.solve()
 
@@ -344,7 +344,7 @@ def test_the_trace_of_the_curvature_is_the_mean_squared_gradient_of_drawn_labels
         for k in range(3):
             (g,) = torch.autograd.grad(log_p[k], weight, retain_graph=True)
             total += float(log_p[k].detach().exp() * g.square().sum())
-    estimate = float(machine._traces[FREE.index("same.conv2")]) / 400
+    estimate = float(machine.state_dict()["traces"][FREE.index("same.conv2")]) / 400
     assert estimate == pytest.approx(total / len(work.images), rel=0.25)
 
 

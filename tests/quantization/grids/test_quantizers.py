@@ -142,7 +142,7 @@ def test_learned_steps_have_the_straight_through_gradients(signed, keep_float):
     out = quantizer(a)
     (out * weights).sum().backward()
 
-    mask = drop_mask(x, keep_float, stream(0, "drop")) if keep_float else None
+    mask = drop_mask(x, keep_float, stream(0, "drop")).bool() if keep_float else None
     b, scale = x.clone().requires_grad_(), quantizer.scale.detach().clone().requires_grad_()
     wanted = naive(b, scale, quantizer.low, quantizer.high, mask)
     (wanted * weights).sum().backward()

@@ -9,12 +9,9 @@ import torch
 
 from engine.core.randomness import stream
 from engine.core.trace import watch_inputs
-from engine.quantization.reconstruction.block import (
-    BlockReconstruction,
-    ReconstructionSettings,
-    settle,
-)
+from engine.quantization.reconstruction.block import BlockReconstruction, settle
 from engine.quantization.reconstruction.objectives import squared_distance
+from engine.quantization.reconstruction.settings import ReconstructionSettings
 from engine.quantization.student import fit_block
 from tests.contracts.nets import quantizing
 

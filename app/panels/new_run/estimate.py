@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import look_again
+from app.background import LOOK_AGAIN_S, look_again
 from app.diagnoses import at_presets, diagnosis, estimate
 from app.recipes import recipe_of
 from app.words import EFFORTS, plain, time_words
@@ -66,17 +66,24 @@ def source_words(known: dict[str, Any]) -> str:
 
 
 def before_start(catalog: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """One line below a form: time, memory and the worst finding. Never in the way of Start."""
+    """What it would take, time, memory and the worst finding; in a dialog. Never in the way of Start."""
     try:
         recipe = recipe_of(catalog, **wanted)
     except (UserError, KeyError, OSError):
-        return  # the form itself says what is wrong
+        return  # the start says what is wrong
+    # In a dialog the page's pulse would ask for the page: a clock of its own looks again here.
+    pending = estimate(recipe).is_pending or diagnosis(recipe).is_pending
+    st.fragment(run_every=LOOK_AGAIN_S if pending else None)(_what_it_takes)(recipe, pending)
+
+
+def _what_it_takes(recipe: Recipe, was_pending: bool) -> None:  # noqa: FBT001
     cost, network = estimate(recipe), diagnosis(recipe)
     parts = [_cost(cost)]
     parts += [_worst(recipe, network.value)] if network.value else []
     parts += [f"{ICONS['problem']} {plain(network.error)}"] if network.error else []
-    st.caption("  \n".join(part for part in parts if part))
-    look_again(cost.is_pending or network.is_pending)
+    st.markdown("  \n".join(part for part in parts if part))
+    if was_pending and not (cost.is_pending or network.is_pending):
+        st.rerun()  # stops the clock
 
 
 def _cost(answer: Any) -> str:

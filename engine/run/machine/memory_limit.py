@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.run.workers.resources import free_memory_mb, machine_memory_mb, memory_mb
+from engine.run.machine.resources import free_memory_mb, machine_memory_mb, memory_mb
 
 ALMOST = 0.9  # of what is free: beyond, the machine begins to swap
 # An estimate is passed by so much before a run is ended for it: where the machine has plenty, by more.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from engine.core.reading import is_number, read_object
 from engine.run.folders.files import write_atomically
-from engine.run.folders.reading import is_number, read_object
 
 _LOOK_EVERY_S = 0.05
 CHECKPOINT_MARK = (

@@ -12,9 +12,9 @@ import torch
 from engine.core.errors import UserError
 from engine.core.events import Event
 from engine.core.method import Losses, Machine
+from engine.run.folders.control import CHECKPOINT_MARK, Cancelled, Control
 from engine.run.folders.damage import aside
 from engine.run.folders.files import set_aside, write_atomically
-from engine.run.workers.control import CHECKPOINT_MARK, Cancelled, Control
 
 CHECKPOINT_EVERY_S = 10.0
 CHECKPOINT_SHARE = 0.05  # of the time at most is spent on saving: a large generator is a gigabyte

@@ -9,7 +9,7 @@ from app.charts.compare import lines
 from app.charts.panels import letter
 from app.charts.style import axis
 from app.choices import load_catalog
-from app.panels.side_by_side import draw, joined
+from app.panels.compare.side_by_side import draw, joined
 from engine.run.questions.compare import Side
 from engine.run.questions.image_statistics import (
     ClassShares,

@@ -1,0 +1,1 @@
+"""A new run: the dialog, its form, and what it would take."""

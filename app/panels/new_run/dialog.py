@@ -1,0 +1,78 @@
+"""A new run, from anywhere: a dialog with a recipe, what it would take, and the button that starts it.
+
+The dialog is drawn by the entry of all pages, as long as it is open: a page that draws itself anew while a
+run is at work would close it otherwise.
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from app.actions import started
+from app.choices import load_catalog
+from app.panels.agree import agreed
+from app.panels.new_run.draft import Draft, open_draft
+from app.panels.new_run.estimate import before_start
+from app.panels.new_run.form import recipe_form
+from app.recipes import paths_in
+from app.words import plain
+
+OPEN, COUNT = "new-run", "new-run-count"
+
+
+def new_run(wanted: dict[str, Any] | None = None) -> None:
+    """Open the dialog with a recipe's fields (what make_recipe takes), or with the usual ones."""
+    st.session_state[COUNT] = st.session_state.get(COUNT, 0) + 1
+    try:
+        with st.spinner("Looking what networks and methods there are…"):
+            catalog = load_catalog()
+    except (RuntimeError, OSError) as error:
+        st.error(f"The engine could not say what it has. {plain(error)}")
+        return
+    st.session_state[OPEN] = open_draft(catalog, wanted, st.session_state[COUNT])
+    st.rerun()
+
+
+def new_run_button(
+    label: str = "New run", *, key: str, wanted: dict[str, Any] | None = None, **more: Any
+) -> None:
+    """A button that opens the dialog; `more` goes to the button."""
+    if st.button(label, key=key, **{"icon": ":material/add:"} | more):
+        new_run(wanted)
+
+
+def open_dialog() -> None:
+    """Draw the dialog where one is open. Once, before every page."""
+    if st.session_state.get(OPEN) is not None:
+        _dialog()
+
+
+def _close() -> None:
+    st.session_state.pop(OPEN, None)
+
+
+@st.dialog("New run", width="large", icon=":material/add:", on_dismiss=_close)
+def _dialog() -> None:
+    draft: Draft | None = st.session_state.get(OPEN)
+    if draft is None:  # closed a moment ago
+        return
+    catalog = load_catalog()
+    reasons = recipe_form(catalog, draft)
+    for reason in reasons:
+        st.warning(plain(reason))
+    wanted = draft.complete()
+    with st.container():
+        if not reasons and agreed(paths_in(wanted), key="new-files"):
+            before_start(catalog, wanted)
+    if st.button(
+        "Start", type="primary", icon=":material/play_arrow:", key="new-start", disabled=bool(reasons)
+    ):  # fmt: skip
+        _start(wanted)
+
+
+def _start(wanted: dict[str, Any]) -> None:
+    folder = started(wanted)
+    if folder is not None:
+        _close()
+        st.session_state["run"] = folder.run_id
+        st.switch_page("views/run.py", query_params={"run": folder.run_id})

@@ -1,0 +1,190 @@
+"""What a recipe is chosen by: network, images, quantizer, bits and effort; for experts every setting."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.panels.new_run.choices import choice, refused
+from app.panels.new_run.draft import KINDS, Draft, preset_images, preset_values
+from app.panels.new_run.knobs import knobs
+from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
+from app.words import EFFORTS, plain
+from engine.run.recipes.recipe import PRESETS, find, no_folder
+
+BITS = (2, 8)
+EFFORT_HELP = (
+    "How many images, and how many steps they and each block take. Quick: minutes on a laptop. Standard: an "
+    "evening's work on one. Paper: as many as the method's paper takes."
+)
+
+
+def recipe_form(catalog: dict[str, Any], draft: Draft) -> list[str]:
+    """The widgets, whose values go into the draft; returns why it cannot be started, if so."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        draft.expert = (
+            st.segmented_control(
+                "How much to choose",
+                ["Basic", "Expert"],
+                default="Expert" if draft.expert else "Basic",
+                key=f"new-{draft.number}-mode",
+                required=True,
+                label_visibility="collapsed",
+            )
+            == "Expert"
+        )
+    reasons = _what(catalog, draft)
+    _how_few(draft)
+    if draft.expert:
+        _expert(catalog, draft)
+    else:
+        _changed(draft)
+    needed = preset_values(catalog, draft.wanted, "synthesis") | draft.changed("synthesis")
+    if no_folder(needed):
+        if not draft.expert:  # the one setting that has no value of its own
+            synthesis = find(catalog, "synthesis", draft.wanted["synthesis"])
+            _method(catalog, draft, "synthesis", only=_folder(synthesis["settings"]))
+            needed |= draft.changed("synthesis")
+        if no_folder(needed):
+            reasons.append("Give the folder that the images are to be taken from.")
+    return reasons
+
+
+def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
+    """Network, images and quantizer, each with what it does; returns why a choice cannot work."""
+    left, middle, right = st.columns(3, gap="medium")
+    with left:
+        draft.wanted["model"] = choice(catalog, "models", "Network", draft)
+    with middle:
+        draft.wanted["synthesis"] = choice(catalog, "synthesis", "Images from", draft)
+    with right:
+        draft.wanted["quantization"] = choice(catalog, "quantization", "Quantizer", draft)
+    found = [refused(catalog, kind, draft) for kind in ("synthesis", "quantization")]
+    return [reason for reason in found if reason]
+
+
+def _how_few(draft: Draft) -> None:
+    key, wanted = f"new-{draft.number}", draft.wanted
+    columns = st.columns(3, gap="medium")
+    for column, name, label, words in (
+        (columns[0], "weight_bits", "Bits a weight",
+         "A weight of b bits has one of 2 to the power of b values. A float weight has 32 bits."),
+        (columns[1], "activation_bits", "Bits an activation",
+         "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
+    ):  # fmt: skip
+        st.session_state.setdefault(f"{key}-{name}", wanted[name])
+        wanted[name] = column.slider(label, *BITS, key=f"{key}-{name}", help=words)
+    st.session_state.setdefault(f"{key}-preset", wanted["preset"])
+    wanted["preset"] = columns[2].segmented_control(
+        "Effort",
+        list(PRESETS),
+        format_func=lambda one: EFFORTS.get(one, one),
+        required=True,
+        key=f"{key}-preset",
+        help=EFFORT_HELP,
+    )
+
+
+def _expert(catalog: dict[str, Any], draft: Draft) -> None:
+    """Everything else, grouped by what it belongs to."""
+    titles = {
+        kind: plain(find(catalog, kind, draft.wanted[field])["title"])
+        for kind, field in KINDS.items()
+    }
+    with st.expander(f"Images: how many, and how {titles['synthesis']} makes them"):
+        _images(catalog, draft)
+        _method(catalog, draft, "synthesis")
+    with st.expander(
+        f"Quantizer: which layers keep 8 bits, and how {titles['quantization']} works"
+    ):
+        _edges(draft)
+        _method(catalog, draft, "quantization")
+    with st.expander(f"Network: what {titles['models']} expects, own weights, own test images"):
+        _files(draft)
+        _method(catalog, draft, "models")
+
+
+def _images(catalog: dict[str, Any], draft: Draft) -> None:
+    key, wanted = f"new-{draft.number}", draft.wanted
+    left, right, _ = st.columns(3, gap="medium")
+    budget = preset_images(catalog, wanted)
+    images_key = f"{key}-images"
+    st.session_state.setdefault(images_key, wanted["images"])
+    images = left.number_input(
+        "Images", 1, 100_000, value=None, step=1, key=images_key,
+        placeholder=f"{budget}: as the effort says",
+        help="How many images to make and to calibrate with: the quantizer sees no others.",
+    )  # fmt: skip
+    wanted["images"] = None if images is None else int(images)
+    st.session_state.setdefault(f"{key}-seed", wanted["seed"])
+    seed = right.number_input(
+        "Seed",
+        0,
+        2**31,
+        step=1,
+        key=f"{key}-seed",
+        help="Where the random numbers begin. Another seed shows how much of a result is chance.",
+    )
+    wanted["seed"] = int(seed)
+
+
+def _edges(draft: Draft) -> None:
+    key = f"new-{draft.number}-edges"
+    st.session_state.setdefault(key, draft.wanted["edge_rule"])
+    draft.wanted["edge_rule"] = st.selectbox(
+        "Kept at 8 bits",
+        list(EDGES),
+        format_func=lambda one: EDGES[one],
+        key=key,
+        help=EDGES_HELP,
+    )
+
+
+def _files(draft: Draft) -> None:
+    left, right = st.columns(2, gap="medium")
+    for column, name, label, placeholder, words in (
+        (left, "weights", "Checkpoint file", "the network's own weights",
+         "Weights of this network in a file, instead of those it comes with. A path on the machine that "
+         "runs this."),
+        (right, "data", "Folder of test images", "the network's own test images, where it has some",
+         "A folder of class folders (called by class number or name), or of images with a labels.csv. Only "
+         "to judge with. A path on the machine that runs this."),
+    ):  # fmt: skip
+        key = f"new-{draft.number}-{name}"
+        st.session_state.setdefault(key, draft.wanted[name])
+        draft.wanted[name] = column.text_input(
+            label, key=key, placeholder=placeholder, help=words
+        ).strip()
+
+
+def _folder(settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [knob for knob in settings if knob["name"] == "folder"]
+
+
+def _method(
+    catalog: dict[str, Any],
+    draft: Draft,
+    kind: str,
+    only: list[dict[str, Any]] | None = None,
+) -> None:
+    """The settings of what is chosen; those changed go into the draft."""
+    name = draft.wanted[KINDS[kind]]
+    settings = find(catalog, kind, name)["settings"] if only is None else only
+    base = preset_values(catalog, draft.wanted, kind)
+    shown = {knob["name"] for knob in settings}
+    kept = {one: value for one, value in draft.changed(kind).items() if one not in shown}
+    draft.changes[kind, name] = kept | knobs(
+        settings,
+        base,
+        key=f"{draft.number}-{kind}-{name}-{draft.wanted['preset']}",
+        given=base | draft.changed(kind),
+        title_of=knob_words,
+    )
+
+
+def _changed(draft: Draft) -> None:
+    """What an expert changed stays in force where it is not shown; so it is said."""
+    count = sum(len(draft.changed(kind)) for kind in KINDS)
+    count += draft.wanted["images"] is not None
+    if count:
+        what = "1 setting differs" if count == 1 else f"{count} settings differ"
+        st.caption(f":orange[:material/tune:] {what} from the effort's; *Expert* shows which.")

@@ -1,0 +1,1 @@
+"""Everything that ran: the table, what differs, what is done with the rows that are ticked."""

@@ -1,0 +1,133 @@
+"""Bits for each layer: what is tied, what a budget affords, and the plan that follows from sensitivities."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+from engine.core.method import Losses
+from engine.models.graph.macs import count_macs
+from engine.quantization.bits.allocation import Allocation, greedy, integer, pareto_front
+from engine.quantization.bits.allocation_report import AllocationReport
+from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table, with_candidates
+from engine.quantization.bits.partial_student import PartialStudent
+from engine.quantization.bits.sensitivity import Sensitivities
+from engine.quantization.grids.quantizers import Makers
+from engine.quantization.plan import BlockLike, LayerBits
+
+FEWEST = 2  # bits that a grid can have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationSettings:
+    """What is measured, what is counted, and what may be spent."""
+
+    sensitivity: str  # kl, hessian or sqnr
+    bits: Sequence[int]  # to choose from, rising
+    cost: str  # bytes or bit-operations
+    share: float  # of what the plan before costs
+    solver: str  # exact, integer or greedy
+    probes: int  # of the Hessian's trace
+    inputs: bool = False  # the activations' bits are chosen too
+
+
+class BitAllocation:
+    """A step machine: each step measures one entry of the table; `solve` then has the plan.
+
+    Raises UserError at once where the budget does not even buy the fewest bits.
+
+    The first and last layer stay at 8 bits where the plan has them so. Where the activations' bits are
+    chosen too, the sensitivity of (weight bits, activation bits) is the sum of the two.
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        blocks: Sequence[BlockLike],
+        plan: Mapping[str, LayerBits],
+        images: Tensor,
+        *,
+        settings: AllocationSettings,
+        makers: Makers,
+        rng: torch.Generator,
+    ) -> None:
+        self._plan, self._settings = dict(plan), settings
+        self._partial = PartialStudent(teacher, blocks, plan, images, makers)
+        owner = self._partial.owner if settings.inputs else {path: path for path in plan}
+        self._groups = find_tied_layers(plan, owner, settings.bits, inputs=settings.inputs)
+        if not self._groups:
+            raise UserError(
+                "no layer is left to choose bits for, since first and last stay at 8 bits; give the edge "
+                "rule all, or another quantizer"
+            )
+        self._sensitivities = Sensitivities(
+            self._partial, [entry for group in self._groups for entry in group.entries()],
+            kind=settings.sensitivity, probes=settings.probes, rng=rng,
+        )  # fmt: skip
+        self.total_steps = self._sensitivities.total_steps
+        self._costs = Costs(
+            kind=settings.cost,
+            weights={path: self._partial.weight(path).numel() for path in plan},
+            macs=count_macs(teacher, list(plan), images[:1]),
+        )
+        self._budget = self._afforded()
+
+    def _afforded(self) -> int:
+        """What may be spent; UserError where that does not even buy the fewest bits.
+
+        The share counts as it is written: 0.6 of 5 bits in every layer is 3, to the last bit.
+        """
+        share, lowest = self._settings.share, self._settings.bits[0]
+        spent = sum(self._costs.of(group, group.planned) for group in self._groups)
+        least = sum(self._costs.of(group, group.fewest()) for group in self._groups)
+        budget = int(Fraction(str(share)) * spent)
+        if least <= budget:
+            return budget
+        said = f"{lowest} bits in every layer cost {least / spent:.0%} of what the plan before does"
+        down = f", or put quantization.lowest ({lowest}) down" if lowest > FEWEST else ""
+        raise UserError(f"quantization.share is {share:g}: too little, {said}; raise it{down}")
+
+    def step(self) -> Losses:
+        return self._sensitivities.step()
+
+    def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]:
+        """The plan with the bits chosen; a report with the table, the front, and what else was possible."""
+        table = make_table(self._groups, self._costs, self._sensitivities.of)
+        budget = self._budget
+        front, quick = pareto_front(table), greedy(table, budget)
+        best = front.within(budget)
+        assert best is not None  # the budget buys the fewest bits
+        assert quick is not None
+        chosen = self._by_solver(table, budget, best, quick)
+        found = AllocationReport(
+            groups=self._groups, table=table, costs=self._costs, sensitivity=self._sensitivities.of,
+            partial=self._partial, front=front,
+        )  # fmt: skip
+        plan = with_candidates(self._plan, self._groups, found.candidates(chosen))
+        return plan, {
+            "sensitivity": self._settings.sensitivity,
+            "cost": self._settings.cost,
+            "solver": self._settings.solver,
+            "exact": front.exact or self._settings.solver == "integer",
+            "budget": self._costs.unit(budget),
+            **found.report(
+                chosen, quick, self._settings.bits, in_kl=self._settings.sensitivity == "kl"
+            ),
+        }
+
+    def _by_solver(
+        self, table: Any, budget: int, best: Allocation, quick: Allocation
+    ) -> Allocation:
+        if self._settings.solver == "integer":
+            return integer(table, budget) or best
+        return quick if self._settings.solver == "greedy" else best
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._sensitivities.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._sensitivities.load_state_dict(state)

@@ -1,0 +1,199 @@
+"""Sweeps: what a file multiplies to, what a cell's mean and band are, and one small sweep to its end."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.__main__ import main
+from engine.core.errors import UserError
+from engine.core.paired import packed
+from engine.run import catalog as catalogs
+from engine.run.folders.folder import RunFolder
+from engine.run.sweeps.cells import cells_of, may_be_chance
+from engine.run.sweeps.plan import make_sweep, planned, read_sweep, recipes_of
+from engine.run.sweeps.work import cost_of
+
+SMALL = {
+    "models": ["vgg-fashion"], "synthesis": ["noise"], "quantization": ["nearest"],
+    "bits": [[8, 8]], "images": 8,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return catalogs.load(tmp_path_factory.mktemp("runs"))
+
+
+def finished(plan: list, runs: Path, tops: dict[int, float], n: int = 400) -> None:
+    """Give each planned run a result with that top-1, by its seed; the images that are right differ."""
+    for one in plan:
+        right = np.random.default_rng(one.seed).random(n) < tops[one.seed]
+        folder = RunFolder.create(runs, one.recipe)
+        folder.finish(
+            {"agreement": None, "seconds": {}, "layers": [],
+            "quantized_top1": float(right.mean()), "right": packed(right.tolist()), "test_images": n,
+            "top1_band": {"quantized": [0.1, 0.9]}, "size_bytes": {"quantized": 7},
+        })  # fmt: skip
+
+
+def test_everything_is_multiplied_and_runs_that_share_images_stand_together(catalog, tmp_path):
+    sweep = make_sweep(
+        models=["resnet20-fashion", "preact-fashion"], synthesis=["genie", "noise"],
+        quantization=["nearest", "gpfq"], bits=[4, [2, 4]], seeds=[0, 1],
+    )  # fmt: skip
+    plan = planned(sweep, catalog, tmp_path)
+    assert sweep.count == len(plan) == len(recipes_of(plan)) == 2 * 2 * 2 * 2 * 2
+    images = [(one.cell.model, one.cell.synthesis, one.seed) for one in plan]
+    changes = sum(a != b for a, b in itertools.pairwise(images))
+    assert changes + 1 == len(set(images))
+
+
+def test_a_pair_that_cannot_work_has_its_reason_and_the_others_run(catalog, tmp_path):
+    sweep = make_sweep(models=["vgg-fashion", "resnet20-fashion"], synthesis=["genie"], bits=[4])
+    no, yes = planned(sweep, catalog, tmp_path)
+    assert no.recipe is None
+    assert "cannot work on 'vgg-fashion'" in no.reason
+    assert yes.recipe is not None
+
+
+def test_settings_go_to_the_methods_that_have_them(catalog, tmp_path):
+    sweep = make_sweep(
+        synthesis=["genie", "noise"], settings={"synthesis": {"steps": 7}}, quantization=["nearest"]
+    )
+    genie, noise = planned(sweep, catalog, tmp_path)
+    assert genie.recipe.synthesis_settings["steps"] == 7
+    assert "steps" not in noise.recipe.synthesis_settings
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"methods": ["x"]}, "no field of a sweep"),
+        ({"bits": "4"}, "pairs of weight and activation bits"),
+        ({"bits": [[4, 4, 4]]}, "pairs of weight and activation bits"),
+        ({"bits": []}, "pairs of weight and activation bits"),
+        ({"bits": [[4, True]]}, "pairs of weight and activation bits"),
+        ({"seeds": [0.5]}, "whole numbers"),
+        ({"seeds": list(range(501))}, "the most is 500"),
+        ({"models": [3]}, "list of names"),
+        ({"settings": ["x"]}, "by kind"),
+        ({"settings": {"image": {}}}, "by kind"),
+    ],
+)
+def test_what_is_no_sweep_is_refused_by_name(asked, said):
+    with pytest.raises(UserError, match=said):
+        make_sweep(**asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"models": ["resnet"]}, "resnet"),
+        ({"bits": [[9, 4]]}, "bits"),
+        ({"seeds": [-1]}, "seed"),
+        ({"preset": "slow"}, "slow"),
+        ({"settings": {"synthesis": {"stepz": 1}}}, "setting of none of genie"),
+        ({"synthesis": ["real"], "settings": {"quantization": {"steps": "x"}}}, "steps"),
+    ],
+)
+def test_what_no_run_could_be_made_of_is_refused_before_any(asked, said, catalog, tmp_path):
+    with pytest.raises(UserError, match=said):
+        planned(make_sweep(**asked), catalog, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"x"', "[" * 100_000, "\x00"])
+def test_a_file_that_is_none_is_one_line(text, tmp_path, capsys):
+    file = tmp_path / "sweep.json"
+    file.write_text(text)
+    assert main(["sweep", str(file), "--runs", str(tmp_path / "runs")]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_toml_says_the_same_as_json(tmp_path):
+    (tmp_path / "a.toml").write_text('models = ["vgg-fashion"]\nbits = [[4, 4], 2]\n')
+    (tmp_path / "a.json").write_text('{"models": ["vgg-fashion"], "bits": [[4, 4], 2]}')
+    assert read_sweep(tmp_path / "a.toml") == read_sweep(tmp_path / "a.json")
+
+
+def test_a_cell_is_the_mean_of_its_seeds_with_students_band(catalog, tmp_path):
+    plan = planned(make_sweep(**SMALL | {"seeds": [0, 1, 2]}), catalog, tmp_path)
+    finished(plan, tmp_path, {0: 0.80, 1: 0.90, 2: 0.85})
+    (cell,) = cells_of(plan, tmp_path)
+    tops = [RunFolder(tmp_path / run).result()["quantized_top1"] for run in cell["runs"]]
+    half = 4.302653 * np.std(tops, ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
+    assert cell["mean"] == pytest.approx(np.mean(tops))
+    assert cell["high"] - cell["mean"] == pytest.approx(half, rel=0.06)
+    assert cell["seeds"] == [0, 1, 2]
+    assert cell["best"]
+
+
+def test_a_cell_of_one_seed_has_the_band_of_its_test_images_and_none_without_a_result(
+    catalog, tmp_path
+):
+    plan = planned(make_sweep(**SMALL | {"bits": [8, 4]}), catalog, tmp_path)
+    finished(plan[:1], tmp_path, {0: 0.8})
+    done, open_ = cells_of(plan, tmp_path)
+    assert (done["low"], done["high"]) == (0.1, 0.9)
+    assert open_["mean"] is open_["low"] is open_["like_best"] is None
+    assert open_["planned"] == 1
+
+
+def results(tops: dict[int, Any], n: int = 400) -> dict[int, dict[str, Any]]:
+    return {
+        seed: {"right": packed([bool(x) for x in right]), "test_images": len(right)}
+        for seed, right in tops.items()
+    }
+
+
+def test_a_difference_that_every_seed_and_the_images_show_is_none_of_chance():
+    rng = np.random.default_rng(0)
+    better = {seed: rng.random(403) < 0.9 for seed in range(3)}
+    worse = {seed: right & (rng.random(403) < 0.9) for seed, right in better.items()}
+    assert may_be_chance(results(better), results(worse)) is False
+    assert may_be_chance(results(better), results(better)) is True
+
+
+def test_a_difference_that_seeds_contradict_may_be_chance_however_many_images():
+    first = {0: np.ones(4000), 1: np.zeros(4000)}
+    second = {0: np.zeros(4000), 1: np.ones(4000) * (np.arange(4000) < 3000)}
+    assert may_be_chance(results(first), results(second)) is True
+
+
+def test_without_the_answers_of_the_images_nothing_is_said():
+    assert may_be_chance({0: {"right": "ff", "test_images": 8}}, {0: {"test_images": 8}}) is None
+    assert (
+        may_be_chance(
+            {0: {"right": "ff", "test_images": 8}}, {1: {"right": "0f", "test_images": 8}}
+        )
+        is None
+    )
+
+
+def test_what_is_finished_costs_nothing(catalog, tmp_path):
+    plan = planned(make_sweep(**SMALL | {"bits": [8, 4]}), catalog, tmp_path)
+    finished(plan[:1], tmp_path, {0: 0.8})
+    assert cost_of(recipes_of(plan), tmp_path).runs == 1
+
+
+@pytest.mark.slow
+def test_a_small_sweep_runs_to_its_end_and_is_found_when_it_is_asked_for_again(tmp_path, capsys):
+    file = tmp_path / "sweep.json"
+    file.write_text(json.dumps(SMALL | {"bits": [[8, 8], [2, 8]], "synthesis": ["noise", "genie"]}))
+    asked = ["sweep", str(file), "--runs", str(tmp_path / "runs"), "--json"]
+    assert main(asked) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out.splitlines()[-1])
+    assert "left out: synthesis 'genie' cannot work on 'vgg-fashion'" in said.err
+    done = [cell for cell in answer["cells"] if cell["mean"] is not None]
+    assert len(answer["runs"]) == len(done) == 2
+    assert done[0]["mean"] > done[1]["mean"]  # 8 bits and 2, on a network that 2 bits break
+    second = RunFolder(tmp_path / "runs" / answer["runs"][1]).result()
+    assert second["reused"]["synthesis"]["run"] == answer["runs"][0]
+    assert main(asked) == 0
+    again = capsys.readouterr()
+    assert "all finished already" in again.err
+    assert json.loads(again.out.splitlines()[-1])["cells"] == answer["cells"]
