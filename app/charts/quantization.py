@@ -24,7 +24,10 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
         xaxis=layer_axis(paths, chosen),
         yaxis=axis("error, share of the layer's output", rangemode="tozero", tickformat=".0%"),
         shapes=[_threshold(good, WATCH), _threshold(bad, OVER)],
-        annotations=[_label(good, "to watch", WATCH), _label(bad, "bad", OVER)],
+        annotations=[
+            *([_label(good, "to watch", WATCH)] if good < bad else []),
+            _label(bad, "bad", OVER),
+        ],
         showlegend=True,
         margin={"l": 56, "r": 66, "t": 14, "b": 38},
     )

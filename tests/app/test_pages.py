@@ -42,7 +42,7 @@ def test_page_opens_without_any_run(page: str, runs: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"images": 7, "layers": 6, "answers": 4, "evidence": 17}.get(page, 0)
+    count = {"images": 5, "layers": 3, "answers": 3, "evidence": 17}.get(page, 0)
     assert len(at.get("bidi_component")) == count
 
 
@@ -58,7 +58,7 @@ def test_page_opens_with_a_run_of_a_network_without_batchnorm(
     assert "ended before" not in texts(at)
     if page == "images":
         assert "This network has no BatchNorm" in at.info[0].value
-        assert len(at.get("bidi_component")) == 5  # neither the map nor the channels
+        assert len(at.get("bidi_component")) == 3  # neither the map nor the channels
 
 
 @pytest.mark.parametrize("page", ["start", "images", "layers", "answers"])
@@ -88,7 +88,7 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
     resumed: list[str] = []
     monkeypatch.setattr("engine.run.workers.launch.resume", lambda f: resumed.append(f.run_id))
     at = opened("images", run=folder.run_id)
-    assert at.error[0].value == "Memory ran out.\n\nTake fewer images."
+    assert at.error[0].value == "Memory ran out. Take fewer images."
     at.button(key="resume").click().run()
     assert resumed == [folder.run_id]
 
