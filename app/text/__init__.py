@@ -1,10 +1,42 @@
-"""Explanations in Markdown, one concept a file."""
+"""Explanations in Markdown, one concept a file; those in terms/ are the glossary.
+
+Each is written once: it is the help where its term is first met, and a line of the glossary.
+"""
 
 from functools import cache
 from pathlib import Path
+
+HERE = Path(__file__).parent
+GLOSSARY = {  # the terms by the names of their files, in an order in which each needs only those before it
+    "zero-shot": "Zero-shot quantization",
+    "teacher-network": "Teacher, or float network",
+    "student": "Student, or quantized network",
+    "quantize": "Quantize",
+    "bits": "W2A4, W4A4 and the like",
+    "grid": "Grid",
+    "range-term": "Range",
+    "rounding": "Rounding",
+    "calibrate": "Calibrated, calibration images",
+    "batchnorm": "BatchNorm statistics",
+    "synthesis": "Synthesis",
+    "gap-term": "Gap",
+    "block-term": "Block",
+    "reconstruction-term": "Reconstruction",
+    "top-1": "Top-1, accuracy",
+    "points": "Points",
+    "chance": "Not distinguishable",
+    "agreement": "Agreement",
+    "sqnr-term": "SQNR",
+    "sensitivity": "Sensitivity",
+    "recipe": "Recipe",
+    "seed": "Seed",
+    "control": "Control",
+    "fork": "Fork",
+}
 
 
 @cache
 def explain(concept: str) -> str:
     """The explanation of a concept, as Markdown."""
-    return (Path(__file__).parent / f"{concept}.md").read_text()
+    folder = HERE / "terms" if concept in GLOSSARY else HERE
+    return (folder / f"{concept}.md").read_text().strip()

@@ -1,65 +1,87 @@
-"""What ran, and what became of it? Open, resume, delete."""
+"""Which is better, and is it real? Everything that ran and waits; two or more ticked are compared."""
 
 import streamlit as st
 
-from app.actions import delete_run, steer
-from app.history import read_history
+from app.actions import delete_run
+from app.choices import load_catalog
+from app.differences import Ran, differences
+from app.panels.compare.comparison import comparison
+from app.panels.compare.pick import pick_runs
 from app.panels.empty_page import nothing_yet
-from app.panels.keys import ask_for_key, own_key
-from app.panels.runs.table import runs_table
-from app.run_folders import recorded_run, runs_folder, state_of
-from app.visitors import may_control
-from app.words import STATES, plain, recipe_words
+from app.panels.keys import own_key
+from app.panels.runs.find import find_runs
+from app.panels.runs.one import one_run
+from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
+from app.panels.runs.table import many_runs
+from app.run_folders import recorded_run, runs_folder
+from app.words import STATES, plain
 from engine.core.errors import UserError
-from engine.run.folders.folder import ACTIVE, RunFolder, damaged_runs, list_runs
+from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
+
+AT_ONCE = 10  # rows
 
 
-@st.dialog("Delete this run?")
-def confirm_deletion(folder: RunFolder) -> None:
-    """Ask, then delete; says so where the run is at work."""
-    st.write(f"{plain(recipe_words(folder.recipe))} ({STATES[state_of(folder)]})")
-    st.write("Its images, its measurements and its checkpoint are removed for good.")
-    if st.button("Delete for good", type="primary", key="delete-confirmed"):
-        try:
-            delete_run(folder)
-        except UserError as error:
-            st.error(plain(error))
-            return
+def compared() -> None:
+    """The runs that the address names, against each other."""
+    st.title("Which is better, and is it real?", anchor=False)
+    if st.button("All runs", icon=":material/arrow_back:", key="all-runs"):
+        st.query_params.clear()
         st.rerun()
+    runs = pick_runs(most=MOST_COMPARED)
+    if runs is None:
+        nothing_yet()
+    elif len(runs) < 2:
+        st.info("Choose two runs or more.")
+    else:
+        comparison([run.run_id for run in runs])
 
 
-def _changes(folder: RunFolder, state: str, where: dict[str, str]) -> None:
-    if state in ("failed", "lost", "cancelled", "new") and st.button(
-        "Resume", icon=":material/resume:"
-    ):
-        steer(folder, "resume")
-        st.switch_page("views/run.py", query_params=where)
-    if state in ACTIVE and st.button("Cancel", icon=":material/stop:"):
-        steer(folder, "cancel")
-        st.rerun()
-    if state not in ACTIVE and st.button("Delete", icon=":material/delete:"):
-        confirm_deletion(folder)
+def everything() -> None:
+    """The table, and what can be done with the ticked rows."""
+    st.title("What ran, and what came of it?", anchor=False)
+    own_key()
+    folders = list_runs(runs_folder())
+    recorded = recorded_run()
+    if not folders:
+        nothing_yet()
+    if recorded is not None:
+        folders.append(recorded)
+    if folders:
+        found = find_runs(folders)
+        told = _differences(folders)
+        # Another table for other rows: else a tick would stay at a row that is another run now.
+        key = f"runs-{hash(tuple(folder.run_id for folder in found))}"
+        chosen = many_runs(found, told, key=key, at_once=AT_ONCE)
+        if not found:
+            st.info("No run has all of these words.")
+        _with(chosen)
+    damaged_rows(damaged_runs(runs_folder()))
 
 
-def details(folder: RunFolder) -> None:
-    """Buttons for the selected run, and what went wrong with it."""
-    state = state_of(folder)
-    st.markdown(f"**{plain(recipe_words(folder.recipe))}** · {STATES.get(state, state)}")
-    where = {"run": folder.run_id}
+def _with(chosen: list[RunFolder]) -> None:
+    if not chosen:
+        st.caption("Tick a run to open it or use its recipe; tick two or more to compare them.")
+        return
     with st.container(horizontal=True):
-        if st.button("Open", type="primary", icon=":material/science:"):
-            st.switch_page("views/run.py", query_params=where)
-        if may_control(folder.path):
-            _changes(folder, state, where)
-    ask_for_key(folder.path, key="runs-key")
-    failure = read_history(folder).last("run-failed") if state == "failed" else None
-    if failure:
-        st.error(f"{plain(failure['message'])}\n\n{plain(failure['advice'])}")
-    elif state == "lost":
-        why = folder.status().get("why", "The worker ended without a word.")
-        st.error(f"{why} Resume goes on from the last checkpoint.")
-    with st.expander("The recipe, to the last setting"):
-        st.code(folder.recipe.to_json(), language="json")
+        if len(chosen) > 1:
+            compare_button(chosen)
+        delete_button(chosen)
+    if len(chosen) == 1:
+        one_run(chosen[0])
+
+
+def _differences(folders: list[RunFolder]) -> dict[str, str]:
+    runs = []
+    for folder in folders:
+        try:
+            asked_s = (folder.path / "recipe.json").stat().st_mtime
+            runs.append(Ran(run_id=folder.run_id, recipe=folder.recipe, when_s=asked_s))
+        except (OSError, TypeError, ValueError):
+            continue  # just being deleted, or written by another version
+    try:
+        return differences(runs, load_catalog())
+    except (RuntimeError, OSError):
+        return differences(runs, {})
 
 
 def damaged_rows(folders: list[RunFolder]) -> None:
@@ -70,29 +92,14 @@ def damaged_rows(folders: list[RunFolder]) -> None:
             st.caption(folder.damage() or "")
             if st.button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
                 try:
-                    folder.delete()
+                    delete_run(folder)
                 except (UserError, OSError) as error:
-                    st.error(str(error))
+                    st.error(plain(error))
                 else:
                     st.rerun()
 
 
-st.title("Everything that ran")
-own_key()
-folders = list_runs(runs_folder())
-recorded = recorded_run()
-if not folders:
-    nothing_yet()
+if st.query_params.get("runs"):
+    compared()
 else:
-    st.caption("Select a row to open, resume or delete it; click on a column's head to sort.")
-    chosen = runs_table(folders, key="runs", at_once=15)
-    if chosen is not None:
-        details(chosen)
-damaged_rows(damaged_runs(runs_folder()))
-if recorded is not None:
-    st.page_link(
-        "views/run.py",
-        label="The recorded run that comes with the project",
-        icon=":material/movie:",
-        query_params={"run": recorded.run_id},
-    )
+    everything()

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.panels.head.controls import summary, took
+from app.panels.head.controls import summary
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.background import Answer
+from tests.app.test_new_run import dialog
 from tests.app.test_pages import opened, started, texts
 
 
@@ -41,11 +42,11 @@ def test_a_form_opens_nothing_while_it_is_filled_in(
     opened_files: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = started(monkeypatch)
-    at = opened("start")
-    at.text_input(key="form-weights").set_value("/some/where.pth").run()
-    at.slider(key="form-weight-bits").set_value(3).run()
+    at = dialog(expert=True)
+    at.text_input(key="new-1-weights").set_value("/some/where.pth").run()
+    at.slider(key="new-1-weight_bits").set_value(3).run()
     assert opened_files == []
-    at.button(key="start-own").click().run()
+    at.button(key="new-start").click().run()
     assert recipes[0].weights == "/some/where.pth"
     assert opened_files == ["/some/where.pth"]
 
@@ -68,7 +69,7 @@ def test_a_device_is_refused_on_the_page_at_once(
     at = opened("networks", weights="/dev/zero")
     at.button(key="network-files-look").click().run()
     assert "/dev/zero is a device" in at.error[0].value
-    at = opened("start")
-    at.text_input(key="form-weights").set_value("/dev/zero").run()
-    at.button(key="start-own").click().run()
+    at = dialog(expert=True)
+    at.text_input(key="new-1-weights").set_value("/dev/zero").run()
+    at.button(key="new-start").click().run()
     assert "/dev/zero is a device" in at.error[0].value

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.history import read_history
-from app.panels.head.controls import summary, took
+from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
 from app.panels.measured import brief, compared, metrics, sentence
 from engine.core.events import StageStarted

@@ -115,7 +115,7 @@ def test_what_is_started_is_found_again_for_every_quantizer(
             catalog, model="resnet20-fashion", synthesis="noise", quantization=method,
             preset="quick", images=8,
         )  # fmt: skip
-        gain._start(mine)
+        gain.start_plain(mine)
         plain = RunFolder.create(runs, recipes[-1])
         plain.finish(result(plain, Fabricated()))
         found = plain_run(mine)
@@ -180,7 +180,7 @@ def test_bits_are_held_against_the_width_that_the_budget_buys_for_every_layer(
 
 def test_the_page_shows_where_the_bits_went(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(quantization="mixed"))
-    at = opened("answers", run=folder.run_id)
+    at = opened("layers", run=folder.run_id)
     assert "Where did the bits go?" in texts(at)
     assert {f"front-{folder.run_id}", f"bits-{folder.run_id}"} <= {
         one.key for one in at.get("bidi_component")

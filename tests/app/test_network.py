@@ -13,6 +13,7 @@ from engine.core.errors import UserError
 from engine.run.questions.examine import collect
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.test_new_run import dialog
 from tests.app.test_pages import opened, started, texts
 
 OWN = "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"
@@ -142,14 +143,10 @@ def test_form_says_cost_and_worst_finding_without_being_in_the_way(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = started(monkeypatch)
-    at = opened("start")
-    assert "GB of memory" not in texts(at)  # nothing is asked while the form is closed
-    at.session_state["own"] = True
-    at.run()
-    text = texts(at)
+    text = texts(at := dialog())
     assert "GB of memory" in text
     assert "Values that are no numbers" in text
-    at.button(key="start-own").click().run()
+    at.button(key="new-start").click().run()
     assert recipes
 
 

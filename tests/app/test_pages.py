@@ -8,7 +8,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.core.errors import UserError
-from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.places import TABS, page_of
 
@@ -148,68 +147,6 @@ def test_card_starts_its_recipe_and_a_refusal_is_shown(
     assert (recipes[0].quantization, recipes[0].weight_bits) == ("nearest", 2)
     assert (recipes[0].images, recipes[0].synthesis_settings) == (16, {"steps": 7})
     assert at.error[0].value == "not today"
-
-
-def test_form_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipes = started(monkeypatch)
-    at = opened("start")
-    at.slider(key="form-weight-bits").set_value(3).run()
-    at.number_input(key="knob-synthesis-genie-quick-steps").set_value(11).run()
-    at.button(key="start-own").click().run()
-    assert recipes[0].weight_bits == 3
-    assert recipes[0].synthesis_settings == {"steps": 11}
-
-
-def genie_of_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    presets = {"paper": "", "standard": "", "quick": ""}
-    folder = {"name": "folder", "type": "str", "default": "", "label": "Folder", "help": "",
-              "low": None, "high": None, "choices": [], "presets": presets}  # fmt: skip
-    genie = next(one for one in CATALOG["synthesis"] if one["name"] == "genie")
-    catalog = CATALOG | {"synthesis": [genie | {"settings": [folder]}]}
-    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
-
-
-def test_form_asks_for_the_folder_before_it_starts(
-    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipes = started(monkeypatch)
-    genie_of_a_folder(monkeypatch)
-    (tmp_path / "one.png").write_bytes(b"x")
-    at = opened("start")
-    assert "synthesis.folder is empty; give a folder of images." in at.warning[0].value
-    assert not at.error
-    assert at.button(key="start-own").disabled
-    at.text_input(key="knob-synthesis-genie-quick-folder").set_value(str(tmp_path)).run()
-    assert not at.warning
-    at.button(key="start-own").click().run()
-    assert recipes[0].synthesis_settings == {"folder": str(tmp_path)}
-
-
-def test_form_executes_no_file_of_whoever_opens_the_page(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipes = started(monkeypatch)
-    genie_of_a_folder(monkeypatch)
-    at = opened("start")
-    at.text_input(key="knob-synthesis-genie-quick-folder").set_value("/a/faces.py:draw").run()
-    at.button(key="start-own").click().run()
-    assert "'/a/faces.py:draw' would execute a file" in at.error[0].value
-    assert "\n" not in at.error[0].value
-    assert not recipes
-
-
-def test_form_tells_why_a_method_cannot_work_and_does_not_start_it(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = CATALOG["models"][0] | {"calibration_images": False}
-    monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG | {"models": [model]})
-    at = opened("start")
-    menu = at.selectbox(key="form-synthesis")
-    assert menu.options == ["Genie", "Noise", "Real (not for this network)"]
-    assert not at.button(key="start-own").disabled
-    menu.set_value("real").run()
-    assert "it needs real images" in at.warning[0].value
-    assert at.button(key="start-own").disabled
 
 
 def test_missing_member_of_the_triad_is_one_click_away(

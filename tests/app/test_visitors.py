@@ -19,6 +19,7 @@ from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.test_new_run import dialog
 from tests.app.test_pages import opened, texts
 
 ANNA, BEN, NOBODY = "a" * 43, "b" * 43, ""
@@ -313,9 +314,9 @@ def test_a_folder_with_a_link_that_leads_out_is_not_followed(
 
 
 def test_the_pages_refuse_such_a_path(browser: Browser, inside: Path) -> None:
-    at = opened("start")
-    at.text_input(key="form-data").set_value("/etc").run()
-    at.button(key="start-own").click().run()
+    at = dialog(expert=True)
+    at.text_input(key="new-1-data").set_value("/etc").run()
+    at.button(key="new-start").click().run()
     assert "open to visitors" in at.error[0].value
     at = opened("networks", weights="/etc/passwd")
     at.button(key="network-files-look").click().run()

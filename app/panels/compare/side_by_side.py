@@ -13,36 +13,47 @@ from app.charts.panels import letter
 from app.charts.style import SERIES, LiveFigure
 from app.choices import title_of
 from app.components import mount
+from app.differences import changed
 from app.panels.url_menu import buttons
+from app.run_notes import note_of
 from app.words import plain, recipe_words
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.compare import Side, course, frame_at, gap_difference, gap_grid
+from engine.run.recipes.recipe import Recipe
 
-HIDDEN = ("contents", "preset")
+Labels = dict[tuple[str, str], str]  # of settings, by method and name
+FIELDS_OF = {"model": "Network", "synthesis": "Images from", "quantization": "Quantizer"}
+FIELDS = {
+    "weight_bits": "Bits a weight",
+    "activation_bits": "Bits an activation",
+    "images": "Images",
+    "seed": "Seed",
+    "edge_rule": "Kept at 8 bits",
+    "weights": "Own weights",
+    "data": "Own test images",
+    "forked_from": "Forked from",
+}
 LOG = {"type": "log", "dtick": 1, "tickformat": "~g"}
 MOST_TOLD = 4  # settings that differ are told at once; more of them on demand
 
 
-def what_differs(sides: Sequence[Side]) -> None:
-    """A letter a run, and the settings in which their recipes differ."""
-    flat = [_flat(dataclasses.asdict(side.run.recipe)) for side in sides]
-    names = sorted({name for one in flat for name in one})
-    rows = {
-        name: [str(one.get(name, "–")) for one in flat]
-        for name in names
-        if len({str(one.get(name)) for one in flat}) > 1
-    }
-    columns = st.columns(len(sides), gap="medium")
-    for k, (column, side) in enumerate(zip(columns, sides, strict=True)):
-        column.markdown(f"{coloured(k)} · {plain(recipe_words(side.run.recipe))}")
-        if 0 < len(rows) <= MOST_TOLD:
-            column.caption(
-                " · ".join(f"{name} {plain(values[k])}" for name, values in rows.items())
-            )
+def what_differs(sides: Sequence[Side], labels: Labels) -> None:
+    """A letter a run, what it has otherwise than A, and every setting in which the recipes differ."""
+    recipes = [side.run.recipe for side in sides]
+    for k, (column, side) in enumerate(
+        zip(st.columns(len(sides), gap="medium"), sides, strict=True)
+    ):
+        name = note_of(side.run).name or recipe_words(side.run.recipe)
+        column.markdown(f"{coloured(k)} · {plain(name)}")
+        if k:
+            parts = changed(recipes[0], recipes[k], labels) or ["the same recipe"]
+            told = [*parts[:MOST_TOLD], *(["…"] if len(parts) > MOST_TOLD else [])]
+            column.caption(f"Unlike A: {plain(', '.join(told))}")
         column.page_link(
             "views/run.py", label=f"Open {letter(k)}", icon=":material/science:",
             query_params={"run": side.run.run_id},
         )  # fmt: skip
+    rows = _unlike([_flat(recipe, labels) for recipe in recipes])
     with st.expander(f"What differs in their recipes ({len(rows)})"):
         if rows:
             table = pd.DataFrame(rows, index=[letter(k) for k in range(len(sides))]).T
@@ -51,20 +62,27 @@ def what_differs(sides: Sequence[Side]) -> None:
             st.caption("Nothing: it is the same recipe.")
 
 
+def _unlike(flat: list[dict[str, str]]) -> dict[str, list[str]]:
+    names = dict.fromkeys(name for one in flat for name in one)
+    rows = {name: [one.get(name, "–") for one in flat] for name in names}
+    return {name: values for name, values in rows.items() if len(set(values)) > 1}
+
+
 def coloured(k: int) -> str:
     """The letter of a side in Markdown, in the colour of its lines and bars."""
     return f':color[**{letter(k)}**]{{foreground="{SERIES[k % len(SERIES)]}"}}'
 
 
-def _flat(fields: dict[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in fields.items():
-        if name in HIDDEN:
-            continue
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{name.removesuffix('_settings')}.")
-        else:
-            flat[f"{before}{name}"] = value
+def _flat(recipe: Recipe, labels: Labels) -> dict[str, str]:
+    """Every field and setting of a recipe, by its name on the pages."""
+    fields = dataclasses.asdict(recipe)
+    flat = {title: str(fields[name]) for name, title in FIELDS.items()}
+    for kind in ("model", "synthesis", "quantization"):
+        method = fields[kind]
+        flat[FIELDS_OF[kind]] = title_of("models" if kind == "model" else kind, method)
+        for name, value in fields[f"{kind}_settings"].items():
+            label = labels.get((method, name), name.replace("_", " "))
+            flat[f"{FIELDS_OF[kind]}: {label}"] = str(value)
     return flat
 
 

@@ -12,8 +12,8 @@ from app.panels import measured
 from app.run_folders import is_live, is_recorded, state_of
 from app.visitors import may_control
 from app.words import time_words
-from engine.run.folders.folder import RunFolder
 from engine.run.folders.control import read_wish
+from engine.run.folders.folder import RunFolder
 
 
 @st.fragment

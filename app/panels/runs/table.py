@@ -1,6 +1,7 @@
-"""Runs as a table: a picture, what it is, how it ended."""
+"""Runs as a table: a picture, what it is called or is, what differs, how it ended."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,70 +10,99 @@ import streamlit as st
 from app.choices import title_of
 from app.panels import measured
 from app.run_folders import state_of
+from app.run_notes import note_of
 from app.words import STATES, bits_of
 from engine.run.folders.folder import RunFolder
 
 ROW_PX, HEAD_PX = 44, 38
 COLUMNS = {
     "picture": st.column_config.ImageColumn("Images", width="small"),
+    "name": st.column_config.TextColumn("Name", help="What you called it"),
     "network": st.column_config.TextColumn("Network"),
+    "bits": st.column_config.TextColumn(
+        "Bits", width="small", help="W2A4: 2 bits a weight, 4 bits an activation"
+    ),
     "images from": st.column_config.TextColumn("Images from"),
     "quantizer": st.column_config.TextColumn("Quantizer"),
-    "bits": st.column_config.TextColumn("Bits", width="small"),
-    "seed": st.column_config.NumberColumn("Seed", width="small"),
+    "differs": st.column_config.TextColumn(
+        "What differs", help="From the run it was forked from, else from the most alike that is older"
+    ),
     "state": st.column_config.TextColumn("State", width="small"),
-    "top-1": st.column_config.NumberColumn("Top-1", format="%.2f %%", width="small"),
+    "top-1": st.column_config.NumberColumn(
+        "Top-1", format="%.2f %%", width="small",
+        help="Share of the test images whose class the quantized network names first",
+    ),
     "drop": st.column_config.NumberColumn(
-        "Drop", format="%.2f", width="small", help="Float top-1 less quantized, in points"
+        "Loss", format="%.2f", width="small",
+        help="Top-1 of the float network less that of the quantized one, in points. Less is better.",
     ),
     "judged": st.column_config.TextColumn(
         "Judged by", width="small", help="What a run without an accuracy is judged by"
     ),
+    "note": st.column_config.TextColumn("Note", help="What you wrote about it"),
     "when": st.column_config.DatetimeColumn("When", format="distance"),
-}
+}  # fmt: skip
 
 
 def runs_table(folders: list[RunFolder], *, key: str, at_once: int = 8) -> RunFolder | None:
     """The table, `at_once` rows high at most; returns the run of the row that is selected."""
-    rows = [row for folder in folders if (row := _row(folder))]
+    chosen = _table(folders, {}, key=key, at_once=at_once, mode="single-row")
+    return chosen[0] if chosen else None
+
+
+def many_runs(
+    folders: list[RunFolder], differs: Mapping[str, str], *, key: str, at_once: int
+) -> list[RunFolder]:
+    """The table with what differs, by run id; returns the runs of the rows that are ticked, topmost first."""
+    return _table(folders, differs, key=key, at_once=at_once, mode="multi-row")
+
+
+def _table(
+    folders: Sequence[RunFolder], differs: Mapping[str, str], *, key: str, at_once: int, mode: Any
+) -> list[RunFolder]:
+    rows = [row for folder in folders if (row := _row(folder, differs))]
     if not rows:
-        return None
-    left_out = ["folder"] if any(row["judged"] for row in rows) else ["folder", "judged"]
+        return []
+    left_out = [
+        name for name in ("judged", "name", "note", "differs") if not any(row[name] for row in rows)
+    ]
     chosen = st.dataframe(
-        pd.DataFrame(rows).drop(columns=left_out),
+        pd.DataFrame(rows).drop(columns=["folder", *left_out]),
         column_config=COLUMNS,
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=mode,
         row_height=ROW_PX,
         height=HEAD_PX + ROW_PX * min(len(rows), at_once),
         placeholder="–",
         key=key,
     )
-    selected = chosen["selection"]["rows"]
-    return rows[selected[0]]["folder"] if selected and selected[0] < len(rows) else None
+    selected = sorted(chosen["selection"]["rows"])
+    return [rows[one]["folder"] for one in selected if one < len(rows)]
 
 
-def _row(folder: RunFolder) -> dict[str, Any] | None:
+def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None:
     try:
         recipe, state = folder.recipe, state_of(folder)
         when_s = folder.path.stat().st_mtime
     except (OSError, TypeError, ValueError):
         return None  # just being deleted, or written by another version
-    result = folder.result() or {}
+    result, note = folder.result() or {}, note_of(folder)
     top1, before = result.get("quantized_top1"), result.get("fp32_top1")
     return {
         "folder": folder,
         "picture": _picture(folder),
+        "name": note.name,
         "network": title_of("models", recipe.model),
+        "bits": bits_of(recipe),
         "images from": title_of("synthesis", recipe.synthesis),
         "quantizer": title_of("quantization", recipe.quantization),
-        "bits": bits_of(recipe),
-        "seed": recipe.seed,
+        "differs": differs.get(folder.run_id, ""),
         "state": STATES.get(state, state),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
         "judged": "" if top1 is not None or not result else measured.brief(result),
+        "note": note.text,
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }
 

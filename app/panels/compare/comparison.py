@@ -1,0 +1,71 @@
+"""Runs against each other: results first, then layers, then images."""
+
+import streamlit as st
+
+from app.choices import load_catalog, title_of
+from app.components import mount
+from app.differences import setting_labels
+from app.panels.compare import results
+from app.panels.compare.image_statistics import class_histogram, distributions, features, spreads
+from app.panels.compare.measures import measures
+from app.panels.compare.side_by_side import common_axis, courses, films, gap_maps, what_differs
+from app.run_folders import is_live, open_run, state_of
+from app.text import explain
+from app.words import plain
+from engine.run.folders.folder import ACTIVE
+from engine.run.questions.compare import Side, open_side
+
+LOOK_EVERY_S = 3.0
+
+
+def comparison(ids: list[str]) -> None:
+    """All of it, a container each question, so that what appears in one leaves the others as they are."""
+    sides = [open_side(open_run(run)) for run in ids]
+    with st.container():
+        what_differs(sides, _labels())
+    with st.container():
+        results.results(sides)
+    networks = {side.run.recipe.model for side in sides}
+    if len(networks) > 1:
+        st.warning(
+            "These runs are of different networks ("
+            + ", ".join(plain(title_of("models", name)) for name in sorted(networks))
+            + "): films and numbers stand beside each other, maps of layers and features do not."
+        )
+    else:
+        results.layers_heading()
+        with st.container():
+            results.layers(sides)
+    st.subheader("How did the images grow?", help=explain("images"))
+    with st.container():
+        steps = common_axis(sides)
+        films(sides, steps)
+    _more_of_images(sides, steps)
+    if any(is_live(side.run) and state_of(side.run) in ACTIVE for side in sides):
+        mount.pulse(live=True, every_s=LOOK_EVERY_S)
+
+
+def _labels() -> dict[tuple[str, str], str]:
+    try:
+        return setting_labels(load_catalog())
+    except (RuntimeError, OSError):
+        return {}
+
+
+def _more_of_images(sides: list[Side], steps: int) -> None:
+    with st.expander("Gap, confidence and classes, step by step", icon=":material/show_chart:"):
+        courses(sides, steps)
+        gap_maps(sides, steps)
+    with st.expander("All numbers of the images", icon=":material/table_rows:"):
+        measures(sides)
+    if any(side.portrait for side in sides):
+        with st.expander(
+            "Spread, features and classes of the images", icon=":material/scatter_plot:"
+        ):
+            st.subheader("At which layers do the images differ?", help=explain("spread"))
+            spreads(sides)
+            st.subheader("What does the teacher see?", help=explain("features"))
+            features(sides)
+            class_histogram(sides)
+            st.subheader("How alike are the images?", help=explain("alike"))
+            distributions(sides)

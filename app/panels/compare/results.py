@@ -1,0 +1,130 @@
+"""Which run is better, and is it more than chance? Accuracies with bands, pairs on the same test images."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.charts.dumbbells import dumbbells
+from app.charts.panels import letter
+from app.charts.results import Accuracy, accuracies
+from app.charts.style import SERIES
+from app.components import mount
+from app.text import explain
+from engine.core.paired import PairedDrop, drop_between
+from engine.run.questions.compare import Side
+from engine.run.recipes.recipe import Recipe
+from engine.run.stages.reuse import synthesis_key
+
+
+def results(sides: Sequence[Side]) -> None:
+    """The accuracies, what the pairs allow to say, and whether the images are the same."""
+    found = [side.run.result() or {} for side in sides]
+    rows = [row for k, one in enumerate(found) if (row := _accuracy(k, one))]
+    missing = [letter(k) for k, one in enumerate(found) if _accuracy(k, one) is None]
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
+    with left:
+        if rows:
+            key = "accuracies-" + "-".join(side.run.run_id[-8:] for side in sides)
+            read = sum(bool(one) for one in found)
+            mount.live_plot(accuracies(rows), key=key, run=sides[0].run.run_id, offset=read)
+    with right:
+        for k in range(1, len(found)):
+            if not {letter(0), letter(k)} & set(missing):
+                st.markdown(verdict(letter(k), found[k], letter(0), found[0]))
+        if missing:
+            st.caption(f"No accuracy yet of {', '.join(missing)}.")
+        st.markdown(same_images(sides))
+
+
+def verdict(name: str, mine: dict[str, Any], other: str, its: dict[str, Any]) -> str:
+    """Which of two is better, as far as their test images can tell; all in points of top-1."""
+    points = 100 * (mine["quantized_top1"] - its["quantized_top1"])
+    if any(mine.get(what) != its.get(what) for what in ("test_images", "test_set")):
+        return f"**{name} and {other}** were judged on other test images: {points:+.2f} points say little."
+    paired = paired_between(mine, its)
+    if paired is None:
+        (a, b), (c, d) = mine["top1_band"]["quantized"], its["top1_band"]["quantized"]
+        sure = a > d or b < c
+        how = f"their 95 % bands {'do not overlap' if sure else 'overlap'}"
+    else:
+        low, high = 100 * paired.band.low, 100 * paired.band.high
+        sure = low > 0 or high < 0
+        how = (
+            f"image by image {low:+.2f} to {high:+.2f}, 95 %: {paired.lost:,} images right that {other} has "
+            f"wrong, {paired.won:,} the other way round"
+        )
+    if not sure:
+        return f"**{name} and {other} are not distinguishable** ({points:+.2f} points; {how})."
+    word = "better" if points > 0 else "worse"
+    return f"**{name} is {abs(points):.2f} points {word} than {other}** ({how})."
+
+
+def paired_between(mine: dict[str, Any], its: dict[str, Any]) -> PairedDrop | None:
+    """By how much the first is above the second, image by image; None where one kept no answers."""
+    if not mine.get("right") or not its.get("right"):
+        return None
+    try:
+        return drop_between(mine["right"], its["right"], mine["test_images"])
+    except (TypeError, ValueError):
+        return None
+
+
+def same_images(sides: Sequence[Side]) -> str:
+    """Whether all were calibrated with the same images, and so what a difference can come from."""
+    recipes = [side.run.recipe for side in sides]
+    if len({synthesis_key(one) for one in recipes}) == 1:
+        return ":material/check: **Same images: yes.** What differs comes of the quantizer."
+    if len({json.dumps(_of_quantizer(one), sort_keys=True) for one in recipes}) == 1:
+        return ":material/close: **Same images: no; same quantizer: yes.** It comes of the images."
+    return ":material/close: **Same images: no.** What differs comes of the images, the quantizer, or both."
+
+
+def _of_quantizer(recipe: Recipe) -> list[Any]:
+    return [recipe.model, recipe.quantization, recipe.quantization_settings, recipe.weight_bits,
+            recipe.activation_bits, recipe.edge_rule]  # fmt: skip
+
+
+def layers(sides: Sequence[Side]) -> None:
+    """A and B layer by layer on one axis; nothing where their layers are not the same."""
+    by_layer = [_sqnr(side) for side in sides[:2]]
+    paths = [path for path in by_layer[0] if path in by_layer[1]]
+    if not paths:
+        st.caption("Their layers are not measured yet, or are not the same ones.")
+        return
+    worse = [path for path in paths if by_layer[1][path] < by_layer[0][path]]
+    far = max(paths, key=lambda path: abs(by_layer[1][path] - by_layer[0][path]))
+    gap = by_layer[1][far] - by_layer[0][far]
+    st.markdown(
+        f"**B is noisier than A in {len(worse)} of {len(paths)} layers.** They are furthest apart in "
+        f"`{far}`: B has {abs(gap):.1f} dB {'more' if gap > 0 else 'less'} signal over noise. Right: better."
+    )
+    chart = dumbbells(
+        paths, [[one[path] for path in paths] for one in by_layer], "SQNR with all layers before it, dB"
+    )  # fmt: skip
+    key = "dumbbells-" + "-".join(side.run.run_id[-8:] for side in sides[:2])
+    mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=len(paths))
+
+
+def layers_heading() -> None:
+    """The question that `layers` answers."""
+    st.subheader("Which layers differ?", help=explain("sqnr"))
+
+
+def _sqnr(side: Side) -> dict[str, float]:
+    rows = (side.run.result() or {}).get("layers") or []
+    return {
+        row["path"]: row["sqnr_accumulated_db"]
+        for row in rows
+        if isinstance(row.get("sqnr_accumulated_db"), int | float)
+    }
+
+
+def _accuracy(k: int, result: dict[str, Any]) -> Accuracy | None:
+    top1, band = result.get("quantized_top1"), (result.get("top1_band") or {}).get("quantized")
+    if top1 is None or not band:
+        return None
+    return Accuracy(
+        name=letter(k), top1=top1, low=band[0], high=band[1], colour=SERIES[k % len(SERIES)]
+    )

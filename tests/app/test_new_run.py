@@ -1,0 +1,149 @@
+"""The dialog of a new run: it starts what it shows, marks what was changed, and stays until it is closed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.panels.new_run import value_words
+from app.panels.new_run.draft import open_draft, recipe_fields
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import EDGE_RULES, make_recipe
+from tests.app.conftest import CATALOG
+from tests.app.test_pages import opened, started, texts
+
+STEPS = "knob-1-synthesis-genie-quick-steps"
+
+
+def dialog(page: str = "runs", *, expert: bool = False, **params: str) -> AppTest:
+    """The dialog, opened by the button that stands above every page."""
+    at = opened(page, **params)
+    at.button(key="new-run-open").click().run()
+    if expert:
+        at.button_group(key="new-1-mode").set_value("Expert").run()
+    assert not at.exception, at.exception[0].stack_trace
+    return at
+
+
+@pytest.mark.parametrize("page", ["start", "images", "runs", "evidence", "networks", "compare"])
+def test_dialog_opens_above_every_page(page: str, runs: Path) -> None:
+    assert dialog(page).selectbox(key="new-1-model").value == "resnet20-fashion"
+
+
+def test_dialog_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipes = started(monkeypatch)
+    at = dialog(expert=True)
+    at.slider(key="new-1-weight_bits").set_value(3).run()
+    at.number_input(key=STEPS).set_value(11).run()
+    at.number_input(key="new-1-seed").set_value(5).run()
+    at.button(key="new-start").click().run()
+    assert (recipes[0].weight_bits, recipes[0].seed) == (3, 5)
+    assert recipes[0].synthesis_settings == {"steps": 11}
+
+
+def test_what_an_expert_changed_stays_in_force_and_is_said_where_it_is_not_shown(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    at = dialog(expert=True)
+    at.number_input(key=STEPS).set_value(11).run()
+    at.button_group(key="new-1-mode").set_value("Basic").run()
+    assert "1 setting differs" in texts(at)
+    at.button_group(key="new-1-preset").set_value("standard").run()
+    at.button(key="new-start").click().run()
+    assert (recipes[0].preset, recipes[0].synthesis_settings) == ("standard", {"steps": 11})
+
+
+def test_a_changed_setting_goes_back_at_a_press(runs: Path) -> None:
+    at = dialog(expert=True)
+    assert not [one for one in at.button if one.key == f"{STEPS}-reset"]
+    at.number_input(key=STEPS).set_value(11).run()
+    assert "back to 7" in at.button(key=f"{STEPS}-reset").label
+    at.button(key=f"{STEPS}-reset").click().run()
+    assert at.number_input(key=STEPS).value == 7
+    assert not [one for one in at.button if one.key == f"{STEPS}-reset"]
+
+
+def test_dialog_stays_open_while_its_page_draws_itself_anew(runs: Path) -> None:
+    at = dialog(expert=True)
+    at.number_input(key=STEPS).set_value(11).run()
+    at.run()
+    assert at.number_input(key=STEPS).value == 11
+
+
+def test_a_run_s_recipe_filled_in_is_the_same_run(finished: str, runs: Path) -> None:
+    recipe = RunFolder.open(runs, finished).recipe
+    draft = open_draft(CATALOG, recipe_fields(recipe), 1)
+    assert draft.expert
+    assert draft.changed("synthesis") == {"steps": 40}
+    assert make_recipe(CATALOG, **draft.complete()).run_id == recipe.run_id
+
+
+def test_what_the_catalog_does_not_know_any_more_is_left_out(runs: Path) -> None:
+    old = {"synthesis": "gone", "synthesis_settings": {"steps": 3},
+           "quantization": "genie-m", "quantization_settings": {"steps": 3, "gone": 1}}  # fmt: skip
+    draft = open_draft(CATALOG, old, 1)
+    assert draft.wanted["synthesis"] == "genie"
+    assert (draft.changed("synthesis"), draft.changed("quantization")) == ({}, {"steps": 3})
+    assert make_recipe(CATALOG, **draft.complete()).quantization_settings["steps"] == 3
+
+
+def test_no_rule_of_the_edges_is_told_by_its_name() -> None:
+    assert set(value_words.EDGES) == set(EDGE_RULES)
+    assert not any(
+        name in " ".join(value_words.EDGES.values()).lower() for name in ("brecq", "qdrop")
+    )
+
+
+def genie_of_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    presets = {"paper": "", "standard": "", "quick": ""}
+    folder = {"name": "folder", "type": "str", "default": "", "label": "Folder", "help": "",
+              "low": None, "high": None, "choices": [], "presets": presets}  # fmt: skip
+    genie = next(one for one in CATALOG["synthesis"] if one["name"] == "genie")
+    catalog: dict[str, Any] = CATALOG | {"synthesis": [genie | {"settings": [folder]}]}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+
+
+def test_dialog_asks_for_the_folder_before_it_starts(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    genie_of_a_folder(monkeypatch)
+    (tmp_path / "one.png").write_bytes(b"x")
+    at = dialog()
+    assert "Give the folder" in at.warning[0].value
+    assert not at.error
+    assert at.button(key="new-start").disabled
+    at.text_input(key="knob-1-synthesis-genie-quick-folder").set_value(str(tmp_path)).run()
+    assert not at.warning
+    at.button(key="new-start").click().run()
+    assert recipes[0].synthesis_settings == {"folder": str(tmp_path)}
+
+
+def test_dialog_executes_no_file_of_whoever_opens_the_page(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    genie_of_a_folder(monkeypatch)
+    at = dialog()
+    field = at.text_input(key="knob-1-synthesis-genie-quick-folder")
+    field.set_value("/a/faces.py:draw").run()
+    at.button(key="new-start").click().run()
+    assert "'/a/faces.py:draw' would execute a file" in at.error[0].value
+    assert "\n" not in at.error[0].value
+    assert not recipes
+
+
+def test_dialog_says_why_a_method_cannot_work_and_does_not_start_it(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CATALOG["models"][0] | {"calibration_images": False}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG | {"models": [model]})
+    at = dialog()
+    menu = at.selectbox(key="new-1-synthesis")
+    assert menu.options == ["Genie", "Noise", "Real (not for this network)"]
+    assert not at.button(key="new-start").disabled
+    menu.set_value("real").run()
+    assert "it needs real images" in at.warning[0].value
+    assert at.button(key="new-start").disabled
