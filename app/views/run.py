@@ -4,8 +4,8 @@ import streamlit as st
 
 from app.history import History, read_history
 from app.panels.empty_page import nothing_yet
-from app.panels.outcome import notes
-from app.panels.run_head import run_head
+from app.panels.head.outcome import notes
+from app.panels.head.run_head import run_head
 from app.panels.url_menu import buttons
 from app.state import current_run
 from app.views.tabs import answers, images, layers

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.panels.run_head import _summary
+from app.panels.head.run_head import _summary
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.panels.branch import parts_of
+from app.panels.head.what_if import parts_of
 from engine.run.folders.folder import RunFolder
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.charts.layer_costs import gains, measures_known
-from app.panels.layer_costs import cost_table, cost_words, sure_words
+from app.panels.layers.layer_costs import cost_table, cost_words, sure_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.questions import layer_costs

@@ -6,7 +6,7 @@ import pytest
 
 from app.charts import layer as charts
 from app.layer_numbers import NUMBERS, known_numbers, numbers_of
-from app.panels.layer_table import COLUMNS, errors, table
+from app.panels.layers.layer_table import COLUMNS, errors, table
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.history import read_history
-from app.panels.growth import measure_words
+from app.panels.head.run_head import _summary
+from app.panels.images.growth import measure_words
 from app.panels.measured import brief, compared, metrics, sentence
-from app.panels.run_head import _summary
 from engine.core.events import StageStarted
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate, result

@@ -11,9 +11,9 @@ import pytest
 from app.charts import allocation
 from app.charts.results import Accuracy
 from app.charts.style import QUANTIZED, QUIET
-from app.panels import nearest_comparison as gain
-from app.panels.allocation import additivity_words, allocation_words
-from app.panels.nearest_comparison import gain_words, paired_gain, plain_run
+from app.panels.answers import nearest_comparison as gain
+from app.panels.answers.nearest_comparison import gain_words, paired_gain, plain_run
+from app.panels.layers.allocation import additivity_words, allocation_words
 from engine.core.paired import packed
 from engine.run.catalog import collect
 from engine.run.folders.folder import RunFolder
@@ -109,7 +109,7 @@ def test_what_is_started_is_found_again_for_every_quantizer(
         named = {k: v for k, v in fields.items() if k not in ("contents", "forked_from")}
         recipes.append(make_recipe(catalog, **named))
 
-    monkeypatch.setattr("app.panels.nearest_comparison.start_run", start)
+    monkeypatch.setattr("app.panels.answers.nearest_comparison.start_run", start)
     for method in (one["name"] for one in catalog["quantization"] if one["name"] != "nearest"):
         mine = make_recipe(
             catalog, model="resnet20-fashion", synthesis="noise", quantization=method,

@@ -41,8 +41,10 @@ def test_page_opens_without_any_run(page: str, runs: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"images": 7, "layers": 6, "answers": 4, "evidence": 3}.get(page, 0)
-    assert len(at.get("bidi_component")) == count
+    count = {"start": 1, "images": 7, "layers": 6, "answers": 4, "evidence": 3}.get(page, 0)
+    # What looks again while a cost is being asked for comes and goes.
+    shown = [one for one in at.get("bidi_component") if one.key != "pulse-answers"]
+    assert len(shown) == count
 
 
 @pytest.mark.parametrize("page", ["images", "layers"])

@@ -8,7 +8,7 @@ import pytest
 
 from app.charts.bindings import extended
 from app.charts.policies import CHARTS
-from app.panels.policy import FORMS, forms_of, takes_steps, words
+from app.panels.layers.policy import FORMS, forms_of, takes_steps, words
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import FORM_OF, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts

@@ -4,9 +4,9 @@ import streamlit as st
 
 from app.charts import reconstruction
 from app.history import History
-from app.panels.growth import live_chart
-from app.panels.result import result_panel
-from app.panels.triad import triad
+from app.panels.answers.result import result_panel
+from app.panels.answers.triad import triad
+from app.panels.images.growth import live_chart
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 

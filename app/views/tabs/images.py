@@ -5,10 +5,10 @@ import streamlit as st
 from app.charts import synthesis
 from app.components import mount
 from app.history import History
-from app.panels.branch import ablations, fork_panel
-from app.panels.growth import film, gap_map, live_chart
+from app.panels.head.run_head import is_live
+from app.panels.head.what_if import ablations, fork_panel
+from app.panels.images.growth import film, gap_map, live_chart
 from app.panels.room import ROW_REM, room
-from app.panels.run_head import is_live
 from app.run_folders import state_of
 from app.state import current_view
 from app.text import explain

@@ -5,15 +5,15 @@ import streamlit as st
 from app.charts import quantization, reconstruction
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.history import History
-from app.panels.allocation import allocation_panel
-from app.panels.branch import ablations
-from app.panels.growth import live_chart
-from app.panels.layer_costs import layer_costs_panel
-from app.panels.layer_detail import layer_detail
-from app.panels.nearest_comparison import gain_panel
-from app.panels.policy import forms_of, policy_panel, takes_steps
+from app.panels.answers.nearest_comparison import gain_panel
+from app.panels.head.run_head import is_live
+from app.panels.head.what_if import ablations
+from app.panels.images.growth import live_chart
+from app.panels.layers.allocation import allocation_panel
+from app.panels.layers.layer_costs import layer_costs_panel
+from app.panels.layers.layer_detail import layer_detail
+from app.panels.layers.policy import forms_of, policy_panel, takes_steps
 from app.panels.room import ROW_REM, room
-from app.panels.run_head import is_live
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 

@@ -17,6 +17,7 @@ from engine.core.events import Event, RunFinished, from_json
 from engine.core.reading import read_object
 from engine.run.folders.files import is_disk_full, set_aside, told, write_atomically
 from engine.run.folders.names import is_result, may_be_named, read_recipe
+from engine.run.folders.opened import opened_from
 from engine.run.folders.version import engine_version
 from engine.run.machine import processes
 from engine.run.machine.resources import why_lost
@@ -184,16 +185,18 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """The finished run's numbers, and the folder where it lies now; None before it is finished.
 
-        `other_engine` is there where another version of the engine computed them, and says so.
+        `other_engine` is there where another version of the engine computed them, and says so;
+        `opened_from` names the bundle that the run came in.
         """
         result = read_object(self.path / "result.json")
         if result is None or not is_result(result):
             return None
         here = {"run": self.run_id, "folder": str(self.path)}
+        here |= {"opened_from": bundle} if (bundle := opened_from(self.path)) else {}
         by = result.get("engine")
         if by is not None and by != engine_version():
             here["other_engine"] = f"Computed by engine {by}; this is {engine_version()}."
-        return here | result
+        return here | result | here  # whatever a stranger's result says of them
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result for good."""

@@ -1,0 +1,1 @@
+"""What a run came to: its answers beside its teacher's and other runs'."""

@@ -1,0 +1,81 @@
+"""How a run ended: its numbers, or what went wrong and the way on; and what it noted on its way."""
+
+import streamlit as st
+
+from app.actions import steer
+from app.history import History
+from app.panels.head.headline import headline
+from app.panels.room import room
+from app.run_folders import is_recorded, state_of
+from app.visitors import may_control
+from app.words import plain
+from engine.run.folders.folder import RunFolder
+
+HEIGHT_REM = 7.75  # of the four numbers; what else stands there is about as high
+ENDED_EARLY = ("failed", "lost", "cancelled", "new")
+
+
+def outcome(folder: RunFolder, history: History) -> None:
+    """The four numbers, in a place that is kept for them; in it before, why there are none."""
+    state = state_of(folder)
+    with room("outcome", HEIGHT_REM):
+        if state in ENDED_EARLY:
+            _unfinished(folder, history, state)
+        elif state == "done":
+            headline(folder)
+        else:
+            st.caption(
+                "The numbers stand here when the run is done. It goes on without this page: close it, come "
+                "back, or send its address to somebody."
+            )
+
+
+def _unfinished(folder: RunFolder, history: History, state: str) -> None:
+    may_go_on = not is_recorded(folder) and may_control(folder.path)
+    left, right = (
+        st.columns([4, 1], vertical_alignment="top") if may_go_on else (st.container(), None)
+    )
+    with left:
+        _why(folder, history, state)
+    if right is not None:
+        with right:
+            if st.button("Resume this run", type="primary", key="resume", width="stretch"):
+                steer(folder, "resume")
+                st.rerun()
+            _log(folder)
+
+
+def _why(folder: RunFolder, history: History, state: str) -> None:
+    failure = history.last("run-failed")
+    if state == "failed":
+        message = failure["message"] if failure else "The run failed without a word."
+        advice = failure["advice"] if failure else "Resume it; the end of its log is beside this."
+        st.error(f"{plain(message)}\n\n{plain(advice)}", icon=":material/error:")
+    elif state == "lost":
+        why = folder.status().get("why", "The worker ended without a word.")
+        st.error(
+            f"{plain(str(why))} Resume goes on from the last checkpoint.", icon=":material/error:"
+        )
+    elif state == "cancelled":
+        st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
+    else:
+        st.info("This run is not started yet. Resume starts it.")
+
+
+def _log(folder: RunFolder) -> None:
+    log = folder.path / "worker.log"
+    if log.is_file() and log.stat().st_size:
+        with st.popover("The end of its log", width="stretch"):
+            st.code(log.read_text(errors="replace")[-3000:], language=None)
+
+
+def notes(folder: RunFolder, history: History, *, late: bool = False) -> None:
+    """What the run noted: on top what was known when the page was opened, `late` what came since.
+
+    A note that comes while somebody looks on would push away what is looked at.
+    """
+    told = list(dict.fromkeys(str(event["message"]) for event in history.of("noted")))
+    first = st.session_state.setdefault("notes-on-top", {}).setdefault(folder.run_id, told)
+    for message in told:
+        if (message in first) is not late:
+            st.info(plain(message), icon=":material/info:")

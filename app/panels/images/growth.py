@@ -1,0 +1,69 @@
+"""The images beside the map of the BatchNorm gap: the heart of the lab and of the start page."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.charts import synthesis
+from app.charts.bindings import extended
+from app.charts.style import LiveFigure
+from app.components import mount
+from app.history import History
+from app.panels.head.run_head import is_live
+from engine.run.folders.folder import RunFolder
+
+ALT = "Images made from the network's BatchNorm statistics."
+
+
+def film(folder: RunFolder, history: History, **more: Any) -> None:
+    """The film of the images; more: `step`, `layer`, `url`, `autoplay`, `loop`."""
+    frames = [{"step": e["step"], "file": e["file"], **e["values"]} for e in history.frames()]
+    mount.film(
+        key=f"film-{folder.run_id}",
+        run=folder.run_id,
+        offset=history.offset,
+        frames=frames,
+        live=is_live(folder),
+        alt=ALT,
+        waiting="The first images are on their way…",
+        **more,
+    )
+
+
+def gap_map(folder: RunFolder, history: History, *, height: int = 0, cursor: str = "line") -> None:
+    """The heat map; a click looks at that layer and that step."""
+    total = next((e["total_steps"] for e in history.of("stage-started", stage="synthesis")), 0)
+    layers = history.started["bn_layers"]
+    chart = synthesis.gap_map(layers, total_steps=total, height=height)
+    live_chart(chart, folder, history, key="gap", cursor=cursor, pick=True)
+    words = measure_words(history)
+    if words:
+        st.caption(words)
+
+
+def measure_words(history: History) -> str:
+    """That a run of an older version measured its gaps otherwise; empty where it did not."""
+    started = list(history.of("stage-started", stage="synthesis"))
+    if not started or all(event.get("gap_by") == "channel" for event in started):
+        return ""
+    return (
+        "Measured by an older version: a layer's gap is in units of its mean variance, which its widest "
+        "channels make; now each channel counts in its own."
+    )
+
+
+def live_chart(
+    chart: LiveFigure, folder: RunFolder, history: History, *, key: str, **more: Any
+) -> str | None:
+    """The chart with the events so far, which goes on by itself while the run does.
+
+    Returns what was just clicked on, where `pick` is "category".
+    """
+    return mount.live_plot(
+        extended(chart, history.events),
+        key=f"{key}-{folder.run_id}",
+        run=folder.run_id,
+        offset=history.offset,
+        live=is_live(folder),
+        **more,
+    )

@@ -1,0 +1,95 @@
+"""One layer of a run looked into; the table of all of them below it."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.charts import layer as charts
+from app.components import mount
+from app.history import History
+from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
+from app.panels.layers.layer_table import error_table, layer_table
+from app.panels.url_menu import menu
+from app.text import explain
+from engine.run.folders.folder import RunFolder
+
+
+@st.fragment
+def layer_detail(folder: RunFolder, history: History) -> None:
+    """The layer of the address, else the worst; nothing before one is measured."""
+    measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
+    if not measured:
+        return
+    _take_row(folder, list(measured))
+    st.subheader("What is wrong with one layer?", help=explain("layer"))
+    worst = min(measured, key=lambda path: measured[path].get("sqnr_local_db", float("inf")))
+    paths = dict.fromkeys([worst, *measured])
+    titles = {path: f"{path} (the weakest)" if path == worst else path for path in paths}
+    path = menu("Layer", titles, "layer")
+    shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
+    _numbers(measured[path], shapes.get(path, []))
+    error_table(measured[path])
+    _histograms(folder, history, path)
+    with st.expander(f"All {len(measured)} layers as a table", icon=":material/table_rows:"):
+        layer_table(folder, measured)
+
+
+def _numbers(values: dict[str, float], shape: list[int]) -> None:
+    found = known_numbers(values, shape)
+    if not any(one.name.startswith("weight_") for one in found):
+        st.caption("This run was made by an older version: less was measured of its layers.")
+    lines = [_line(one, values[one.name]) for one in found]
+    half = -(-len(lines) // 2)
+    for column, some in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):
+        column.markdown("\n".join(some))
+    st.caption(_moved(values))
+
+
+def _moved(values: dict[str, float]) -> str:
+    """What rounding did to the codes, where it is known."""
+    flipped, rmse = values.get("flipped", 0.0), values.get("weight_rmse_steps")
+    if rmse is None or "weight_entropy_bits" not in values:
+        return ""
+    carried = (
+        f"The codes carry {values['weight_entropy_bits']:.2f} of their "
+        f"{values['weight_level_bits']:.3g} bits; {flipped:.1%} of them are not at the nearest level."
+    )
+    if flipped <= MOVED:
+        return carried
+    return (
+        f"{carried} They were moved for the sake of the output, so the weights' own error, {rmse:.3f} of a "
+        "step, is no fault."
+    )
+
+
+def _line(one: Number, value: float) -> str:
+    grade = one.grade(value)
+    unit = " dB" if one.name.endswith("_db") else ""
+    shown = f"{format(value, one.form)}{unit}"
+    return f"- :{GRADES[grade]}-badge[{grade}] **{one.label} {shown}**: {one.sentence(value)}"
+
+
+def _histograms(folder: RunFolder, history: History, path: str) -> None:
+    view = history.last("viewed", form="codes", what=path)
+    if view is None:
+        return
+    left, right = st.columns(2, gap="medium")
+    shown: dict[str, Any] = {"run": folder.run_id, "offset": 0, "name": f"layer-{path}"}
+    with left:
+        st.caption("All channels on the grid: where the floats lie, and the codes they became.")
+        mount.live_plot(charts.codes(view), key=f"layer-codes-{folder.run_id}", **shown)
+    with right:
+        number = view["values"].get("channel", 0)
+        st.caption(f"The widest channel, number {number:.0f}, with its levels.")
+        mount.live_plot(charts.channel(view), key=f"layer-channel-{folder.run_id}", **shown)
+
+
+def _take_row(folder: RunFolder, paths: list[str]) -> None:
+    """A row just chosen in the table (which is drawn below) becomes the layer of the address."""
+    state = st.session_state.get(f"layer-table-{folder.run_id}")
+    rows = state["selection"]["rows"] if state else []
+    row = paths[rows[0]] if rows and rows[0] < len(paths) else None
+    if row != st.session_state.get("layer-row"):
+        st.session_state["layer-row"] = row
+        if row is not None:
+            st.query_params["layer"] = row

@@ -1,0 +1,127 @@
+"""The rounding policy at work: live for the block at work, and again for every block that is done."""
+
+import streamlit as st
+
+from app.charts.bindings import extended
+from app.charts.policies import CHARTS
+from app.components import mount
+from app.history import Event, History
+from app.panels.head.run_head import is_live
+from app.panels.images.growth import live_chart
+from app.panels.url_menu import menu
+from app.text import explain
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
+
+SOFT = ("soft-rounding",)
+FORMS = {
+    "adaround": SOFT,
+    "brecq": SOFT,
+    "qdrop": SOFT,
+    "pd-quant": SOFT,
+    "genie-m": SOFT,
+    "quantoscope": SOFT,
+    "aquant": (*SOFT, "borders"),
+    "gpfq": ("path",),
+    "hessian": ("path",),
+    "lq-nets": ("levels",),
+}
+QUESTIONS = {
+    "soft-rounding": "Which way does each weight lean?",
+    "borders": "Where is an activation rounded up?",
+    "path": "How is the error kept small, column by column?",
+    "levels": "Where do the levels go?",
+}
+NEWEST = "newest"
+STILL = ("nearest", "lq-nets")  # behind mixed bits: they take no steps
+
+
+def forms_of(recipe: Recipe) -> tuple[str, ...]:
+    """What the recipe's quantizer shows of itself, by name of the picture; nothing for nearest rounding."""
+    name = recipe.quantization
+    if name == "mixed":
+        name = str(recipe.quantization_settings.get("rounding", "nearest"))
+    return FORMS.get(name, ())
+
+
+def takes_steps(recipe: Recipe) -> bool:
+    """Whether the quantizer goes through a block step by step, also one behind mixed bits."""
+    settings = recipe.quantization_settings
+    return bool(settings.get("steps")) or settings.get("rounding", STILL[0]) not in STILL
+
+
+@st.fragment
+def policy_panel(folder: RunFolder, history: History) -> None:
+    """The pictures of the recipe's policy; a menu of the blocks and a slider go back in time."""
+    for form in forms_of(folder.recipe):
+        views = list(history.of("viewed", form=form))
+        if views or is_live(folder):
+            st.subheader(QUESTIONS[form], help=explain(form))
+            _one(folder, history, form, views)
+
+
+def _one(folder: RunFolder, history: History, form: str, views: list[Event]) -> None:
+    parts = dict.fromkeys(str(view["part"]) for view in views)
+    default = _weakest(history, list(parts))
+    blocks = {part: part for part in dict.fromkeys([*default, *parts])}
+    first = {NEWEST: "the one at work"} if is_live(folder) else {}
+    left, right = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
+    with left:
+        block = menu("Block", first | blocks, f"{form}-block")
+    place = f"policy-{form}"  # another name is another figure in the same place: no new mount
+    if block == NEWEST:
+        live_chart(CHARTS[form](), folder, history, key=place, name=f"{form}-live")
+        st.caption("The block at work, look by look." if is_live(folder) else "The last block.")
+        return
+    seen = [view for view in views if view["part"] == block]
+    at = len(seen)
+    if len(seen) > 1:
+        with right:
+            key = f"policy-{form}-{folder.run_id}-{block}"
+            at = st.slider(
+                "Look", 1, len(seen), len(seen), key=key, help="From the first to the last."
+            )
+    chart = extended(CHARTS[form](), seen[:at])
+    name = f"{form}-{block}-{at}"
+    key = f"{place}-{folder.run_id}"
+    mount.live_plot(chart, key=key, name=name, run=folder.run_id, offset=history.offset)
+    st.caption(words(form, seen[:at]))
+
+
+def _weakest(history: History, parts: list[str]) -> list[str]:
+    """The block with the layer whose own error is largest: there is most to see. None before any."""
+    known = [
+        (event["values"]["sqnr_local_db"], event["block"])
+        for event in history.layers_measured()
+        if event["block"] in parts and event["values"].get("sqnr_local_db") is not None
+    ]
+    return [min(known)[1]] if known else []
+
+
+def words(form: str, seen: list[Event]) -> str:
+    """What the look says, in a sentence."""
+    last = seen[-1]
+    values = last["values"]
+    if form == "soft-rounding":
+        return (
+            f"`{last['what']}`, step {last['step']}: {values['decided']:.0%} of the weights have decided, "
+            f"{values['up']:.0%} lean up."
+        )
+    if form == "borders":
+        farthest = values["farthest"]
+        where = "The borders are where nearest rounding has them"
+        bent = f"The border that bent most is {farthest:.3f} away from one half"
+        return f"`{last['what']}`: {bent if farthest >= 0.0005 else where}."
+    if form == "path":
+        share = values["error"] / values["nearest"] if values.get("nearest") else 1.0
+        return (
+            f"`{last['what']}`: the layer's output is off by {values['error']:.1%} of its size; rounded to "
+            f"nearest it would be {values['nearest']:.1%}, so the path has {share:.0%} of that error."
+        )
+    of_one = [view for view in seen if view["what"] == last["what"]]
+    before = of_one[0]["values"]["mse"]
+    fall = 1 - values["mse"] / before if before else 0.0
+    return (
+        f"`{last['what']}`, after {values['turn']:.0f} turns: the squared error is {fall:.1%} below that of "
+        "even levels."
+    )
