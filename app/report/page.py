@@ -47,7 +47,7 @@ def write_report(
     if len(data) > MOST_BYTES:
         raise UserError(
             f"the report of run {story.folder.run_id!r} would have {len(data):,} bytes, and {MOST_BYTES:,} "
-            "are the most; leave the film out: --sections summary,layers,costs,again"
+            "are the most; choose sections without the film: --sections summary,layers,costs,again"
         )
     file.write_bytes(data)
 

@@ -76,5 +76,8 @@ def read_story(folder: Path, proof: Path | None) -> Story:
     run = RunFolder(folder)
     result = run.result()
     if result is None:
-        raise UserError(f"run {run.run_id!r} is not finished; a report tells how a run ended")
+        raise UserError(
+            f"run {run.run_id!r} is not finished; let it end, with `python -m engine "
+            f"resume {run.run_id}` where nothing is at work on it"
+        )
     return Story(run, run.recipe, result, read_object(proof) if proof else None)

@@ -13,26 +13,39 @@ from engine.models.card import ASSETS
 from engine.models.cards.sources import discover_cards
 from engine.run.benches import bench
 from engine.run.benches.start import bits_slider, film_answers
-from engine.run.benches.start.shipped import BITS, FILM, ROUNDINGS, SLIDER, read, rows_of
+from engine.run.benches.start.shipped import (
+    BITS,
+    FILM,
+    ROUNDINGS,
+    SLIDER,
+    WALL_COLUMNS,
+    read,
+    rows_of,
+)
 from engine.run.folders.folder import list_runs
 from tests.run.toy_runs import RECIPE, begun, work
 
-CLASSES, EACH = 3, 6
+CLASSES, EACH = 3, 30
 LAYER = {"weight_bits": 2, "sqnr_local_db": 9.0}
 
 
 @pytest.fixture
 def judged(toy, tmp_path, monkeypatch):
-    """A finished run of the tiny network, judged on eighteen images, in place of every stop's."""
+    """A finished run of the tiny network, judged on ninety images, in place of every stop's."""
     generator = np.random.default_rng(0)
     for label in range(CLASSES):
         folder = tmp_path / "data" / str(label)
         folder.mkdir(parents=True)
         for k in range(EACH):
-            pixels = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            colours = generator.integers(
+                0, 256, (2, 2, 3), dtype=np.uint8
+            )  # flat areas: noise is all one class
+            pixels = colours.repeat(4, 0).repeat(4, 1)
             Image.fromarray(pixels).save(folder / f"{k}.png")
-    folder = begun(tmp_path / "runs", replace(RECIPE, data=str(tmp_path / "data")))
+    few = replace(RECIPE, data=str(tmp_path / "data"), weight_bits=2, activation_bits=2)
+    folder = begun(tmp_path / "runs", few)
     result = work(folder)
+    assert result["agreement"] < 1, "student and teacher are to be told apart"
     monkeypatch.setattr(bits_slider, "_finished", lambda *asked: (folder, result))
     return result
 
@@ -55,7 +68,7 @@ def test_a_wall_of_all_test_images_has_the_accuracies_of_the_run(judged, tmp_pat
             assert (answers == np.array(network["teacher"])).mean() == judged["agreement"]
     assert len(told) == len(BITS) * len(ROUNDINGS)
     with Image.open(out.with_suffix(".webp")) as picture:
-        assert picture.size == (8 * CLASSES * EACH, 8)  # eighteen tiles fit into one row
+        assert picture.size == (8 * WALL_COLUMNS, 8 * 4)  # ninety tiles in rows of 25
 
 
 def test_the_weakest_layer_is_the_noisiest_of_those_at_the_fewest_bits():
@@ -162,3 +175,18 @@ def test_tiles_that_are_not_the_networks_images_are_refused(judged, tmp_path):
     layout = {"tile": 7, "columns": 1, "count": 1}
     with pytest.raises(UserError, match="tiles of 7 pixels, and the network reads 8"):
         film_answers._tiles(tmp_path / "x.webp", layout, context)
+
+
+def test_a_film_is_cut_into_the_images_that_it_was_made_of(judged, tmp_path):
+    (run,) = list_runs(tmp_path / "runs")
+    context = bits_slider._context(run)
+    pixels = np.random.default_rng(1).integers(0, 256, (11, 3, 8, 8), dtype=np.uint8)
+    sheet = np.zeros((16, 64, 3), np.uint8)  # eight in a row, three in the next
+    for k, image in enumerate(pixels):
+        y, x = divmod(k, 8)
+        sheet[8 * y : 8 * y + 8, 8 * x : 8 * x + 8] = image.transpose(1, 2, 0)
+    Image.fromarray(sheet).save(tmp_path / "film.webp", lossless=True)
+    layout = {"tile": 8, "columns": 8, "count": 11}
+    tiles = film_answers._tiles(tmp_path / "film.webp", layout, context)
+    wanted = (pixels / 255 - 0.5) / np.array(context.normalisation[1])[:, None, None]
+    assert np.allclose(tiles.numpy(), wanted, atol=1e-5)

@@ -77,7 +77,7 @@ def _input_grid(path: str, quantizer: ActivationQuantizer) -> InputGrid:
     if not quantizer.fitted:
         raise UserError(
             f"the input of {path!r} was never fitted, so that layer did not run for the calibration images; "
-            "nothing can be exported of it"
+            "give images that take that way, and run it again"
         )
     if isinstance(quantizer, BorderQuantizer):
         return InputGrid(bits=quantizer.bits, kind="border")

@@ -192,11 +192,12 @@ class RunFolder:
         if result is None or not is_result(result):
             return None
         here = {"run": self.run_id, "folder": str(self.path)}
-        here |= {"opened_from": bundle} if (bundle := opened_from(self.path)) else {}
         by = result.get("engine")
         if by is not None and by != engine_version():
             here["other_engine"] = f"Computed by engine {by}; this is {engine_version()}."
-        return here | result | here  # whatever a stranger's result says of them
+        bundle = opened_from(self.path)
+        sure = here | {"opened_from": bundle} if bundle else {}  # whatever a stranger's result says
+        return here | result | sure
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result for good."""
