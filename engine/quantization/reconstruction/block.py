@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from engine.core.batches import MiniBatches
 from engine.core.method import Losses, View
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.plan import BlockLike
@@ -64,7 +65,9 @@ class BlockReconstruction:
         self._x_teacher, self._x_student, self._y = x_teacher, x_student, y_teacher
         self.total_steps = settings.steps
         self._steps_done = 0
-        self._order = torch.empty(0, dtype=torch.long)
+        # (GENIE's code reshapes a permutation to `batch` rows, which makes the real mini-batch
+        # images / batch: right for 1024 images and 32 only.)
+        self._batches = MiniBatches(len(y_teacher), settings.batch, rng)
         found = [q for _, q in quantizers(student, block)]
         weights = [q for q in found if isinstance(q, WeightQuantizer)]
         self._weights = weights if settings.learn_codes else []
@@ -110,7 +113,7 @@ class BlockReconstruction:
 
     def step(self) -> Losses:
         chosen = self._settings
-        index = self._draw()
+        index = self._batches.draw()
         out = self._block.run(self._student, self._input(index))
         losses = {"reconstruction": self._objective.distance(out, self._y[index], index)}
         if self._objective.prediction is not None:
@@ -154,19 +157,6 @@ class BlockReconstruction:
                 relative = self._settings.relative_steps
                 moved = old + (quantizer.scale - old) * unit if relative else quantizer.scale
                 quantizer.scale.copy_(torch.maximum(moved, _LEAST_RATIO * unit))
-
-    def _draw(self) -> Tensor:
-        """The next mini-batch: permutations of all images, one after another, whatever their number.
-
-        (GENIE's code reshapes a permutation to `batch` rows, which makes the real mini-batch
-        images / batch: right for 1024 images and 32 only.)
-        """
-        size = min(self._settings.batch, len(self._y))
-        if len(self._order) < size:
-            fresh = torch.randperm(len(self._y), generator=self._rng)
-            self._order = torch.cat([self._order, fresh])
-        index, self._order = self._order[:size], self._order[size:]
-        return index
 
     def _input(self, index: Tensor) -> Tensor:
         """The teacher's input with elements of the student's mixed in (QDrop, section 4)."""
@@ -214,7 +204,7 @@ class BlockReconstruction:
             "optimisers": [optimiser.state_dict() for optimiser in self._optimisers],
             "schedules": [schedule.state_dict() for schedule in self._schedules],
             "rng": self._rng.get_state(),
-            "order": self._order,
+            "order": self._batches.order,
             "steps_done": self._steps_done,
         }
 
@@ -236,7 +226,7 @@ class BlockReconstruction:
         for schedule, saved in zip(self._schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         self._rng.set_state(state["rng"])
-        self._order = state["order"]
+        self._batches.order = state["order"]
         self._steps_done = state["steps_done"]
 
 
