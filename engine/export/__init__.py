@@ -1,0 +1,1 @@
+"""What a finished run is taken away as: one file a format."""
