@@ -42,8 +42,8 @@ def fitted_scale(flat: Tensor, codes: Tensor, step: Tensor, bits: int) -> Tensor
 def nested_step(flat: Tensor, widths: tuple[int, ...]) -> Tensor:
     """[channels, 1]: the full step whose errors at all widths together are smallest.
 
-    That is the mean over widths of log MSE_b: in a plain sum of each MSE_b over its own best, 8 bits, whose
-    best is so small that any clipping multiplies it, would decide alone.
+    That is the mean over widths of log MSE_b, so that each counts alike. Where 8 bits are among them hardly
+    anything is clipped: one clipped weight multiplies their small error.
     """
     largest = flat.abs().amax(1, keepdim=True).clamp_min(1e-12)
     steps = [clip * largest / 2 ** (FULL_BITS - 1) for clip in CLIPS]
@@ -65,7 +65,7 @@ class NestedQuantizer(WeightCodes):
     step: Tensor  # [channels, 1], of the full code
     factors: Tensor  # [channels, 8]: of the values at 1 to 8 bits
 
-    def __init__(self, bits: int, *, widths: tuple[int, ...] = (2, 3, 4, 6, 8)) -> None:
+    def __init__(self, bits: int, *, widths: tuple[int, ...] = (2, 3, 4)) -> None:
         super().__init__()
         self.bits, self.widths = bits, widths
 

@@ -19,7 +19,7 @@ from engine.quantization.grids.nested import FULL_BITS, NestedQuantizer
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike
 
-WIDTHS = {"all": tuple(range(1, FULL_BITS + 1)), "useful": (2, 3, 4, 6, 8), "full": (FULL_BITS,)}
+WIDTHS = {"low": (2, 3, 4), "all": tuple(range(1, FULL_BITS + 1)), "full": (FULL_BITS,)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,10 @@ class VerticalSettings(QuantizerSettings):
     """Which widths the one clip is chosen for. The rule for weights' ranges never counts."""
 
     widths: str = knob(
-        "useful",
+        "low",
         label="Widths that the clip is for",
-        help="one clip a channel serves all precisions: useful: 2, 3, 4, 6 and 8 bits; all: 1 to 8; full: "
-        "that of 8 bits alone, as if nothing were cut off",
+        help="one clip a channel serves all precisions: low: 2, 3 and 4 bits, which more bits then pay for; "
+        "all: 1 to 8; full: 8 bits alone, as if nothing were ever cut off",
         choices=tuple(WIDTHS), off="full",
     )  # fmt: skip
     batchnorm: str = knob_of(QuantizerSettings, "batchnorm", quick="delta", standard="delta")
