@@ -43,6 +43,7 @@ from engine.run.drive import Thinned, drive
 from engine.run.folders.damage import aside
 from engine.run.folders.folder import write_atomically
 from engine.run.machine.resources import memory_mb
+from engine.run.recipes.layer_bits import plain_settings
 from engine.run.stages.bits import forget_damaged, keep_bits, restore_bits
 from engine.run.stages.correct import (
     announce,
@@ -205,7 +206,7 @@ def _block_file(context: Context, index: int) -> Any:
 
 def chosen_method(context: Context) -> QuantizationMethod:
     method = discover_methods()[context.recipe.quantization]
-    return method(method.Settings(**context.recipe.quantization_settings))
+    return method(method.Settings(**plain_settings(context.recipe.quantization_settings)))
 
 
 def _one_block(
