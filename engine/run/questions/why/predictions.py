@@ -31,7 +31,8 @@ def predictions(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     "confusion_difference": [...], "truth", "margins": {"teacher", "student"}, "ece": {"teacher", "student"}
     or None with the "reason", "reliability": {"teacher", "student"} or None, "sentence", "notes"}; the parts
     are those of `engine.analysis.predictions`, and `truth` says whether "labels" or the "teacher" is the
-    truth of the confusion. UserError in one line for a run without a student, and a network without classes of images.
+    truth of the confusion. UserError in one line for a run without a student, and for a network without
+    classes of images.
     """
     run = open_run(folder, IMAGES)
     kind = run.context.output.kind
