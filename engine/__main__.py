@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.run.commands import benches, exports, listing, networks, new, questions, runs, sweep
+from engine.run.commands import (
+    benches,
+    exports,
+    listing,
+    networks,
+    new,
+    questions,
+    runs,
+    sweep,
+    why,
+)
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
@@ -93,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
+    explain = add(
+        "explain", why.explain, "say where every layer's error comes from, and what to do"
+    )
+    explain.add_argument("run", metavar="RUN")
+    explain.add_argument("--layer", metavar="PATH", help="this layer alone")
+    predicted = add(
+        "predictions", why.predictions, "say which answers a run has changed, and how sure it is"
+    )
+    predicted.add_argument("run", metavar="RUN")
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
