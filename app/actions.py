@@ -64,6 +64,14 @@ def fork_run(source: RunFolder, changes: dict[str, Any]) -> RunFolder:
     return other
 
 
+def fields_of(recipe: Recipe) -> dict[str, Any]:
+    """What to ask for to get the same recipe again: all but what follows from the rest."""
+    fields = dataclasses.asdict(recipe)
+    for name in ("contents", "forked_from"):
+        fields.pop(name)
+    return fields
+
+
 def same_with(recipe: Recipe, synthesis: str) -> dict[str, Any]:
     """What to ask for to get the same recipe with images of another origin."""
     fields = dataclasses.asdict(recipe)
