@@ -103,15 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    explain = add(
-        "explain", why.explain, "say where every layer's error comes from, and what to do"
-    )
-    explain.add_argument("run", metavar="RUN")
-    explain.add_argument("--layer", metavar="PATH", help="this layer alone")
-    predicted = add(
-        "predictions", why.predictions, "say which answers a run has changed, and how sure it is"
-    )
-    predicted.add_argument("run", metavar="RUN")
+    why.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
