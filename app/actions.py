@@ -37,7 +37,7 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
     """The run, started, or found where it was there; None, and a line on the page, where it cannot be."""
     try:
         recipe = recipe_of(load_catalog(), runs=runs_folder(), **wanted)
-        _take(recipe)
+        take(recipe)
         return launch.start(recipe, runs_folder())
     except UserError as error:
         st.error(plain(error))
@@ -47,7 +47,7 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
     return None
 
 
-def _take(recipe: Recipe) -> None:
+def take(recipe: Recipe) -> None:
     """Make a new run that of whoever starts it; UserError where it is somebody else's, who ended it."""
     folder = RunFolder(runs_folder() / recipe.run_id)
     claim(folder.path, own_mark(), made="recipe.json")

@@ -40,15 +40,10 @@ PAGES = [
         help="Does each method do what its paper claims? Measured, seed by seed.",
     ),
 ]
-BESIDE = [  # reached from a page, not from the menu
-    st.Page("views/bring.py", title="Bring your own", visibility="hidden"),
-    st.Page("views/compare.py", title="Compare", visibility="hidden"),
-]
-
 HERE = Path(__file__).parent
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
-page = st.navigation([*PAGES, *BESIDE, *moved_pages()], position="top")
+page = st.navigation([*PAGES, *moved_pages()], position="top")
 with st.container(key="new-run-above"):  # main.css puts it into the bar on top
     new_run_button(key="new-run-open", type="primary")
 st.html(HERE / "main.css")

@@ -9,6 +9,8 @@ MOVED = {  # the old address: the page, and what its address says besides
     "quantize": ("views/run.py", {"tab": "layers"}),
     "network": ("views/networks.py", {}),
     "effects": ("views/evidence.py", {}),
+    "compare": ("views/runs.py", {}),
+    "bring": ("views/networks.py", {"own": "1"}),
 }
 
 

@@ -8,9 +8,11 @@ from app.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
 from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
+from engine.run.benches.start import shipped as measured_for_start
 from engine.run.folders.folder import RunFolder, list_runs
 
 ROOT = Path(__file__).parents[1]
+START = ROOT / "assets" / "start"
 
 
 def runs_folder() -> Path:
@@ -40,6 +42,11 @@ def recorded_run() -> RunFolder | None:
     return recorded[0] if recorded else None
 
 
+def shipped(name: str) -> tuple[dict[str, Any], bytes] | None:
+    """A measurement for the start page and its picture; None where it is not there."""
+    return measured_for_start.read(START, name)
+
+
 def effects() -> list[dict[str, Any]]:
     """The measured effects of the methods, on the bundled networks and on CIFAR-10, where there are any.
 
@@ -56,6 +63,14 @@ def ablation() -> dict[str, Any] | None:
 
 def _measured() -> tuple[Path, ...]:
     return (runs_folder(), ROOT / "assets")
+
+
+def readable(folder: RunFolder) -> bool:
+    """Whether its recipe can be read: another version may have written it, or it is just being deleted."""
+    try:
+        return bool(folder.recipe.model)
+    except (UserError, OSError, TypeError, ValueError):
+        return False
 
 
 def is_recorded(folder: RunFolder) -> bool:

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.run.commands import benches, listing, networks, new, questions, runs, sweep
+from engine.run.commands import (
+    benches,
+    exports,
+    listing,
+    networks,
+    new,
+    questions,
+    runs,
+    sweep,
+    why,
+)
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
@@ -93,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
+    explain = add(
+        "explain", why.explain, "say where every layer's error comes from, and what to do"
+    )
+    explain.add_argument("run", metavar="RUN")
+    explain.add_argument("--layer", metavar="PATH", help="this layer alone")
+    predicted = add(
+        "predictions", why.predictions, "say which answers a run has changed, and how sure it is"
+    )
+    predicted.add_argument("run", metavar="RUN")
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
@@ -101,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     swept.add_argument("file", metavar="FILE", help="what to multiply, as JSON or TOML")
     swept.add_argument("--plan", action="store_true", help="only say what it is, and what it takes")
+    exports.add_commands(add)
     networks.add_commands(lambda name, text: add(name, networks.run, text))
     made = add("new", new.new, "write the first files of a method of your own")
     made.add_argument("kind", metavar="synthesis|quantization")
@@ -113,13 +133,15 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", metavar="0,1,2", help="effects, ablation, rates: the seeds, each by itself"
     )
     bench.add_argument(
-        "--only", metavar="CLAIM,..", help="effects: these alone; the file keeps its others"
+        "--only",
+        metavar="NAME,..",
+        help="effects: these claims alone, export: these networks; the file keeps its others",
     )
     bench.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="effects, ablation, rates: where the result is kept",
+        help="effects, ablation, rates, export: where the result is kept",
     )
     for name in ("images", "steps", "generator-steps", "generator-batch"):
         bench.add_argument(

@@ -1,6 +1,7 @@
 // The wall of images at the step looked at, and the strip to go back through every kept frame.
 
 import { bus } from "./bus.js";
+import { caption, captionHeight, inWords } from "./captions.js";
 import { keeper } from "./plot.js";
 
 const WALL_TILE = 112; // pixels an image gets on the wall, at least
@@ -21,6 +22,9 @@ class Film {
     this.playButton.onclick = () => this.play(!this.playing);
     this.liveButton.onclick = () => this.follow();
     this.wall.onkeydown = (press) => this.key(press);
+    this.range.onkeydown = (press) => {
+      if (press.key === " ") this.key(press); // its other keys are the range's own
+    };
   }
 
   update(data) {
@@ -30,6 +34,8 @@ class Film {
     if (same && data.layer !== before.layer) this.bus.look({ layer: data.layer || null });
     if (same && data.offset <= this.offset && data.live === before.live) return;
     this.leave();
+    // One stop of the keyboard where a page has many: the range, which takes the space bar too.
+    this.wall.tabIndex = this.playButton.tabIndex = data.brief ? -1 : 0;
     this.offset = data.offset;
     this.frames = data.frames.slice();
     this.bus = bus(data.run);
@@ -129,8 +135,11 @@ class Film {
     }
     this.range.value = index;
     this.range.setAttribute("aria-valuetext", `step ${frame.step}`);
+    this.range.title = "The space bar plays and pauses";
     this.label.textContent = `step ${frame.step} · frame ${index + 1} of ${this.frames.length}`;
-    this.wall.setAttribute("aria-label", `${this.data.alt} Step ${frame.step}.`);
+    const said = this.said(frame);
+    const words = said ? ` The network sees: ${inWords(said, this.data.classes)}.` : "";
+    this.wall.setAttribute("aria-label", `${this.data.alt} Step ${frame.step}.${words}`);
     for (const thumbnail of this.strip.children) {
       thumbnail.classList.toggle("past", Number(thumbnail.dataset.index) <= index);
     }
@@ -140,21 +149,36 @@ class Film {
     if (image && wanted === this.wanted) this.paint(image, frame);
   }
 
+  // What the network takes a frame's tiles for, where that is known.
+  said(frame) {
+    return (this.data.said || {})[frame.file];
+  }
+
   paint(image, frame) {
     const tile = frame.tile || image.height;
     const [columns, rows] = [frame.columns || 1, frame.rows || 1];
     const scale = Math.max(1, Math.round(WALL_TILE / tile));
     const size = tile * scale;
     const gap = Math.max(2, Math.round(size / 28));
-    const [width, height] = [columns * (size + gap) - gap, rows * (size + gap) - gap];
+    const said = this.said(frame);
+    const width = columns * (size + gap) - gap;
+    const shown = (this.wall.clientWidth || width) / width;
+    const below = said ? captionHeight(size, shown) : 0;
+    const height = Math.round(rows * (size + gap + below) - gap);
     if (this.wall.width !== width || this.wall.height !== height) {
       [this.wall.width, this.wall.height] = [width, height];
     }
     const pen = this.wall.getContext("2d");
     pen.imageSmoothingEnabled = false;
+    const colour = getComputedStyle(this.wall).color;
+    if (said) pen.clearRect(0, 0, width, height);
     for (let row = 0; row < rows; row += 1) {
       for (let column = 0; column < columns; column += 1) {
-        pen.drawImage(image, column * tile, row * tile, tile, tile, column * (size + gap), row * (size + gap), size, size);
+        const [x, y] = [column * (size + gap), row * (size + gap + below)];
+        pen.drawImage(image, column * tile, row * tile, tile, tile, x, y, size, size);
+        const k = row * columns + column;
+        if (!said || k >= said.answers.length) continue;
+        caption(pen, x, y + size, size, shown, this.data.classes[said.answers[k]], said.confidence[k], colour);
       }
     }
     this.shown = frame.step;

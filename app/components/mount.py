@@ -36,7 +36,7 @@ def _registered() -> dict[str, Any]:
         name: _component(name, html=html, css=plot_css, isolated=False)
         for name, html in (("live_plot", _PLOT), ("channels", _TITLED_PLOT))
     }
-    for name in ("film", "controls", "network_map"):
+    for name in ("film", "controls", "network_map", "bits", "tiles"):
         html, css = ((_HERE / f"{name}.{kind}").read_text() for kind in ("html", "css"))
         mounts[name] = _component(name, html=html, css=css, isolated=True)
     mounts["pulse"] = _component("pulse", html="<span></span>\n", css="\n", isolated=True)
@@ -100,3 +100,13 @@ def network_map(*, key: str, **data: Any) -> str | None:
     result = _MOUNTS["network_map"](key=key, data=data, on_pick_change=lambda: None)
     pick: str | None = result.pick
     return pick
+
+
+def bits(*, key: str, **data: Any) -> None:
+    """The slider over what was measured at each number of bits; it answers in the browser."""
+    _MOUNTS["bits"](key=key, data=data)
+
+
+def tiles(*, key: str, **data: Any) -> None:
+    """A row of images with what the network takes each for."""
+    _MOUNTS["tiles"](key=key, data=data)

@@ -88,7 +88,7 @@ export class Plot {
     this.box.style.minHeight = `${layout.height}px`;
     layout.font = { ...layout.font, color: text || "#888", family: getComputedStyle(this.box).fontFamily };
     layout.datarevision = ++this.revision;
-    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout) }, CONFIG);
+    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout) }, { ...CONFIG, ...this.figure.config });
     if (!this.drawn) {
       this.drawn = true;
       if (this.onClick) this.root.on("plotly_click", (click) => this.onClick(click.points[0]));

@@ -7,21 +7,15 @@ import streamlit as st
 
 from app.panels.evidence import ablation as recipe
 from app.panels.evidence.claims import claims_table
-from app.panels.evidence.effects import command, heading, numbers
+from app.panels.evidence.effects import command, heading, network_title, numbers
 from app.panels.evidence.glossary import glossary
 from app.panels.url_menu import buttons
 from app.run_folders import ablation, effects
 from app.text import explain
 from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
 
-RECIPE, WORDS = "recipe", "words"
-FASHION = CLAIMS[0].network
-TITLES = {
-    RECIPE: "Our own recipe",
-    FASHION: "The papers' claims, on Fashion-MNIST",
-    CIFAR: "The papers' claims, on CIFAR-10",
-    WORDS: "The words",
-}
+RECIPE, WORDS = "quantoscope", "words"
+DATA = {CLAIMS[0].network: "Fashion-MNIST", CIFAR: "CIFAR-10"}
 
 
 def claims(result: Mapping[str, Any]) -> None:
@@ -37,12 +31,9 @@ def claims(result: Mapping[str, Any]) -> None:
         command(result)
 
 
-def own_recipe(result: Mapping[str, Any] | None) -> None:
+def own_recipe(result: Mapping[str, Any]) -> None:
     """What each part of the quantizer that the app starts with is worth."""
     st.header("What does each part of our own recipe earn?", anchor=False, help=explain("ablation"))
-    if result is None:
-        st.info("Our own recipe is not measured in this installation.")
-        return
     recipe.heading(result)
     recipe.cards(result)
     with st.expander("All numbers"):
@@ -54,11 +45,16 @@ def own_recipe(result: Mapping[str, Any] | None) -> None:
 
 st.title("Can I believe it?", anchor=False)
 results = {result["claims"][0]["network"]: result for result in effects()}
-there = {name: title for name, title in TITLES.items() if name in (RECIPE, WORDS, *results)}
-chosen = buttons("What to look at", there, "of", label_visibility="collapsed")
+earned = ablation()
+titles = {RECIPE: "Our own recipe"} if earned else {}
+titles |= {one: f"The papers' claims, on {DATA.get(one, network_title(one))}" for one in results}
+if not titles:
+    st.info("Nothing is measured in this installation yet.")
+titles[WORDS] = "The words"
+chosen = buttons("What to look at", titles, "of", label_visibility="collapsed")
 if chosen in results:
     claims(results[chosen])
-elif chosen == WORDS:
-    glossary()
+elif chosen == RECIPE and earned is not None:
+    own_recipe(earned)
 else:
-    own_recipe(ablation())
+    glossary()

@@ -1,4 +1,4 @@
-"""What did I bring? A network looked over before anything runs, and what can be done with it."""
+"""What do I have? The networks there are; one of them looked over before anything runs."""
 
 from typing import Any
 
@@ -9,10 +9,12 @@ from app.background import look_again
 from app.choices import load_catalog
 from app.diagnoses import diagnosis, estimate
 from app.panels.agree import agreed
-from app.panels.anatomy import head, layer_detail, layer_map, layer_table
-from app.panels.findings import findings
-from app.panels.methods import method_list, method_menu
-from app.panels.network_choice import network_choice
+from app.panels.bring.page import bring_your_own
+from app.panels.networks.anatomy import head, layer_detail, layer_map, layer_table
+from app.panels.networks.findings import findings
+from app.panels.networks.listed import chosen_network, network_list
+from app.panels.networks.methods import method_list, method_menu
+from app.panels.networks.settings import network_settings
 from app.panels.new_run.estimate import preset_estimates, source_words
 from app.recipes import paths_in, recipe_of
 from app.run_folders import runs_folder
@@ -63,41 +65,66 @@ def cost_section(
         start_run(wanted | {"preset": "quick", "images": None})
 
 
-st.title("What did I bring?")
-try:
-    with st.spinner("Looking what networks and methods there are…", show_time=True):
-        catalog = load_catalog()
-except (RuntimeError, OSError) as error:
-    st.error(f"The engine could not say what it has. {plain(error)}")
-    st.stop()
-wanted = network_choice(catalog)
-if wanted is None or not agreed(paths_in(wanted), key="network-files"):
-    st.stop()
-try:
-    recipe = recipe_of(
-        catalog, runs=runs_folder(), synthesis="noise", quantization="nearest", preset="quick",
-        images=None, **wanted,
-    )  # fmt: skip
-except UserError as error:
-    st.error(plain(error))
-    st.stop()
+def one_network(catalog: dict[str, Any], entry: dict[str, Any]) -> None:
+    """What may go wrong with it, its map and table, what can work, what a run would cost."""
+    st.header(plain(entry["title"]), anchor="network")
+    if entry.get("summary"):
+        st.caption(plain(entry["summary"]))
+    wanted = network_settings(entry["name"])
+    if not agreed(paths_in(wanted), key="network-files"):
+        return
+    try:
+        recipe = recipe_of(
+            catalog, runs=runs_folder(), synthesis="noise", quantization="nearest", preset="quick",
+            images=None, **wanted,
+        )  # fmt: skip
+    except UserError as error:
+        st.error(plain(error))
+        return
+    wanted |= {"data": recipe.data, "weights": recipe.weights}  # as they were found
+    known = diagnosis(recipe)
+    if known.error:
+        st.error(plain(known.error))
+        return
+    if known.is_pending:
+        st.info(
+            "The network is being loaded and looked over: some seconds.", icon=":material/search:"
+        )
+        look_again(True)
+        return
+    answer = known.value
+    head(answer["facts"])
+    found = findings_for(answer, recipe)
+    st.subheader("What may go wrong?")
+    findings(found)
+    layer_section(answer, recipe, found)
+    methods = methods_for(answer, recipe, catalog)
+    st.subheader("What cannot work on it?")
+    method_list(methods)
+    cost_section(catalog, wanted, methods)
 
-wanted |= {"data": recipe.data, "weights": recipe.weights}  # as they were found
-known = diagnosis(recipe)
-if known.error:
-    st.error(plain(known.error))
-    st.stop()
-if known.is_pending:
-    st.info("The network is being loaded and looked over: some seconds.", icon=":material/search:")
-    look_again(True)
-    st.stop()
-answer = known.value
-head(answer["facts"])
-found = findings_for(answer, recipe)
-st.subheader("What should I know before I start?")
-findings(found)
-layer_section(answer, recipe, found)
-methods = methods_for(answer, recipe, catalog)
-st.subheader("Which methods can work on it?")
-method_list(methods)
-cost_section(catalog, wanted, methods)
+
+def networks_page() -> None:
+    """The list, then one of them."""
+    left, right = st.columns([5, 2], vertical_alignment="center")
+    left.title("What do I have?")
+    with right.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Bring your own", type="primary", icon=":material/upload:", key="bring-own"):
+            st.query_params["own"] = "1"
+            st.rerun()
+    try:
+        with st.spinner("Looking what networks and methods there are…", show_time=True):
+            catalog = load_catalog()
+    except (RuntimeError, OSError) as error:
+        st.error(f"The engine could not say what it has. {plain(error)}")
+        return
+    network_list(catalog)
+    entry = chosen_network(catalog)
+    if entry is not None:
+        one_network(catalog, entry)
+
+
+if st.query_params.get("own"):
+    bring_your_own()
+else:
+    networks_page()

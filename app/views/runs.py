@@ -12,7 +12,8 @@ from app.panels.keys import own_key
 from app.panels.runs.find import find_runs
 from app.panels.runs.one import one_run
 from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
-from app.panels.runs.table import many_runs
+from app.panels.runs.table import many_runs, table_key
+from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_folders import recorded_run, runs_folder
 from app.words import STATES, plain
 from engine.core.errors import UserError
@@ -44,17 +45,16 @@ def everything() -> None:
     recorded = recorded_run()
     if not folders:
         nothing_yet()
-    if recorded is not None:
+    if recorded is not None and recorded.run_id not in {one.run_id for one in folders}:
         folders.append(recorded)
     if folders:
         found = find_runs(folders)
-        told = _differences(folders)
-        # Another table for other rows: else a tick would stay at a row that is another run now.
-        key = f"runs-{hash(tuple(folder.run_id for folder in found))}"
-        chosen = many_runs(found, told, key=key, at_once=AT_ONCE)
+        differs = _differences(folders)
+        chosen = many_runs(found, differs, key=table_key(found), at_once=AT_ONCE)
         if not found:
             st.info("No run has all of these words.")
         _with(chosen)
+    sweep_list()
     damaged_rows(damaged_runs(runs_folder()))
 
 
@@ -101,5 +101,7 @@ def damaged_rows(folders: list[RunFolder]) -> None:
 
 if st.query_params.get("runs"):
     compared()
+elif st.query_params.get("sweep"):
+    sweep_page(st.query_params["sweep"])
 else:
     everything()

@@ -1,21 +1,21 @@
-"""What is this? A recorded run plays; a click starts one of your own."""
+"""What is this? A recorded run plays, a slider answers at once, a click starts a run of one's own."""
 
 import streamlit as st
 
 from app.choices import load_catalog
 from app.history import read_history
-from app.panels.head.headline import headline
-from app.panels.images.growth import film, gap_map
 from app.panels.new_run.dialog import new_run_button
-from app.panels.preset_cards import preset_cards
 from app.panels.runs.table import runs_table
+from app.panels.start.bits import bits_slider
+from app.panels.start.cards import preset_cards
+from app.panels.start.growing import growing
 from app.run_folders import recorded_run, runs_folder
-from app.words import plain, recipe_words
+from app.words import plain
 from engine.run.folders.folder import list_runs
 
-RECENT = 8
+RECENT = 5
 
-st.title("See what low bits do to a network, without its data")
+st.title("See what low bits do to a network, without its data", anchor=False)
 recorded = recorded_run()
 if recorded is None:
     st.write(
@@ -23,26 +23,14 @@ if recorded is None:
         "statistics, and each layer loses its bits before your eyes."
     )
 else:
-    history = read_history(recorded)
     st.markdown(
-        "These images grow out of noise, **from nothing but the statistics stored in the network**: "
-        "no data. The map grows with them: a row is a layer, and dark means that it agrees."
+        "These images grow out of noise, **from nothing but what the network itself remembers**: no "
+        "data. Under each: what the network takes it for, and how sure it is."
     )
-    left, right = st.columns([5, 6], gap="medium")
-    with left:
-        film(recorded, history, autoplay=True, loop=True)
-    with right:
-        gap_map(recorded, history, height=430, cursor="reveal")
-    headline(recorded)
-    st.caption(f"A recorded run: {plain(recipe_words(recorded.recipe))}.")
-    st.page_link(
-        "views/run.py",
-        label="Look into this run",
-        icon=":material/science:",
-        query_params={"run": recorded.run_id},
-    )
+    growing(recorded, read_history(recorded))
+bits_slider()
 
-st.subheader("Try it: one click, then watch")
+st.subheader("Try it: one click, then watch", anchor=False)
 try:
     with st.spinner("Looking what networks and methods there are…", show_time=True):
         catalog = load_catalog()
@@ -50,7 +38,9 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {plain(error)}")
     st.stop()
 preset_cards(catalog)
-new_run_button("Your own recipe", key="own", icon=":material/tune:")
+new_run_button(
+    "Choose yourself: any network, method and bits", key="start-choose", icon=":material/tune:"
+)
 
 recent = list_runs(runs_folder())[:RECENT]
 if recent:

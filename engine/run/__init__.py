@@ -9,10 +9,12 @@
     for event in run.follow(folder):
         print(event)
     print(folder.result()["quantized_top1"])
+    print(run.export(folder, ["onnx", "codes"])["proof"]["agreement"])
 
 Importing this imports no torch: the work is done in a process of its own.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,12 @@ __all__ = [
     "Recipe",
     "RunFolder",
     "cancel",
+    "export",
     "follow",
     "list_runs",
     "load_catalog",
     "new_recipe",
+    "open_bundle",
     "resume",
     "start",
 ]
@@ -47,3 +51,27 @@ def new_recipe(*, preset: str = "standard", runs: Path | str = RUNS, **wanted: A
     """
     runs = Path(runs)
     return make_recipe(load_catalog(runs), preset=preset, runs=runs, own_code=True, **wanted)
+
+
+def export(
+    folder: RunFolder,
+    formats: Sequence[str],
+    out: Path | str | None = None,
+    sections: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The files of a finished run in these formats, and the proof of the ONNX file; see `engine export`.
+
+    `formats` are the names of the command line's options, `out` the folder to write into, `sections` those of
+    a report. UserError for what is not finished, not known, or cannot be said in a format.
+    """
+    from engine.run.exports.export import export as write
+
+    return write(folder, formats, None if out is None else Path(out), sections)
+
+
+def open_bundle(bundle: Path | str, runs: Path | str = RUNS) -> RunFolder:
+    """The run of a bundle, put among the runs to be looked at; UserError for what is no sound bundle."""
+    from engine.run.exports.opening import open_bundle as put
+
+    Path(runs).mkdir(parents=True, exist_ok=True)
+    return put(Path(bundle), Path(runs))

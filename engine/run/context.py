@@ -28,6 +28,7 @@ from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.networks import check_content, networks_folder
 from engine.run.recipes.image_size import card_settings
+from engine.run.recipes.layer_bits import with_bits
 from engine.run.recipes.recipe import Recipe
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 
@@ -87,6 +88,10 @@ def make_context(
     stored = StoredStatistics(teacher, card.image_shape)
     _check_quantizer(recipe, output, stored)
     blocks = find_blocks(teacher, card.image_shape)
+    planned = plan_bits(
+        blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
+        edge_rule=recipe.edge_rule,
+    )  # fmt: skip
     test, notes = test_images(card, recipe, stored.outputs if output.has_classes else 0)
     notes += [*output.notes(), *stored.notes(), *remarks(teacher, blocks)]
     notes += [*probed.notes, *_warnings(teacher)]
@@ -95,11 +100,8 @@ def make_context(
     return Context(
         recipe=recipe, folder=folder, control=control, checkpoint=_checkpoint(recipe, folder), device=device,
         card=card, teacher=teacher, output=output, stored=stored, blocks=blocks,
-        plan=plan_bits(
-            blocks, weight_bits=recipe.weight_bits, activation_bits=recipe.activation_bits,
-            edge_rule=recipe.edge_rule,
-        ),
-        test=test, notes=notes, no_gradient=probed.no_gradient,
+        plan=with_bits(planned, recipe.quantization_settings), test=test, notes=notes,
+        no_gradient=probed.no_gradient,
     )  # fmt: skip
 
 

@@ -1,9 +1,12 @@
 """Runs folders of the tests' own: empty, or with fabricated runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.core.errors import UserError
+from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
 
 STEPS = [
@@ -75,7 +78,13 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(tmp_path / "recorded"))
     monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG)
     monkeypatch.setattr("engine.run.catalog.last_known", lambda runs: CATALOG)
+    monkeypatch.setattr("engine.run.questions.estimate.pace_of", _not_measured)
     return folder
+
+
+def _not_measured(runs: Path, recipe: Recipe) -> dict[str, Any]:
+    """No test of a page waits for steps to be measured, nor starts the process that would."""
+    raise UserError("nothing is measured here")
 
 
 @pytest.fixture

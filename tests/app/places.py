@@ -5,7 +5,9 @@ TABS = ("images", "layers", "answers")
 
 def page_of(name: str) -> tuple[str, dict[str, str]]:
     """The page's name in views/ and in the address, and what the address says besides."""
-    return ("run", {"tab": name}) if name in TABS else (name, {})
+    if name in TABS:
+        return "run", {"tab": name}
+    return {"compare": ("runs", {}), "bring": ("networks", {"own": "1"})}.get(name, (name, {}))
 
 
 def address_of(name: str, **more: str) -> str:

@@ -23,9 +23,9 @@ ODD = (
 PARAMETERS = {
     "images": ("run", "step", "layer"),
     "layers": ("run", "layer", "gain", "soft-rounding-block"),
-    "compare": ("runs", "axis", "share", "step"),
+    "runs": ("runs", "axis", "share", "step"),
     "networks": ("model", "wbits", "abits", "rule", "layer", "weights", "data", "mean", "std"),
-    "evidence": ("of",),
+    "evidence": ("of", "claim"),
 }
 
 

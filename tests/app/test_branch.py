@@ -88,7 +88,7 @@ def test_a_run_that_was_started_a_moment_ago_stands_beside_the_other(runs: Path)
     RunFolder.create(runs, replace(folder.recipe, seed=7))
     at = opened("compare", runs=f"{folder.run_id},{other.run_id}")
     assert at.multiselect[0].value == [folder.run_id, other.run_id]
-    assert list(at.dataframe[0].value.index) == ["synthesis.swing"]
+    assert list(at.dataframe[0].value.index) == ["Images from: swing"]
     assert len(at.multiselect[0].options) == 2  # what has not begun is offered to nobody else
 
 

@@ -10,11 +10,13 @@ from streamlit.testing.v1 import AppTest
 from app import visitors
 from app.actions import delete_run, forget_network, fork_run, save_network
 from app.choices import may_use
+from app.panels.runs.table import table_key
 from app.recipes import followed, recipe_of
+from app.run_folders import runs_folder
 from app.uploads import by_path, uploaded
 from engine.core.errors import UserError
 from engine.run.folders.control import read_wish
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
 from tests.app.conftest import CATALOG
@@ -63,7 +65,9 @@ def annas(runs: Path, state: str = "cancelled") -> RunFolder:
 
 def select(at: AppTest) -> AppTest:
     """The only row of the page Runs, chosen."""
-    at.session_state["runs"] = {"selection": {"rows": [0], "columns": []}}
+    at.session_state[table_key(list_runs(runs_folder()))] = {
+        "selection": {"rows": [0], "columns": []}
+    }
     return at
 
 
@@ -192,7 +196,7 @@ def test_on_ones_own_machine_all_is_ones_own(
     at = select(opened("runs"))
     at.run()
     assert "Delete" in {button.label for button in at.button}
-    assert not at.text_input
+    assert "Key" not in {field.label for field in at.text_input}
 
 
 # --- starting what is there -------------------------------------------------------------------

@@ -21,8 +21,8 @@ def measures(sides: Sequence[Side]) -> None:
     missing = [letter(k) for k, side in enumerate(sides) if side.portrait is None]
     if missing:
         st.caption(
-            f"No portrait of {', '.join(missing)} yet: it is taken when a run's images are finished "
-            "(and was not taken by older versions; the same recipe run again takes it)."
+            f"No statistics of the images of {', '.join(missing)} yet: they are computed when a run's images "
+            "are finished. Older versions did not compute them; the same recipe run again does."
         )
     if len(missing) < len(sides):
         # Not a table: on a narrow page the numbers go below their name, and the definition below them.

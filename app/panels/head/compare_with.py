@@ -78,6 +78,7 @@ def differences(mine: Recipe, its: Recipe) -> dict[str, str]:
 
 
 def _both(mine: Recipe, its: Recipe, kind: str) -> tuple[Any, Any]:
-    return tuple(
-        (getattr(one, kind), dataclasses.asdict(one)[f"{kind}_settings"]) for one in (mine, its)
-    )
+    def of(one: Recipe) -> Any:
+        return getattr(one, kind), dataclasses.asdict(one)[f"{kind}_settings"]
+
+    return of(mine), of(its)

@@ -108,5 +108,5 @@ def _side_by_side(one: RunFolder, other: RunFolder, kind: str) -> None:
     st.session_state["run"] = other.run_id
     if kind == "synthesis":
         both = ",".join((one.run_id, other.run_id))
-        st.switch_page("views/compare.py", query_params={"runs": both})
+        st.switch_page("views/runs.py", query_params={"runs": both})
     st.switch_page("views/run.py", query_params={"run": other.run_id, "tab": "layers"})

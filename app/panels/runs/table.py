@@ -1,6 +1,7 @@
 """Runs as a table: a picture, what it is called or is, what differs, how it ended."""
 
 import base64
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,11 @@ def many_runs(
     return _table(folders, differs, key=key, at_once=at_once, mode="multi-row")
 
 
+def table_key(folders: Sequence[RunFolder]) -> str:
+    """Another table for other rows: else a tick would stay at a row that is another run now."""
+    return f"runs-{zlib.crc32(','.join(folder.run_id for folder in folders).encode()):08x}"
+
+
 def _table(
     folders: Sequence[RunFolder], differs: Mapping[str, str], *, key: str, at_once: int, mode: Any
 ) -> list[RunFolder]:
@@ -95,12 +101,12 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "name": note.name,
         "network": title_of("models", recipe.model),
         "bits": bits_of(recipe),
-        "images from": title_of("synthesis", recipe.synthesis),
-        "quantizer": title_of("quantization", recipe.quantization),
-        "differs": differs.get(folder.run_id, ""),
-        "state": STATES.get(state, state),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
+        "differs": differs.get(folder.run_id, ""),
+        "images from": title_of("synthesis", recipe.synthesis),
+        "quantizer": title_of("quantization", recipe.quantization),
+        "state": STATES.get(state, state),
         "judged": "" if top1 is not None or not result else measured.brief(result),
         "note": note.text,
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),

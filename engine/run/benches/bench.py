@@ -23,13 +23,15 @@ from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 
 REPEATS = 5
-# Those that have options of their own: measure_effects.py, ablation.py and rates.py beside this file.
-EFFECTS, ABLATION, RATES = "effects", "ablation", "rates"
+# Those with options of their own: measure_effects.py, ablation.py, rates.py, exports.py, start/ beside this.
+EFFECTS, ABLATION, RATES, EXPORT = "effects", "ablation", "rates", "export"
+BITS_SLIDER, FILM_ANSWERS = "bits-slider", "film-answers"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    return sorted([*_BENCHMARKS, *_ON_DATA, EFFECTS, ABLATION, RATES])
+    own = (EFFECTS, ABLATION, RATES, EXPORT, BITS_SLIDER, FILM_ANSWERS)
+    return sorted([*_BENCHMARKS, *_ON_DATA, *own])
 
 
 def run(name: str, data: Path | None = None, runs: Path = Path("runs")) -> dict[str, Any]:

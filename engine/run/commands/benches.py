@@ -20,12 +20,16 @@ def bench(options: argparse.Namespace) -> int:
         raise UserError(
             f"benchmark {options.name!r} is not known; choose one of {', '.join(names)}"
         )
-    if options.name == bench.EFFECTS:
-        return _effects(options)
-    if options.name == bench.ABLATION:
-        return _ablation(options)
-    if options.name == bench.RATES:
-        return _rates(options)
+    own = {
+        bench.EFFECTS: _effects,
+        bench.ABLATION: _ablation,
+        bench.RATES: _rates,
+        bench.EXPORT: _export,
+        bench.BITS_SLIDER: _bits_slider,
+        bench.FILM_ANSWERS: _film_answers,
+    }
+    if options.name in own:
+        return own[options.name](options)
     result = bench.run(options.name, options.data, runs_folder(options))
     print(json.dumps(result) if options.json else table(result.items()))
     return 0
@@ -79,4 +83,41 @@ def _rates(options: argparse.Namespace) -> int:
         options.out or runs / f"{RATES}.json", Progress().line,
     )  # fmt: skip
     print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from engine.run.benches.exports import FILE, exports, rows_of
+
+    runs = runs_folder(options)
+    runs.mkdir(parents=True, exist_ok=True)
+    only = options.only.split(",") if options.only else ()
+    result = exports(runs, options.out or runs / FILE, Progress().line, only, options.data)
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _bits_slider(options: argparse.Namespace) -> int:
+    from engine.run.benches.start.bits_slider import bits_slider
+    from engine.run.benches.start.shipped import SLIDER, rows_of
+
+    runs = runs_folder(options)
+    result = bits_slider(runs, options.out or runs / SLIDER, Progress().line)
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _film_answers(options: argparse.Namespace) -> int:
+    from engine.models.card import ASSETS
+    from engine.run.benches.start.film_answers import film_answers
+    from engine.run.benches.start.shipped import FILM
+    from engine.run.folders.folder import list_runs
+
+    recorded = list_runs(ASSETS / "recorded")
+    if not recorded:
+        raise UserError(f"{ASSETS / 'recorded'} holds no run: put there what the start page plays")
+    result = film_answers(recorded[0], options.out or runs_folder(options) / FILM)
+    last = result["frames"][-1]
+    found = {"frames": len(result["frames"]), "last_confidence": last["confidence"]}
+    print(json.dumps(result) if options.json else table(found.items()))
     return 0

@@ -17,6 +17,7 @@ from engine.core.events import Event, RunFinished, from_json
 from engine.core.reading import read_object
 from engine.run.folders.files import is_disk_full, set_aside, told, write_atomically
 from engine.run.folders.names import is_result, may_be_named, read_recipe
+from engine.run.folders.opened import opened_from
 from engine.run.folders.version import engine_version
 from engine.run.machine import processes
 from engine.run.machine.resources import why_lost
@@ -184,7 +185,8 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """The finished run's numbers, and the folder where it lies now; None before it is finished.
 
-        `other_engine` is there where another version of the engine computed them, and says so.
+        `other_engine` is there where another version of the engine computed them, and says so;
+        `opened_from` names the bundle that the run came in.
         """
         result = read_object(self.path / "result.json")
         if result is None or not is_result(result):
@@ -193,7 +195,9 @@ class RunFolder:
         by = result.get("engine")
         if by is not None and by != engine_version():
             here["other_engine"] = f"Computed by engine {by}; this is {engine_version()}."
-        return here | result
+        bundle = opened_from(self.path)
+        sure = here | {"opened_from": bundle} if bundle else {}  # whatever a stranger's result says
+        return here | result | sure
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result for good."""

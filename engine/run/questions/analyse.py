@@ -20,6 +20,7 @@ from engine.quantization.layers import QuantInput
 from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder, write_atomically
+from engine.run.folders.opened import opened_from
 from engine.run.questions.layer_costs import FILE
 from engine.run.stages.others import load_others, set_name
 from engine.run.stages.quantize import load_student
@@ -53,6 +54,11 @@ def analyse(
         raise UserError(
             f"run {folder.run_id!r} is not finished and has no student to look at yet; let it end, with "
             f"`python -m engine resume {folder.run_id}` where nothing is at work on it"
+        )
+    if opened_from(folder.path):
+        raise UserError(
+            f"run {folder.run_id!r} came in a bundle, without its network; run its recipe again, and "
+            "analyse that"
         )
     control = Control(folder.path, lambda _state: None)
     context = make_context(folder.recipe, folder, control, devices.choose())

@@ -13,6 +13,7 @@ from typing import Any
 from engine.core.events import Stepped
 from engine.core.reading import is_number
 from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import opened_from
 from engine.run.recipes.recipe import Recipe
 
 STAGES = ("synthesis", "quantization", "evaluation")
@@ -43,7 +44,7 @@ def is_alike(run: RunFolder, recipe: Recipe) -> bool:
         same = (other.model, other.model_settings.get("image_shape")) == (
             recipe.model, recipe.model_settings.get("image_shape")
         )  # fmt: skip
-        return same and run.result() is not None
+        return same and run.result() is not None and not opened_from(run.path)
     except (OSError, ValueError, TypeError):  # torn, or of another version
         return False
 

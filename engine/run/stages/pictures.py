@@ -20,18 +20,24 @@ LARGEST_TILE = (
 
 
 def montage(
-    images: Tensor, mean: Sequence[float], std: Sequence[float]
+    images: Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    most: int = MOST_SHOWN,
+    columns: int = COLUMNS,
 ) -> tuple[bytes, dict[str, float]]:
-    """The first images side by side as WebP (lossless where they are small), and their layout.
+    """The first (`most`) images side by side as WebP (lossless where they are small), and their layout.
 
     Images live in the network's normalised space, where they may leave the range of pixels. They are
     shown with the network's own mean and std, clipped to what a screen can show.
     """
-    shown = images[:MOST_SHOWN].detach().float().cpu()
+    shown = images[:most].detach().float().cpu()
     scale, offset = torch.tensor(std)[:, None, None], torch.tensor(mean)[:, None, None]
     pixels = ((shown * scale + offset).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     count, channels, height, width = pixels.shape
-    columns, rows = min(COLUMNS, count), -(-count // COLUMNS)
+    columns = min(columns, count)
+    rows = -(-count // columns)
     sheet = np.zeros((rows * height, columns * width, channels), np.uint8)
     for k in range(count):
         y, x = k // columns * height, k % columns * width

@@ -13,6 +13,7 @@ from typing import Any
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.run.folders import damage
 from engine.run.folders.folder import RunFolder, list_runs, write_atomically
+from engine.run.recipes.layer_bits import SETTING
 from engine.run.recipes.recipe import Recipe
 
 STAGE = "synthesis"
@@ -40,6 +41,8 @@ def synthesis_key(recipe: Recipe) -> str:
     if asks_for_student(settings):
         content |= {name: getattr(recipe, name) for name in _OF_STUDENT}
         content["grids"] = {name: recipe.quantization_settings.get(name) for name in _GRIDS}
+        if SETTING in recipe.quantization_settings:
+            content["grids"][SETTING] = recipe.quantization_settings[SETTING]
     else:  # as if there were no such settings: older runs have none
         content["synthesis_settings"] = {
             name: value

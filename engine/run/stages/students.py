@@ -12,6 +12,7 @@ from engine.quantization import discover_methods
 from engine.quantization.trained import TrainedStudent
 from engine.run.context import Context
 from engine.run.folders.folder import write_atomically
+from engine.run.recipes.layer_bits import plain_settings
 from engine.run.stages.correct import with_equal_ranges
 from engine.run.stages.reuse import CO_TRAINING, STUDENT_FILE, asks_for_student
 
@@ -25,7 +26,8 @@ def student_for(context: Context) -> TrainedStudent | None:
     recipe = context.recipe
     if not asks_for_student(recipe.synthesis_settings):
         return None
-    settings = discover_methods()[recipe.quantization].Settings(**recipe.quantization_settings)
+    method = discover_methods()[recipe.quantization]
+    settings = method.Settings(**plain_settings(recipe.quantization_settings))
     teacher = with_equal_ranges(context, settings).teacher
     return TrainedStudent(teacher, context.blocks, context.plan, settings)
 

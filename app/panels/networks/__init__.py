@@ -1,0 +1,1 @@
+"""What the page of the networks shows, one file a thing."""

@@ -1,0 +1,92 @@
+"""The recorded run plays: noise becomes images, and under each stands what the network takes it for."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.charts import synthesis
+from app.choices import title_of
+from app.components import mount
+from app.history import History
+from app.panels.images.growth import film, live_chart
+from app.panels.start.bits import data_address
+from app.run_folders import shipped
+from app.words import plain, size_words
+from engine.run.benches.start.shipped import FILM
+from engine.run.folders.folder import RunFolder
+
+MAP_PX = 480
+
+
+def growing(folder: RunFolder, history: History) -> None:
+    """Film and real images on the left, the map on the right, the run's outcome in a sentence."""
+    found = shipped(FILM)
+    if found is not None and found[0]["run"] != folder.run_id:
+        found = None
+    said = {} if found is None else _said(found[0])
+    left, right = st.columns([6, 6], gap="medium")
+    with left:
+        film(folder, history, autoplay=True, loop=True, brief=True, **said)
+        if found is not None:
+            _trained_on(*found)
+    with right:
+        st.markdown(
+            "**Do they agree with what the network remembers?** A row is a layer, from the first to the "
+            "last; dark means that the images' statistics are those of the training data."
+        )
+        _map(folder, history)
+        coarse = folder.recipe.synthesis_settings.get("coarse")
+        if coarse:
+            st.caption(
+                f"Up to step {round(coarse * folder.recipe.synthesis_settings['steps'])} the network is "
+                "shown the images at half their size: large shapes first."
+            )
+    _outcome(folder)
+
+
+def _map(folder: RunFolder, history: History) -> None:
+    total = next((e["total_steps"] for e in history.of("stage-started", stage="synthesis")), 0)
+    chart = synthesis.gap_map(history.started["bn_layers"], total_steps=total, height=MAP_PX)
+    chart.figure["config"] = {
+        "displayModeBar": False
+    }  # its buttons would stand before the first card
+    live_chart(chart, folder, history, key="gap", cursor="reveal", pick=True)
+
+
+def _said(result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "classes": result["classes"],
+        "said": {frame["file"]: frame for frame in result["frames"]},
+    }
+
+
+def _trained_on(result: dict[str, Any], picture: bytes) -> None:
+    st.markdown("**What it was trained on**, for comparison: the method never saw these.")
+    mount.tiles(
+        key="trained-on",
+        sheet=data_address(picture),
+        layout=result["real"]["layout"],
+        classes=result["classes"],
+        said=result["real"],
+        alt="Real images, one of each class; the network sees:",
+    )
+
+
+def _outcome(folder: RunFolder) -> None:
+    """What the run lost and saved, and the way to it."""
+    result = folder.result()
+    recipe = folder.recipe
+    words = (
+        f"A recorded run: {plain(title_of('models', recipe.model))}, its weights brought to "
+        f"{recipe.weight_bits} bits and its activations to {recipe.activation_bits}; images by "
+        f"{plain(title_of('synthesis', recipe.synthesis))}, rounding by "
+        f"{plain(title_of('quantization', recipe.quantization))}."
+    )
+    if result is not None and result.get("fp32_top1") is not None:
+        size = result["size_bytes"]
+        words += (
+            f" It is right on **{result['quantized_top1']:.1%}** of {result['test_images']:,} test images "
+            f"(with full weights {result['fp32_top1']:.1%}), in {size_words(size['quantized'])} instead "
+            f"of {size_words(size['fp32'])}."
+        )
+    st.markdown(words)

@@ -1,0 +1,32 @@
+"""What a section of a report holds. Texts are plain; the page escapes them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.charts.style import LiveFigure
+
+Rows = list[list[str]]
+
+
+@dataclass(kw_only=True)
+class Section:
+    """A heading, sentences, numbers in large, charts, a film, and a table whose first row is its head."""
+
+    title: str
+    says: list[str] = field(default_factory=list)
+    numbers: list[tuple[str, str, str]] = field(default_factory=list)  # label, value, words
+    charts: list[LiveFigure] = field(default_factory=list)
+    film: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # step, and the picture as a data address
+    table: Rows = field(default_factory=list)
+    code: str = ""
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that leaves few digits."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

@@ -1,0 +1,29 @@
+"""Taking a run elsewhere, each format in a file of its own. `ls engine/export/formats` lists them."""
+
+import ast
+from pathlib import Path
+
+from engine.export.base import Format
+
+_FOLDER = Path(__file__).parent / "formats"
+
+
+def discover_formats() -> dict[str, type[Format]]:
+    """Every format by its name, which is its file's with hyphens."""
+    from engine.core.method import discover  # torch, which a list of options does not need
+    from engine.export import formats
+
+    found = discover(formats, Format)  # type: ignore[type-abstract]
+    files = set(format_lines())
+    if set(found) != files:
+        raise TypeError(f"formats are named as their files: {sorted(set(found) ^ files)} are not")
+    return found
+
+
+def format_lines() -> dict[str, str]:
+    """What each format gives, by its name: the first line of its file. Nothing is imported for it."""
+    lines = {}
+    for file in sorted(_FOLDER.glob("[!_]*.py")):
+        said = ast.get_docstring(ast.parse(file.read_text())) or file.stem
+        lines[file.stem.replace("_", "-")] = said.splitlines()[0]
+    return lines

@@ -1,0 +1,60 @@
+"""A bundle (.zsq): one file with all that the pages draw of a run, to be opened elsewhere."""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.export.base import Finished, Format, FormatCard, Written
+
+KIND, VERSION = "quantoscope-bundle", 1
+MANIFEST = "manifest.json"
+NEEDED = ("recipe.json", "events.jsonl", "result.json")
+OPTIONAL = ("analysis.json",)
+SNAPSHOT = re.compile(r"snapshots/[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(npz|webp|png)")
+_PACKED = (".webp", ".png", ".npz")  # nothing to gain by packing again
+
+
+class Bundle(Format):
+    """Recipe, events, result and snapshots, and a manifest with the sha256 of each."""
+
+    card = FormatCard(
+        name="bundle",
+        title="Bundle (.zsq)",
+        use="Hand the whole run to somebody: `python -m engine open FILE` puts it among their runs, where "
+        "every page shows it as it was, without the network's weights.",
+        needs_network=False,
+    )
+
+    def write(self, run: Finished, out: Path) -> list[Written]:
+        path = out / f"{run.run}.zsq"
+        files = dict(_files(run.folder))
+        manifest = {
+            "kind": KIND, "version": VERSION, "run": run.run, "engine": run.result.get("engine"),
+            "files": {name: _facts(file) for name, file in files.items()},
+        }  # fmt: skip
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(MANIFEST, json.dumps(manifest, indent=1), zipfile.ZIP_DEFLATED)
+            for name, file in files.items():
+                packed = file.suffix in _PACKED
+                archive.write(file, name, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+        notes = ("The network's weights are not in it; names of files that the recipe names are.",)
+        return [Written(kind="bundle", path=path, notes=notes)]
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Name in the bundle and file of all that pages draw."""
+    for name in (*NEEDED, *OPTIONAL):
+        if (folder / name).is_file():
+            yield name, folder / name
+    for file in sorted((folder / "snapshots").glob("*")):
+        if SNAPSHOT.fullmatch(f"snapshots/{file.name}"):
+            yield f"snapshots/{file.name}", file
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    data = file.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

@@ -1,0 +1,1 @@
+"""Taking a finished run away: its network as plain data, the formats asked for, the proof of the file."""

@@ -1,0 +1,13 @@
+"""Runs that came in a bundle: they are looked at, and were computed elsewhere. Imports no torch."""
+
+from pathlib import Path
+
+from engine.core.reading import read_object
+
+OPENED = "opened.json"  # in the run's folder: the bundle's name, and which engine made it
+
+
+def opened_from(run: Path) -> str:
+    """The name of the bundle that the run's folder came in; empty for a run of one's own."""
+    found = read_object(run / OPENED)
+    return "" if found is None else str(found.get("bundle", "a bundle"))
