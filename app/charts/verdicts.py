@@ -101,15 +101,15 @@ def _by_sqnr(known: Sequence[dict[str, Any]], result: dict[str, Any] | None) -> 
     worst = min(known, key=lambda one: float(_db(one) or 0.0))
     worst_db = float(_db(worst) or 0.0)
     name = f"`{worst['path']}`{_bits(worst)}"
-    error = f"its error is {error_share(worst_db):.0%} of its signal (SQNR {worst_db:.1f} dB)"
+    error = f"its error is {error_share(worst_db):.0%} of its signal ({worst_db:.1f} dB)"
     bad = sum(float(_db(one) or 0.0) < bad_db() for one in known)
     if result and is_chance(result):
         return f"The largest error by SQNR is that of {name}, {error}: the answers bear it."
     if bad:
-        others = "" if bad == 1 else f", and {bad} layers in all are beyond the level"
+        others = "" if bad == 1 else f" ({bad} layers have such errors)"
         return (
-            f"By SQNR (their costs are not measured) look at {name} first: {error}, where layers of measured "
-            f"runs cost answers more often than not{others}. {_way_out(worst)}"
+            f"By SQNR (costs are not measured) look at {name} first: {error}. In measured runs that costs "
+            f"answers more often than not{others}. {_way_out(worst)}"
         )
     alone = f"the largest error by SQNR is that of {name}: {error}"
     lost = result is not None and (loss_band(result) or (0.0, 0.0, 0.0))[1] > 0

@@ -86,7 +86,8 @@ def test_mixed_bits_show_the_quantizer_behind_them() -> None:
 def test_the_page_shows_the_policy_and_goes_back_in_time(name: str, runs: Path) -> None:
     folder = fabricate(runs, Fabricated(quantization=name, views=True))
     form = FORM_OF[name]
-    at = opened("layers", run=folder.run_id)
+    assert not opened("layers", run=folder.run_id).slider  # for who opens it
+    at = opened("layers", **{"run": folder.run_id, f"{form}-block": "fc"})
     key = f"policy-{form}-{folder.run_id}-fc"  # the block with the weakest layer stands first
     slider = at.slider(key=key)
     assert slider.value == slider.max > 1

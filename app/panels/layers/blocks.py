@@ -46,9 +46,10 @@ def blocks_again(folder: RunFolder, history: History) -> None:
     learns = takes_steps(folder.recipe)
     if not learns and not forms_of(folder.recipe):
         return
+    asked = any(f"{form}-block" in st.query_params for form in forms_of(folder.recipe))
     more = st.expander(
         "For experts: how each block was learned", icon=":material/stacked_line_chart:",
-        key="blocks-more", on_change="rerun",
+        key="blocks-more", on_change="rerun", expanded=asked,
     )  # fmt: skip
     if not more.open:
         return

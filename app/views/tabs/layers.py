@@ -25,7 +25,7 @@ from app.panels.url_menu import buttons
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
-VERDICT_REM = 4.6  # three lines
+VERDICT_REM = 6.2  # four lines: what a run at work says grows by and by
 BY = {"cost": "Measured cost", "error": "Error of its output"}
 
 
@@ -34,7 +34,7 @@ def draw(folder: RunFolder, history: History) -> None:
     costs = costs_of(folder)
     layers = history.started["layers"]
     left, right = st.columns([5, 1], vertical_alignment="top")
-    with left, room("verdict", VERDICT_REM):
+    with left, room("verdict", VERDICT_REM if is_watched(folder) else 0):
         _verdict(folder, history, costs)
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         ablations(folder, "quantization")

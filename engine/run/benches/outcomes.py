@@ -6,13 +6,14 @@ A file of plain numbers, without torch, for pages too; measure_outcomes.py besid
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 FILE = "outcomes.json"  # in the runs folder, or shipped among the assets
 AS_CHANCE = 0.05  # of the layers: a 95 % band errs as often
 MOST = 0.5  # of the layers: then a layer costs more likely than not
-FEWEST = 6  # layers that a level must rest on
+DOZEN = 12  # layers on either side of a level, by which it is found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,8 @@ class Outcome:
 class Levels:
     """Where a layer's SQNR, in dB, stops being harmless (`good`) and begins to be harmful (`bad`).
 
-    From `good` on no more layers cost answers than chance alone would show; just under `bad` most do. Then
-    the shares of the layers that cost on either side and between, and how many layers were measured.
+    From `good` on no more layers cost answers than chance alone would show; just under `bad` half do. With
+    them the shares of the layers that cost on either side and between, and how many layers were measured.
     """
 
     good: float
@@ -59,22 +60,25 @@ def outcomes_of(result: Mapping[str, Any]) -> list[Outcome]:
 def levels(outcomes: Sequence[Outcome]) -> Levels | None:
     """The two levels, each in whole decibels; None where too few layers were measured to find them.
 
-    `good` is the lowest level over which at most 5 % of the layers cost more than chance; `bad` the highest
-    level, `good` at most, where of the dozen layers just under it at least half do.
+    `good` is the lowest level from which on, at every level, at most 5 % of the dozen layers just over it
+    cost more than chance; `bad` the highest, `good` at most, where half of the dozen just under it do.
     """
-    grid = sorted({round(one.sqnr_db) for one in outcomes})
-    fine = [db for db in grid if _share(over := _over(outcomes, db)) <= AS_CHANCE and _rests(over)]
+    grid = sorted({round(one.sqnr_db) for one in outcomes}, reverse=True)
+    told = [db for db in grid if len(_over(outcomes, db)) >= DOZEN]
+    fine = list(takewhile(lambda db: _share(_over(outcomes, db)[:DOZEN]) <= AS_CHANCE, told))
     if not fine:
         return None
-    good = float(fine[0])
+    good = float(fine[-1])
     poor = [
         db
         for db in grid
-        if db <= good and _rests(under := _just_under(outcomes, db)) and _share(under) >= MOST
+        if db <= good
+        and len(under := _under(outcomes, db)) >= DOZEN
+        and _share(under[:DOZEN]) >= MOST
     ]
     if not poor:
         return None
-    bad = float(poor[-1])
+    bad = float(poor[0])
     middle = [one for one in outcomes if bad <= one.sqnr_db < good]
     return Levels(
         good=good, bad=bad, above=_share(_over(outcomes, good)), between=_share(middle),
@@ -83,24 +87,17 @@ def levels(outcomes: Sequence[Outcome]) -> Levels | None:
 
 
 def _over(outcomes: Sequence[Outcome], db: float) -> list[Outcome]:
-    return [one for one in outcomes if one.sqnr_db >= db]
+    """Those at the level or over it, the nearest first."""
+    return sorted((o for o in outcomes if o.sqnr_db >= db), key=lambda one: one.sqnr_db)
 
 
 def _under(outcomes: Sequence[Outcome], db: float) -> list[Outcome]:
-    return [one for one in outcomes if one.sqnr_db < db]
-
-
-def _just_under(outcomes: Sequence[Outcome], db: float) -> list[Outcome]:
-    under = sorted(_under(outcomes, db), key=lambda one: -one.sqnr_db)
-    return under[:FEWEST]
+    """Those under the level, the nearest first."""
+    return sorted((o for o in outcomes if o.sqnr_db < db), key=lambda one: -one.sqnr_db)
 
 
 def _share(outcomes: Sequence[Outcome]) -> float:
     return sum(one.costs for one in outcomes) / len(outcomes) if outcomes else 0.0
-
-
-def _rests(outcomes: Sequence[Outcome]) -> bool:
-    return len(outcomes) >= FEWEST
 
 
 def read(folder: Path) -> dict[str, Any] | None:
