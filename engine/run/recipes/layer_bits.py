@@ -8,13 +8,15 @@ bits. What it holds becomes part of the recipe, so the file may move or go. Impo
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
 from engine.core.files import open_regular, typed_path
-from engine.quantization.plan import LayerBits
 from engine.run.recipes.settings import shown, whole_number
 from engine.run.recipes.wanted import BITS
+
+if TYPE_CHECKING:  # at run time it would bring torch
+    from engine.quantization.plan import LayerBits
 
 SETTING = "bits"  # of the quantization settings of any quantizer that does not choose bits itself
 KINDS = ("weight_bits", "activation_bits")
@@ -82,7 +84,9 @@ def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != SETTING}
 
 
-def with_bits(plan: Mapping[str, LayerBits], settings: Mapping[str, Any]) -> dict[str, LayerBits]:
+def with_bits(
+    plan: "Mapping[str, LayerBits]", settings: Mapping[str, Any]
+) -> "dict[str, LayerBits]":
     """The plan with the bits that the recipe gives single layers.
 
     UserError in one line for a layer that there is not, for the input of one that reads the image as it is,
@@ -116,7 +120,7 @@ def with_bits(plan: Mapping[str, LayerBits], settings: Mapping[str, Any]) -> dic
     return found
 
 
-def _same_input(plan: Mapping[str, LayerBits], path: str) -> list[str]:
+def _same_input(plan: "Mapping[str, LayerBits]", path: str) -> list[str]:
     """The layers whose input one grid quantizes together with this layer's, itself among them."""
     one = plan[path]
     if not one.by_block:
