@@ -37,7 +37,7 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
     """The run, started, or found where it was there; None, and a line on the page, where it cannot be."""
     try:
         recipe = recipe_of(load_catalog(), runs=runs_folder(), **wanted)
-        _take(recipe)
+        take(recipe)
         return launch.start(recipe, runs_folder())
     except UserError as error:
         st.error(plain(error))
@@ -47,7 +47,7 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
     return None
 
 
-def _take(recipe: Recipe) -> None:
+def take(recipe: Recipe) -> None:
     """Make a new run that of whoever starts it; UserError where it is somebody else's, who ended it."""
     folder = RunFolder(runs_folder() / recipe.run_id)
     claim(folder.path, own_mark(), made="recipe.json")
@@ -62,6 +62,14 @@ def fork_run(source: RunFolder, changes: dict[str, Any]) -> RunFolder:
     if may_control(source.path):
         launch.go_on(source)
     return other
+
+
+def fields_of(recipe: Recipe) -> dict[str, Any]:
+    """What to ask for to get the same recipe again: all but what follows from the rest."""
+    fields = dataclasses.asdict(recipe)
+    for name in ("contents", "forked_from"):
+        fields.pop(name)
+    return fields
 
 
 def same_with(recipe: Recipe, synthesis: str) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """What is measured of a layer: its name, when it is good, and a sentence for each case.
 
-The thresholds are rules of thumb for telling layers apart, not laws; 0.289 (the square root of 1/12) is
-the error, in steps, of values spread evenly between their levels.
+The levels of the SQNR are measured on runs (see app/charts/levels.py). The others are rules of thumb for
+telling layers apart, not laws; 0.289 (the square root of 1/12) is the error, in steps, of values spread
+evenly between their levels.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from app.charts.quantization import BAD_DB, GOOD_DB
+from app.charts.levels import bad_db, good_db
 
 MOVED = (
     0.01  # from this share of codes off the nearest on, rounding had another aim than the weights
@@ -45,13 +46,14 @@ class Number:
 
 _ALONE = (
     "hardly any of the error is theirs.",
-    "they add an error that can be seen.",
-    "they alone spoil the output: more bits or another rounding here.",
+    "they add an error that sometimes costs answers.",
+    "such an error costs answers more often than not: more bits or another rounding here.",
 )
 NUMBERS = (
-    Number(name="sqnr_weights_db", label="Weights alone", form=".1f", good=GOOD_DB, bad=BAD_DB, says=_ALONE),
-    Number(name="sqnr_activations_db", label="Activations alone", form=".1f", good=GOOD_DB, bad=BAD_DB,
-           says=(_ALONE[0], _ALONE[1], "they alone spoil the output: more bits or another range here.")),
+    Number(name="sqnr_weights_db", label="Weights alone", form=".1f", good=good_db(), bad=bad_db(),
+           says=_ALONE),
+    Number(name="sqnr_activations_db", label="Activations alone", form=".1f", good=good_db(), bad=bad_db(),
+           says=(*_ALONE[:2], "such an error costs answers more often than not: more bits, another range.")),
     Number(name="weight_rmse_steps", label="RMSE / step", form=".3f", good=0.34, bad=0.5,
            says=("as small as rounding can make it (0.289 is an even spread).",
                  "more than an even spread (0.289): some weights are clipped.",

@@ -81,3 +81,8 @@ def is_recorded(folder: RunFolder) -> bool:
 def state_of(folder: RunFolder) -> str:
     """The run's state in one word; a run with a result is done, whatever its status file says."""
     return "done" if folder.result() is not None else str(folder.status()["state"])
+
+
+def is_live(folder: RunFolder) -> bool:
+    """Whether more events may come."""
+    return not is_recorded(folder) and folder.result() is None

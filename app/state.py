@@ -1,6 +1,8 @@
 """What the address remembers: which run, which step, which layer. Every view is a link."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import streamlit as st
 
@@ -17,14 +19,41 @@ class View:
 
     run: str
     step: int | None
-    layer: int
+    layer: str  # a path, or the number of a BatchNorm layer in an older address; empty for none
 
 
 def current_view() -> View:
     """The view of the address; the run last looked at where the address names none."""
     run = st.query_params.get("run") or st.session_state.get("run", "")
-    step, layer = (count(st.query_params.get(name)) for name in ("step", "layer"))
-    return View(run=run, step=step, layer=layer or 0)
+    step = count(st.query_params.get("step"))
+    return View(run=run, step=step, layer=st.query_params.get("layer", ""))
+
+
+def layer_among(paths: Sequence[str], wanted: str) -> str:
+    """Of these layers the one that is wanted, or that belongs to it, as a BatchNorm to its convolution.
+
+    That is the one whose path agrees for longest, part by part from the front, and then in its last number;
+    a number (of an older address) is a place in the list. Empty where none has anything in common with it.
+    """
+    if wanted in paths or not wanted:
+        return wanted
+    number = count(wanted)
+    if number is not None and wanted.isdigit():
+        return paths[number] if number < len(paths) else ""
+
+    def likeness(path: str) -> tuple[int, bool]:
+        alike = takewhile(
+            lambda pair: pair[0] == pair[1], zip(path.split("."), parts, strict=False)
+        )
+        return len(list(alike)), _last_number(path) == _last_number(wanted)
+
+    parts = wanted.split(".")
+    best = max(paths, key=likeness, default="")
+    return best if best and likeness(best) > (0, False) else ""
+
+
+def _last_number(path: str) -> str:
+    return path[len(path.rstrip("0123456789")) :]
 
 
 def look_at(run: str) -> None:

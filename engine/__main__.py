@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.run.commands import benches, exports, listing, networks, new, questions, runs, sweep
+from engine.run.commands import (
+    benches,
+    exports,
+    listing,
+    networks,
+    new,
+    questions,
+    runs,
+    sweep,
+    why,
+)
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
@@ -93,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
+    why.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")

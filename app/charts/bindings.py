@@ -6,7 +6,8 @@ A binding is a dictionary. `on` and `where` say which events; `do` says what hap
 * `append-each`: one point for every entry of `group`, each on a trace of its own named after it;
 * `column`: the list at `z` as one more column of a heat map, as log10, the numbers for the pointer;
 * `fill`: the lists of the event in place of those that the traces hold, see `_fill`;
-* `put`: the number at `value` to the bar of category `at`, red or amber by `bands`.
+* `put`: the number at `value` to the bar of category `at`, in the colour of the first of the levels `above`
+  that it reaches; `as` "error-share" puts the error's size over the signal's, of an SQNR in dB.
 
 An event whose x lies at or before the last one (a resumed run repeats steps) replaces what it
 repeats. Long series are thinned to every second point. Figures are changed in place.
@@ -146,13 +147,12 @@ def _put(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
     if category not in trace["x"] or value is None:
         return
     place = trace["x"].index(category)
+    if binding.get("as") == "error-share":
+        value = 10 ** (-value / 20)
     trace["y"][place] = rounded(value)
-    for below, colour in binding.get("bands", []):
-        if value < below:
-            trace["marker"]["color"][place] = colour
-            return
-    if "bands" in binding:
-        trace["marker"]["color"][place] = binding["colour"]
+    if "above" in binding:
+        reached = (colour for level, colour in binding["above"] if value > level)
+        trace["marker"]["color"][place] = next(reached, binding["colour"])
 
 
 _ACTIONS = {

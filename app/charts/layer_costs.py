@@ -37,7 +37,7 @@ def has_bands(found: dict[str, Any], measure: str) -> bool:
     return any(layer.get(f"{measure}_gain_low") is not None for layer in found["layers"])
 
 
-def gains(found: dict[str, Any], measure: str = "kl") -> LiveFigure:
+def gains(found: dict[str, Any], measure: str = "kl", chosen: str = "") -> LiveFigure:
     """A bar a layer for all of it, for its weights and for its input; higher: it costs more.
 
     Gains carry their 95 % band where all of the layer is float again.
@@ -54,7 +54,12 @@ def gains(found: dict[str, Any], measure: str = "kl") -> LiveFigure:
     form = {"exponentformat": "power"} if measure == "kl" else {}
     y_axis = axis(_AXES[measure], zeroline=True, zerolinecolor=QUIET, **form)
     shown = layout(
-        HEIGHT, barmode="group", bargap=0.25, xaxis=layer_axis(paths), yaxis=y_axis, showlegend=True
+        HEIGHT,
+        barmode="group",
+        bargap=0.25,
+        xaxis=layer_axis(paths, chosen),
+        yaxis=y_axis,
+        showlegend=True,
     )
     known = [layer for layer in layers if layer.get(f"{measure}_gain") is not None]
     best = max(known, key=lambda layer: float(layer[f"{measure}_gain"]))

@@ -1,36 +1,45 @@
-"""Charts of the lost bits: bars a layer, and the codes that learned rounding moved."""
+"""Charts of the lost bits: the error of every layer, and the codes that learned rounding moved."""
 
 from typing import Any
 
+from app.charts.levels import bad_db, error_share, good_db
 from app.charts.style import OVER, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
 from app.charts.synthesis import short
 
-GOOD_DB, BAD_DB = 20.0, 10.0  # SQNR: an error of a tenth, and of a third, of the signal's size
-BANDS = [[BAD_DB, OVER], [GOOD_DB, WATCH]]
+ALONE, WITH_ALL = "by itself: as in layers that cost nothing", "with all layers before it"
+TO_WATCH, BAD = "by itself: to watch", "by itself: bad"
 
 
-def layer_bars(layers: list[dict[str, Any]]) -> LiveFigure:
-    """SQNR of every layer in order: by its own error (solid), with all errors before it (hollow)."""
+def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
+    """The error of each layer in order: by itself (solid), with all errors before it (hollow); more: worse.
+
+    It is the size of the error over that of the layer's output, from its SQNR; `chosen` is marked.
+    """
     paths = [layer["path"] for layer in layers]
+    good, bad = error_share(good_db()), error_share(bad_db())
     shown = layout(
-        380,
+        360,
         barmode="group",
         bargap=0.25,
-        xaxis=layer_axis(paths),
-        yaxis=axis("SQNR (dB)", rangemode="tozero"),
-        shapes=[_threshold(GOOD_DB, WATCH), _threshold(BAD_DB, OVER)],
-        annotations=[_label(GOOD_DB, "good", WATCH), _label(BAD_DB, "bad", OVER)],
+        xaxis=layer_axis(paths, chosen),
+        yaxis=axis("error, share of the layer's output", rangemode="tozero", tickformat=".0%"),
+        shapes=[_threshold(good, WATCH), _threshold(bad, OVER)],
+        annotations=[
+            *([_label(good, "to watch", WATCH)] if good < bad else []),
+            _label(bad, "bad", OVER),
+        ],
         showlegend=True,
-        margin={"l": 56, "r": 58, "t": 14, "b": 38},
+        margin={"l": 56, "r": 66, "t": 14, "b": 38},
     )
-    common = {"on": "layer-measured", "do": "put", "at": "path"}
+    common = {"on": "layer-measured", "do": "put", "at": "path", "as": "error-share"}
+    bands = [[bad, OVER], [good, WATCH]]
     bindings = [
-        common | {"trace": 0, "value": "values.sqnr_local_db", "bands": BANDS, "colour": QUANTIZED},
+        common | {"trace": 0, "value": "values.sqnr_local_db", "above": bands, "colour": QUANTIZED},
         common | {"trace": 1, "value": "values.sqnr_accumulated_db"},
     ]
     alt = (
-        "Bars of signal to quantization noise in decibels for every layer, local and accumulated; "
-        "20 and more is good, under 10 is bad."
+        "Bars of the error of each layer, as a share of its output, by itself and with all layers before it; "
+        f"more is worse, {bad:.0%} and more is bad, under {good:.0%} costs nothing."
     )
     figure = {"data": _layer_traces(paths), "layout": shown}
     return LiveFigure(figure=figure, bindings=bindings, alt=alt)
@@ -39,27 +48,45 @@ def layer_bars(layers: list[dict[str, Any]]) -> LiveFigure:
 def _layer_traces(paths: list[str]) -> list[dict[str, Any]]:
     hollow = {"color": ["rgba(0,0,0,0)"] * len(paths), "line": {"color": QUIET, "width": 1.5}}
     solid = {"color": [QUANTIZED] * len(paths)}
-    measured = (("this layer alone", solid), ("with all layers before it", hollow))
-    return [
+    words = ("by itself", "with all layers before it")
+    bars = [
         {
             "type": "bar",
             "name": name,
             "x": paths,
             "y": [None] * len(paths),
             "marker": marker,
-            "hovertemplate": "%{x}<br>%{y:.1f} dB<extra>" + name + "</extra>",
+            "showlegend": False,
+            "hovertemplate": "%{x}<br>error %{y:.1%} of its output<extra>" + told + "</extra>",
         }
-        for name, marker in measured
+        for name, marker, told in zip((ALONE, WITH_ALL), (solid, hollow), words, strict=True)
     ]
+    keys = ((ALONE, QUANTIZED), (TO_WATCH, WATCH), (BAD, OVER))
+    return [*bars, *(_key(name, colour) for name, colour in keys), _key(WITH_ALL, "rgba(0,0,0,0)")]
 
 
-def layer_axis(paths: list[str]) -> dict[str, Any]:
-    """An axis with a place for every layer, in order."""
+def _key(name: str, colour: str) -> dict[str, Any]:
+    """An entry of the legend alone: each colour that a bar may take has its name."""
+    marker = {
+        "color": colour,
+        "symbol": "square",
+        "size": 11,
+        "line": {"color": QUIET, "width": 1.5},
+    }
+    return {
+        "type": "scatter", "mode": "markers", "name": name, "x": [None], "y": [None], "marker": marker,
+        "hoverinfo": "skip",
+    }  # fmt: skip
+
+
+def layer_axis(paths: list[str], chosen: str = "") -> dict[str, Any]:
+    """An axis with a place for every layer, in order; the chosen one's name is marked."""
+    names = [short(path, 26) for path in paths]
     return axis(
         type="category",
         showgrid=False,
         tickvals=paths,
-        ticktext=[short(path, 26) for path in paths],
+        ticktext=[f"<b>▸ {n}</b>" if p == chosen else n for p, n in zip(paths, names, strict=True)],
         tickangle=-60,
         tickfont={"size": 10},
         range=[-0.6, len(paths) - 0.4],
@@ -82,12 +109,12 @@ def _threshold(level: float, colour: str) -> dict[str, Any]:
 
 def _label(level: float, text: str, colour: str) -> dict[str, Any]:
     return {
-        "text": f"▲ {text}" if level == GOOD_DB else f"▼ {text}",
+        "text": f"▲ {text}",
         "xref": "paper",
         "x": 1,
         "xanchor": "left",
         "y": level,
-        "yanchor": "middle",
+        "yanchor": "bottom",
         "showarrow": False,
         "font": {"size": 10, "color": colour},
     }

@@ -106,12 +106,13 @@ function fill(figure, binding, event) {
 function put(figure, binding, event) {
   const trace = figure.data[binding.trace];
   const place = trace.x.indexOf(at(event, binding.at));
-  const value = at(event, binding.value);
+  let value = at(event, binding.value);
   if (place < 0 || value === null || value === undefined) return;
+  if (binding.as === "error-share") value = 10 ** (-value / 20);
   trace.y[place] = rounded(value);
-  if (!binding.bands) return;
-  const band = binding.bands.find(([below]) => value < below);
-  trace.marker.color[place] = band ? band[1] : binding.colour;
+  if (!binding.above) return;
+  const reached = binding.above.find(([level]) => value > level);
+  trace.marker.color[place] = reached ? reached[1] : binding.colour;
 }
 
 const ACTIONS = { append, "append-each": appendEach, column, fill, put };

@@ -19,7 +19,7 @@ class Bus {
     this.viewers = new Set();
     this.listeners = new Set();
     this.cursor = null; // the step looked at; null follows the newest
-    this.layer = 0;
+    this.layer = null; // the path of the layer looked at; null is the first
     this.state = null;
     this.onVisible = () => (document.hidden ? this.close() : this.open());
     document.addEventListener("visibilitychange", this.onVisible);

@@ -34,7 +34,8 @@ class Channels {
   }
 
   async fetch() {
-    const { layer, cursor, run } = this.bus;
+    const { cursor, run } = this.bus;
+    const layer = Math.max(0, this.data.layers.indexOf(this.bus.layer));
     const name = this.data.layers[layer] ?? "";
     const path = `/api/runs/${encodeURIComponent(run)}/channels?layer=${layer}&step=${cursor === null ? -1 : Math.round(cursor)}`;
     const answer = await fetch(path).catch(() => null);

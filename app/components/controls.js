@@ -7,16 +7,20 @@ const WORDS = {
   new: "not started", starting: "starting", queued: "waiting for a slot", running: "running", paused: "paused",
   done: "finished", failed: "failed", cancelled: "cancelled", lost: "lost: its process is gone",
 };
-const STAGES = { synthesis: "making images", quantization: "reconstructing", evaluation: "judging" };
 
 class Controls {
   constructor(parent) {
     const find = (name) => parent.querySelector(`.${name}`);
-    [this.box, this.pill, this.doing] = [find("controls"), find("pill"), find("doing")];
+    [this.pill, this.doing, this.accuracy] = [find("pill"), find("doing"), find("accuracy")];
     this.facts = { speed: find("speed"), memory: find("memory"), togo: find("togo"), time: find("time") };
-    this.buttons = Object.fromEntries([...parent.querySelectorAll("button")].map((b) => [b.dataset.do, b]));
-    this.bars = Object.fromEntries([...parent.querySelectorAll(".stage")].map((s) => [s.dataset.stage, s.querySelector("i")]));
+    const all = (kind) => [...parent.querySelectorAll(`button[data-${kind}]`)];
+    this.buttons = Object.fromEntries(all("do").map((b) => [b.dataset.do, b]));
+    this.tabs = all("tab");
     for (const [name, button] of Object.entries(this.buttons)) button.onclick = () => this.wish(name);
+    for (const tab of this.tabs) {
+      tab.onclick = () => this.choose(tab);
+      tab.onkeydown = (press) => this.key(press, tab);
+    }
     this.clock = setInterval(() => this.showTime(), 1000);
   }
 
@@ -24,6 +28,7 @@ class Controls {
     const same = this.data && this.data.run === data.run;
     const goesOn = ENDED.includes(this.state) && !ENDED.includes(data.state);
     this.data = data;
+    this.mark(data.tab);
     if (goesOn) this.slow = data.slow; // a new worker begins at full speed
     if (!same) {
       this.leave();
@@ -32,6 +37,7 @@ class Controls {
       this.steps = { ...data.steps };
       this.slow = data.slow;
       this.last = data.last;
+      this.top1 = { ...data.top1 };
       const viewer = { event: (event) => this.event(event), status: (status) => this.hear(status.state) };
       if (data.live) this.stop = bus(data.run).watch(data.offset, viewer);
     }
@@ -53,6 +59,7 @@ class Controls {
     if (event.kind === "stepped") {
       this.steps[event.stage] = event.step;
       this.last = event;
+      if (event.stage === "evaluation" && event.values?.top1 != null) this.top1[event.part] = event.values.top1;
     }
     if (event.kind === "state-changed") this.hear(event.state);
     else this.show();
@@ -78,17 +85,68 @@ class Controls {
     const active = !ENDED.includes(this.state) && this.state !== "new";
     this.pill.textContent = WORDS[this.state] || this.state;
     this.pill.className = `pill ${this.state === "done" ? "done" : active ? "active" : "bad"}`;
-    this.box.classList.toggle("ended", !active);
     const paused = this.state === "paused";
     this.buttons.pause.textContent = paused ? "Continue" : "Pause";
     this.buttons.slow.setAttribute("aria-pressed", String(Boolean(this.slow)));
     for (const name of ["pause", "step", "slow", "cancel"]) this.buttons[name].hidden = !active || !this.data.steerable;
     this.buttons.resume.hidden = active || this.state === "done" || !this.data.steerable;
-    for (const [stage, bar] of Object.entries(this.bars)) {
-      const share = this.totals[stage] ? (this.steps[stage] || 0) / this.totals[stage] : 0;
-      bar.style.width = `${Math.min(100, 100 * (this.state === "done" ? 1 : share)).toFixed(1)}%`;
-    }
+    for (const tab of this.tabs) this.showStage(tab, active);
+    this.showAccuracy();
     this.showLast(active);
+  }
+
+  // What is over is not drawn as if it were at work.
+  showStage(tab, active) {
+    const { stage } = tab.dataset;
+    const total = this.totals[stage];
+    const share = this.state === "done" ? 1 : total ? Math.min(1, (this.steps[stage] || 0) / total) : 0;
+    const isLast = this.last && this.last.stage === stage;
+    tab.classList.toggle("over", share >= 1);
+    tab.classList.toggle("broken", !active && isLast && share < 1);
+    tab.querySelector("i").style.width = `${(100 * share).toFixed(1)}%`;
+    const at = share >= 1 ? this.data.took[stage] || "done" : share > 0 ? `${Math.floor(100 * share)} %` : "";
+    tab.querySelector(".stage").textContent = at && share < 1 && isLast && active ? `${at}, ${this.state === "paused" ? "paused" : "at work"}` : at;
+  }
+
+  showAccuracy() {
+    const [value, note] = this.accuracy.children;
+    const told = this.data.accuracy || this.soFar();
+    this.accuracy.hidden = !told;
+    if (told) [value.textContent, note.textContent] = [told.value, told.note];
+  }
+
+  soFar() {
+    const { teacher, student } = this.top1;
+    const percent = (share) => `${(100 * share).toFixed(1)} %`;
+    if (student === undefined) return null;
+    const beside = teacher === undefined ? "" : `, teacher ${percent(teacher)}`;
+    return { value: percent(student), note: `right so far${beside}` };
+  }
+
+  // --- which tab ------------------------------------------------------------------------------
+
+  mark(name) {
+    for (const tab of this.tabs) {
+      const chosen = tab.dataset.tab === name;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+    }
+  }
+
+  choose(tab) {
+    const { cursor, layer } = bus(this.data.run);
+    this.mark(tab.dataset.tab);
+    document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0);
+    this.trigger("tab", { name: tab.dataset.tab, step: cursor, layer, number: (this.number = (this.number || 0) + 1) });
+  }
+
+  key(press, tab) {
+    const move = { ArrowRight: 1, ArrowLeft: -1 }[press.key];
+    if (!move) return;
+    const next = this.tabs[(this.tabs.indexOf(tab) + move + this.tabs.length) % this.tabs.length];
+    next.focus();
+    this.choose(next);
+    press.preventDefault();
   }
 
   showLast(active) {
@@ -99,11 +157,11 @@ class Controls {
       return;
     }
     const total = this.totals[last.stage];
-    this.doing.textContent = `${STAGES[last.stage] || last.stage}, ${last.part} · step ${last.step}${total ? ` of ${total}` : ""}`;
+    this.doing.textContent = `${last.part} · step ${last.step}${total ? ` of ${total}` : ""}`;
     const values = last.values || {};
     const number = (value, digits) => value.toLocaleString("en", { maximumFractionDigits: digits });
-    this.facts.speed.textContent = values.steps_per_s ? `${number(values.steps_per_s, 1)} steps/s` : "";
-    this.facts.memory.textContent = values.memory_mb ? `${number(values.memory_mb, 0)} MB` : "";
+    this.facts.speed.textContent = active && values.steps_per_s ? `${number(values.steps_per_s, 1)} steps/s` : "";
+    this.facts.memory.textContent = active && values.memory_mb ? `${number(values.memory_mb, 0)} MB` : "";
     this.facts.togo.textContent = active && values.eta_s ? `about ${duration(values.eta_s)} to go` : "";
     this.showTime();
   }

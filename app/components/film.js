@@ -31,6 +31,7 @@ class Film {
     const same = this.data && this.data.run === data.run;
     const before = this.data;
     this.data = data;
+    if (same && data.layer !== before.layer) this.bus.look({ layer: data.layer || null });
     if (same && data.offset <= this.offset && data.live === before.live) return;
     this.leave();
     // One stop of the keyboard where a page has many: the range, which takes the space bar too.
@@ -41,7 +42,7 @@ class Film {
     if (!same) {
       this.shown = -1;
       this.images.clear();
-      this.bus.look({ cursor: data.step ?? null, layer: data.layer ?? 0 });
+      this.bus.look({ cursor: data.step ?? null, layer: data.layer || null });
     }
     this.stops = [this.bus.listen(() => this.show())];
     if (data.live) this.stops.push(this.bus.watch(data.offset, { event: (event, at) => this.add(event, at) }));

@@ -35,8 +35,9 @@ class LivePlot {
   click(point) {
     if (!this.data.pick) return;
     if (this.data.pick === "category") return this.trigger("pick", String(point.x));
-    const layer = this.plot.figure.data[0].y.indexOf(point.y);
-    this.bus.look({ cursor: Number(point.x), layer: layer < 0 ? 0 : layer, url: true });
+    const looked = { cursor: Number(point.x), layer: String(point.y) };
+    this.bus.look({ ...looked, url: this.data.pick !== "cell" });
+    if (this.data.pick === "cell") this.trigger("pick", { layer: looked.layer, step: looked.cursor });
   }
 
   // The cursor lies over the chart as an element of its own: to move it costs no drawing.

@@ -46,10 +46,11 @@ def _registered() -> dict[str, Any]:
 _MOUNTS = _registered()
 
 
-def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> str | None:
+def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> Any:
     """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks).
 
-    A `pick` of "category" makes it return the category (a layer, say) that was just clicked on.
+    What was just clicked on, else None: a `pick` of "category" returns the category (a layer, say), one of
+    "cell" the layer and step of a map.
     """
     data = {
         "run": run,
@@ -63,8 +64,7 @@ def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any
         "pick": False,
     }
     result = _MOUNTS["live_plot"](key=key, data=data | more, on_pick_change=lambda: None)
-    pick: str | None = result.pick
-    return pick
+    return result.pick
 
 
 def channels(chart: LiveFigure, *, key: str, **data: Any) -> None:
@@ -77,11 +77,12 @@ def film(*, key: str, **data: Any) -> None:
     _MOUNTS["film"](key=key, data=data)
 
 
-def controls(*, key: str, **data: Any) -> dict[str, Any] | None:
-    """State, progress and buttons; returns the wish of a button just pressed, else None."""
-    result = _MOUNTS["controls"](key=key, data=data, on_wish_change=lambda: None)
-    wish: dict[str, Any] | None = result.wish
-    return wish
+def controls(*, key: str, **data: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """State, progress, tabs and buttons; returns the wish of a button and the tab just pressed, else None."""
+    result = _MOUNTS["controls"](
+        key=key, data=data, on_wish_change=lambda: None, on_tab_change=lambda: None
+    )
+    return result.wish, result.tab
 
 
 def pulse(*, live: bool, key: str = "pulse", every_s: float = 0.0, **watched: Any) -> None:

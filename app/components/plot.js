@@ -3,7 +3,7 @@
 // What every chart of ours is drawn with. Nothing leaves the machine: no button that offers it, no address.
 const CONFIG = {
   displaylogo: false,
-  displayModeBar: "hover",
+  displayModeBar: window.matchMedia("(hover: none)").matches ? false : "hover", // a finger needs no toolbar over the chart
   plotlyServerURL: "",
   modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
 };

@@ -9,9 +9,11 @@ from typing import Any
 import streamlit as st
 
 
-def menu(label: str, titles: Mapping[str, str], name: str, **more: Any) -> str:
-    """The chosen name out of `titles`; the first where the address names none of them."""
-    return str(st.selectbox(label, list(titles), **_bound(titles, name), **more))
+def menu(
+    label: str, titles: Mapping[str, str], name: str, *, asked: str | None = None, **more: Any
+) -> str:
+    """The chosen name out of `titles`; the first where the address, or `asked`, names none of them."""
+    return str(st.selectbox(label, list(titles), **_bound(titles, name, asked), **more))
 
 
 def buttons(label: str, titles: Mapping[str, str], name: str, **more: Any) -> str:
@@ -20,11 +22,11 @@ def buttons(label: str, titles: Mapping[str, str], name: str, **more: Any) -> st
     return str(st.segmented_control(label, list(titles), required=True, **bound, **more))
 
 
-def _bound(titles: Mapping[str, str], name: str) -> dict[str, Any]:
+def _bound(titles: Mapping[str, str], name: str, asked: str | None = None) -> dict[str, Any]:
     """The address decides; a choice writes the address before the page is run again."""
     key = f"menu-{name}"
     first = next(iter(titles), "")
-    asked = st.query_params.get(name, first)
+    asked = st.query_params.get(name, first) if asked is None else asked
     st.session_state[key] = asked if asked in titles else first
 
     def write() -> None:

@@ -13,6 +13,7 @@ from app.panels.runs.find import find_runs
 from app.panels.runs.one import one_run
 from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
 from app.panels.runs.table import many_runs, table_key
+from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_folders import recorded_run, runs_folder
 from app.words import STATES, plain
 from engine.core.errors import UserError
@@ -53,6 +54,7 @@ def everything() -> None:
         if not found:
             st.info("No run has all of these words.")
         _with(chosen)
+    sweep_list()
     damaged_rows(damaged_runs(runs_folder()))
 
 
@@ -99,5 +101,7 @@ def damaged_rows(folders: list[RunFolder]) -> None:
 
 if st.query_params.get("runs"):
     compared()
+elif st.query_params.get("sweep"):
+    sweep_page(st.query_params["sweep"])
 else:
     everything()

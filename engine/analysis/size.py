@@ -22,6 +22,11 @@ class LayerBits:
     other_parameters: int = 0
     added_parameters: int = 0
 
+    @property
+    def rest_bytes(self) -> int:
+        """All that it stores but its codes."""
+        return (_grid_bits(self) + 7) // 8 + _floats(self) * FLOAT_BYTES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeBytes:
@@ -60,8 +65,7 @@ def stored_bytes(layers: Iterable[LayerBits]) -> SizeBytes:
 
 def _quantized_bytes(layer: LayerBits) -> int:
     codes = (layer.weights * layer.weight_bits + 7) // 8
-    grids = (_grid_bits(layer) + 7) // 8
-    return codes + grids + _floats(layer) * FLOAT_BYTES
+    return codes + layer.rest_bytes
 
 
 def _floats(layer: LayerBits) -> int:

@@ -1,7 +1,7 @@
 """What a quantization method is: a way to choose the codes of one block after another."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -91,6 +91,15 @@ class Planner(Machine, Protocol):
     def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]: ...
 
 
+class Distiller(Machine, Protocol):
+    """Trains the whole student; once its steps are taken, `learned` gives what became of every block.
+
+    The names are those of `stored_block`, for all blocks together.
+    """
+
+    def learned(self) -> dict[str, Tensor]: ...
+
+
 class QuantizationMethod(ABC):
     """Takes blocks in order of execution; earlier blocks of the student are already quantized.
 
@@ -122,6 +131,10 @@ class QuantizationMethod(ABC):
     def notes(self) -> list[str]:
         """What a user should know of these settings before anything is quantized."""
         return []
+
+    def steps_of_the_whole(self) -> int:
+        """How many steps the distiller of the whole student will take; 0 where there is none."""
+        return 0
 
     def steps_per_block(self) -> int:
         """How many steps each block's machine will take; 0 where there is none."""
@@ -158,6 +171,24 @@ class QuantizationMethod(ABC):
         rng: torch.Generator,
     ) -> "Planner | None":
         """A step machine that chooses each layer's bits before anything is quantized; mostly None."""
+        return None
+
+    def distiller(
+        self,
+        teacher: nn.Module,
+        blocks: Sequence[BlockLike],
+        plan: Mapping[str, LayerBits],
+        images: Tensor,
+        rng: torch.Generator,
+        *,
+        fit: Callable[[nn.Module], None],
+        classifier: bool,
+    ) -> "Distiller | None":
+        """A step machine that trains the whole student before its blocks are settled; mostly None.
+
+        `fit` places every activation of a student by the images. Where there is a distiller, blocks are
+        taken from what it has learned, and `reconstruct` is not asked.
+        """
         return None
 
     @abstractmethod

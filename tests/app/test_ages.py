@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.panels.head.run_head import _summary
+from app.panels.head.controls import summary
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened
 
@@ -28,7 +28,7 @@ def test_runs_to_compare_that_are_not_here_are_named(runs: Path) -> None:
 
 def test_numbers_of_another_engine_say_so(runs: Path) -> None:
     folder = fabricate(runs, Fabricated())
-    assert "engine" not in _summary(folder)
+    assert "engine" not in summary(folder)
     file = folder.path / "result.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"engine": "0.0.9+abc"}))
-    assert "Computed by engine 0.0.9+abc" in _summary(folder)
+    assert "Computed by engine 0.0.9+abc" in summary(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.charts import layer as charts
+from app.charts.levels import bad_db, good_db
 from app.layer_numbers import NUMBERS, known_numbers, numbers_of
 from app.panels.layers.layer_table import COLUMNS, errors, table
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
@@ -17,9 +18,8 @@ BY_NAME = {one.name: one for one in NUMBERS}
 @pytest.mark.parametrize(
     ("name", "value", "grade"),
     [
-        ("sqnr_weights_db", 25, "good"),
-        ("sqnr_weights_db", 15, "watch"),
-        ("sqnr_weights_db", 5, "bad"),
+        ("sqnr_weights_db", good_db(), "good"),
+        ("sqnr_weights_db", bad_db() - 0.1, "bad"),
         ("weight_rmse_steps", 0.289, "good"),
         ("weight_rmse_steps", 0.4, "watch"),
         ("weight_rmse_steps", 0.9, "bad"),
@@ -105,7 +105,9 @@ def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) 
     assert "500 million instead of 32 billion, 64 times fewer" in text
     at = opened("layers", run=folder.run_id, layer="layer1.0.conv2")
     assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"
-    at = opened("layers", run=folder.run_id, layer="3")  # of another page
+    at = opened("layers", run=folder.run_id, layer="layer1.0.bn2")  # of the tab of the images
+    assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"
+    at = opened("layers", run=folder.run_id, layer="elsewhere")
     assert at.selectbox(key="menu-layer").value == "fc"
 
 

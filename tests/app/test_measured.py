@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.history import read_history
-from app.panels.head.run_head import _summary
+from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
 from app.panels.measured import brief, compared, metrics, sentence
 from engine.core.events import StageStarted
@@ -89,7 +89,8 @@ def test_reused_images_cost_this_run_nothing(runs: Path) -> None:
         "seconds": {"synthesis": 0.0, "quantization": 3.0},
         "reused": {"synthesis": {"run": "another", "seconds": 248.0}},
     })  # fmt: skip
-    assert _summary(folder) == "synthesis reused (248 s in another run) · quantization 3 s"
+    assert took(folder, read_history(folder))["synthesis"] == "taken from another run"
+    assert took(folder, read_history(folder))["quantization"] == "3 s"
 
 
 def test_a_gap_of_an_older_version_is_said_to_be_measured_otherwise(runs: Path) -> None:

@@ -25,7 +25,7 @@ from tests.app.test_pages import opened, started, texts
 def test_a_method_within_the_bands_of_nearest_gains_nothing(runs: Path) -> None:
     fabricate(runs, Fabricated(quantization="nearest", top1=0.875))
     mine = fabricate(runs, Fabricated(top1=0.88))
-    assert "Not distinguishable from nearest" in texts(opened("layers", run=mine.run_id))
+    assert "Not distinguishable from nearest" in texts(opened("answers", run=mine.run_id))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_runs_that_kept_their_answers_are_told_apart_image_by_image(runs: Path) 
         file = folders[name].path / "result.json"
         kept = packed([k < right for k in range(1000)])
         file.write_text(json.dumps(json.loads(file.read_text()) | {"right": kept}))
-    said = texts(opened("layers", run=folders["genie-m"].run_id))
+    said = texts(opened("answers", run=folders["genie-m"].run_id))
     assert "**1.00 points better** than nearest" in said
     assert "10 images right that nearest has wrong, 0 the other way round" in said
     assert paired_gain({"right": "f", "test_images": 4}, {"right": "f", "test_images": 5}) is None
@@ -80,7 +80,7 @@ def test_another_range_is_another_recipe(runs: Path) -> None:
 
 def test_nearest_rounding_is_one_click_away(finished: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recipes = started(monkeypatch)
-    at = opened("layers", run=finished)
+    at = opened("answers", run=finished)
     at.button(key="gain-nearest").click().run()
     assert (recipes[0].quantization, recipes[0].synthesis) == ("nearest", "genie")
     assert recipes[0].quantization_settings == {}  # the catalog here gives it none
@@ -92,7 +92,7 @@ def test_both_distances_from_the_teacher_stand_below(runs: Path) -> None:
     for folder, divergence in ((mine, 0.0123), (plain, 0.456)):
         file = folder.path / "result.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"logit_kl": divergence}))
-    said = texts(opened("layers", run=mine.run_id))
+    said = texts(opened("answers", run=mine.run_id))
     assert "KL to the teacher's answers 0.0123, nearest 0.456" in said
     assert f"Nearest: run `{plain.run_id}`" in said
 
@@ -115,7 +115,7 @@ def test_what_is_started_is_found_again_for_every_quantizer(
             catalog, model="resnet20-fashion", synthesis="noise", quantization=method,
             preset="quick", images=8,
         )  # fmt: skip
-        gain._start(mine)
+        gain.start_plain(mine)
         plain = RunFolder.create(runs, recipes[-1])
         plain.finish(result(plain, Fabricated()))
         found = plain_run(mine)
@@ -126,7 +126,7 @@ def test_what_is_started_is_found_again_for_every_quantizer(
 
 def test_nearest_rounding_is_not_compared_with_itself(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(quantization="nearest"))
-    assert "better than rounding to nearest" not in texts(opened("layers", run=folder.run_id))
+    assert "better than rounding to nearest" not in texts(opened("answers", run=folder.run_id))
 
 
 def test_chosen_bits_stand_on_the_front_beside_equal_ones() -> None:

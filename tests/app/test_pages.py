@@ -41,7 +41,7 @@ def test_page_opens_without_any_run(page: str, runs: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_page_opens_with_a_finished_run(page: str, finished: str) -> None:
     at = opened(page)
-    count = {"start": 1, "images": 7, "layers": 6, "answers": 4, "evidence": 3}.get(page, 0)
+    count = {"start": 1, "images": 5, "layers": 3, "answers": 3, "evidence": 3}.get(page, 0)
     # What looks again while a cost is being asked for comes and goes.
     shown = [one for one in at.get("bidi_component") if one.key != "pulse-answers"]
     assert len(shown) == count
@@ -59,7 +59,7 @@ def test_page_opens_with_a_run_of_a_network_without_batchnorm(
     assert "ended before" not in texts(at)
     if page == "images":
         assert "This network has no BatchNorm" in at.info[0].value
-        assert len(at.get("bidi_component")) == 5  # neither the map nor the channels
+        assert len(at.get("bidi_component")) == 3  # neither the map nor the channels
 
 
 @pytest.mark.parametrize("page", ["start", "images", "layers", "answers"])
@@ -89,7 +89,7 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
     resumed: list[str] = []
     monkeypatch.setattr("engine.run.workers.launch.resume", lambda f: resumed.append(f.run_id))
     at = opened("images", run=folder.run_id)
-    assert at.error[0].value == "Memory ran out.\n\nTake fewer images."
+    assert at.error[0].value == "Memory ran out. Take fewer images."
     at.button(key="resume").click().run()
     assert resumed == [folder.run_id]
 

@@ -13,10 +13,10 @@ from engine.models.architectures.resnet import BasicBlock
 from engine.models.graph.blocks import Block, find_blocks
 from engine.models.graph.rest import Rest
 from engine.models.graph.walk import Walk, WalkPlan
-from engine.quantization.base import QuantizationMethod
+from engine.quantization.base import Distiller, QuantizationMethod
 from engine.quantization.methods.nearest import NearestSettings
 from engine.quantization.plan import LayerBits, plan_bits
-from engine.quantization.student import fit_block, make_student
+from engine.quantization.student import fit_block, make_student, restore_block
 from engine.quantization.trained import TrainedStudent
 from engine.run.stages.reuse import asks_for_student
 from engine.synthesis.base import Request
@@ -144,15 +144,42 @@ class Quantizing:
     plan: dict[str, LayerBits]
     images: Tensor
 
+    def distiller(self, method: QuantizationMethod, seed: int = 0) -> Distiller | None:
+        """The method's trainer of the whole student, where it has one."""
+
+        def fit(student: nn.Module) -> None:
+            walk = Walk(student, WalkPlan(self.teacher, self.blocks), self.images, 4)
+            for block in self.blocks:
+                fit_block(student, block, walk.to(block))
+                walk.through(block)
+
+        return method.distiller(
+            self.teacher, self.blocks, self.plan, self.images, stream(seed, "distillation"),
+            fit=fit, classifier=True,
+        )  # fmt: skip
+
+    def distilled(self, method: QuantizationMethod, seed: int = 0) -> dict[str, Tensor] | None:
+        """All its steps taken: what it has learned."""
+        machine = self.distiller(method, seed)
+        if machine is None:
+            return None
+        with torch.enable_grad():
+            for _ in range(machine.total_steps):
+                machine.step()
+        return machine.learned()
+
     def machines(self, method: QuantizationMethod, seed: int = 0) -> Iterator["Opened"]:
         """Each block, fitted and begun; its steps are yours, it is finished when you come back."""
         self.student = make_student(self.teacher, self.blocks, self.plan, method.makers())
         plan = WalkPlan(self.teacher, self.blocks)
+        learned = self.distilled(method, seed)
         walks = [Walk(m, plan, self.images, 4) for m in (self.teacher, self.student)]
         for block in self.blocks:
             x_teacher, x_student = walks[0].to(block), walks[1].to(block)
             y = walks[0].through(block)
             fit_block(self.student, block, x_student)
+            if learned is not None:
+                restore_block(self.student, block, learned)
             rest = Rest(self.teacher, plan, block, self.images)
             machine = method.reconstruct(
                 self.student, block, x_teacher=x_teacher, x_student=x_student, y_teacher=y,

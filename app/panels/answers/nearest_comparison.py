@@ -36,7 +36,7 @@ def gain_panel(folder: RunFolder) -> None:
             "The same recipe with every weight at its nearest level is not here to compare with."
         )
         if st.button("Run it with nearest rounding", key="gain-nearest"):
-            _start(recipe)
+            start_plain(recipe)
         return
     other = plain.result() or {}
     mine, its = (
@@ -130,7 +130,7 @@ def _shared(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def _start(recipe: Recipe) -> None:
+def start_plain(recipe: Recipe) -> None:
     fields = dataclasses.asdict(recipe)
     try:
         known = {knob["name"] for knob in find(load_catalog(), "quantization", PLAIN)["settings"]}

@@ -9,8 +9,7 @@ from app.panels.compare import results
 from app.panels.compare.image_statistics import class_histogram, distributions, features, spreads
 from app.panels.compare.measures import measures
 from app.panels.compare.side_by_side import common_axis, courses, films, gap_maps, what_differs
-from app.panels.head.run_head import is_live
-from app.run_folders import open_run, state_of
+from app.run_folders import is_live, open_run, state_of
 from app.text import explain
 from app.words import plain
 from engine.run.folders.folder import ACTIVE

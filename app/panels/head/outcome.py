@@ -4,30 +4,36 @@ import streamlit as st
 
 from app.actions import steer
 from app.history import History
-from app.panels.head.headline import headline
 from app.panels.room import room
 from app.run_folders import is_recorded, state_of
 from app.visitors import may_control
 from app.words import plain
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder
 
-HEIGHT_REM = 7.75  # of the four numbers; what else stands there is about as high
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")
+LINE_REM = 4.6  # of what is said of a run that did not end well
 
 
 def outcome(folder: RunFolder, history: History) -> None:
-    """The four numbers, in a place that is kept for them; in it before, why there are none."""
+    """Why a run ended early and the way on; in the place kept for it before, that nobody need wait."""
     state = state_of(folder)
-    with room("outcome", HEIGHT_REM):
+    if state == "done" and not is_watched(folder):
+        return
+    with room("outcome", LINE_REM):
         if state in ENDED_EARLY:
             _unfinished(folder, history, state)
         elif state == "done":
-            headline(folder)
+            st.caption("It is finished: what it came to stands on the tab Answers.")
         else:
             st.caption(
-                "The numbers stand here when the run is done. It goes on without this page: close it, come "
-                "back, or send its address to somebody."
+                "It goes on without this page: close it, come back, or send its address to somebody."
             )
+
+
+def is_watched(folder: RunFolder) -> bool:
+    """Whether the run was at work when this page was opened for it, and so for as long as it stays open."""
+    opened: dict[str, bool] = st.session_state.setdefault("opened-at-work", {})
+    return opened.setdefault(folder.run_id, state_of(folder) in ACTIVE)
 
 
 def _unfinished(folder: RunFolder, history: History, state: str) -> None:
@@ -50,7 +56,7 @@ def _why(folder: RunFolder, history: History, state: str) -> None:
     if state == "failed":
         message = failure["message"] if failure else "The run failed without a word."
         advice = failure["advice"] if failure else "Resume it; the end of its log is beside this."
-        st.error(f"{plain(message)}\n\n{plain(advice)}", icon=":material/error:")
+        st.error(f"{plain(message)} {plain(advice)}", icon=":material/error:")
     elif state == "lost":
         why = folder.status().get("why", "The worker ended without a word.")
         st.error(

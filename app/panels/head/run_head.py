@@ -1,36 +1,55 @@
-"""The head of a run's page: which run, what it does now, the buttons, how it ended."""
+"""The head of a run's page, which stays: which run, what it does now, how right it is, what to do with it."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
-from app.actions import steer
+from app.actions import fields_of
 from app.components import mount
 from app.history import History
+from app.panels.head.compare_with import compare_with
+from app.panels.head.controls import controls
 from app.panels.head.outcome import notes, outcome
 from app.panels.keys import ask_for_key
-from app.run_folders import is_recorded, recorded_run, runs_folder, state_of
-from app.visitors import may_control
+from app.panels.new_run.dialog import new_run_button
+from app.panels.take_away import take_away_button
+from app.run_folders import is_live, is_recorded, recorded_run, runs_folder, state_of
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
-from engine.run.folders.control import read_wish
 from engine.run.folders.folder import RunFolder, list_runs
 
 # What changes the words of a page, whichever it is.
 TURNS = (
     "run-started", "stage-started", "state-changed", "bits-chosen", "noted", "run-finished", "run-failed",
 )  # fmt: skip
+# Streamlit's own bar lies over the top of the page; on a phone a head that stays would cover the rest.
+STAYS = """<style>
+@media (min-width: 641px) {
+  [data-testid="stLayoutWrapper"]:has(> .st-key-head) { position: sticky; top: 3.6rem; z-index: 90; }
+}
+.st-key-head { background: var(--st-background-color); gap: 0.5rem; padding: 0.3rem 0 0.5rem;
+  border-bottom: 1px solid var(--st-border-color); }
+.st-key-head [data-testid="stSelectbox"] { min-width: min(100%, 22rem); }
+</style>"""
 
 
-def run_head(folder: RunFolder, history: History, *, kinds: Sequence[str] = ()) -> None:
-    """Picker, controls, outcome, notes; and the pulse, which draws the page again.
+def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[str] = ()) -> None:
+    """Name, state, accuracy, tabs, buttons; how it ended, notes; and the pulse, which draws the page again.
 
     It does where the run ends or goes on, and with events of these kinds too.
     """
-    _picker(folder)
-    _controls(folder, history)
+    st.html(STAYS)
+    with st.container(key="head"):
+        with st.container(horizontal=True, vertical_alignment="center", key="head-row"):
+            _picker(folder)
+            new_run_button(
+                "Use this recipe", key="use-recipe", wanted=fields_of(folder.recipe),
+                icon=":material/content_copy:", help="Opens New run with all that this run was made with.",
+            )  # fmt: skip
+            compare_with(folder)
+            take_away_button(folder)
+        controls(folder, history, tab)
     outcome(folder, history)
     with st.container():  # always there, so that what follows keeps its place on the page
         if not is_recorded(folder):
@@ -41,11 +60,6 @@ def run_head(folder: RunFolder, history: History, *, kinds: Sequence[str] = ()) 
         run=folder.run_id, offset=history.offset, live=is_live(folder), state=state_of(folder),
         kinds=[*TURNS, *kinds],
     )  # fmt: skip
-
-
-def is_live(folder: RunFolder) -> bool:
-    """Whether more events may come."""
-    return not is_recorded(folder) and folder.result() is None
 
 
 def _picker(folder: RunFolder) -> None:
@@ -69,7 +83,9 @@ def _picker(folder: RunFolder) -> None:
         st.query_params["run"] = run
         st.session_state["run"] = run
 
-    st.selectbox("Run", ids, format_func=label, key="picked", on_change=picked)
+    st.selectbox(
+        "Run", ids, format_func=label, key="picked", on_change=picked, label_visibility="collapsed"
+    )
 
 
 def _title(folder: RunFolder) -> str:
@@ -78,45 +94,3 @@ def _title(folder: RunFolder) -> str:
         return f"{recipe_words(folder.recipe)} · {mark}"
     except (UserError, TypeError, ValueError, OSError):
         return folder.run_id
-
-
-@st.fragment
-def _controls(folder: RunFolder, history: History) -> None:
-    wish = mount.controls(key="controls", **_facts(folder, history))
-    if wish is None:
-        return
-    steer(folder, wish["name"])
-    if wish["name"] == "resume":
-        st.rerun()
-
-
-def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
-    totals = {e["stage"]: e["total_steps"] for e in history.of("stage-started")}
-    steps = {e["stage"]: e["step"] for e in history.of("stepped")}
-    steps |= {e["stage"]: totals.get(e["stage"], 1) for e in history.of("stage-finished")}
-    return {
-        "run": folder.run_id,
-        "offset": history.offset,
-        "live": is_live(folder),
-        "state": state_of(folder),
-        "steerable": not is_recorded(folder) and may_control(folder.path),
-        "slow": read_wish(folder.path).slow_s > 0,
-        "totals": totals,
-        "steps": steps,
-        "last": history.last("stepped"),
-        "summary": _summary(folder),
-    }
-
-
-def _summary(folder: RunFolder) -> str:
-    result = folder.result() or {}
-    seconds, reused = result.get("seconds") or {}, result.get("reused") or {}
-    parts = [
-        f"{name} reused ({reused[name]['seconds']:.0f} s in another run)"
-        if name in reused
-        else f"{name} {spent:.0f} s"
-        for name, spent in seconds.items()
-    ]
-    if result.get("other_engine") and not is_recorded(folder):
-        parts.append(result["other_engine"].rstrip("."))
-    return " · ".join(parts)

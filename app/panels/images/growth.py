@@ -9,7 +9,7 @@ from app.charts.bindings import extended
 from app.charts.style import LiveFigure
 from app.components import mount
 from app.history import History
-from app.panels.head.run_head import is_live
+from app.run_folders import is_live
 from engine.run.folders.folder import RunFolder
 
 ALT = "Images made from the network's BatchNorm statistics."
@@ -30,15 +30,23 @@ def film(folder: RunFolder, history: History, **more: Any) -> None:
     )
 
 
-def gap_map(folder: RunFolder, history: History, *, height: int = 0, cursor: str = "line") -> None:
-    """The heat map; a click looks at that layer and that step."""
+def gap_map(
+    folder: RunFolder,
+    history: History,
+    *,
+    height: int = 0,
+    cursor: str = "line",
+    pick: bool | str = True,
+) -> Any:
+    """The heat map; a click looks at that layer and that step, and returns them where `pick` is "cell"."""
     total = next((e["total_steps"] for e in history.of("stage-started", stage="synthesis")), 0)
     layers = history.started["bn_layers"]
     chart = synthesis.gap_map(layers, total_steps=total, height=height)
-    live_chart(chart, folder, history, key="gap", cursor=cursor, pick=True)
+    picked = live_chart(chart, folder, history, key="gap", cursor=cursor, pick=pick)
     words = measure_words(history)
     if words:
         st.caption(words)
+    return picked
 
 
 def measure_words(history: History) -> str:
@@ -54,10 +62,10 @@ def measure_words(history: History) -> str:
 
 def live_chart(
     chart: LiveFigure, folder: RunFolder, history: History, *, key: str, **more: Any
-) -> str | None:
+) -> Any:
     """The chart with the events so far, which goes on by itself while the run does.
 
-    Returns what was just clicked on, where `pick` is "category".
+    Returns what was just clicked on, where `pick` is "category" or "cell".
     """
     return mount.live_plot(
         extended(chart, history.events),

@@ -10,7 +10,6 @@ from app.charts import layer_costs as charts
 from app.components import mount
 from app.diagnoses import layer_cost
 from app.panels.url_menu import buttons
-from app.text import explain
 from app.words import plain
 from engine.run.folders.folder import RunFolder
 
@@ -29,24 +28,25 @@ BANDS = (
 CLEAR = 1.5  # so many times the other's gain: one of weights and input is to blame
 
 
-def layer_costs_panel(folder: RunFolder) -> None:
-    """The button, then the wait, then the chart; the answer is kept in the run's folder."""
-    if folder.result() is None:
-        return
-    st.subheader("What does each layer cost?", help=explain("layer-costs"))
-    with st.container():
-        _answer(folder)
+def costs_of(folder: RunFolder) -> dict[str, Any] | None:
+    """What each layer was measured to cost; None where it is not known (yet)."""
+    answer = layer_cost(folder, wanted=False) if folder.result() is not None else None
+    return answer.value if answer is not None and not answer.error else None
 
 
-def _answer(folder: RunFolder) -> None:
+def ask_costs(folder: RunFolder) -> None:
+    """The button, then the wait; what came of it is kept in the run's folder."""
     answer = layer_cost(folder, wanted=False)
     if answer is None:
-        st.caption(
+        words = (
             "Each layer in turn is made float again, and the student judged: some seconds to minutes, beside "
             "whatever else you do here."
         )
         if not st.button(
-            "What does each layer cost?", icon=":material/troubleshoot:", key="layer-costs"
+            "What does each layer cost?",
+            icon=":material/troubleshoot:",
+            key="layer-costs",
+            help=words,
         ):
             return
         answer = layer_cost(folder, wanted=True)
@@ -59,16 +59,19 @@ def _answer(folder: RunFolder) -> None:
         )
         look_again(True)
     else:
-        _shown(folder, answer.value)
+        st.rerun()
 
 
-def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
+def cost_chart(folder: RunFolder, found: dict[str, Any], chosen: str) -> str | None:
+    """The gains as bars under a sentence; returns the layer just clicked on."""
     st.markdown(f"{cost_words(found)} {sure_words(found)}")
     known = charts.measures_known(found)
     measure = buttons("Gain in", known, "gain") if len(known) > 1 else "kl"
-    figure = charts.gains(found, measure)
-    key = f"layer-costs-{folder.run_id}-{measure}"
-    mount.live_plot(figure, key=key, run=folder.run_id, offset=0)
+    figure = charts.gains(found, measure, chosen)
+    place, name = f"layer-costs-{folder.run_id}", f"{measure}-{chosen}"
+    picked: str | None = mount.live_plot(
+        figure, key=place, name=name, run=folder.run_id, offset=0, pick="category"
+    )
     whole = f"KL {found['kl']:.4g}"
     if found.get("agreement") is not None:
         whole += f", agreement {found['agreement']:.1%}"
@@ -81,10 +84,12 @@ def _shown(folder: RunFolder, found: dict[str, Any]) -> None:
         f"({plain(found['test_set'])}). Gains need not add up."
     )
     if found.get("agreement") is None:
-        st.caption(
-            "Counted by an older version, without agreement and bands: "
-            f"`python -m engine analyse {folder.run_id}` counts anew."
-        )
+        st.caption("Counted by an older version, without agreement and bands.")
+    return picked
+
+
+def cost_expander(folder: RunFolder, found: dict[str, Any]) -> None:
+    """The gains of all layers as a table."""
     with st.expander(f"Gains of all {len(found['layers'])} layers", icon=":material/table_rows:"):
         _table(folder, found)
 

@@ -8,30 +8,64 @@ from app.charts import layer as charts
 from app.components import mount
 from app.history import History
 from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
+from app.panels.layers.layer_costs import worst_layer
 from app.panels.layers.layer_table import error_table, layer_table
 from app.panels.url_menu import menu
+from app.state import layer_among
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
 
-@st.fragment
-def layer_detail(folder: RunFolder, history: History) -> None:
-    """The layer of the address, else the worst; nothing before one is measured."""
+def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[str, str]) -> None:
+    """The chosen layer and a menu of all; for experts the table of all. Nothing before one is measured."""
     measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
     if not measured:
         return
-    _take_row(folder, list(measured))
-    st.subheader("What is wrong with one layer?", help=explain("layer"))
-    worst = min(measured, key=lambda path: measured[path].get("sqnr_local_db", float("inf")))
-    paths = dict.fromkeys([worst, *measured])
-    titles = {path: f"{path} (the weakest)" if path == worst else path for path in paths}
-    path = menu("Layer", titles, "layer")
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        st.subheader("What is wrong with one layer?", help=explain("layer"))
+    with right:
+        menu("Layer (or click on a bar)", titles, "layer", asked=path)
     shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
     _numbers(measured[path], shapes.get(path, []))
-    error_table(measured[path])
     _histograms(folder, history, path)
-    with st.expander(f"All {len(measured)} layers as a table", icon=":material/table_rows:"):
+    title = f"For experts: the errors of this layer, and all {len(measured)} layers as a table"
+    with st.expander(title, icon=":material/table_rows:"):
+        error_table(measured[path])
         layer_table(folder, measured)
+
+
+def chosen_layer(
+    folder: RunFolder, history: History, costs: dict[str, Any] | None
+) -> tuple[str, dict[str, str]]:
+    """The layer of the address, else the first of the ranking; and all of them in its order, with titles.
+
+    There is one ranking: by measured cost where that is known, else by SQNR.
+    """
+    measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
+    if not measured:
+        return "", {}
+    _take_row(folder, list(measured))
+    ranked, word = ranking(measured, costs)
+    titles = {path: path for path in ranked}
+    titles[ranked[0]] = f"{ranked[0]} ({word})"
+    return layer_among(ranked, st.query_params.get("layer", "")) or ranked[0], titles
+
+
+def ranking(
+    measured: dict[str, dict[str, float]], costs: dict[str, Any] | None
+) -> tuple[list[str], str]:
+    """The layers, the one to look at first in front, and what that one is."""
+    if costs is not None:
+        gains = {layer["path"]: float(layer["kl_gain"]) for layer in costs["layers"]}
+        sure = worst_layer(costs)
+        if sure is not None:
+            first = str(sure["path"])
+            order = sorted(measured, key=lambda p: (p != first, -gains.get(p, 0.0)))
+            if order[0] == first:
+                return order, "costs most, measured"
+    order = sorted(measured, key=lambda p: measured[p].get("sqnr_local_db", float("inf")))
+    return order, "the largest error, by SQNR"
 
 
 def _numbers(values: dict[str, float], shape: list[int]) -> None:

@@ -6,9 +6,9 @@ from app.charts.bindings import extended
 from app.charts.policies import CHARTS
 from app.components import mount
 from app.history import Event, History
-from app.panels.head.run_head import is_live
 from app.panels.images.growth import live_chart
 from app.panels.url_menu import menu
+from app.run_folders import is_live
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe

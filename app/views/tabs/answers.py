@@ -3,27 +3,47 @@
 import streamlit as st
 
 from app.charts import reconstruction
+from app.charts.verdicts import outcome_verdict
 from app.history import History
+from app.panels.answers.nearest_comparison import gain_panel
 from app.panels.answers.result import result_panel
 from app.panels.answers.triad import triad
+from app.panels.head.headline import headline
+from app.panels.head.outcome import is_watched
 from app.panels.images.growth import live_chart
+from app.panels.room import room
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
+HEIGHT_REM = 10.4  # of the verdict and the four numbers; what stands there before is lower
+
 
 def judging_section(folder: RunFolder, history: History) -> None:
-    """Both accuracies as the test images are judged."""
-    if any(history.of("stage-started", stage="evaluation")):
+    """Both accuracies as the test images are judged; nothing of a run that was over before."""
+    if is_watched(folder) and any(history.of("stage-started", stage="evaluation")):
         st.subheader("How right are teacher and student?", help=explain("judging"))
         live_chart(reconstruction.judging(), folder, history, key="judging")
 
 
 def draw(folder: RunFolder, history: History) -> None:
-    """Both accuracies while they are judged, the result, and what the missing data costs."""
+    """What was lost and saved in a sentence and four numbers; whether the method and the images earned it."""
+    result = folder.result()
+    with room("numbers", HEIGHT_REM):
+        if result is None:
+            st.caption(
+                "The numbers stand here when the run is done: how often the student is right, beside its "
+                "teacher, and what it weighs."
+            )
+        else:
+            st.markdown(outcome_verdict(result))
+            headline(folder)
     with st.container():
         judging_section(folder, history)
+    if result is None:
+        return
     with st.container():
         result_panel(folder)
     with st.container():
-        if folder.result() is not None:
-            triad(folder)
+        gain_panel(folder)
+    with st.container():
+        triad(folder)

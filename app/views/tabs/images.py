@@ -5,20 +5,25 @@ import streamlit as st
 from app.charts import synthesis
 from app.components import mount
 from app.history import History
-from app.panels.head.run_head import is_live
 from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images.growth import film, gap_map, live_chart
-from app.panels.room import ROW_REM, room
-from app.run_folders import state_of
-from app.state import current_view
+from app.panels.images.verdict import growth_verdict
+from app.panels.room import room
+from app.panels.url_menu import menu
+from app.run_folders import is_live, state_of
+from app.state import current_view, layer_among
 from app.text import explain
 from engine.run.folders.folder import ACTIVE, RunFolder
 
+VERDICT_REM = 2.6
+
 
 def draw(folder: RunFolder, history: History) -> None:
-    """Film, map, channels and losses."""
-    view = current_view()
-    with room("what-if", ROW_REM), st.container(horizontal=True, vertical_alignment="center"):
+    """A sentence, film and map, one layer's channels; for experts losses and confidence."""
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left, room("verdict", VERDICT_REM):
+        st.markdown(growth_verdict(history))
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
         fork_panel(folder)
         ablations(folder, "synthesis")
     if history.last("run-started") is None:
@@ -27,41 +32,69 @@ def draw(folder: RunFolder, history: History) -> None:
         else:
             st.caption("This run ended before there was anything to see.")
         return
+    with st.container():
+        _film_and_map(folder, history)
+    if history.started["bn_layers"]:
+        with st.container():
+            _channels(folder, history)
+    with st.container():
+        _for_experts(folder, history)
 
-    layers = history.started["bn_layers"]
+
+def _film_and_map(folder: RunFolder, history: History) -> None:
+    layers, view = history.started["bn_layers"], current_view()
     left, right = st.columns([5, 6], gap="medium")
     with left:
         st.subheader("What do the images look like?", help=explain("images"))
-        film(folder, history, step=view.step, layer=view.layer, url=True)
+        layer = layer_among(layers, view.layer)
+        film(folder, history, step=view.step, layer=layer, url=True)
     with right:
         st.subheader("Which layers agree already?", help=explain("gap"))
         if layers:
-            gap_map(folder, history)
+            picked = gap_map(folder, history, pick="cell")
+            if picked:
+                st.query_params["layer"] = picked["layer"]
+                st.query_params["step"] = str(int(picked["step"]))
         else:
             st.info(
                 "This network has no BatchNorm: it keeps no statistics for images to agree with."
             )
 
-    if layers:
-        st.subheader("Which channels are off?", help=explain("channels"))
-        st.caption("Click on a layer in the map above to look into it.")
-        mount.channels(
-            synthesis.channels(),
-            key=f"channels-{folder.run_id}",
-            run=folder.run_id,
-            offset=history.offset,
-            live=is_live(folder),
-            ready=history.last("snapshot-saved", name="channels") is not None,
-            layers=layers,
-        )
 
-    if folder.recipe.synthesis_settings.get("steps"):
+def _channels(folder: RunFolder, history: History) -> None:
+    layers = history.started["bn_layers"]
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        st.subheader("Which channels are off?", help=explain("channels"))
+    with right:
+        # The address may name a layer of another tab: its BatchNorm stands for it here.
+        found = layer_among(layers, current_view().layer)
+        titles = {path: path for path in layers}
+        menu("Layer (or click on the map)", titles, "layer", asked=found)
+    mount.channels(
+        synthesis.channels(),
+        key=f"channels-{folder.run_id}",
+        run=folder.run_id,
+        offset=history.offset,
+        live=is_live(folder),
+        ready=history.last("snapshot-saved", name="channels") is not None,
+        layers=layers,
+    )
+
+
+def _for_experts(folder: RunFolder, history: History) -> None:
+    if not folder.recipe.synthesis_settings.get("steps"):
+        st.caption("These images are taken as they are: there is no loss to watch.")
+        return
+    title = "For experts: the losses, and what the teacher sees in the images"
+    more = st.expander(title, icon=":material/show_chart:", key="growth-more", on_change="rerun")
+    if not more.open:
+        return
+    with more:
         left, right = st.columns(2, gap="medium")
         with left:
-            st.subheader("Which part of the loss dominates?", help=explain("losses"))
+            st.markdown("**Which part of the loss dominates?**", help=explain("losses"))
             live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
         with right:
-            st.subheader("What does the teacher see in them?", help=explain("teacher"))
+            st.markdown("**What does the teacher see in them?**", help=explain("teacher"))
             live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")
-    else:
-        st.caption("These images are taken as they are: there is no loss to watch.")

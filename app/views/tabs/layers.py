@@ -1,96 +1,95 @@
-"""What does quantization do to each layer? Where does the error enter, and is it repaired?"""
+"""What does quantization do to each layer? Where does the error enter, and what does it cost?"""
+
+from typing import Any
 
 import streamlit as st
 
-from app.charts import quantization, reconstruction
+from app.charts import quantization
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.history import History
-from app.panels.answers.nearest_comparison import gain_panel
-from app.panels.head.run_head import is_live
+from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
 from app.panels.layers.allocation import allocation_panel
-from app.panels.layers.layer_costs import layer_costs_panel
-from app.panels.layers.layer_detail import layer_detail
-from app.panels.layers.policy import forms_of, policy_panel, takes_steps
-from app.panels.room import ROW_REM, room
+from app.panels.layers.blocks import blocks_again, blocks_at_work
+from app.panels.layers.layer_costs import (
+    ask_costs,
+    cost_chart,
+    cost_expander,
+    costs_of,
+    worst_layer,
+)
+from app.panels.layers.layer_detail import chosen_layer, layer_detail
+from app.panels.room import room
+from app.panels.url_menu import buttons
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
-VERDICT_REM = 3.2  # two lines
-
-
-def layer_section(folder: RunFolder, history: History) -> None:
-    """The bars of all layers under a sentence on them."""
-    layers = history.started["layers"]
-    st.subheader("Where does the error enter?", help=explain("sqnr"))
-    measured = history.layers_measured()
-    with room("verdict", VERDICT_REM):
-        st.markdown(f"{layers_verdict(measured, len(layers))} {inherited_verdict(measured)}")
-    chart = quantization.layer_bars(layers)
-    picked = live_chart(chart, folder, history, key="bars", pick="category")
-    if picked:
-        st.query_params["layer"] = picked
-
-
-def block_section(folder: RunFolder, history: History) -> None:
-    """What is learned block by block, by the quantizers that learn."""
-    stages = {event["stage"] for event in history.of("stage-started")}
-    if "quantization" not in stages:
-        st.caption(
-            "The blocks are reconstructed when the images are done: watch them on the tab Images."
-        )
-        return
-    if takes_steps(folder.recipe):
-        _blocks(folder, history)
-    elif not forms_of(folder.recipe):
-        st.caption(
-            "This quantizer learns nothing: there is no block to reconstruct, no code to move."
-        )
-    policy_panel(folder, history)
-
-
-def _blocks(folder: RunFolder, history: History) -> None:
-    layers, blocks = history.started["layers"], history.started["blocks"]
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("What is the block at work doing?", help=explain("reconstruction"))
-        live_chart(reconstruction.block_at_work(), folder, history, key="block")
-    with right:
-        st.subheader("How far did each block come?", help=explain("reconstruction"))
-        loss = "error" if "path" in forms_of(folder.recipe) else "reconstruction"
-        chart = reconstruction.block_multiples(blocks, loss)
-        live_chart(chart, folder, history, key="multiples")
-    st.subheader("How many codes left the nearest?", help=explain("flipped"))
-    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
-
-
-def is_watched(folder: RunFolder) -> bool:
-    """Whether the run was at work when this page was opened for it, and so for as long as it stays open."""
-    opened: dict[str, bool] = st.session_state.setdefault("opened-at-work", {})
-    return opened.setdefault(folder.run_id, is_live(folder))
+VERDICT_REM = 4.6  # three lines
+BY = {"cost": "Measured cost", "error": "Error of its output"}
 
 
 def draw(folder: RunFolder, history: History) -> None:
-    """Bars of all layers, one layer below, what was learned, what each layer costs."""
-    with room("what-if", ROW_REM), st.container(horizontal=True, vertical_alignment="center"):
+    """What came of it in a sentence, bars of all layers, one layer below; closed: what was learned."""
+    costs = costs_of(folder)
+    layers = history.started["layers"]
+    left, right = st.columns([5, 1], vertical_alignment="top")
+    with left, room("verdict", VERDICT_REM):
+        _verdict(folder, history, costs)
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
         ablations(folder, "quantization")
-    if not history.started["layers"]:
+    if not layers:
         st.info("The layers appear when the worker has loaded the network.")
         return
+    chosen, titles = chosen_layer(folder, history, costs)
     with st.container():
-        layer_section(folder, history)
+        _all_layers(folder, history, costs, chosen)
     # A container each: what appears in one leaves the others where, and as, they are.
     places = [st.container() for _ in range(3)]
     if is_watched(folder):  # in the order in which they come, so that none pushes another away
         places = [places[2], places[1], places[0]]
     with places[0]:
-        layer_detail(folder, history)
+        layer_detail(folder, history, chosen, titles)
     with places[1]:
         allocation_panel(folder, history)
     with places[2]:
-        block_section(folder, history)
+        blocks_at_work(folder, history)
     with st.container():
-        gain_panel(folder)
-    with st.container():
-        layer_costs_panel(folder)
+        blocks_again(folder, history)
+    if costs is not None:
+        cost_expander(folder, costs)
+
+
+def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
+    measured = history.layers_measured()
+    total = len(history.started["layers"])
+    costliest = worst_layer(costs) if costs is not None else None
+    said = layers_verdict(measured, total, folder.result(), costliest)
+    st.markdown(f"{said} {inherited_verdict(measured)}")
+
+
+def _all_layers(
+    folder: RunFolder, history: History, costs: dict[str, Any] | None, chosen: str
+) -> None:
+    """The bars of all layers by one number; a click on one looks into it."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    by = "error"
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        if costs is not None:
+            by = buttons("Draw", BY, "by", label_visibility="collapsed")
+        elif folder.result() is not None:
+            ask_costs(folder)
+    with left:
+        if by == "cost":
+            st.subheader("What does each layer cost?", help=explain("layer-costs"))
+        else:
+            st.subheader("Where does the error enter?", help=explain("sqnr"))
+    if by == "cost" and costs is not None:
+        picked = cost_chart(folder, costs, chosen)
+    else:
+        chart = quantization.layer_bars(history.started["layers"], chosen)
+        name = f"bars-{chosen}"
+        picked = live_chart(chart, folder, history, key="bars", name=name, pick="category")
+    if picked and picked != chosen:
+        st.query_params["layer"] = picked
+        st.rerun()

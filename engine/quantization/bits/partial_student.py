@@ -64,7 +64,7 @@ class PartialStudent:
         """Inside, these layers' weights and these owners' inputs have so many bits, all else is float."""
         on = [(path, "weight", bits) for path, bits in weights.items()]
         on += [(owner, "input", bits) for owner, bits in (inputs or {}).items()]
-        quantizers = [self._fitted(*one) for one in on]  # before any is on: fitted to the teacher
+        quantizers = [self.fitted(*one) for one in on]  # before any is on: fitted to the teacher
         kept = [
             self._put(path, what, one) for (path, what, _), one in zip(on, quantizers, strict=True)
         ]
@@ -87,13 +87,13 @@ class PartialStudent:
     def weight_noise(self, path: str, bits: int) -> float:
         """Σ (W − Q(W))² of a layer."""
         weight = self.weight(path)
-        return float((weight - self._fitted(path, "weight", bits)(weight)).square().sum())
+        return float((weight - self.fitted(path, "weight", bits)(weight)).square().sum())
 
     @torch.no_grad()
     def input_noise(self, owner: str, bits: int) -> float:
         """Noise over signal of an input, on the images that its grid is fitted to."""
         x = self._inputs(owner)
-        noise = x - self._fitted(owner, "input", bits)(x)
+        noise = x - self.fitted(owner, "input", bits)(x)
         return float(noise.square().sum() / x.square().sum().clamp_min(1e-12))
 
     def _put(self, path: str, what: str, quantizer: Any) -> Any:
@@ -105,7 +105,8 @@ class PartialStudent:
         return before
 
     @torch.no_grad()
-    def _fitted(self, path: str, what: str, bits: int) -> Any:
+    def fitted(self, path: str, what: str, bits: int) -> Any:
+        """The grid of a layer's "weight", or an owner's "input", at so many bits, fitted to the teacher."""
         key = (path, what, bits)
         if key not in self._quantizers:
             made = (

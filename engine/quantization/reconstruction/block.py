@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.core.batches import MiniBatches
 from engine.core.method import Losses, View
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.plan import BlockLike
@@ -40,12 +41,14 @@ class BlockReconstruction:
         self._x_teacher, self._x_student, self._y = x_teacher, x_student, y_teacher
         self.total_steps = settings.steps
         self._steps_done = 0
-        self._order = torch.empty(0, dtype=torch.long)
+        # (GENIE's code reshapes a permutation to `batch` rows, which makes the real mini-batch
+        # images / batch: right for 1024 images and 32 only.)
+        self._batches = MiniBatches(len(y_teacher), settings.batch, rng)
         self._learners = BlockLearners(student, block, settings, rng)
 
     def step(self) -> Losses:
         chosen = self._settings
-        index = self._draw()
+        index = self._batches.draw()
         out = self._block.run(self._student, self._input(index))
         losses = {"reconstruction": self._objective.distance(out, self._y[index], index)}
         if self._objective.prediction is not None:
@@ -64,19 +67,6 @@ class BlockReconstruction:
         with self._learners.nothing_dropped():
             out: Tensor = self._block.run(self._student, self._x_student[index])
         return out
-
-    def _draw(self) -> Tensor:
-        """The next mini-batch: permutations of all images, one after another, whatever their number.
-
-        (GENIE's code reshapes a permutation to `batch` rows, which makes the real mini-batch
-        images / batch: right for 1024 images and 32 only.)
-        """
-        size = min(self._settings.batch, len(self._y))
-        if len(self._order) < size:
-            fresh = torch.randperm(len(self._y), generator=self._rng)
-            self._order = torch.cat([self._order, fresh])
-        index, self._order = self._order[:size], self._order[size:]
-        return index
 
     def _input(self, index: Tensor) -> Tensor:
         """The teacher's input with elements of the student's mixed in (QDrop, section 4)."""
@@ -117,14 +107,14 @@ class BlockReconstruction:
         return {
             **self._learners.state_dict(),
             "rng": self._rng.get_state(),
-            "order": self._order,
+            "order": self._batches.order,
             "steps_done": self._steps_done,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._learners.load_state_dict(state)
         self._rng.set_state(state["rng"])
-        self._order = state["order"]
+        self._batches.order = state["order"]
         self._steps_done = state["steps_done"]
 
 

@@ -6,7 +6,7 @@ under a name made of all that it depends on, the engine's own files included.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,23 @@ def ask(
     more: Sequence[str] = (),  # words behind the recipe's
 ) -> dict[str, Any]:
     """The answer of `python -m engine COMMAND --json` for the recipe; UserError as the command's."""
+
+    def find() -> dict[str, Any]:
+        words = [command, "--json", "--runs", str(runs), *options(recipe), *more]
+        return answer_of(*words, environment=environment)
+
+    return find_once(runs, command, recipe, by=by, find=find)
+
+
+def find_once(
+    runs: Path,
+    command: str,
+    recipe: Recipe,
+    *,
+    by: dict[str, Any],
+    find: Callable[[], dict[str, Any]],
+) -> dict[str, Any]:
+    """The kept answer, else what `find` gives, which is then kept; what `find` raises passes."""
     file = _file(runs, command, recipe, by)
     answer = _read(file)
     if answer is not None:
@@ -43,8 +60,7 @@ def ask(
     with FileLock(file.with_suffix(".lock")):
         answer = _read(file)  # the one who held the lock may have asked the same
         if answer is None:
-            words = [command, "--json", "--runs", str(runs), *options(recipe), *more]
-            answer = answer_of(*words, environment=environment)
+            answer = find()
             write_atomically(file, json.dumps(answer).encode())
             _forget_the_oldest(file.parent)
     return answer
@@ -66,6 +82,8 @@ def options(recipe: Recipe) -> list[str]:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 

@@ -1,12 +1,10 @@
 """The second stage: block after block loses its bits, and every layer's error is measured."""
 
-import io
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -18,10 +16,8 @@ from engine.core.events import (
     Event,
     LayerMeasured,
     Noted,
-    SnapshotSaved,
     StageFinished,
     StageStarted,
-    Stepped,
 )
 from engine.core.randomness import stream
 from engine.models.graph.blocks import Block
@@ -39,10 +35,8 @@ from engine.quantization.student import (
 )
 from engine.quantization.transforms.batchnorm_correction import BatchNormShift
 from engine.run.context import Context
-from engine.run.drive import Thinned, drive
 from engine.run.folders.damage import aside
 from engine.run.folders.folder import write_atomically
-from engine.run.machine.resources import memory_mb
 from engine.run.recipes.layer_bits import plain_settings
 from engine.run.stages.bits import forget_damaged, keep_bits, restore_bits
 from engine.run.stages.correct import (
@@ -53,9 +47,11 @@ from engine.run.stages.correct import (
     warn,
     with_equal_ranges,
 )
+from engine.run.stages.distil import learned_by_all
 from engine.run.stages.measure import measure_layers
 from engine.run.stages.students import announce_start, network_to_quantize
-from engine.run.stages.views import Looks, block_views, told
+from engine.run.stages.views import block_views
+from engine.run.stages.watch import save_path, watch
 
 STAGE = "quantization"
 CHUNK = 32  # images that walk through a network together
@@ -74,7 +70,7 @@ def quantize(
     rng = stream(context.recipe.seed, STAGE, "bits")
     planner = method.planner(context.teacher, context.blocks, dict(context.plan), images, rng)
     before = planner.total_steps if planner else 0
-    total = max(before + sum(method.steps_of(block) for block in context.blocks), 1)
+    total = max(before + method.steps_of_the_whole() + _steps(context, method), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
     yield from (Noted(message=note) for note in method.notes())
     yield from announce(context, method.settings)
@@ -84,6 +80,8 @@ def quantize(
     if planner:
         yield from _choose_bits(context, planner, total)
     network = network_to_quantize(context)
+    learned = yield from learned_by_all(context, method, network, images, (before, total))
+    before += method.steps_of_the_whole()
     student, damaged = _begin(context, network, method)
     yield from damaged
     measured = {e.path for _, e in context.folder.events() if isinstance(e, LayerMeasured)}
@@ -91,7 +89,6 @@ def quantize(
     walks = tuple(
         Walk(model, plan, images, context.at_once(CHUNK)) for model in (context.teacher, student)
     )
-    (context.folder.path / "blocks").mkdir(exist_ok=True)
     for index, block in enumerate(context.blocks):
         file = _block_file(context, index)
         x_teacher, x_student = walks[0].to(block), walks[1].to(block)
@@ -101,8 +98,7 @@ def quantize(
             restore_block(student, block, laid_out(kept))
             shifts += restored_shifts(kept)
             if not measured.issuperset(block.layers):  # its events were lost
-                for path, values in measure_layers(context, student, block, x_teacher, x_student):
-                    yield LayerMeasured(path=path, block=block.name, values=values)
+                yield from _measured(context, student, block, x_teacher, x_student)
         else:
             context.control.wait()
             yield BlockStarted(block=block.name, index=index, total_steps=method.steps_of(block))
@@ -115,26 +111,31 @@ def quantize(
                 cached["rest"] = Rest(
                     context.teacher, plan, block, images, classifier=context.output.compares_scores
                 )
-            yield from _one_block(context, method, student, index, cached, (before, total))
-            found = correct(context, method.settings, student, block, cached)
-            shifts += found
-            for path, values in measure_layers(context, student, block, x_teacher, x_student):
-                yield LayerMeasured(path=path, block=block.name, values=values)
+            yield from _one_block(context, method, student, index, cached, (before, total), learned)
+            shifts += (found := correct(context, method.settings, student, block, cached))
+            yield from _measured(context, student, block, x_teacher, x_student)
             done = before + _steps(context, method, index + 1)
             yield from block_views(method, student, block, done)
             write_atomically(file, save(stored_block(student, block) | stored_shifts(found)))
             context.checkpoint.clear()
         walks[1].through(block)
     yield from warn(shifts, method.settings)
-    seconds = time.monotonic() - start - (context.control.waited_s - waited)
-    yield StageFinished(stage=STAGE, seconds=seconds)
+    spent = time.monotonic() - start
+    yield StageFinished(stage=STAGE, seconds=spent - (context.control.waited_s - waited))
+
+
+def _measured(
+    context: Context, student: nn.Module, block: Block, x_teacher: Tensor, x_student: Tensor
+) -> Iterator[Event]:
+    for path, values in measure_layers(context, student, block, x_teacher, x_student):
+        yield LayerMeasured(path=path, block=block.name, values=values)
 
 
 def _choose_bits(context: Context, planner: Any, total: int) -> Iterator[Event]:
     """Take the planner's steps, unless its bits are in the folder already; the plan has them after."""
     yield from forget_damaged(context)
     if not restore_bits(context):
-        yield from _watch(context, planner, "bits", 0, total)
+        yield from watch(context, planner, "bits", 0, total)
         yield from keep_bits(context, *planner.solve())
         context.checkpoint.clear()
 
@@ -147,6 +148,7 @@ def _begin(
     def fresh() -> nn.Module:
         return make_student(network, context.blocks, context.plan, method.makers())
 
+    (context.folder.path / "blocks").mkdir(exist_ok=True)
     student, damaged = fresh(), []
     for index, block in enumerate(context.blocks):
         file = _block_file(context, index)
@@ -195,8 +197,8 @@ def load_student(context: Context) -> nn.Module:
     return student
 
 
-def _steps(context: Context, method: QuantizationMethod, until: int) -> int:
-    """How many steps the blocks before this one take together."""
+def _steps(context: Context, method: QuantizationMethod, until: int | None = None) -> int:
+    """How many steps the blocks before this one take together; all of them, where none is named."""
     return sum(method.steps_of(earlier) for earlier in context.blocks[:until])
 
 
@@ -216,44 +218,18 @@ def _one_block(
     index: int,
     cached: dict[str, Any],
     steps: tuple[int, int],  # before the first block, and of the whole stage
+    learned: Mapping[str, Tensor] | None,  # of all blocks, where the whole student was trained
 ) -> Iterator[Event]:
     block = context.blocks[index]
+    if learned is not None:
+        restore_block(student, block, learned)
+        return
     fit_block(student, block, cached["x_student"][: 2 * CHUNK])
     rng = stream(context.recipe.seed, STAGE, block.name)
     machine = method.reconstruct(student, block, rng=rng, **cached)
     if machine is not None:
         before = steps[0] + _steps(context, method, index)
-        yield from _watch(context, machine, block.name, before, steps[1])
+        yield from watch(context, machine, block.name, before, steps[1])
         if hasattr(machine, "path"):
-            yield _save_path(context, machine, index, before + machine.total_steps)
+            yield save_path(context, machine, index, before + machine.total_steps)
         method.finish(student, block)
-
-
-def _save_path(context: Context, machine: Any, index: int, step: int) -> SnapshotSaved:
-    """The error column by column, for a machine that keeps it."""
-    name = f"path-{index:03d}.npz"
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{key: part.numpy() for key, part in machine.path().items()})
-    write_atomically(context.folder.snapshot(name), buffer.getvalue())
-    values = {"block": float(index)}
-    return SnapshotSaved(stage=STAGE, step=step, name="path", file=name, values=values)
-
-
-def _watch(context: Context, machine: Any, part: str, before: int, total: int) -> Iterator[Event]:
-    thinned, looks = Thinned(), Looks(machine)
-    clock, first = time.monotonic(), None
-    for step, losses in drive(machine, f"{STAGE}/{part}", context.control, context.checkpoint):
-        first = step - 1 if first is None else first
-        if step in (1, machine.total_steps) or thinned.is_due():
-            rate = (step - first) / max(time.monotonic() - clock, 1e-9)
-            values = {
-                **({"flipped": machine.flipped()} if hasattr(machine, "flipped") else {}),
-                "steps_per_s": rate,
-                "eta_s": (total - before - step) / rate,
-                "memory_mb": memory_mb(),
-                **(machine.values() if hasattr(machine, "values") else {}),
-            }
-            named = {name: float(loss) for name, loss in losses.items()}
-            yield Stepped(stage=STAGE, part=part, step=before + step, losses=named, values=values)
-        for view in looks.after(step):
-            yield told(view, part, before + step)

@@ -25,7 +25,7 @@ def sizes(context: Context, student: nn.Module) -> Sizes:
 
     A layer's `stored_bits` are those of its codes and grids; its `bit_operations` are the quantized ones.
     """
-    stored = _layers(context, student)
+    stored = stored_layers(context, student)
     packed = stored_bytes(stored)
     shape = (1, *context.card.image_shape)
     image = context.for_device(torch.zeros(shape))
@@ -57,7 +57,7 @@ def sizes(context: Context, student: nn.Module) -> Sizes:
     )
 
 
-def _layers(context: Context, student: nn.Module) -> list[LayerBits]:
+def stored_layers(context: Context, student: nn.Module) -> list[LayerBits]:
     """What each layer stores; BatchNorm, biases and all else that stays float go with the first.
 
     A bias that a correction has added to a layer without one goes with that layer.

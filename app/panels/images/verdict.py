@@ -1,0 +1,39 @@
+"""Do the images agree with what the network remembers? A sentence."""
+
+import math
+
+from app.history import History
+
+SMALLEST = 1e-3  # of a gap, in words
+
+
+def growth_verdict(history: History) -> str:
+    """How far the gap fell, at which layer it is largest; empty where nothing is measured."""
+    gaps = [e["bn_gap"] for e in history.of("stepped", stage="synthesis") if e.get("bn_gap")]
+    layers = history.started["bn_layers"]
+    if not gaps or len(gaps[-1]) != len(layers):
+        return ""
+    first, last = _mean(gaps[0]), _mean(gaps[-1])
+    known = {path: gap for path, gap in zip(layers, gaps[-1], strict=True) if _is_known(gap)}
+    if first is None or last is None or not known:
+        return ""
+    worst = max(known, key=lambda path: known[path])
+    how = (
+        f"**{first / max(last, SMALLEST):.0f} times nearer** to the statistics that the network remembers "
+        f"than at the start"
+        if last < first / 1.5
+        else "**hardly nearer** to the statistics that the network remembers than at the start"
+    )
+    return (
+        f"The images are {how}: the gap is {last:.2g} on average, from {first:.2g} (0: they agree). "
+        f"Furthest off is `{worst}` with {known[worst]:.2g}."
+    )
+
+
+def _mean(gaps: list[float | None]) -> float | None:
+    known = [gap for gap in gaps if gap is not None and math.isfinite(gap)]
+    return sum(known) / len(known) if known else None
+
+
+def _is_known(gap: float | None) -> bool:
+    return gap is not None and math.isfinite(gap)

@@ -1,0 +1,1 @@
+"""Many runs that differ in a few choices: planned, started, and told as one matrix."""

@@ -1,0 +1,124 @@
+"""A sweep's matrix: a row for each network, images and quantizer, a column for each number of bits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app.background import look_again
+from app.choices import title_of
+from app.run_folders import runs_folder
+from app.sweeps import kept_plan, start_sweep, stop_sweep
+from app.visitors import may_control
+from app.words import plain
+from engine.core.errors import UserError
+from engine.run.sweeps import process
+from engine.run.sweeps.cells import cells_of
+
+MEASURES = {
+    "quantized_top1": "top-1 accuracy of the quantized network",
+    "agreement": "share of images that get the same answer as from the float network",
+    "embedding_cosine": "cosine of the embeddings with the float network's",
+    "output_sqnr_db": "signal to quantization noise of the output, in dB",
+}
+PERCENT = ("quantized_top1", "agreement")
+
+
+def sweep_matrix(folder: Path) -> None:
+    """How far it is, what the cells hold so far, and what cannot be told apart."""
+    asked_s = (folder / process.ASKED).stat().st_mtime
+    cells = cells_of(kept_plan(str(runs_folder()), folder.name, asked_s), runs_folder())
+    at_work = process.is_at_work(folder)
+    done = sum(len(cell["seeds"]) for cell in cells)
+    wanted = sum(cell["planned"] for cell in cells if not cell["reason"])
+    st.progress(done / wanted if wanted else 1.0, text=_state(done, wanted, at_work=at_work))
+    st.markdown(verdict(cells))
+    st.dataframe(rows_of(cells), hide_index=True, width="stretch", key=f"sweep-{folder.name}")
+    measures = [name for name in MEASURES if any(cell["measure"] == name for cell in cells)]
+    if measures:
+        st.caption(
+            f"Shown: {'; '.join(MEASURES[name] for name in measures)}; more is better. "
+            "In brackets the 95 % band: from two seeds on that of the mean over seeds, of one seed that "
+            "of its test images."
+        )
+    if may_control(folder):
+        _steer(folder, at_work=at_work, whole=done >= wanted)
+    look_again(at_work)
+
+
+def rows_of(cells: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """The table, a string for each cell, in the order of the plan."""
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for cell in cells:
+        names = (cell["model"], cell["synthesis"], cell["quantization"])
+        kinds = ("models", "synthesis", "quantization")
+        titles = (title_of(kind, name) for kind, name in zip(kinds, names, strict=True))
+        row = rows.setdefault(
+            names, dict(zip(("Network", "Images", "Quantizer"), titles, strict=True))
+        )
+        row[f"W{cell['weight_bits']}A{cell['activation_bits']}"] = cell_words(cell)
+    return list(rows.values())
+
+
+def cell_words(cell: dict[str, Any]) -> str:
+    """For example "88.1 % (87.2 to 89.0) · not distinguishable from the best"."""
+    if cell["reason"]:
+        return "cannot work"
+    if cell["mean"] is None:
+        return "…"
+    unit = " %" if cell["measure"] in PERCENT else " dB" if cell["measure"] == MEASURE_DB else ""
+    words = f"{_number(cell, 'mean')}{unit}"
+    if cell["low"] is not None:
+        words += f" ({_number(cell, 'low')} to {_number(cell, 'high')})"
+    if len(cell["seeds"]) < cell["planned"]:
+        words += f" · {len(cell['seeds'])} of {cell['planned']} seeds"
+    if cell["best"]:
+        return f"{words} · largest"
+    told = {True: "not distinguishable from the largest", False: "below the largest", None: ""}[
+        cell["like_best"]
+    ]
+    return f"{words} · {told}" if told else words
+
+
+MEASURE_DB = "output_sqnr_db"
+
+
+def _number(cell: dict[str, Any], name: str) -> str:
+    if cell["measure"] in PERCENT:
+        return f"{100 * cell[name]:.1f}"
+    return f"{cell[name]:.1f}" if cell["measure"] == MEASURE_DB else f"{cell[name]:.3f}"
+
+
+def verdict(cells: Sequence[dict[str, Any]]) -> str:
+    """Of how many comparisons with the best of a network and bits chance can be ruled out."""
+    judged = [c for c in cells if c["like_best"] is not None and not c["best"]]
+    if not judged:
+        return "Nothing can be compared yet."
+    alike = sum(c["like_best"] for c in judged)
+    if not alike:
+        return "In every network and number of bits the largest value is not chance."
+    return (
+        f"Of {len(judged)} cells beside the largest of their network and bits, **{alike}** "
+        f"{'is' if alike == 1 else 'are'} not distinguishable from it: the difference may be chance."
+    )
+
+
+def _state(done: int, wanted: int, *, at_work: bool) -> str:
+    words = f"{done} of {wanted} runs finished"
+    if done >= wanted:
+        return words
+    return words if at_work else f"{words}; the sweep has stopped"
+
+
+def _steer(folder: Path, *, at_work: bool, whole: bool) -> None:
+    try:
+        if at_work and st.button("Stop", icon=":material/stop:", key="sweep-stop"):
+            stop_sweep(folder)
+            st.rerun()
+        goes_on = not at_work and not whole
+        if goes_on and st.button("Go on", icon=":material/play_arrow:", key="sweep-go-on"):
+            start_sweep(process.asked_of(folder))
+            st.rerun()
+    except (UserError, OSError) as error:
+        st.error(plain(error))

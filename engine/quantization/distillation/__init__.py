@@ -1,0 +1,1 @@
+"""The one trainer for all methods that train the whole network."""

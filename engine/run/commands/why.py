@@ -1,0 +1,136 @@
+"""`explain`, `predictions`, `bits`: why a finished run is as it is, and what changes for its users."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+from engine.run.commands.common import runs_folder
+from engine.run.commands.progress import Progress
+from engine.run.commands.tables import table
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.why import answers
+
+
+def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add each to the command line; `add` takes its name, what it does, and a line on it."""
+    explained = add("explain", explain, "say where every layer's error comes from, and what to do")
+    explained.add_argument("--layer", metavar="PATH", help="this layer alone")
+    told = "say which answers a run has changed, and how sure it is"
+    others = (
+        add("predictions", predictions, told),
+        add("bits", bits, "say what other bits would do: each layer's cliff, and the front"),
+    )
+    for parser in (explained, *others):
+        parser.add_argument("run", metavar="RUN")
+
+
+def explain(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+
+    def find() -> dict[str, Any]:
+        from engine.run.questions.why.explain import (
+            explain,
+        )  # torch, which a kept answer does not need
+
+        _settle_in()
+        return explain(folder, Progress().counted)
+
+    found = answers.of_layer(answers.answer(folder, "explain", find), options.layer)
+    print(json.dumps(found) if options.json else _explained(found))
+    return 0
+
+
+def predictions(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+
+    def find() -> dict[str, Any]:
+        from engine.run.questions.why.predictions import predictions
+
+        _settle_in()
+        return predictions(folder, Progress().counted)
+
+    found = answers.answer(folder, "predictions", find)
+    print(json.dumps(found) if options.json else _predicted(found))
+    return 0
+
+
+def bits(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+
+    def find() -> dict[str, Any]:
+        from engine.run.questions.why.bits import bits
+
+        _settle_in()
+        return bits(folder, Progress().counted)
+
+    found = answers.answer(folder, "bits", find)
+    print(json.dumps(found) if options.json else _bits(found))
+    return 0
+
+
+def _settle_in() -> None:
+    from engine.run.workers.worker import settle_in
+
+    settle_in()
+
+
+def _explained(found: dict[str, Any]) -> str:
+    parts = ("weights", "activations", "inherited", "interaction")
+    head = ("layer", "alone dB", "with all before dB", *parts, "verdict")
+    rows = [
+        (
+            row["path"], _number(row["sqnr_local_db"]), _number(row["sqnr_accumulated_db"]),
+            *(_percent(row["share"], part) for part in parts), row["verdict"],
+        )
+        for row in found["layers"]
+    ]  # fmt: skip
+    return "\n".join([table([head, *rows]), "", *found["notes"], found["sentence"]])
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _percent(share: dict[str, float] | None, part: str) -> str:
+    return "-" if share is None else f"{100 * share[part]:.0f} %"
+
+
+def _predicted(found: dict[str, Any]) -> str:
+    head = ("image", "float", "student", "margin float", "margin student")
+    rows = [
+        (
+            row["image"], row["teacher"], row["student"],
+            f"{row['margin_teacher']:.3f}", f"{row['margin_student']:.3f}",
+        )
+        for row in found["flipped"]
+    ]  # fmt: skip
+    low, high = found["agreement_band"]
+    lines = [f"agreement {found['agreement']:.4f} (95 %: {low:.4f} to {high:.4f})"]
+    if found["ece"] is None:
+        lines.append(found["reason"])
+    else:
+        told = (f"{who} {value:.4f}" for who, value in found["ece"].items())
+        lines.append(f"calibration error: {', '.join(told)}")
+    flips = [table([head, *rows]), ""] if rows else []
+    return "\n".join([*flips, *lines, *found["notes"], found["sentence"]])
+
+
+def _bits(found: dict[str, Any]) -> str:
+    widths = [str(bits) for bits in range(2, 9)]
+    head = ("layer", *(f"{bits} bits, dB" for bits in widths), "cliff")
+    layers = [
+        (row["path"], *(_number(row["sqnr_db"][bits]) for bits in widths), row["cliff"] or "-")
+        for row in found["layers"]
+    ]
+    rows = [
+        (
+            f"{point['size_bytes']:,}", f"{point['predicted_kl']:.4g}",
+            *(f"{point['measured'][name]:.4g}" if point["measured"] else "-" for name in ("kl", "agreement")),
+        )
+        for point in found["front"]
+    ]  # fmt: skip
+    front = (
+        [table([("bytes", "predicted KL", "measured KL", "agreement"), *rows]), ""] if rows else []
+    )
+    return "\n".join([table([head, *layers]), "", *front, *found["notes"]]).rstrip()

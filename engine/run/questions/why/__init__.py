@@ -1,0 +1,1 @@
+"""Why a finished run is as it is: where errors come from, which answers change, what other bits would do."""

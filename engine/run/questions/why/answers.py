@@ -1,0 +1,65 @@
+"""Answers about a finished run, found once and kept. Imports no torch."""
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.core.errors import UserError
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.cached_answer import find_once, kept
+from engine.run.subprocess_answer import answer_of
+
+COMMANDS = ("explain", "predictions", "bits")
+
+
+def kept_answer(folder: RunFolder, command: str) -> dict[str, Any] | None:
+    """The answer of `python -m engine COMMAND RUN --json` where it is there already."""
+    return kept(folder.path.parent, command, folder.recipe, by=_by(folder))
+
+
+def answer(
+    folder: RunFolder, command: str, find: Callable[[], dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The kept answer, else found now: by `find` in this process, or in one of its own.
+
+    UserError in one line where the run is unfinished or cannot be opened.
+    """
+    if find is None:
+        there = kept_answer(folder, command)
+        place = ("--runs", str(folder.path.parent))
+        return there or answer_of(command, folder.run_id, "--json", *place)
+    return find_once(folder.path.parent, command, folder.recipe, by=_by(folder), find=find)
+
+
+def of_layer(found: dict[str, Any], path: str | None) -> dict[str, Any]:
+    """An explanation of one layer alone, whose verdict is then the sentence; UserError for no such layer."""
+    if path is None:
+        return found
+    rows = [row for row in found["layers"] if row["path"] == path]
+    if not rows:
+        known = ", ".join(row["path"] for row in found["layers"])
+        raise UserError(f"run {found['run']!r} has no layer {path!r}; choose one of {known}")
+    return found | {"layers": rows, "sentence": f"{path}: {rows[0]['verdict']}"}
+
+
+def explain(folder: RunFolder, layer: str | None = None) -> dict[str, Any]:
+    """Where each layer's error comes from: see `engine.run.questions.why.explain`; one call, kept."""
+    return of_layer(answer(folder, "explain"), layer)
+
+
+def predictions(folder: RunFolder) -> dict[str, Any]:
+    """What changes for whoever uses the network: see `engine.run.questions.why.predictions`; kept."""
+    return answer(folder, "predictions")
+
+
+def bits(folder: RunFolder) -> dict[str, Any]:
+    """What other bits would do: see `engine.run.questions.why.bits`; measured once, then kept."""
+    return answer(folder, "bits")
+
+
+def _by(folder: RunFolder) -> dict[str, Any]:
+    """What an answer depends on beside the network: the run, and when it was finished."""
+    try:
+        finished = (folder.path / "result.json").stat().st_mtime_ns
+    except OSError:
+        finished = 0
+    return {"run": folder.run_id, "finished": finished}

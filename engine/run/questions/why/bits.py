@@ -1,0 +1,106 @@
+"""What other bits would do to a finished run's network: tables, cliffs and the front. Imports torch."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.analysis.accuracy import agreement, logit_kl
+from engine.analysis.bit_tables import FLOAT, WIDTHS, BitTables, alike, cliff, follow
+from engine.quantization.bits.allocation import pareto_front
+from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
+from engine.run.questions.why.tables import Measured, measured_tables
+
+POINTS = 12  # of the front
+TRIED = 5  # of those, measured with everything quantized at once
+IMAGES = 200  # that these are judged on
+
+
+def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
+    """Every layer's SQNR at 2 to 8 bits, its cliff, and the front of size against predicted divergence.
+
+    {"run", "layers": [{"path", "sqnr_db": {"2", .., "8"}, "cliff"}], "front": [{"size_bytes",
+    "predicted_kl", "weight_bits", "activation_bits", "measured": {"kl", "agreement"} or None}], "tables",
+    "planned": {"weight_bits", "activation_bits"}, "notes"}. All with nearest rounding, by the run's own range
+    rules, on grids fitted to the float network's inputs: where earlier layers err much, a run fits others and
+    measures less. `tables`: see `engine.analysis.bit_tables`, whose `follow` answers any other choice.
+    On the front first and last layers stay where the edge rule holds them, and inputs where the run has them.
+    """
+    run = open_run(folder, IMAGES)
+    measured = measured_tables(run, tell)
+    tables, plan = measured.tables, run.plan
+    sqnr = alike(tables, [plan[path].activation_bits is not None for path in plan])
+    result = folder.result() or {}
+    notes = [result["other_engine"]] if "other_engine" in result else []
+    if tables.kl_weights is None:
+        notes.append(
+            "This network gives no scores of classes, so that no divergence can be predicted and there is no "
+            "front; see each layer's SQNR."
+        )
+    return {
+        "run": folder.run_id,
+        "layers": [
+            {"path": path, "sqnr_db": sqnr[path], "cliff": cliff(sqnr[path])} for path in plan
+        ],
+        "front": _front(run, measured, tell),
+        "tables": tables.plain(),
+        "planned": {
+            "weight_bits": {path: one.weight_bits for path, one in plan.items()},
+            "activation_bits": {path: one.activation_bits for path, one in plan.items()},
+        },
+        "notes": notes,
+    }
+
+
+def _front(run: Opened, measured: Measured, tell: Tell) -> list[dict[str, Any]]:
+    tables, plan = measured.tables, run.plan
+    kl = tables.kl_weights
+    groups = find_tied_layers(plan, {path: path for path in plan}, WIDTHS, inputs=False)
+    if kl is None or not groups:
+        return []
+    place = {path: k for k, path in enumerate(tables.paths)}
+    costs = Costs(
+        kind="bytes", weights=dict(zip(tables.paths, tables.weights, strict=True)), macs={}
+    )
+    table = make_table(groups, costs, lambda path, _, width: kl[place[path]][WIDTHS.index(width)])
+    front = pareto_front(table)
+    kept = sorted({int(k) for k in np.linspace(0, len(front) - 1, POINTS).round()})
+    tried = {kept[int(k)] for k in np.linspace(0, len(kept) - 1, TRIED).round()}
+    found = []
+    for done, k in enumerate(kept):
+        tell(done, len(kept), "points of the front")
+        width = {path: one.weight_bits for path, one in plan.items()}
+        for group, row, pick in zip(groups, table, front.allocation(k).picks, strict=True):
+            width |= dict(zip(group.layers, row[pick].bits.weights, strict=True))
+        found.append(_point(run, measured, width, tried=k in tried))
+    return found
+
+
+def _point(
+    run: Opened, measured: Measured, width: dict[str, int], *, tried: bool
+) -> dict[str, Any]:
+    reads = {path: one.activation_bits for path, one in run.plan.items()}
+    follows = follow(measured.tables, list(width.values()), [b or FLOAT for b in reads.values()])
+    return {
+        "size_bytes": follows.size_bytes,
+        "predicted_kl": follows.predicted_kl,
+        "weight_bits": width,
+        "activation_bits": reads,
+        "measured": together(run, measured, width) if tried else None,
+    }
+
+
+@torch.no_grad()
+def together(run: Opened, measured: Measured, width: dict[str, int]) -> dict[str, float]:
+    """{"kl", "agreement"} with these bits and the run's inputs at once, on the images it was judged on."""
+    wanted = run.outputs(run.teacher, run.test)
+    with measured.partial.switched(width, measured.inputs):
+        given = run.outputs(measured.partial.model, run.test)
+    return {"kl": logit_kl(wanted, given), "agreement": agreement(wanted, given)}
+
+
+def tables_of(answer: dict[str, Any]) -> BitTables:
+    """The tables in an answer of `bits`, for `engine.analysis.bit_tables.follow`."""
+    return BitTables.of(answer["tables"])
