@@ -7,6 +7,7 @@ from typing import Any
 from app.choices import title_of
 from app.panels.new_run.value_words import EDGES, knob_words
 from app.words import EFFORTS
+from engine.run.recipes.layer_bits import SETTING as BITS
 from engine.run.recipes.recipe import Recipe
 
 MOST_ALIKE = 4  # differences from which on two runs are no siblings
@@ -77,6 +78,7 @@ def changed(before: Recipe, now: Recipe, labels: dict[tuple[str, str], str]) -> 
         f"{now.images} images": lambda one: None if effort else one.images,
         f"at 8 bits: {EDGES.get(now.edge_rule, now.edge_rule).lower()}": lambda one: one.edge_rule,
         "other weights": lambda one: one.weights,
+        _layers_words(now): lambda one: one.quantization_settings.get(BITS) or {},
         "other test images": lambda one: one.data,
     }  # fmt: skip
     parts = [words for words, of in phrases.items() if of(before) != of(now)]
@@ -88,13 +90,29 @@ def changed(before: Recipe, now: Recipe, labels: dict[tuple[str, str], str]) -> 
     return parts
 
 
+def _layers_words(recipe: Recipe) -> str:
+    """Which layers have bits of their own."""
+    given: dict[str, dict[str, int]] = recipe.quantization_settings.get(BITS) or {}
+    named = [
+        f"{path} at {bits} bits" for by_path in given.values() for path, bits in by_path.items()
+    ]
+    if len(named) > 1:
+        return f"bits of their own in {len({one.split(' at ')[0] for one in named})} layers"
+    return named[0] if named else "no layer with bits of its own"
+
+
 def _settings(
     before: Recipe, now: Recipe, kind: str, labels: dict[tuple[str, str], str], *, effort: bool
 ) -> list[str]:
     old, new = (getattr(one, f"{kind}_settings") for one in (before, now))
     parts = []
     for name in new:
-        if name not in old or old[name] == new[name] or (effort and name in ("steps", "batch")):
+        if (
+            name == BITS
+            or name not in old
+            or old[name] == new[name]
+            or (effort and name in ("steps", "batch"))
+        ):
             continue
         label = labels.get((getattr(now, kind), name), name.replace("_", " "))
         parts.append(_setting(label, name, new[name]))

@@ -7,7 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.panels.new_run import value_words
+from app.panels.new_run.bits_table import unlike
 from app.panels.new_run.draft import open_draft, recipe_fields
+from app.panels.new_run.variants import layer_at
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import EDGE_RULES, make_recipe
 from tests.app.conftest import CATALOG
@@ -87,6 +89,30 @@ def test_what_the_catalog_does_not_know_any_more_is_left_out(runs: Path) -> None
     assert draft.wanted["synthesis"] == "genie"
     assert (draft.changed("synthesis"), draft.changed("quantization")) == ({}, {"steps": 3})
     assert make_recipe(CATALOG, **draft.complete()).quantization_settings["steps"] == 3
+
+
+def test_one_layer_at_8_bits_is_the_recipe_with_that_alone(finished: str, runs: Path) -> None:
+    recipe = RunFolder.open(runs, finished).recipe
+    draft = open_draft(CATALOG, layer_at(recipe, "fc", 8), 1)
+    made = make_recipe(CATALOG, **draft.complete())
+    assert made.quantization_settings.pop("bits")["weight_bits"] == {"fc": 8}
+    assert made.quantization_settings == recipe.quantization_settings
+    again = open_draft(CATALOG, layer_at(recipe, "fc", 8), 2).bits
+    assert open_draft(CATALOG, layer_at(recipe, "conv1", 6), 3).bits != again
+
+
+def test_the_table_of_bits_gives_only_what_is_unlike_the_recipe() -> None:
+    layers = [
+        {"path": "conv1", "weight_bits": 8, "activation_bits": None},
+        {"path": "fc", "weight_bits": 4, "activation_bits": 4},
+    ]
+    as_is = [{"Weights": 8, "Input": None}, {"Weights": 4, "Input": 4}]
+    assert unlike(layers, as_is) == {}
+    written = [
+        {"Weights": 8, "Input": 3},
+        {"Weights": None, "Input": 6},
+    ]  # the image stays as it is
+    assert unlike(layers, written) == {"weight_bits": {}, "activation_bits": {"fc": 6}}
 
 
 def test_no_rule_of_the_edges_is_told_by_its_name() -> None:

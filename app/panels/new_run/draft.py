@@ -5,6 +5,8 @@ from typing import Any
 
 from app.presets import USUAL
 from engine.core.errors import UserError
+from engine.run.recipes.layer_bits import CHOOSES_ITSELF
+from engine.run.recipes.layer_bits import SETTING as BITS
 from engine.run.recipes.recipe import Recipe, find, settings_at
 
 KINDS = {"models": "model", "synthesis": "synthesis", "quantization": "quantization"}
@@ -27,6 +29,9 @@ class Draft:
     number: int  # tells the widgets of one opening from those of another
     wanted: dict[str, Any]
     changes: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    bits: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # of single layers, by kind and path
     expert: bool = False
 
     def changed(self, kind: str) -> dict[str, Any]:
@@ -36,6 +41,8 @@ class Draft:
     def complete(self) -> dict[str, Any]:
         """What make_recipe takes."""
         settings = {f"{KINDS[kind]}_settings": dict(self.changed(kind)) for kind in KINDS}
+        if self.bits and self.wanted["quantization"] not in CHOOSES_ITSELF:
+            settings["quantization_settings"][BITS] = self.bits
         return self.wanted | settings
 
 
@@ -66,7 +73,9 @@ def open_draft(catalog: dict[str, Any], wanted: dict[str, Any] | None, number: i
             }
     if given["images"] == preset_images(catalog, draft.wanted):
         draft.wanted["images"] = None
-    draft.expert = any(draft.changes.values())
+    if names["model"] == given["model"]:
+        draft.bits = ((wanted or {}).get("quantization_settings") or {}).get(BITS) or {}
+    draft.expert = any(draft.changes.values()) or bool(draft.bits)
     return draft
 
 

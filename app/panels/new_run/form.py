@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.panels.new_run.bits_table import bits_table
 from app.panels.new_run.choices import choice, refused
 from app.panels.new_run.draft import KINDS, Draft, preset_images, preset_values
 from app.panels.new_run.knobs import knobs
@@ -53,7 +54,11 @@ def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
     """Network, images and quantizer, each with what it does; returns why a choice cannot work."""
     left, middle, right = st.columns(3, gap="medium")
     with left:
-        draft.wanted["model"] = choice(catalog, "models", "Network", draft)
+        before, draft.wanted["model"] = (
+            draft.wanted["model"], choice(catalog, "models", "Network", draft)
+        )  # fmt: skip
+        if draft.wanted["model"] != before:
+            draft.bits = {}  # of the layers of another network
     with middle:
         draft.wanted["synthesis"] = choice(catalog, "synthesis", "Images from", draft)
     with right:
@@ -98,6 +103,8 @@ def _expert(catalog: dict[str, Any], draft: Draft) -> None:
     ):
         _edges(draft)
         _method(catalog, draft, "quantization")
+    with st.expander("Bits, layer by layer"):
+        bits_table(catalog, draft)
     with st.expander(f"Network: what {titles['models']} expects, own weights, own test images"):
         _files(draft)
         _method(catalog, draft, "models")
@@ -184,7 +191,7 @@ def _method(
 def _changed(draft: Draft) -> None:
     """What an expert changed stays in force where it is not shown; so it is said."""
     count = sum(len(draft.changed(kind)) for kind in KINDS)
-    count += draft.wanted["images"] is not None
+    count += (draft.wanted["images"] is not None) + bool(draft.bits)
     if count:
         what = "1 setting differs" if count == 1 else f"{count} settings differ"
         st.caption(f":orange[:material/tune:] {what} from the effort's; *Expert* shows which.")
