@@ -42,10 +42,10 @@ def layer_among(paths: Sequence[str], wanted: str) -> str:
         return paths[number] if number < len(paths) else ""
 
     def likeness(path: str) -> tuple[int, bool]:
-        alike = takewhile(
-            lambda pair: pair[0] == pair[1], zip(path.split("."), parts, strict=False)
-        )
-        return len(list(alike)), _last_number(path) == _last_number(wanted)
+        pairs = zip(path.split("."), parts, strict=False)
+        alike = takewhile(lambda pair: pair[0] == pair[1], pairs)
+        number = _last_number(wanted)
+        return len(list(alike)), bool(number) and _last_number(path) == number
 
     parts = wanted.split(".")
     best = max(paths, key=likeness, default="")

@@ -6,6 +6,7 @@ import pytest
 
 from app.charts import compare, quantization, reconstruction, synthesis
 from app.charts.bindings import MOST_COLUMNS, MOST_POINTS, extended
+from app.charts.levels import bad_db, good_db
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import OVER, QUANTIZED, WATCH
 from app.charts.verdicts import inherited_verdict, layers_verdict
@@ -73,13 +74,25 @@ def measured(path: str, local: float, accumulated: float) -> dict[str, object]:
     return {"kind": "layer-measured", "path": path, "block": "b", "values": values}
 
 
-def test_bars_fill_by_layer_in_the_colour_of_their_band() -> None:
-    events = [measured("b", 8, 5), measured("a", 25, 24), measured("c", 15, 9)]
-    bars = extended(quantization.layer_bars(LAYERS), events).figure["data"]
-    assert bars[0]["y"] == [25, 8, 15]
-    assert bars[1]["y"] == [24, 5, 9]
-    assert bars[0]["marker"]["color"] == [QUANTIZED, OVER, WATCH]
+def test_bars_are_errors_in_the_colour_of_their_level_and_more_is_worse() -> None:
+    between = (good_db() + bad_db()) / 2
+    events = [measured("b", bad_db() - 1, 0), measured("a", 40, 20), measured("c", between, 6)]
+    figure = extended(quantization.layer_bars(LAYERS), events).figure
+    alone, with_all = figure["data"][:2]
+    assert alone["y"][0] == pytest.approx(0.01)  # 40 dB: the error is a hundredth of the signal
+    assert with_all["y"][:2] == pytest.approx([0.1, 1.0])
+    assert alone["y"][1] > alone["y"][2] > alone["y"][0]
+    assert alone["marker"]["color"] == [QUANTIZED, OVER, WATCH]
     assert extended(quantization.flipped_bars(LAYERS), events).figure["data"][0]["y"] == [0.2] * 3
+
+
+def test_the_legend_names_every_colour_that_a_bar_may_take() -> None:
+    chart = quantization.layer_bars(LAYERS)
+    keys = [one for one in chart.figure["data"] if one.get("showlegend", True)]
+    named = {one["marker"]["color"] for one in keys}
+    binding = chart.bindings[0]
+    assert {binding["colour"], *(colour for _, colour in binding["above"])} <= named
+    assert len({one["name"] for one in keys}) == len(keys) == 4
 
 
 def test_block_at_work_empties_with_the_next_block() -> None:
@@ -102,20 +115,63 @@ def test_every_block_has_its_own_small_chart() -> None:
     assert figure["layout"]["xaxis9"]["domain"][1] <= 1
 
 
+def judged(top1: float, low: float, high: float) -> dict[str, object]:
+    band = {"lost": 0, "won": 0, "share": 0.92 - top1, "band": [low, high]}
+    return {"fp32_top1": 0.92, "quantized_top1": top1, "top1_drop": band, "test_images": 10_000}
+
+
+CHANCE, LOST = judged(0.9195, -0.002, 0.003), judged(0.81, 0.10, 0.12)
+
+
+def verdict(levels: list[float], result: dict[str, object] | None = None, **more: object) -> str:
+    events = [measured(f"layer {n}", level, level - 5) for n, level in enumerate(levels)]
+    return layers_verdict(events, 2, result, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("db", [0.0, 12.0, 40.0])
+def test_a_loss_within_chance_is_said_first_whatever_the_sqnr(db: float) -> None:
+    said = verdict([30, db], CHANCE)
+    assert said.startswith("**The loss is within chance**")
+    assert "the answers bear it" in said
+    assert "more bits" not in said
+
+
+@pytest.mark.parametrize("db", [0.0, 12.0, 40.0])
+def test_a_loss_of_eleven_points_never_calls_the_layers_good(db: float) -> None:
+    said = verdict([45, db], LOST)
+    assert said.startswith("**11.00 points of top-1 are lost**, more than chance")
+    assert not any(word in said for word in ("none is bad", "all good", "bear it", "cost nothing"))
+
+
+def test_the_ranking_says_whether_it_is_by_cost_or_by_sqnr() -> None:
+    by_cost = verdict([30, 5], LOST, costliest={"path": "layer 0"})
+    assert "By measured cost `layer 0`" in by_cost
+    assert "`layer 1`" not in by_cost
+    assert "By SQNR (costs are not measured) look at `layer 1` first" in verdict([30, 5], LOST)
+
+
 @pytest.mark.parametrize(
     ("levels", "words"),
     [
-        ([30, 40], "all good"),
-        ([30, 15], "one layer to watch"),
-        ([30, 9], "one layer is bad"),
-        ([4, 9], "2 layers are bad"),
+        ([30, 40], "as small as in layers that cost nothing"),
+        ([30, (good_db() + bad_db()) / 2], "to watch"),
+        ([30, 9], "costs answers more often than not. Give"),
+        ([4, 9], "2 layers have such errors"),
+        ([4], "1 of 2 layers are measured"),
         ([], "No layer is measured yet"),
     ],
 )
-def test_verdict_in_a_sentence(levels: list[float], words: str) -> None:
-    events = [measured(f"layer {n}", level, level - 5) for n, level in enumerate(levels)]
-    assert words in layers_verdict(events, 2)
-    assert ("5.0 dB" in inherited_verdict(events)) == bool(levels)
+def test_before_the_answers_are_judged_errors_are_told_by_what_they_cost_elsewhere(
+    levels: list[float], words: str
+) -> None:
+    assert words in verdict(levels)
+
+
+def test_what_is_inherited_is_told_in_the_same_unit_as_the_bars() -> None:
+    assert "is 100% of the signal" in inherited_verdict([measured("a", 20, 0)])
+    assert "10% by itself" in inherited_verdict([measured("a", 20, 0)])
+    assert "almost nothing is inherited" in inherited_verdict([measured("a", 20, 19.9)])
+    assert inherited_verdict([]) == ""
 
 
 @pytest.mark.parametrize(

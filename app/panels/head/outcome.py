@@ -16,8 +16,8 @@ LINE_REM = 4.6  # of what is said of a run that did not end well
 
 def outcome(folder: RunFolder, history: History) -> None:
     """Why a run ended early and the way on; in the place kept for it before, that nobody need wait."""
-    state = state_of(folder)
-    if state == "done" and not is_watched(folder):
+    state, watched = state_of(folder), is_watched(folder)
+    if state == "done" and not watched:
         return
     with room("outcome", LINE_REM):
         if state in ENDED_EARLY:

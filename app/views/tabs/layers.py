@@ -20,7 +20,7 @@ from app.panels.layers.layer_costs import (
     worst_layer,
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
-from app.panels.room import room
+from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -74,7 +74,7 @@ def _all_layers(
     """The bars of all layers by one number; a click on one looks into it."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     by = "error"
-    with right, st.container(horizontal=True, horizontal_alignment="right"):
+    with right, room("ask", ROW_REM), st.container(horizontal=True, horizontal_alignment="right"):
         if costs is not None:
             by = buttons("Draw", BY, "by", label_visibility="collapsed")
         elif folder.result() is not None:

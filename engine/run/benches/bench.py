@@ -25,12 +25,12 @@ from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 REPEATS = 5
 # Those with options of their own: measure_effects.py, ablation.py, rates.py, exports.py, start/ beside this.
 EFFECTS, ABLATION, RATES, EXPORT = "effects", "ablation", "rates", "export"
-BITS_SLIDER, FILM_ANSWERS = "bits-slider", "film-answers"
+BITS_SLIDER, FILM_ANSWERS, OUTCOMES = "bits-slider", "film-answers", "outcomes"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    own = (EFFECTS, ABLATION, RATES, EXPORT, BITS_SLIDER, FILM_ANSWERS)
+    own = (EFFECTS, ABLATION, RATES, EXPORT, BITS_SLIDER, FILM_ANSWERS, OUTCOMES)
     return sorted([*_BENCHMARKS, *_ON_DATA, *own])
 
 

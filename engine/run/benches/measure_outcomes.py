@@ -1,13 +1,13 @@
 """Which layers cost a run its answers: every layer in turn made float again, on several networks and bits.
 
-The five bundled networks, rounded to nearest at few bits, and two of them with learned rounding. They are
-calibrated on real images, as the images make no difference to what an error of a layer costs.
+Bundled networks rounded to nearest at few bits, and one with learned rounding. They are calibrated on real
+images, as where images come from makes no difference to what an error of a layer costs.
 """
 
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,15 @@ from engine.run.workers.launch import start
 
 IMAGES = 400  # of the test images, judged once for each layer
 CALIBRATION = 32
-NETWORKS = (
-    "resnet20-fashion",
-    "mobilenet-fashion",
-    "vgg-fashion",
-    "preact-fashion",
-    "repvgg-fashion",
+SUBJECTS = (  # network, quantizer, bits of weights and inputs
+    ("resnet20-fashion", "nearest", 2, 4),
+    ("mobilenet-fashion", "nearest", 2, 4),
+    ("vgg-fashion", "nearest", 2, 4),
+    ("vgg-fashion", "nearest", 3, 4),
+    ("resnet20-fashion", "nearest", 4, 4),
+    ("preact-fashion", "nearest", 4, 4),
+    ("resnet20-fashion", "quantoscope", 2, 4),
 )
-LEARNED = ("resnet20-fashion", "mobilenet-fashion")
-NEAREST_BITS, LEARNED_BITS = ((2, 4), (4, 4), (3, 4)), ((2, 4), (4, 4))
-
-
-def subjects() -> Iterator[dict[str, Any]]:
-    """What each run differs in, the ones that tell most first."""
-    for quantization, every, networks in (
-        ("nearest", NEAREST_BITS, NETWORKS), ("quantoscope", LEARNED_BITS, LEARNED),
-    ):  # fmt: skip
-        for weight_bits, activation_bits in every:
-            for model in networks:
-                yield {
-                    "model": model, "quantization": quantization, "weight_bits": weight_bits,
-                    "activation_bits": activation_bits,
-                }  # fmt: skip
 
 
 def outcomes(runs: Path, out: Path, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -57,8 +44,11 @@ def outcomes(runs: Path, out: Path, tell: Callable[[str], None]) -> dict[str, An
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "runs": [],
     }
-    for subject in subjects():
-        recipe = new_recipe(synthesis="real", preset="quick", images=CALIBRATION, **subject)
+    for model, quantization, weight_bits, activation_bits in SUBJECTS:
+        recipe = new_recipe(
+            model=model, synthesis="real", quantization=quantization, weight_bits=weight_bits,
+            activation_bits=activation_bits, preset="quick", images=CALIBRATION,
+        )  # fmt: skip
         folder = start(recipe, runs)
         for _ in follow(folder):
             pass
@@ -81,6 +71,7 @@ def outcome(folder: RunFolder) -> dict[str, Any]:
         "bits": f"W{recipe.weight_bits}A{recipe.activation_bits}",
         "float_top1": told["fp32_top1"],
         "top1": told["quantized_top1"],
+        "images": costs["images"],
         "layers": [
             {
                 "path": layer["path"],

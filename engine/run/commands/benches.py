@@ -27,6 +27,7 @@ def bench(options: argparse.Namespace) -> int:
         bench.EXPORT: _export,
         bench.BITS_SLIDER: _bits_slider,
         bench.FILM_ANSWERS: _film_answers,
+        bench.OUTCOMES: _outcomes,
     }
     if options.name in own:
         return own[options.name](options)
@@ -120,4 +121,14 @@ def _film_answers(options: argparse.Namespace) -> int:
     last = result["frames"][-1]
     found = {"frames": len(result["frames"]), "last_confidence": last["confidence"]}
     print(json.dumps(result) if options.json else table(found.items()))
+    return 0
+
+
+def _outcomes(options: argparse.Namespace) -> int:
+    from engine.run.benches.measure_outcomes import outcomes
+    from engine.run.benches.outcomes import FILE, rows_of
+
+    runs = runs_folder(options)
+    result = outcomes(runs, options.out or runs / FILE, Progress().line)
+    print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0

@@ -1,0 +1,103 @@
+"""The head of a run: which tab is open, what to compare with, what to take away; a layer in the address."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.history import read_history
+from app.panels.head.compare_with import nearest_relatives
+from app.panels.head.tab_choice import at_rest, at_work
+from app.panels.take_away import FORMATS
+from app.state import layer_among
+from engine.run.folders.folder import RunFolder
+from tests.app.fabricate import Fabricated, fabricate
+from tests.app.test_pages import opened, texts
+
+LAYERS = ["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1", "fc"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("layer1.0.conv2", "layer1.0.conv2"),
+        ("layer1.0.bn2", "layer1.0.conv2"),
+        ("layer2.0.bn1", "layer2.0.conv1"),
+        ("2", "layer1.0.conv2"),  # an older address
+        ("99", ""),
+        ("elsewhere.x", ""),
+        ("bn1", "conv1"),
+        ("", ""),
+    ],
+)
+def test_a_layer_of_another_tab_leads_to_the_one_that_it_belongs_to(
+    wanted: str, found: str
+) -> None:
+    assert layer_among(LAYERS, wanted) == found
+
+
+def drawn(run: str, **params: str) -> str:
+    """The tab that the page draws."""
+    said = texts(opened("run", run=run, **params))
+    (tab,) = [
+        name
+        for name, words in (
+            ("images", "What do the images look like?"),
+            ("layers", "Where does the error enter?"),
+            ("answers", "What is lost, what is saved?"),
+        )
+        if words in said
+    ]
+    return tab
+
+
+def test_a_run_opens_where_its_point_is_and_an_address_decides(runs: Path) -> None:
+    usual = fabricate(runs, Fabricated(quantization="quantoscope")).run_id
+    quantizer = fabricate(runs, Fabricated(quantization="nearest")).run_id
+    assert drawn(usual) == "answers"
+    assert drawn(quantizer) == "layers"
+    assert drawn(quantizer, tab="images") == "images"
+    assert drawn(quantizer, step="11") == "images"
+    assert drawn(usual, tab="nonsense") == "answers"
+
+
+def test_tabs_follow_the_stage_at_work(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(quantization="quantoscope", state="running"))
+    history = read_history(folder)
+    starts = [k for k, e in enumerate(history.events) if e["kind"] == "stage-started"]
+    seen = [
+        at_work(folder.recipe, type(history)(events=history.events[: k + 1], offset=0))
+        for k in [0, *starts]
+    ]
+    assert seen == ["images", "images", "layers", "answers"]
+    about = fabricate(runs, Fabricated(quantization="nearest")).recipe
+    early = type(history)(events=history.events[: starts[0] + 1], offset=0)
+    assert at_work(about, early) == at_rest(about) == "layers"
+
+
+def test_runs_that_differ_in_least_are_offered_first_to_compare_with(runs: Path) -> None:
+    mine = fabricate(runs, Fabricated(quantization="quantoscope"))
+    fabricate(runs, Fabricated(quantization="nearest", seed=3))
+    nearest = fabricate(runs, Fabricated(quantization="nearest"))
+    fabricate(runs, Fabricated(quantization="quantoscope", synthesis="noise"))
+    (first, words), *rest = nearest_relatives(mine)
+    assert (first.run_id, words) == (nearest.run_id, "NEAREST")
+    assert [words for _, words in rest][-1] == "NEAREST, seed 3"
+    back, _ = nearest_relatives(nearest)[0]
+    assert back.run_id == mine.run_id
+
+
+def content(folder: RunFolder, name: str) -> bytes | None:
+    return next(one.make(folder) for one in FORMATS if one.name == name)
+
+
+def test_what_is_taken_away_is_the_run_s(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(views=True))
+    result, layers, recipe = (content(folder, name) for name in ("result", "layers", "recipe"))
+    assert result is not None
+    assert json.loads(result) == folder.result()
+    assert layers is not None
+    assert len(layers.decode().splitlines()) == 5
+    assert recipe is not None
+    assert json.loads(recipe) == json.loads(folder.recipe.to_json())
+    assert content(fabricate(runs, Fabricated(state="failed", seed=1)), "result") is None
