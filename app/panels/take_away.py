@@ -1,8 +1,13 @@
-"""What a run leaves, to take away: one file a format."""
+"""What a run leaves, to take away: files that are there, and files that are made on demand."""
 
 import json
+import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +15,15 @@ import streamlit as st
 from app.history import read_history
 from app.layer_numbers import numbers_of
 from app.panels.layers.layer_table import table
+from app.words import plain, size_words
+from engine.core.errors import UserError
+from engine.export import format_lines
 from engine.run.folders.folder import RunFolder
+from engine.run.subprocess_answer import CommandError, answer_of
+
+MADE = "taken-away"  # in the session: what was made, by run and format
+PROVED = ("onnx",)  # formats whose file is held against the student
+LABELS = {"onnx": "ONNX", "codes": "Codes", "state-dict": "PyTorch weights"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +75,13 @@ def take_away_button(folder: RunFolder) -> None:
         _dialog(folder)
 
 
-@st.dialog("Take away")
+@st.dialog("Take away", width="large")
 def _dialog(folder: RunFolder) -> None:
     st.caption("Files to keep, to send, or to go on with elsewhere.")
     for one in FORMATS:
-        content = one.make(folder)
-        left, right = st.columns([3, 2], vertical_alignment="center")
-        left.markdown(f"**{one.label}**  \n{one.words}")
+        _, right = _row(one.label, one.words)
         with right:
+            content = one.make(folder)
             if content is None:
                 st.caption("This run has none yet.")
                 continue
@@ -77,3 +89,88 @@ def _dialog(folder: RunFolder) -> None:
                 "Download", content, f"{folder.run_id}_{one.ending}", one.mime, key=f"take-{one.name}",
                 icon=":material/download:", on_click="ignore", width="stretch",
             )  # fmt: skip
+    if folder.result() is None:
+        st.caption("The network, a report and a bundle can be made when the run is finished.")
+        return
+    for name, line in format_lines().items():
+        _made_on_demand(folder, name, line)
+
+
+def _row(label: str, words: str) -> tuple[Any, Any]:
+    left, right = st.columns([3, 1], vertical_alignment="center", gap="medium")
+    left.markdown(f"**{label}**  \n{words}")
+    return left, right
+
+
+def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
+    """One format: a button that makes its files, then one that hands them over."""
+    label, _, words = line.partition(": ")
+    left, right = _row(LABELS.get(name, label), f"{words[:1].upper()}{words[1:]}")
+    made = st.session_state.setdefault(MADE, {}).get((folder.run_id, name))
+    with right:
+        if made is None and st.button(
+            "Make", icon=":material/build:", key=f"make-{name}", width="stretch",
+            help="Some seconds; ONNX is proved on the test images, which takes a minute or so.",
+        ):  # fmt: skip
+            made = _make(folder, name, left)
+        if made is None:
+            return
+        content, file, mime = made["content"], made["file"], made["mime"]
+        st.download_button(
+            f"Download · {size_words(len(content))}", content, file, mime, key=f"take-{name}",
+            icon=":material/download:", on_click="ignore", width="stretch",
+        )  # fmt: skip
+    for said in made["said"]:
+        left.caption(plain(said))
+
+
+def _make(folder: RunFolder, name: str, place: Any) -> dict[str, Any] | None:
+    """The files of a format in one: its only file, or a zip of all; None, and a line, where it cannot be."""
+    with tempfile.TemporaryDirectory(prefix="quantoscope-") as scratch:
+        try:
+            with st.spinner("Making it…", show_time=True):
+                answer = answer_of(
+                    "export", folder.run_id, "--runs", str(folder.path.parent), f"--{name}",
+                    "--out", scratch, "--json",
+                )  # fmt: skip
+        except (UserError, CommandError) as error:
+            place.warning(plain(getattr(error, "line", error)))
+            return None
+        files = [Path(one["path"]) for one in answer["files"] if one["kind"] == name]
+        made = _packed(files, folder.run_id, name)
+    made["said"] = [note for one in answer["files"] if one["kind"] == name for note in one["notes"]]
+    if name in PROVED and answer.get("proof"):
+        made["said"].insert(0, _proof(answer["proof"]))
+    st.session_state[MADE][folder.run_id, name] = made
+    return made
+
+
+def _packed(files: list[Path], run: str, name: str) -> dict[str, Any]:
+    if len(files) == 1 and files[0].is_file():
+        file = files[0]
+        mime = {".html": "text/html", ".webp": "image/webp"}.get(
+            file.suffix, "application/octet-stream"
+        )
+        return {"content": file.read_bytes(), "file": f"{run}_{file.name}", "mime": mime}
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return {"content": buffer.getvalue(), "file": f"{run}_{name}.zip", "mime": "application/zip"}
+
+
+def _proof(proof: dict[str, Any]) -> str:
+    """What ONNX Runtime says of the file itself."""
+    spent = proof["latency_ms"]
+    ratio = spent["quantized"] / spent["float"]
+    speed = f"{ratio:.1f} times as long as" if ratio > 1 else f"{ratio:.2f} of the time of"
+    agreed = proof["agreement"]
+    answers = (
+        ""
+        if agreed is None
+        else f"gives the student's answer for {agreed:.2%} of {proof['images']:,} images and "
+    )
+    return (
+        f"The file itself, run by ONNX Runtime, {answers}takes {spent['quantized']:.2f} ms an image, {speed} "
+        f"the float file, on {spent['threads']} thread{'s' if spent['threads'] > 1 else ''}."
+    )
