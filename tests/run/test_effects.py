@@ -152,7 +152,7 @@ def test_the_command_repeats_the_seeds_and_the_budget(tiny):
 
 NOT_MEASURED = {  # since they were given a fair control; the page lists them
     FILE: set(),
-    CIFAR_FILE: {"fdda-classes", "dsg-start"},
+    CIFAR_FILE: set(),
 }
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.quantization import discover_methods
-from engine.run.benches import bench
+from engine.run import new_recipe
+from engine.run.benches import bench, parity
 from engine.run.benches.ladder import LADDER, OWN
 from engine.run.benches.parity import _images, _weights, resnet20
 
@@ -75,3 +77,19 @@ def test_the_ladder_leads_from_the_released_settings_to_the_recipe():
             break
     else:
         raise AssertionError("no rung is the recipe itself")
+
+
+def test_the_published_network_is_one_that_a_recipe_can_name(tmp_path, monkeypatch):
+    """All benches on CIFAR-10 stand on it: a field that recipes do not know would end them."""
+    weights, pictures = tmp_path / "weights.safetensors", tmp_path / "images"
+    save_file(parity.resnet20().state_dict(), weights)
+    pictures.mkdir()
+    Image.new("RGB", (32, 32)).save(pictures / "one.png")
+    monkeypatch.setattr(parity, "_weights", lambda data, folder, name: weights)
+    monkeypatch.setattr(parity, "_images", lambda data, folder: pictures)
+    network = parity.cifar_network(tmp_path, tmp_path, 20)
+    recipe = new_recipe(
+        **network, runs=tmp_path, preset="quick", synthesis="genie", quantization="genie-m"
+    )
+    assert recipe.model.endswith("parity.py:resnet20")
+    assert recipe.model_settings["image_shape"] == [3, 32, 32]

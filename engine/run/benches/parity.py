@@ -19,7 +19,6 @@ from torch import nn
 from engine.core.errors import UserError
 from engine.models.architectures.resnet import SmallResNet
 from engine.models.checkpoints.read import read_checkpoint
-from engine.models.knobs import own_knobs
 from engine.run import new_recipe
 from engine.run.folders.folder import write_atomically
 from engine.run.folders.tail import follow
@@ -73,7 +72,6 @@ def cifar_network(data: Path, scratch: Path, depth: int) -> dict[str, Any]:
     """What a recipe says of the published ResNet of that depth, and of the images to judge it with."""
     return {
         "model": f"{Path(__file__).resolve()}:resnet{depth}",
-        "own": {"file": __file__, "presets": {}, "settings": own_knobs()},
         "weights": str(_weights(data, scratch / f"resnet{depth}", CHECKPOINTS[depth])),
         "data": str(_images(data, scratch / "cifar10-test-1000")),
         "model_settings": {"image_shape": [3, SIDE, SIDE]},
