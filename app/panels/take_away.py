@@ -105,10 +105,12 @@ def _row(label: str, words: str) -> tuple[Any, Any]:
 def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
     """One format: a button that makes its files, then one that hands them over."""
     label, _, words = line.partition(": ")
+    words = words or label
     left, right = _row(LABELS.get(name, label), f"{words[:1].upper()}{words[1:]}")
     made = st.session_state.setdefault(MADE, {}).get((folder.run_id, name))
     with right:
-        if made is None and st.button(
+        place = st.empty()  # what is made takes the button's place
+        if made is None and place.button(
             "Make", icon=":material/build:", key=f"make-{name}", width="stretch",
             help="Some seconds; ONNX is proved on the test images, which takes a minute or so.",
         ):  # fmt: skip
@@ -116,7 +118,7 @@ def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
         if made is None:
             return
         content, file, mime = made["content"], made["file"], made["mime"]
-        st.download_button(
+        place.download_button(
             f"Download · {size_words(len(content))}", content, file, mime, key=f"take-{name}",
             icon=":material/download:", on_click="ignore", width="stretch",
         )  # fmt: skip
@@ -138,7 +140,8 @@ def _make(folder: RunFolder, name: str, place: Any) -> dict[str, Any] | None:
             return None
         files = [Path(one["path"]) for one in answer["files"] if one["kind"] == name]
         made = _packed(files, folder.run_id, name)
-    made["said"] = [note for one in answer["files"] if one["kind"] == name for note in one["notes"]]
+    notes = [note for one in answer["files"] if one["kind"] == name for note in one["notes"]]
+    made["said"] = [note for note in notes if "--" not in note]  # options are for the command line
     if name in PROVED and answer.get("proof"):
         made["said"].insert(0, _proof(answer["proof"]))
     st.session_state[MADE][folder.run_id, name] = made

@@ -1,15 +1,20 @@
 """The head of a run: which tab is open, what to compare with, what to take away; a layer in the address."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.history import read_history
 from app.panels.head.compare_with import nearest_relatives
 from app.panels.head.tab_choice import at_rest, at_work
 from app.panels.take_away import FORMATS
 from app.state import layer_among
+from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
@@ -101,3 +106,48 @@ def test_what_is_taken_away_is_the_run_s(runs: Path) -> None:
     assert recipe is not None
     assert json.loads(recipe) == json.loads(folder.recipe.to_json())
     assert content(fabricate(runs, Fabricated(state="failed", seed=1)), "result") is None
+
+
+def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of `export` in one; its own line where it refuses."""
+    folder = fabricate(runs, Fabricated(views=True))
+    asked: list[tuple[str, ...]] = []
+
+    def answer(*words: str) -> dict[str, Any]:
+        asked.append(words)
+        if "--onnx" in words:
+            raise UserError("this run kept no network; start it again")
+        out = Path(words[words.index("--out") + 1])
+        files = [out / name for name in ("a.csv", "b.csv")]
+        for file in files:
+            file.write_text(file.name)
+        return {
+            "files": [{"kind": "tables", "path": str(f), "notes": ["two files"]} for f in files]
+        }
+
+    monkeypatch.setattr("app.panels.take_away.answer_of", answer)
+
+    def page() -> None:
+        import streamlit as st
+
+        from app.panels.take_away import _made_on_demand
+        from app.run_folders import open_run
+
+        for name in ("tables", "onnx"):
+            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")
+
+    at = AppTest.from_function(page, default_timeout=60)
+    at.query_params["run"] = folder.run_id
+    at.run()
+    assert not asked  # nothing is made before somebody asks
+    at.button(key="make-tables").click().run()
+    assert not at.exception
+    made = at.session_state["taken-away"][folder.run_id, "tables"]
+    with zipfile.ZipFile(io.BytesIO(made["content"])) as archive:
+        assert sorted(archive.namelist()) == ["a.csv", "b.csv"]
+    assert any("two files" in one.value for one in at.caption)
+    at.button(key="make-onnx").click().run()
+    assert "kept no network" in at.warning[0].value
+    assert [words[0] for words in asked] == ["export", "export"]
