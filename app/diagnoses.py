@@ -21,12 +21,18 @@ def diagnosis(recipe: Recipe) -> Answer:
     return ask("diagnose", _network(recipe), lambda: diagnose.load(runs_folder(), recipe))
 
 
-def estimate(recipe: Recipe) -> Answer:
-    """The estimate for the recipe; by finished runs where they say enough, else by measured steps."""
+def known_estimate(recipe: Recipe) -> Answer | None:
+    """The estimate by finished runs or by steps that were measured before; None where there are none."""
     pace = estimates.kept_pace(runs_folder(), recipe)
     known = estimates.estimate(recipe, runs_folder(), pace)
-    if known["total_s"] is not None:
-        return Answer(value=known)
+    return Answer(value=known) if known["total_s"] is not None else None
+
+
+def estimate(recipe: Recipe) -> Answer:
+    """The estimate for the recipe; by finished runs where they say enough, else by measured steps."""
+    known = known_estimate(recipe)
+    if known is not None:
+        return known
     about = json.dumps([recipe.synthesis, recipe.quantization, _network(recipe)])
     asked = ask("pace", about, lambda: estimates.pace_of(runs_folder(), recipe))
     if asked.value is None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.actions import started
 from app.background import look_again
-from app.diagnoses import estimate
+from app.diagnoses import estimate, known_estimate
 from app.panels.new_run.estimate import estimate_words
 from app.presets import CARDS, Preset
 from app.recipes import recipe_of
@@ -17,6 +17,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 
 A_ROW = 5
+LARGE = 64  # pixels of a side: beyond, steps are measured only where somebody asks
 
 
 def preset_cards(catalog: dict[str, Any]) -> None:
@@ -44,7 +45,7 @@ def _card(catalog: dict[str, Any], card: Preset) -> bool:
         if there is not None:
             st.caption(_took(there))
         elif recipe is not None:
-            pending = _cost(recipe)
+            pending = _cost(recipe, model)
     with st.container(gap="xsmall"):
         _buttons(card, there, unavailable)
     return pending
@@ -105,9 +106,20 @@ def _took(folder: RunFolder) -> str:
     return f"{text}."
 
 
-def _cost(recipe: Recipe) -> bool:
-    """Time and memory by the estimate; whether it is still being measured."""
-    known = estimate(recipe)
+def _cost(recipe: Recipe, model: dict[str, Any]) -> bool:
+    """Time and memory by the estimate; whether it is still being measured.
+
+    A network of large images is not measured for everybody who opens the page: that takes a minute and
+    gigabytes, beside whatever else the machine is doing.
+    """
+    known = known_estimate(recipe)
+    side = max((model.get("image_shape") or [0])[1:], default=0)
+    if known is None and side > LARGE:
+        st.caption(
+            f":material/schedule: Images of {side} pixels: minutes. New run measures it here."
+        )
+        return False
+    known = known or estimate(recipe)
     if known.is_pending:
         st.caption(":material/schedule: Its pace on this machine is being measured…")
     elif known.error:
