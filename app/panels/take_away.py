@@ -12,6 +12,8 @@ from app.layer_numbers import numbers_of
 from app.panels.layers.layer_table import table
 from engine.run.folders.folder import RunFolder
 
+OPEN = "take-away-of"  # of the session: the run whose dialog is open
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
@@ -59,10 +61,17 @@ FORMATS = [
 def take_away_button(folder: RunFolder) -> None:
     """The button; it opens the dialog with every format that the run has something of."""
     if st.button("Take away", icon=":material/download:", key="take-away"):
+        st.session_state[OPEN] = folder.run_id
+    # Drawn as long as it is open: a page that draws itself anew while a run is at work would close it.
+    if st.session_state.get(OPEN) == folder.run_id:
         _dialog(folder)
 
 
-@st.dialog("Take away")
+def _close() -> None:
+    st.session_state.pop(OPEN, None)
+
+
+@st.dialog("Take away", on_dismiss=_close)
 def _dialog(folder: RunFolder) -> None:
     st.caption("Files to keep, to send, or to go on with elsewhere.")
     for one in FORMATS:
