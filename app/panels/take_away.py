@@ -25,6 +25,8 @@ MADE = "taken-away"  # in the session: what was made, by run and format
 PROVED = ("onnx",)  # formats whose file is held against the student
 LABELS = {"onnx": "ONNX", "codes": "Codes", "state-dict": "PyTorch weights"}
 
+OPEN = "take-away-of"  # of the session: the run whose dialog is open
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
@@ -72,10 +74,17 @@ FORMATS = [
 def take_away_button(folder: RunFolder) -> None:
     """The button; it opens the dialog with every format that the run has something of."""
     if st.button("Take away", icon=":material/download:", key="take-away"):
+        st.session_state[OPEN] = folder.run_id
+    # Drawn as long as it is open: a page that draws itself anew while a run is at work would close it.
+    if st.session_state.get(OPEN) == folder.run_id:
         _dialog(folder)
 
 
-@st.dialog("Take away", width="large")
+def _close() -> None:
+    st.session_state.pop(OPEN, None)
+
+
+@st.dialog("Take away", width="large", on_dismiss=_close)
 def _dialog(folder: RunFolder) -> None:
     st.caption("Files to keep, to send, or to go on with elsewhere.")
     for one in FORMATS:

@@ -28,8 +28,9 @@ STAYS = """<style>
 @media (min-width: 641px) {
   [data-testid="stLayoutWrapper"]:has(> .st-key-head) { position: sticky; top: 3.6rem; z-index: 90; }
 }
-.st-key-head { background: var(--st-background-color); gap: 0.5rem; padding: 0.3rem 0 0.5rem;
-  border-bottom: 1px solid var(--st-border-color); }
+@media (max-width: 640px) { .st-key-head-row > :first-child { flex: 1 0 100%; } }
+.st-key-head { background: light-dark(LIGHT, DARK); gap: 0.5rem; padding: 0.3rem 0 0.5rem;
+  border-bottom: 1px solid rgba(138, 148, 163, 0.3); }
 .st-key-head [data-testid="stSelectbox"] { min-width: min(100%, 22rem); }
 </style>"""
 
@@ -39,7 +40,7 @@ def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[s
 
     It does where the run ends or goes on, and with events of these kinds too.
     """
-    st.html(STAYS)
+    st.html(_stays())
     with st.container(key="head"):
         with st.container(horizontal=True, vertical_alignment="center", key="head-row"):
             _picker(folder)
@@ -60,6 +61,17 @@ def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[s
         run=folder.run_id, offset=history.offset, live=is_live(folder), state=state_of(folder),
         kinds=[*TURNS, *kinds],
     )  # fmt: skip
+
+
+def _stays() -> str:
+    """The head's style; what scrolls below it must not show through."""
+    colours = {
+        name: st.get_option(f"theme.{name.lower()}.backgroundColor") for name in ("LIGHT", "DARK")
+    }
+    style = STAYS
+    for name, colour in colours.items():
+        style = style.replace(name, str(colour))
+    return style
 
 
 def _picker(folder: RunFolder) -> None:

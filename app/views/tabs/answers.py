@@ -9,9 +9,10 @@ from app.panels.answers.nearest_comparison import gain_panel
 from app.panels.answers.result import result_panel
 from app.panels.answers.triad import triad
 from app.panels.head.headline import headline
-from app.panels.head.outcome import is_watched
+from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.images.growth import live_chart
 from app.panels.room import room
+from app.run_folders import state_of
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
@@ -29,7 +30,9 @@ def draw(folder: RunFolder, history: History) -> None:
     """What was lost and saved in a sentence and four numbers; whether the method and the images earned it."""
     result = folder.result()
     with room("numbers", HEIGHT_REM):
-        if result is None:
+        if result is None and state_of(folder) in ENDED_EARLY:
+            st.caption("It ended before the answers were judged to the end: there are no numbers.")
+        elif result is None:
             st.caption(
                 "The numbers stand here when the run is done: how often the student is right, beside its "
                 "teacher, and what it weighs."
