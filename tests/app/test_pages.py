@@ -1,5 +1,6 @@
 """Every page opens, with nothing to show and with every kind of run."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.core.errors import UserError
+from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.places import TABS, page_of
 
@@ -257,3 +259,13 @@ def test_a_damaged_run_is_deleted_by_its_button(runs: Path) -> None:
     at.button(key=f"delete-{odd.run_id}").click().run()
     assert not at.exception
     assert not odd.path.exists()
+
+
+def test_runs_of_one_title_are_two_choices_to_compare(runs: Path) -> None:
+    one = fabricate(runs, Fabricated(quantization="nearest"))
+    twin = RunFolder.create(runs, dataclasses.replace(one.recipe, forked_from="r@9"))
+    (twin.path / "events.jsonl").write_text(one.events_file.read_text())
+    at = opened("runs", runs=f"{one.run_id},{twin.run_id}")
+    (menu,) = [one for one in at.multiselect if one.key == "compare-runs"]
+    assert len(set(menu.options)) == len(menu.options) == 2
+    assert menu.value == [one.run_id, twin.run_id]

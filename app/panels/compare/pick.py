@@ -1,5 +1,7 @@
 """Choosing runs to compare; the choice lives in the address (`?runs=..,..`)."""
 
+from collections import Counter
+
 import streamlit as st
 
 from app.run_folders import is_recorded, recorded_folder, runs_folder
@@ -27,12 +29,19 @@ def pick_runs(*, most: int) -> list[RunFolder] | None:
             f"Not here: {plain(', '.join(gone)[:200])}. They may have been deleted, or made on another "
             "machine; choose others below."
         )
+    titles = {run: _words(folder) for run, folder in by_id.items()}
+    often = Counter(titles.values())
+
+    def title(run: str) -> str:
+        # The menu knows its choices by their titles: two of one title would be one choice.
+        return titles[run] if often[titles[run]] == 1 else f"{titles[run]} · {run[-8:]}"
+
     chosen = st.multiselect(
         "Runs to compare",
         list(by_id),
         default=(asked or _first_choice(folders))[:most],
         max_selections=most,
-        format_func=lambda run: _words(by_id[run]),
+        format_func=title,
         key="compare-runs",
         help="Any that have begun: their images need not be finished.",
     )
