@@ -181,7 +181,7 @@ def test_a_run_that_has_not_begun_is_of_no_other_network(
     one.end("done")
     both = f"{one.folder.run_id},{other.folder.run_id}"
     page.goto(f"{address}/compare?runs={both}")
-    page.get_by_text("B has not begun").wait_for()
+    page.get_by_text("B has not begun").wait_for(state="attached")
     assert page.get_by_text("different layers").count() == 0
     other.to("stage-finished", stage="synthesis")
     page.get_by_text("B against A").wait_for()
