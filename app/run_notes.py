@@ -37,7 +37,7 @@ def write_note(folder: RunFolder, note: Note) -> None:
     if len(note.name) > LONGEST_NAME or len(note.text) > LONGEST_NOTE:
         raise UserError(
             f"The name has {len(note.name)} characters and the note {len(note.text)}; "
-            f"{LONGEST_NAME} and {LONGEST_NOTE} are the most"
+            f"give at most {LONGEST_NAME} and {LONGEST_NOTE}"
         )
     name = " ".join(note.name.split())
     kept = asdict(Note(name=name, text=note.text.strip()))

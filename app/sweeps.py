@@ -52,5 +52,5 @@ def sweep_folder(name: str) -> Path:
     """The folder of a sweep by the name in the address; UserError where there is none."""
     folder = runs_folder() / process.FOLDER / plain_name(name)
     if not (folder / process.ASKED).is_file():
-        raise UserError("This sweep is not here; plan it anew")
+        raise UserError("This sweep is not here; start it anew")
     return folder

@@ -83,7 +83,7 @@ def test_a_note_lies_beside_the_run_and_changes_no_recipe(finished: str, runs: P
     for damaged in ("{", "[]", '{"name": 3}'):
         (folder.path / "note.json").write_text(damaged)
         assert note_of(folder) == Note()
-    with pytest.raises(UserError, match="the most"):
+    with pytest.raises(UserError, match="give at most"):
         write_note(folder, Note(text="x" * (LONGEST_NOTE + 1)))
 
 

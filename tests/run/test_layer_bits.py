@@ -89,7 +89,7 @@ def test_layers_get_their_bits_and_readers_of_one_input_share_them():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"weight_bits": {"conv9": 4}}, "no layer 'conv9'; the network's are 'image, left"),
+        ({"weight_bits": {"conv9": 4}}, "no layer 'conv9'; there are: 'image, left"),
         ({"activation_bits": {"image": 4}}, "'image' reads the image"),
         ({"activation_bits": {"left": 4, "right": 5}}, "'left' and 'right' read one input"),
     ],

@@ -98,9 +98,7 @@ def with_bits(
         for path, width in wanted.get(kind, {}).items():
             if path not in plan:
                 known = shown(", ".join(plan))
-                raise UserError(
-                    f"{_LABEL}: there is no layer {shown(path)}; the network's are {known}"
-                )
+                raise UserError(f"{_LABEL}: there is no layer {shown(path)}; there are: {known}")
             if kind == "weight_bits":
                 found[path] = replace(found[path], weight_bits=width)
     for path, width in wanted.get("activation_bits", {}).items():

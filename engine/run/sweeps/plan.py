@@ -108,7 +108,9 @@ def make_sweep(**asked: Any) -> Sweep:
         **shared,
     )
     if sweep.count > MOST_RUNS:
-        raise UserError(f"the sweep has {sweep.count:,} runs; the most is {MOST_RUNS}, so split it")
+        raise UserError(
+            f"the sweep has {sweep.count:,} runs, and the most is {MOST_RUNS}; give it in parts"
+        )
     return sweep
 
 

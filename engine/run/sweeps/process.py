@@ -35,7 +35,7 @@ def asked_of(folder: Path) -> dict[str, Any]:
     """The fields of the sweep in this folder; UserError where they cannot be read."""
     found = read_object(folder / ASKED)
     if found is None:
-        raise UserError(f"the sweep {folder.name!r} cannot be read; plan it anew")
+        raise UserError(f"the sweep {folder.name!r} cannot be read; start it anew")
     return found
 
 

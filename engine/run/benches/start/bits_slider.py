@@ -136,7 +136,9 @@ def _wall(context: Context) -> tuple[Tensor, list[int]]:
     """The first test images, none chosen, and their labels."""
     test = context.test
     if test is None or test.labels is None:
-        raise UserError(f"network {context.recipe.model!r} has no labelled test images to judge by")
+        raise UserError(
+            f"network {context.recipe.model!r} has no labelled test images to judge by; choose one that has"
+        )
     return test.first(WALL_IMAGES), test.labels[:WALL_IMAGES].tolist()
 
 

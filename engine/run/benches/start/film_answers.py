@@ -83,6 +83,8 @@ def _one_of_each(context: Context) -> tuple[Tensor, list[int]]:
     """The first real image of each class that the network was trained on, in the order of its classes."""
     images = context.real_images()
     if images is None or images.labels is None:
-        raise UserError(f"network {context.recipe.model!r} has no labelled images to compare with")
+        raise UserError(
+            f"network {context.recipe.model!r} has no labelled images to compare with; choose one that has"
+        )
     first = [int((images.labels == label).nonzero()[0]) for label in images.labels.unique()]
     return images.at(first), [int(images.labels[place]) for place in first]
