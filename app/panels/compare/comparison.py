@@ -54,8 +54,10 @@ def _labels() -> dict[tuple[str, str], str]:
 
 def _more_of_images(sides: list[Side], steps: int) -> None:
     with st.expander("Gap, confidence and classes, step by step", icon=":material/show_chart:"):
-        courses(sides, steps)
-        gap_maps(sides, steps)
+        with st.container():
+            courses(sides, steps)
+        with st.container():
+            gap_maps(sides, steps)
     with st.expander("All numbers of the images", icon=":material/table_rows:"):
         measures(sides)
     if any(side.portrait for side in sides):
