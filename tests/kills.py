@@ -51,7 +51,8 @@ def recipe(seed: int) -> Recipe:
 
 def work(path: str) -> int:
     """What a worker does, with a checkpoint every moment and every step reported."""
-    from engine.run import drive, worker
+    from engine.run import drive
+    from engine.run.workers import worker
 
     drive.CHECKPOINT_EVERY_S = CHECKPOINT_EVERY_S
     drive.CHECKPOINT_SHARE = 1.0
