@@ -81,7 +81,8 @@ def test_no_page_asks_another_host(page: Any, address: tuple[str, str, str], vie
         assert page.wrongs == []
         assert not is_blank(page)
         assert page.locator("[data-testid=stMain] img[src*=invalid]").count() == 0
-        if view in TABS and page.locator(".js-plotly-plot").count():
+        nothing_judged = view == "answers" and run == runs[1]  # the failed one has no chart there
+        if view in TABS and not nothing_judged:
             page.locator(".js-plotly-plot .modebar-btn").first.wait_for(state="attached")
             assert not [title for title in page.evaluate(TITLES) if "hare" in str(title)]
             assert set(page.evaluate(SERVERS)) == {""}

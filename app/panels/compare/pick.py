@@ -9,6 +9,8 @@ from app.words import ago, bits_of, plain, recipe_words
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.stages.reuse import synthesis_key
 
+KEY = "compare-runs"
+
 
 def pick_runs(*, most: int) -> list[RunFolder] | None:
     """The chosen runs in the order chosen, two different image sets at first; None where there are none."""
@@ -36,18 +38,22 @@ def pick_runs(*, most: int) -> list[RunFolder] | None:
         # The menu knows its choices by their titles: two of one title would be one choice.
         return titles[run] if often[titles[run]] == 1 else f"{titles[run]} · {run[-8:]}"
 
+    # The address decides, as in url_menu: a menu remembers its choices by their titles, and these age.
+    st.session_state[KEY] = (asked or _first_choice(folders))[:most]
     chosen = st.multiselect(
         "Runs to compare",
         list(by_id),
-        default=(asked or _first_choice(folders))[:most],
         max_selections=most,
         format_func=title,
-        key="compare-runs",
+        key=KEY,
+        on_change=_write,
         help="Any that have begun: their images need not be finished.",
     )
-    if chosen:
-        st.query_params["runs"] = ",".join(chosen)
     return [by_id[run] for run in chosen]
+
+
+def _write() -> None:
+    st.query_params["runs"] = ",".join(st.session_state[KEY])
 
 
 def _all_runs() -> list[RunFolder]:
