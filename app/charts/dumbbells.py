@@ -10,6 +10,11 @@ ROW_PX = 17
 MOST_NAMED = 60
 
 
+def height_px(layers: int) -> int:
+    """The height of the chart of so many layers."""
+    return max(180, 90 + ROW_PX * layers)
+
+
 def dumbbells(
     layers: Sequence[str], sides: Sequence[Sequence[float | None]], what: str
 ) -> LiveFigure:
@@ -37,9 +42,7 @@ def dumbbells(
     )  # fmt: skip
     figure = {
         "data": [lines, *dots],
-        "layout": layout(
-            max(180, 90 + ROW_PX * len(layers)), xaxis=axis(what), yaxis=up, showlegend=True
-        ),
+        "layout": layout(height_px(len(layers)), xaxis=axis(what), yaxis=up, showlegend=True),
     }
     names = ", ".join(letter(k) for k in range(len(sides)))
     return LiveFigure(figure=figure, alt=f"{what} of every layer, for {names}.")

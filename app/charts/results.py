@@ -16,14 +16,18 @@ class Accuracy:
     colour: str
 
 
-def accuracies(rows: list[Accuracy]) -> LiveFigure:
-    """One dot an accuracy with its band, the first on top; the axis spans what is shown."""
-    names = [row.name for row in rows]
+def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigure:
+    """One dot an accuracy with its band, the first on top; the axis spans what is shown.
+
+    `names` keeps a row for each of them, also for those whose accuracy is not known yet.
+    """
+    known = [row.name for row in rows]
+    names = names or known
     trace = {
         "type": "scatter",
         "mode": "markers+text",
         "x": [row.top1 for row in rows],
-        "y": names,
+        "y": known,
         "text": [f"{row.top1:.1%}" for row in rows],
         "textposition": "top center",
         "cliponaxis": False,
@@ -47,11 +51,11 @@ def accuracies(rows: list[Accuracy]) -> LiveFigure:
     room = max(0.02, 0.12 * (high - low))
     x_axis = axis("top-1", tickformat=".0%", range=[max(0.0, low - room), min(1.02, high + room)])
     y_axis = axis(type="category", showgrid=False, autorange=False)
-    y_axis["range"] = [len(rows) - 0.5, -0.7]
+    y_axis["range"] = [len(names) - 0.5, -0.7]
     y_axis |= {"categoryorder": "array", "categoryarray": names}
     figure = {
         "data": [*bands, trace],
-        "layout": layout(80 + 56 * len(rows), xaxis=x_axis, yaxis=y_axis),
+        "layout": layout(80 + 56 * len(names), xaxis=x_axis, yaxis=y_axis),
     }
     alt = "Top-1 accuracies with 95 % bands: " + "; ".join(
         f"{row.name} {row.top1:.1%} ({row.low:.1%} to {row.high:.1%})" for row in rows

@@ -15,12 +15,21 @@ _TITLED_PLOT = '<div class="qs-title">\n</div>\n' + _PLOT
 
 def _component(name: str, *, html: str, css: str, isolated: bool) -> Any:
     # The script given to Streamlit only fetches the real module: modules that are fetched by
-    # address are one and the same for all components, so that they share one connection.
+    # address are one and the same for all components, so that they share one connection. What is
+    # clicked on before the module is here is clicked on again once it is.
     script = f"""
 const module = import(new URL("/api/ui/{ui_version()}/{name}.js", window.location.origin));
 export default function (component) {{
   const kept = {{ stop: null, over: false }};
-  module.then((loaded) => {{ if (!kept.over) kept.stop = loaded.render(component); }});
+  const early = [];
+  const keep = (click) => early.push(click.target);
+  component.parentElement.addEventListener("click", keep);
+  module.then((loaded) => {{
+    component.parentElement.removeEventListener("click", keep);
+    if (kept.over) return;
+    kept.stop = loaded.render(component);
+    for (const target of early) target.click();
+  }});
   return () => {{ kept.over = true; if (kept.stop) kept.stop(); }};
 }}
 """

@@ -6,20 +6,36 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts.dumbbells import dumbbells
+from app.charts.dumbbells import dumbbells, height_px
 from app.charts.panels import letter
 from app.charts.results import Accuracy, accuracies
 from app.charts.style import SERIES
 from app.components import mount
+from app.panels.room import room
+from app.run_folders import is_live, state_of
 from app.text import explain
 from engine.core.paired import PairedDrop, drop_between
+from engine.run.folders.folder import ACTIVE
 from engine.run.questions.compare import Side
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.reuse import synthesis_key
 
+CHART_REM = (5.0, 3.5)  # of the accuracies: at least, and for each of them
+WORDS_REM = 2.5  # above the chart of the layers
+
 
 def results(sides: Sequence[Side]) -> None:
     """The accuracies, what the pairs allow to say, and whether the images are the same."""
+    least, each = CHART_REM
+    with room("compared", least + each * len(sides) if _is_awaited(sides) else 0):
+        _results(sides)
+
+
+def _is_awaited(sides: Sequence[Side]) -> bool:
+    return any(is_live(side.run) and state_of(side.run) in ACTIVE for side in sides)
+
+
+def _results(sides: Sequence[Side]) -> None:
     found = [side.run.result() or {} for side in sides]
     rows = [row for k, one in enumerate(found) if (row := _accuracy(k, one))]
     missing = [letter(k) for k, one in enumerate(found) if _accuracy(k, one) is None]
@@ -28,7 +44,8 @@ def results(sides: Sequence[Side]) -> None:
         if rows:
             key = "accuracies-" + "-".join(side.run.run_id[-8:] for side in sides)
             read = sum(bool(one) for one in found)
-            mount.live_plot(accuracies(rows), key=key, run=sides[0].run.run_id, offset=read)
+            chart = accuracies(rows, [letter(k) for k in range(len(sides))])
+            mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=read)
     with right:
         for k in range(1, len(found)):
             if not {letter(0), letter(k)} & set(missing):
@@ -89,6 +106,13 @@ def _of_quantizer(recipe: Recipe) -> list[Any]:
 def layers(sides: Sequence[Side]) -> None:
     """A and B layer by layer on one axis; nothing where their layers are not the same."""
     by_layer = [_sqnr(side) for side in sides[:2]]
+    rows = max(len(one) for one in by_layer)
+    height = WORDS_REM + height_px(rows) / 16 if rows and _is_awaited(sides) else 0
+    with room("layers-compared", height):
+        _layers(sides, by_layer)
+
+
+def _layers(sides: Sequence[Side], by_layer: list[dict[str, float]]) -> None:
     paths = [path for path in by_layer[0] if path in by_layer[1]]
     if not paths:
         st.caption("Their layers are not measured yet, or are not the same ones.")
