@@ -272,6 +272,7 @@ def test_stretches_are_the_announced_steps(name: str) -> None:
         ("pd-quant", [("correction_steps", "images"), ("steps", "batch")]),
         ("gpfq", [("steps", "share")]),
         ("hessian", [("steps", "share")]),
+        ("gradient-l1", [("steps", "batch")]),
         ("mixed", []),
     ],
 )
@@ -295,6 +296,13 @@ def test_steps_told_are_all_of_the_recipe_from_the_mean_of_the_measured() -> Non
     gpfq = METHODS["gpfq"](METHODS["gpfq"].Settings(steps=40))
     told, counted = extrapolated(blocks, gpfq, gpfq.at_most(3), {blocks[0].name: [9.0, 1.0, 3.0]})
     assert [one["s"] for one in told] == [13.0]  # the shares are all there is to do
+    assert counted == 13.0
+
+
+def test_steps_of_the_whole_network_count_as_those_of_a_block() -> None:
+    method = METHODS["gradient-l1"](METHODS["gradient-l1"].Settings(steps=40))
+    told, counted = extrapolated([], method, method.at_most(3), {"distillation": [9.0, 1.0, 3.0]})
+    assert told == [{"knob": "steps", "takes": "batch", "s": 40 * 2.0}]
     assert counted == 13.0
 
 

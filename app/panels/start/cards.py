@@ -112,14 +112,13 @@ def _cost(recipe: Recipe, model: dict[str, Any]) -> bool:
     A network of large images is not measured for everybody who opens the page: that takes a minute and
     gigabytes, beside whatever else the machine is doing.
     """
-    known = known_estimate(recipe)
     side = max((model.get("image_shape") or [0])[1:], default=0)
-    if known is None and side > LARGE:
+    known = known_estimate(recipe) if side > LARGE else estimate(recipe)
+    if known is None:
         st.caption(
             f":material/schedule: Images of {side} pixels: minutes. New run measures it here."
         )
         return False
-    known = known or estimate(recipe)
     if known.is_pending:
         st.caption(":material/schedule: Its pace on this machine is being measured…")
     elif known.error:

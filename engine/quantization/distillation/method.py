@@ -8,15 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.method import Losses, View, knob
+from engine.core.method import knob
 from engine.quantization.base import Distiller, QuantizationMethod, QuantizerSettings
-from engine.quantization.distillation.trainer import (
-    Distillation,
-    DistillationSettings,
-    Learner,
-)
+from engine.quantization.distillation.learner import Learner
+from engine.quantization.distillation.trainer import Distillation, DistillationSettings
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.student import make_student, stored_block
+from engine.quantization.student import make_student
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,52 +48,6 @@ class DistilledSettings(QuantizerSettings):
         low=0,
         high=1000,
     )
-
-
-class BaseLearner:
-    """A learner with nothing but its student: others say what moves, and what they ask for besides."""
-
-    def __init__(self, student: nn.Module, blocks: Sequence[BlockLike]) -> None:
-        self.student, self.blocks = student, blocks
-        paths = [path for block in blocks for path in block.layers]
-        self.layers: dict[str, Any] = {path: student.get_submodule(path) for path in paths}
-
-    def groups(self) -> list[dict[str, Any]]:
-        raise NotImplementedError
-
-    def settle(self) -> None:
-        """Whole codes from here on."""
-
-    def begin(self, progress: float, rng: torch.Generator) -> None:
-        pass
-
-    def passes(self) -> Sequence[Any]:
-        return (None,)
-
-    def select(self, which: Any) -> None:
-        pass
-
-    def penalties(self, x: Tensor, wanted: Tensor, progress: float) -> Losses:
-        return {}
-
-    def after(self, progress: float) -> None:
-        pass
-
-    def views(self) -> Sequence[View]:
-        return ()
-
-    def learned(self) -> dict[str, Tensor]:
-        self.settle()
-        state: dict[str, Tensor] = {}
-        for block in self.blocks:
-            state |= stored_block(self.student, block)
-        return state
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        pass
 
 
 class Distilled(QuantizationMethod):

@@ -6,7 +6,7 @@ stays in eval mode: the images are no data, and their statistics are not those t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from engine.core.batches import MiniBatches
 from engine.core.method import Losses, View
 from engine.core.trace import watch_outputs
+from engine.quantization.distillation.learner import Learner
 
 CHUNK = 32  # images that the teacher answers at once
 _TINY = 1e-12
@@ -31,41 +32,6 @@ class DistillationSettings:
         float  # of both answers; the loss is multiplied by its square (Hinton et al., section 2)
     )
     feature_weight: float  # of the blocks' outputs, each error as a share of the teacher's energy
-
-
-class Learner(Protocol):
-    """What methods differ in: what moves, how it is substituted, and what is asked beside the answers."""
-
-    student: nn.Module
-
-    def groups(self) -> list[dict[str, Any]]:
-        """Parameters and their learning rates, for Adam; all that a checkpoint must hold."""
-        ...
-
-    def begin(self, progress: float, rng: torch.Generator) -> None:
-        """Called before each step, with the share of steps taken: temperatures, noise, fixed shares.
-
-        It is a function of progress and rng alone, and of what `state_dict` holds.
-        """
-        ...
-
-    def passes(self) -> Sequence[Any]:
-        """The forward passes of a step: their losses are averaged; `select` is told each."""
-        ...
-
-    def select(self, which: Any) -> None: ...
-    def penalties(self, x: Tensor, wanted: Tensor, progress: float) -> Losses: ...
-    def after(self, progress: float) -> None:
-        """Called behind the optimiser's step, without gradients."""
-        ...
-
-    def learned(self) -> dict[str, Tensor]:
-        """End learning; every block of the student by its stored names."""
-        ...
-
-    def views(self) -> Sequence[View]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Distillation:
@@ -103,36 +69,30 @@ class Distillation:
         self._learner.begin(progress, self._rng)
         self._optimiser.zero_grad()
         x, wanted = self._images[index], self._wanted[index]
-        features = self._features(self._teacher, x)
-        told: Losses = {}
-        passes = self._learner.passes()
-        for which in passes:
-            self._learner.select(which)
-            losses = {
-                name: loss / len(passes) for name, loss in self._losses(x, wanted, features).items()
-            }
-            torch.stack(list(losses.values())).sum().backward()
-            for name, loss in losses.items():
-                told[name] = told.get(name, torch.zeros(())) + loss.detach()
-        penalties = self._learner.penalties(x, wanted, progress)
-        if penalties:
-            torch.stack(list(penalties.values())).sum().backward()
+        losses = self._losses(x, wanted, self._features(self._teacher, x))
+        losses |= self._learner.penalties(x, wanted, progress)
+        torch.stack(list(losses.values())).sum().backward()
         self._optimiser.step()
         self._schedule.step()
         with torch.no_grad():
             self._learner.after(progress)
         self._steps_done += 1
-        return told | {name: loss.detach() for name, loss in penalties.items()}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _losses(self, x: Tensor, wanted: Tensor, features: Mapping[str, Tensor]) -> Losses:
         seen: dict[str, Tensor] = {}
         with watch_outputs(self._learner.student, self._outputs, seen.__setitem__):
             got = self._learner.student(x)
-        losses = {"answers": answers(got, wanted, self._settings.temperature, self._classifier)}
+        losses = {"answers": self._answers(got, wanted)}
         if self._outputs:
             shares = [share(seen[path], features[path]) for path in self._outputs]
             losses["features"] = self._settings.feature_weight * torch.stack(shares).mean()
         return losses
+
+    def _answers(self, got: Tensor, wanted: Tensor) -> Tensor:
+        if not self._classifier:
+            return share(got, wanted)
+        return divergence(got, wanted, self._settings.temperature)
 
     @torch.no_grad()
     def _features(self, model: nn.Module, x: Tensor) -> dict[str, Tensor]:
@@ -174,14 +134,12 @@ class Distillation:
         self._steps_done = state["steps_done"]
 
 
-def answers(got: Tensor, wanted: Tensor, temperature: float, classifier: bool) -> Tensor:  # noqa: FBT001
-    """T² · KL(teacher ‖ student) of softened scores, in nats; of other outputs the error's share."""
-    if not classifier:
-        return share(got, wanted)
+def divergence(got: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) of softened scores, in nats."""
     log_got = functional.log_softmax(got / temperature, 1)
     log_wanted = functional.log_softmax(wanted / temperature, 1)
-    divergence = functional.kl_div(log_got, log_wanted, reduction="batchmean", log_target=True)
-    return temperature**2 * divergence
+    kl = functional.kl_div(log_got, log_wanted, reduction="batchmean", log_target=True)
+    return temperature**2 * kl
 
 
 def share(got: Tensor, wanted: Tensor) -> Tensor:

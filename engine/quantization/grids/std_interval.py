@@ -6,6 +6,8 @@ and 0 is one of them. What lies nearest to 0 becomes 0, so α decides how many w
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,28 +73,35 @@ def _bisected(share_at: Callable[[float], float], share: float, high: float) -> 
     return high
 
 
+@dataclass(slots=True, kw_only=True)
+class Interval:
+    """The interval α σ of a layer's weights, [channels, 1]."""
+
+    alpha: float = 0.0  # what was given, else what is chosen once
+    pruned: float = 0.0  # the share to prune, where no α was given; else α is what errs least
+    by_channel: bool = False
+
+    def __call__(self, weight: Tensor, levels: Tensor, bits: int) -> Tensor:
+        """Of the weights, for these levels of the interval 1."""
+        sigma = spread(weight, by_channel=self.by_channel)
+        if not self.alpha and self.pruned and bits < SPARED_BITS:
+            self.alpha = pruning_alpha(weight, sigma, levels, self.pruned)
+        self.alpha = self.alpha or best_alpha(weight, sigma, levels)
+        return self.alpha * sigma
+
+
 class StdWeightQuantizer(WeightQuantizer):
     """Uniform levels of the interval α σ; the highest code is left out, so that 0 is in the middle."""
 
-    def __init__(
-        self, bits: int, *, alpha: float = 0.0, pruned: float = 0.0, by_channel: bool = False
-    ) -> None:
+    def __init__(self, bits: int, **chosen: Any) -> None:
         super().__init__(bits)
         self.highest = 2**bits - 2
-        self.alpha, self.pruned, self.by_channel = alpha, pruned, by_channel
+        self.interval_of = Interval(**chosen)
 
     def fit(self, weight: Tensor) -> None:
-        sigma = spread(weight, by_channel=self.by_channel)
-        self.alpha = chosen_alpha(
-            weight,
-            sigma,
-            uniform_levels(self.bits),
-            alpha=self.alpha,
-            pruned=self.pruned,
-            bits=self.bits,
-        )
+        interval = self.interval_of(weight, uniform_levels(self.bits), self.bits)
         half = self.highest // 2
-        scale = (self.alpha * sigma / half).view(-1, *[1] * (weight.dim() - 1)).clone()
+        scale = (interval / half).view(-1, *[1] * (weight.dim() - 1)).clone()
         self.place(Grid(scale, torch.full_like(scale, half), 0, self.highest), weight)
 
 
@@ -104,24 +113,14 @@ class LogWeightCodes(WeightCodes):
 
     interval: Tensor  # [channels, 1]: α σ
 
-    def __init__(
-        self, bits: int, *, alpha: float = 0.0, pruned: float = 0.0, by_channel: bool = False
-    ) -> None:
+    def __init__(self, bits: int, **chosen: Any) -> None:
         super().__init__()
         self.bits = bits
-        self.alpha, self.pruned, self.by_channel = alpha, pruned, by_channel
+        self.interval_of = Interval(**chosen)
 
     def fit(self, weight: Tensor) -> None:
-        sigma = spread(weight, by_channel=self.by_channel)
-        self.alpha = chosen_alpha(
-            weight,
-            sigma,
-            log_levels(self.bits),
-            alpha=self.alpha,
-            pruned=self.pruned,
-            bits=self.bits,
-        )
-        self.register_buffer("interval", (self.alpha * sigma).clone())
+        interval = self.interval_of(weight, log_levels(self.bits), self.bits)
+        self.register_buffer("interval", interval.clone())
         self.take(self.nearest(weight.detach()))
 
     def levels(self) -> Tensor:
@@ -129,7 +128,7 @@ class LogWeightCodes(WeightCodes):
 
     def side_bits(self) -> int:
         """One float32 interval for each channel that has its own."""
-        return 32 * (len(self.interval) if self.by_channel else 1)
+        return 32 * (len(self.interval) if self.interval_of.by_channel else 1)
 
     def stored(self) -> dict[str, Tensor]:
         return {"codes": self.codes, "interval": self.interval}
@@ -137,14 +136,3 @@ class LogWeightCodes(WeightCodes):
     def restore(self, state: dict[str, Tensor]) -> None:
         for name in ("codes", "interval"):
             self.register_buffer(name, state[name])
-
-
-def chosen_alpha(
-    weight: Tensor, sigma: Tensor, levels: Tensor, *, alpha: float, pruned: float, bits: int
-) -> float:
-    """What was given, else what prunes the wanted share, else what errs least."""
-    if alpha:
-        return alpha
-    if pruned and bits < SPARED_BITS:
-        return pruning_alpha(weight, sigma, levels, pruned)
-    return best_alpha(weight, sigma, levels)

@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from engine.core.method import Losses, MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizerSettings
-from engine.quantization.distillation.method import BaseLearner, Distilled, DistilledSettings
+from engine.quantization.distillation.learner import Learner
+from engine.quantization.distillation.method import Distilled, DistilledSettings
 from engine.quantization.grids.quantizers import Makers, WeightQuantizer
 from engine.quantization.plan import BlockLike
 
@@ -58,6 +59,7 @@ class GradientL1(Distilled):
         paper="Alizadeh et al., Gradient l1 Regularization for Quantization Robustness, ICLR 2020 "
         "(weights alone)",
         url="https://arxiv.org/abs/2002.07520",
+        needs=("classes",),
     )
     Settings = GradientL1Settings
 
@@ -66,11 +68,11 @@ class GradientL1(Distilled):
         weights = partial(FreeWeight, rule=chosen.weight_range, percentile=chosen.percentile)
         return Makers(weights=weights, activations=super().makers().activations)
 
-    def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> "FlatLearner":
+    def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> Learner:
         return FlatLearner(student, blocks, self.settings)
 
 
-class FlatLearner(BaseLearner):
+class FlatLearner(Learner):
     """The float weights; activations stay float while they learn, as weights do."""
 
     def __init__(

@@ -15,11 +15,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from engine.core.method import Losses, Machine, MethodCard, View, knob, knob_of
 from engine.core.samples import sampled
-from engine.quantization.base import QuantizerSettings, RestLike
+from engine.quantization.base import QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.grids.searched import SearchedWeightQuantizer
 from engine.quantization.plan import BlockLike
@@ -104,23 +104,11 @@ class Slb(Blockwise):
             sharpness=(1.0, 1.0), keep_float=0.0, mix_input=chosen.mix_input,
         )  # fmt: skip
 
-    def reconstruct(
-        self,
-        student: nn.Module,
-        block: BlockLike,
-        *,
-        x_teacher: Tensor,
-        x_student: Tensor,
-        y_teacher: Tensor,
-        rng: torch.Generator,
-        rest: RestLike | None = None,
-    ) -> Machine | None:
-        if not self.settings.steps:
-            return None
-        return _Search(
-            student, block, x_teacher=x_teacher, x_student=x_student, y_teacher=y_teacher,
-            settings=self.core(), rng=rng, objective=Objective(), course=self.settings,
-        )  # fmt: skip
+    def objective(self, *given: Any) -> Objective:
+        return Objective()
+
+    def machine(self, student: nn.Module, block: BlockLike, **given: Any) -> Machine:
+        return _Search(student, block, course=self.settings, **given)
 
 
 class _Search(BlockReconstruction):

@@ -122,7 +122,7 @@ class StdBased(QuantizationMethod):
         sigma = spread(weight, by_channel=self.settings.by_channel)
         sigma, values = sigma[0, 0].cpu(), weight.flatten(1)[0].cpu()
         views = []
-        for turn, alpha in enumerate((*_SHOWN, quantizer.alpha)):
+        for turn, alpha in enumerate((*_SHOWN, quantizer.interval_of.alpha)):
             at = levels * (alpha * sigma)
             view = levels_view(path, turn, values, at, torch.tensor([alpha]))
             nearest = at[torch.bucketize(values, (at[1:] + at[:-1]) / 2)]

@@ -161,11 +161,15 @@ class Blockwise(QuantizationMethod):
     ) -> Machine | None:
         if not self.settings.steps:
             return None
-        return BlockReconstruction(
+        return self.machine(
             student, block, x_teacher=x_teacher, x_student=x_student, y_teacher=y_teacher,
             settings=self.core(), rng=rng,
             objective=self.objective(student, block, x_student, y_teacher, rest),
         )  # fmt: skip
+
+    def machine(self, student: nn.Module, block: BlockLike, **given: Any) -> Machine:
+        """What takes the steps, from what `BlockReconstruction` takes."""
+        return BlockReconstruction(student, block, **given)
 
     def core(self) -> ReconstructionSettings:
         """What the settings ask of the core."""

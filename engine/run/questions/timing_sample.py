@@ -15,6 +15,7 @@ from engine.quantization.base import QuantizationMethod
 from engine.run.context import Context
 from engine.run.folders.control import Control
 from engine.run.stages.bits import keep_bits
+from engine.run.stages.distil import WHOLE
 from engine.run.stages.quantize import quantize
 
 STEPS = 3  # for each knob of steps; the first is left out
@@ -36,7 +37,8 @@ def step_times(context: Context, images: Tensor, few: QuantizationMethod) -> dic
     context.control = watch
     began: dict[str, list[float]] = {}
     ended: dict[str, float] = {}
-    watch.began = []
+    # What trains the whole student does so before the first block begins.
+    watch.began = began[WHOLE] = []
     for event in quantize(context, images, few):
         if isinstance(event, BlockStarted):
             watch.began = began[event.block] = []
@@ -62,6 +64,11 @@ def extrapolated(
     """
     seconds: dict[tuple[str, str], float] = {}
     counted = 0.0
+    if times := took.get(WHOLE, []):
+        counted = sum(times)
+        mine = times[1:] or times
+        kind = "steps", method.settings.step_takes
+        seconds[kind] = sum(mine) * method.steps_of_the_whole() / len(mine)
     for block in blocks:
         times = took.get(block.name, [])
         for all_, some in zip(method.stretches_of(block), few.stretches_of(block), strict=True):

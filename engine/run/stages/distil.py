@@ -17,6 +17,7 @@ from engine.run.folders.folder import write_atomically
 from engine.run.stages.watch import watch
 
 FILE = "distilled.safetensors"
+WHOLE = "distillation"  # the part of the stage, beside the blocks
 FIT_IMAGES = 64  # that activations are placed by, as many as a block's of a finished student
 
 
@@ -34,7 +35,7 @@ def learned_by_all(
     if learned is None:
         machine = distiller_of(context, method, network, images)
         assert machine is not None
-        yield from watch(context, machine, "distillation", *steps)
+        yield from watch(context, machine, WHOLE, *steps)
         learned = keep_learned(context, machine.learned())
         context.checkpoint.clear()
     return learned

@@ -75,14 +75,14 @@ def test_the_solved_multiple_errs_least_of_all_that_are_searched(form, bits):
     w = weight(8, 9)
     quantizer = fitted(form, w, bits)
     errors = {a: float((fitted(form, w, bits, alpha=a)(w) - w).square().sum()) for a in ALPHAS}
-    assert errors[quantizer.alpha] == pytest.approx(min(errors.values()))
+    assert errors[quantizer.interval_of.alpha] == pytest.approx(min(errors.values()))
 
 
 def test_gaussian_weights_at_4_bits_want_about_two_and_a_half_standard_deviations():
     """As measured for the specification, where 14 % of the weights became 0."""
     w = torch.randn(1, 200_000, generator=stream(1, "std"))
     quantizer = fitted("uniform", w, 4)
-    assert 2.3 <= quantizer.alpha <= 2.7
+    assert 2.3 <= quantizer.interval_of.alpha <= 2.7
     assert float((quantizer(w) == 0).float().mean()) == pytest.approx(0.14, abs=0.02)
 
 
