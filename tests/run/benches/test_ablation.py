@@ -117,6 +117,6 @@ def test_it_asks_for_the_data_it_needs(capsys):
 
 
 def test_the_shipped_file_is_whole():
-    shipped = read(Path(__file__).parents[2] / "assets")
+    shipped = read(Path(__file__).parents[3] / "assets")
     assert shipped is not None
     assert all([*network["top1"]] == [*rungs()] for network in shipped["networks"])

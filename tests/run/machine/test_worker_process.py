@@ -21,7 +21,7 @@ from engine.run.folders.folder import ACTIVE
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE = 120.0  # seconds: a machine may be busy with other things
 pytestmark = [
     pytest.mark.slow,

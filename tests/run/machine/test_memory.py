@@ -19,7 +19,7 @@ from engine.run.stages.memory import count, make_room, saved_mb
 from engine.run.workers import worker
 from tests.run.toy_runs import RECIPE, assert_same, begun, of, only_the_toy, work
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from engine.run.benches.outcomes import DOZEN, Outcome, levels, outcomes_of, read
 
-ASSETS = Path(__file__).parents[2] / "assets"
+ASSETS = Path(__file__).parents[3] / "assets"
 
 
 def layers(db: float, costly: int, count: int = DOZEN) -> list[Outcome]:

@@ -24,7 +24,7 @@ from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch, waiting, worker
 from tests.toys import catalog
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = ["--model", "toy", "--synthesis", "dream", "--quantization", "nearest"]
 
 

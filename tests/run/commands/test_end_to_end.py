@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FIELDS = {
     "run", "folder", "model", "synthesis", "quantization", "weight_bits", "activation_bits", "seed",
     "fp32_top1", "quantized_top1", "agreement", "test_images", "bn_gap", "layers", "size_bytes",

@@ -9,7 +9,7 @@ from engine.run.benches.measures import METRICS, Made
 from engine.synthesis import discover_methods
 from engine.synthesis.labels import balanced
 from tests.contracts.nets import TinyResNet, images
-from tests.run.test_effects import Plain, subject
+from tests.run.benches.test_effects import Plain, subject
 
 TINY = Budget(images=8, steps=2, generator_steps=2, generator_batch=6)
 # What a method minimises says that its optimiser works, not that its idea does.

@@ -13,7 +13,7 @@ import pytest
 from engine.core.errors import UserError
 from engine.run.new_method import KINDS, new_method
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEP = {
     "synthesis": (
         r"raise NotImplementedError\(.*\)",
