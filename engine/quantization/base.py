@@ -35,6 +35,14 @@ class QuantizerSettings(Settings):
         "(made for AAC's images); peak-percentile: of each one's percentile",
         choices=ACTIVATION_RULES,
     )
+    activation_zero: str = knob(
+        "none",
+        label="Zero point of the activations",
+        help="searched: the levels lie between the lowest and the highest value, which behind SiLU, "
+        "hard-swish or GELU is worth up to a bit; none: over as much on both sides of 0. Inputs without "
+        "values below 0 are the same by both",
+        choices=("none", "searched"),
+    )
     percentile: float = knob(
         99.9,
         label="Percentile",
@@ -61,6 +69,16 @@ class QuantizerSettings(Settings):
         choices=("none", "replace", "momentum", "delta"),
         off="none",
     )
+
+
+def activation_maker(
+    chosen: QuantizerSettings, kind: type[ActivationQuantizer] = ActivationQuantizer
+) -> Callable[[int], ActivationQuantizer]:
+    """How an activation's quantizer of this kind is made from its bits, by the settings that all share."""
+    return partial(
+        kind, rule=chosen.activation_range, percentile=chosen.percentile,
+        zero_point=chosen.activation_zero == "searched",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +141,7 @@ class QuantizationMethod(ABC):
             weights=partial(
                 WeightQuantizer, rule=chosen.weight_range, percentile=chosen.percentile
             ),
-            activations=partial(
-                ActivationQuantizer, rule=chosen.activation_range, percentile=chosen.percentile
-            ),
+            activations=activation_maker(chosen),
         )
 
     def notes(self) -> list[str]:

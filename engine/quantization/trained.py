@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.models.graph.blocks import Block
 from engine.models.graph.walk import Walk, WalkPlan
-from engine.quantization.base import QuantizerSettings
+from engine.quantization.base import QuantizerSettings, activation_maker
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.plan import LayerBits
 from engine.quantization.student import fit_block, make_student
@@ -44,9 +44,7 @@ class TrainedStudent(nn.Module):
             teacher, blocks, plan,
             Makers(
                 weights=partial(TrainedWeight, rule=ranges.weight_range, percentile=percentile),
-                activations=partial(
-                    ActivationQuantizer, rule=ranges.activation_range, percentile=percentile
-                ),
+                activations=activation_maker(ranges),
             ),
         )  # fmt: skip
         self._names = [name for name, _ in teacher.named_parameters()]

@@ -9,8 +9,8 @@ from engine.quantization.grids.learned_basis import (
     basis_error,
     learn_basis,
 )
-from engine.quantization.grids.range_search import activation_step
-from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_step
+from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_grid
 
 
 def bordered(*shape: int) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_of_less_than_twice_as_many_all_are_taken():
 
 def test_the_steps_search_finds_what_all_values_say():
     x = bordered(32, 64, 128, 8)  # 2^21 values: a stride of 8 saw the border alone
-    scale, low, high = search_activation_step(x, 4)
+    scale, low, high = search_activation_grid(x, 4)
     span = float(x.max())
 
     def error(step: float) -> float:
@@ -75,5 +75,5 @@ def test_a_percentile_is_of_all_columns(monkeypatch):
     monkeypatch.setattr("engine.quantization.grids.range_search._MAX_SORTED", 2**10)
     x = torch.zeros(16, 4, 32, 32)
     x[..., 1:] = torch.rand(16, 4, 32, 31, generator=torch.Generator().manual_seed(1))
-    scale, _, high = activation_step(x, 4, rule="percentile", percentile=90.0)
+    scale, _, high = activation_range(x, 4, rule="percentile", percentile=90.0)
     assert scale * high == pytest.approx(0.9, abs=0.03)

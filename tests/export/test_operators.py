@@ -126,7 +126,7 @@ def test_layers_of_few_bits(bits):
 
 
 @pytest.mark.parametrize("bits", [8, 4, 3, 2])
-@pytest.mark.parametrize("levels", [(0, 255), (-8, 7)])
+@pytest.mark.parametrize("levels", [(0, 255), (-8, 7), (-20, 235)])
 def test_layers_of_few_bits_whose_inputs_have_few_too(bits, levels):
     """What a runtime has integer kernels for, and may take for what it is not."""
     rounded = EvenLevels(0.05, *levels)
@@ -157,7 +157,19 @@ def test_flows():
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(0, 255), (-128, 127), (0, 15), (-8, 7), (-2, 1), (0, 3)]
+    ("low", "high"),
+    [
+        (0, 255),
+        (-128, 127),
+        (0, 15),
+        (-8, 7),
+        (-2, 1),
+        (0, 3),
+        (-20, 235),
+        (-200, 55),
+        (-3, 12),
+        (-255, 0),
+    ],
 )
 def test_an_input_grid_rounds_as_torch_does_and_clips_at_its_ends(low, high):
     images = torch.linspace(0.1 * low - 0.3, 0.1 * high + 0.3, 4 * 81).view(1, *SHAPE)

@@ -7,7 +7,7 @@ from torch import nn
 from engine.core.trace import watch_inputs
 from engine.models.architectures.repvgg import SmallRepVGG
 from engine.models.graph.blocks import find_blocks
-from engine.quantization.grids.uniform import search_activation_step
+from engine.quantization.grids.uniform import search_activation_grid
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student
@@ -142,11 +142,11 @@ def test_activations_are_fitted_with_float_weights_behind_quantized_inputs():
     teacher, block = work.teacher, work.blocks[1]
     x = torch.rand(8, 4, 8, 8)
     fit_block(work.student, block, x)
-    scale, low, high = search_activation_step(x, 3)
+    scale, low, high = search_activation_grid(x, 3)
     assert float(work.student.down.input_quantizer.scale) == pytest.approx(scale)
     coarse = (x / scale).round().clamp(low, high) * scale
     hidden = torch.relu(teacher.down.bn1(teacher.down.conv1(coarse)))
-    wanted = search_activation_step(hidden, 3)[0]
+    wanted = search_activation_grid(hidden, 3)[0]
     assert float(work.student.down.conv2.input_quantizer.scale) == pytest.approx(wanted, rel=1e-4)
     assert work.student.down.conv1.weight_quantizer is not None
 

@@ -22,6 +22,10 @@ RANGES = {
 WORDS = {
     "weight_range": RANGES,
     "activation_range": RANGES,
+    "activation_zero": {
+        "none": "none: both sides of 0 alike",
+        "searched": "searched, where values below 0 are few",
+    },
     "batchnorm": {
         "own": "as the quantizer behind it does",
         "none": "no",

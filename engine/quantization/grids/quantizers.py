@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.quantization.grids.level_sets import WeightCodes
-from engine.quantization.grids.range_search import activation_step, weight_grid
+from engine.quantization.grids.range_search import activation_range, weight_grid
 from engine.quantization.grids.uniform import Grid
 
 GAMMA, ZETA = (
@@ -121,7 +121,7 @@ class WeightQuantizer(WeightCodes):
 
 
 class ActivationQuantizer(nn.Module):
-    """One grid for a layer's whole input, zero point 0; finds its step size in the first input it sees.
+    """One grid for a layer's whole input, 0 among its levels; finds itself in the first input it sees.
 
     While a block is reconstructed the step size is learned (LSQ, Esser et al. 2020, without its gradient
     scale), and each element stays float with probability `keep_float` (QDrop, Wei et al. 2022).
@@ -130,10 +130,12 @@ class ActivationQuantizer(nn.Module):
     scale: Tensor
     channel_axis = 1  # of the input; a linear layer's channels are its last dimension
 
-    def __init__(self, bits: int, *, rule: str = "mse", percentile: float = 99.9) -> None:
+    def __init__(
+        self, bits: int, *, rule: str = "mse", percentile: float = 99.9, zero_point: bool = False
+    ) -> None:
         super().__init__()
         self.bits = bits
-        self.rule, self.percentile = rule, percentile
+        self.rule, self.percentile, self.zero_point = rule, percentile, zero_point
         self.low, self.high = 0, 2**bits - 1
         self.fitted = False
         self.scale = nn.Parameter(torch.ones(()), requires_grad=False)
@@ -141,10 +143,12 @@ class ActivationQuantizer(nn.Module):
         self.rng: torch.Generator | None = None
 
     def fit(self, x: Tensor) -> None:
-        scale, self.low, self.high = activation_step(
-            x[:FIT_IMAGES], self.bits, rule=self.rule, percentile=self.percentile
-        )
-        self.scale = nn.Parameter(torch.tensor(scale, device=x.device), requires_grad=False)
+        grid = activation_range(
+            x[:FIT_IMAGES], self.bits,
+            rule=self.rule, percentile=self.percentile, zero_point=self.zero_point,
+        )  # fmt: skip
+        self.low, self.high = grid.low, grid.high
+        self.scale = nn.Parameter(torch.tensor(grid.scale, device=x.device), requires_grad=False)
         self.fitted = True
 
     def fit_all(self, inputs: Sequence[Tensor]) -> None:
@@ -158,8 +162,8 @@ class ActivationQuantizer(nn.Module):
         return (self.scale.detach() * codes).view(1, -1)
 
     def side_bits(self) -> int:
-        """Bits stored for the grid: one float32 scale."""
-        return 32
+        """Bits stored for the grid: one float32 scale, and the zero point where there is one."""
+        return 32 + (self.bits if self.zero_point and self.low < 0 else 0)
 
     def learn(self, keep_float: float, rng: torch.Generator) -> None:
         self.keep_float, self.rng = keep_float, rng

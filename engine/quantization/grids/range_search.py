@@ -20,9 +20,10 @@ from engine.core.samples import sampled
 from engine.quantization.grids.uniform import (
     CLIP_RATIOS,
     Grid,
-    activation_bounds,
+    StepAndBounds,
+    activation_grid,
     asymmetric,
-    search_activation_step,
+    search_activation_grid,
     search_weight_grid,
 )
 
@@ -59,23 +60,23 @@ def weight_grid(weight: Tensor, bits: int, *, rule: str, percentile: float) -> G
     return Grid(grid.scale.view(shape), grid.zero_point.view(shape), 0, 2**bits - 1)
 
 
-def activation_step(
-    x: Tensor, bits: int, *, rule: str, percentile: float
-) -> tuple[float, int, int]:
-    """(scale, low, high) of one grid for the whole tensor [images, ...], zero point 0.
+def activation_range(
+    x: Tensor, bits: int, *, rule: str, percentile: float, zero_point: bool = False
+) -> StepAndBounds:
+    """The grid of the whole tensor [images, ...], with a zero point or without; see `activation_grid`.
 
     `percentile` is of the absolute values, so that a tensor of one sign keeps its zero. `peak` is the mean
     over images of each one's largest, which more images do not raise as they do that of `min-max`;
-    `peak-percentile` that of each one's percentile.
+    `peak-percentile` that of each one's percentile. Each says how far from 0 values are kept.
     """
     if rule == "mse":
-        return search_activation_step(x, bits)
+        return search_activation_grid(x, bits, zero_point=zero_point)
     x = x.detach().float()
-    low, high = activation_bounds(x, bits)
+    lowest, highest = float(x.min()), float(x.max())
     sizes = x.abs().flatten()
     largest = float(sizes.max())
     if largest == 0:
-        return 1.0, low, high
+        return StepAndBounds(1.0, 0, 2**bits - 1)
     reach = largest
     if rule == "percentile":
         sample = sampled(sizes, _MAX_SORTED)
@@ -83,11 +84,12 @@ def activation_step(
         # A tensor that is nearly all zeros has a percentile of 0, which is no range.
         reach = float(sample.kthvalue(rank).values) or largest
     elif rule == "kl":
-        reach = largest * kl_ratio(sizes / largest, high if low == 0 else (2**bits - 1) / 2)
+        steps = 2**bits - 1
+        reach = largest * kl_ratio(sizes / largest, steps if lowest >= 0 else steps / 2)
     elif rule in PEAKS:
         reach = float(peak(x, PEAKS[rule], percentile / 100)) or largest
-    span = reach if low == 0 else 2 * reach
-    return span / (2**bits - 1), low, high
+    lowest, highest = max(lowest, -reach), min(highest, reach)
+    return activation_grid(lowest, highest, bits, zero_point=zero_point)
 
 
 def kl_ratio(sizes: Tensor, steps: float) -> float:

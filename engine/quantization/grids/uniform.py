@@ -5,6 +5,7 @@ with the smallest mean |x − Q(x)|^2.4 (which weighs large errors a little more
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -70,31 +71,54 @@ def asymmetric(lowest: Tensor, highest: Tensor, bits: int) -> Grid:
     return Grid(scale, torch.round(-lowest / scale).clamp(0, levels), 0, levels)
 
 
-def activation_bounds(x: Tensor, bits: int) -> tuple[int, int]:
-    """(low, high) codes: unsigned where nothing is negative, else two's complement."""
-    if float(x.min()) >= 0:
-        return 0, 2**bits - 1
-    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+class StepAndBounds(NamedTuple):
+    """A grid of one step for a whole tensor: scale · code, codes in [low, high], so that 0 is a level.
+
+    A zero point z of codes from 0 on is low = −z; two's complement has low = −2^(bits − 1).
+    """
+
+    scale: float
+    low: int
+    high: int
 
 
-def search_activation_step(x: Tensor, bits: int) -> tuple[float, int, int]:
-    """(scale, low, high) of one grid for the whole tensor, zero point 0.
+def activation_grid(
+    lowest: float, highest: float, bits: int, *, zero_point: bool = False
+) -> StepAndBounds:
+    """The grid of values between these ends: unsigned where none is negative, else two's complement.
+
+    With `zero_point` the levels lie between the two ends, rather than over as much on both sides of 0:
+    behind SiLU, hard-swish or GELU half of the levels would else hold nothing.
+    """
+    steps = 2**bits - 1
+    if lowest >= 0:
+        return StepAndBounds(highest / steps, 0, steps)
+    if not zero_point:
+        half = 2 ** (bits - 1)
+        return StepAndBounds(2 * max(-lowest, highest) / steps, -half, half - 1)
+    scale = (max(highest, 0.0) - lowest) / steps
+    below = min(steps, round(-lowest / scale))
+    return StepAndBounds(scale, -below, steps - below)
+
+
+def search_activation_grid(x: Tensor, bits: int, *, zero_point: bool = False) -> StepAndBounds:
+    """One grid for the whole tensor, of all clip ratios the one with the least error.
 
     Of a large tensor 2^18 values from all over it are scored (`sampled`): the choice among 100 ratios
-    does not need more, and the range itself comes from all values.
+    does not need more, and the range itself comes from all values. A ratio shortens both ends alike, as
+    in the releases of BRECQ, QDrop and PD-Quant.
     """
     x = x.detach().float()
-    low, high = activation_bounds(x, bits)
-    largest = float(x.abs().max())
-    if largest == 0:
-        return 1.0, low, high
+    lowest, highest = float(x.min()), float(x.max())
+    if lowest == highest == 0:
+        return StepAndBounds(1.0, 0, 2**bits - 1)
     sample = sampled(x, _MAX_SEARCHED)
-    span = largest if low == 0 else 2 * largest
-    best = (float("inf"), 1.0)
+    best, least = None, float("inf")
     for ratio in CLIP_RATIOS:
-        scale = ratio * span / (2**bits - 1)
-        quantized = (sample / scale).round().clamp(low, high) * scale
+        grid = activation_grid(ratio * lowest, ratio * highest, bits, zero_point=zero_point)
+        quantized = (sample / grid.scale).round().clamp(grid.low, grid.high) * grid.scale
         error = float((sample - quantized).abs().pow(ERROR_NORM).mean())
-        if error < best[0]:
-            best = (error, scale)
-    return best[1], low, high
+        if best is None or error < least:
+            best, least = grid, error
+    assert best is not None
+    return best

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.core.method import MethodCard, knob
+from engine.quantization.base import activation_maker
 from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.quantizers import Makers, WeightQuantizer
 from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings, core_settings
@@ -46,9 +47,7 @@ class AQuant(Blockwise):
             weights=partial(
                 WeightQuantizer, rule=chosen.weight_range, percentile=chosen.percentile
             ),
-            activations=partial(
-                BorderQuantizer, rule=chosen.activation_range, percentile=chosen.percentile
-            ),
+            activations=activation_maker(chosen, BorderQuantizer),
         )
 
     def core(self) -> ReconstructionSettings:

@@ -7,7 +7,7 @@ Departures: both phases are gone through block by block (the release reconstruct
 activation); the second phase, too, reads what the quantized network hands the block (the release: the float
 network's); activations are quantized at a layer's input and not at its output; BatchNorms are not folded,
 which the grids of each channel make equivalent; the first layer, at 8 bits, is reconstructed too; activations
-have the zero point 0 and are fitted on 32 images (64); the clip ratio is the best of 100 (80); Fisher weights
+are fitted on 32 images (64); the clip ratio is the best of 100 (80); Fisher weights
 are scaled to the mean 1, so that the regulariser's weight means the same in every block.
 """
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.base import RestLike, Stretch
+from engine.quantization.base import QuantizerSettings, RestLike, Stretch
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction.block import BlockReconstruction, settle
 from engine.quantization.reconstruction.blockwise import (
@@ -41,6 +41,7 @@ from engine.quantization.reconstruction.settings import ReconstructionSettings
 class BrecqSettings(RoundingSettings):
     """BRECQ's settings; the defaults are the paper's and its release's."""
 
+    activation_zero: str = knob_of(QuantizerSettings, "activation_zero", default="searched")
     distance: str = knob(
         "fisher",
         label="Distance of the outputs",

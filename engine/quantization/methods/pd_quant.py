@@ -6,7 +6,7 @@ embeddings (Boutros et al., QuantFace): the paper's own is one of logits.
 
 Other departures: the answer that is compared comes from a pass in which no activation is dropped (the
 release drops in it as in the other); the correction's variances are biased, with 1e-8 under the root (the
-release: unbiased, 1e-6); activations have the zero point 0 and are fitted on 32 images; mini-batches are
+release: unbiased, 1e-6); activations are fitted on 32 images; mini-batches are
 drawn without repetition; a step of the correction moves all images at once.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.base import RestLike, Stretch
+from engine.quantization.base import QuantizerSettings, RestLike, Stretch
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction.block import BlockReconstruction
 from engine.quantization.reconstruction.blockwise import (
@@ -33,6 +33,7 @@ from engine.quantization.reconstruction.phases import Phase, Phases
 class PDQuantSettings(JointSettings):
     """PD-Quant's settings; the defaults are the released ones for ResNets."""
 
+    activation_zero: str = knob_of(QuantizerSettings, "activation_zero", default="searched")
     lr_rounding: float = knob_of(RoundingSettings, "lr_rounding", default=3e-3)
     prediction_weight: float = knob(
         10.0,

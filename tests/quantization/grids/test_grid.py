@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from engine.quantization.grids.uniform import (
     CLIP_RATIOS,
     Grid,
-    activation_bounds,
-    search_activation_step,
+    activation_grid,
+    search_activation_grid,
     search_weight_grid,
 )
 
@@ -167,7 +167,7 @@ def test_codes_and_values_by_hand():
     [(0.0, 4, (0, 15)), (-0.1, 4, (-8, 7)), (0.0, 2, (0, 3)), (-5.0, 8, (-128, 127))],
 )
 def test_activations_are_signed_only_where_something_is_negative(lowest, bits, bounds):
-    assert activation_bounds(torch.tensor([lowest, 3.0]), bits) == bounds
+    assert activation_grid(lowest, 3.0, bits)[1:] == bounds
 
 
 def naive_step_error(values, bits):
@@ -190,7 +190,7 @@ def step_error(values, scale, low, high):
 @some
 def test_the_activation_search_finds_the_best_ratio(values, bits):
     x = torch.tensor(values)
-    scale, low, high = search_activation_step(x, bits)
+    scale, low, high = search_activation_grid(x, bits)
     assert scale > 0
     if any(values):
         found = step_error(x.tolist(), scale, low, high)
@@ -198,13 +198,13 @@ def test_the_activation_search_finds_the_best_ratio(values, bits):
 
 
 def test_activations_that_are_all_zero_have_a_step_all_the_same():
-    assert search_activation_step(torch.zeros(3, 4), 4) == (1.0, 0, 15)
+    assert search_activation_grid(torch.zeros(3, 4), 4) == (1.0, 0, 15)
 
 
 def test_the_range_is_that_of_all_values_even_where_few_are_scored():
     x = torch.rand(2**20)
     x[1] = -1e-3  # one negative value, between those that are scored
-    assert search_activation_step(x, 4)[1:] == (-8, 7)
+    assert search_activation_grid(x, 4)[1:] == (-8, 7)
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -212,8 +212,33 @@ def test_the_range_that_is_shrunk_begins_at_the_largest_value(signed):
     """The scale itself, not only its error: each of the 100 ratios of the right range was tried."""
     for _ in range(10):
         x = torch.randn(200) if signed else torch.rand(200)
-        found, low, high = search_activation_step(x, 3)
+        found, low, high = search_activation_grid(x, 3)
         span = float(x.abs().max()) * (2 if signed else 1)
         scales = [percent / 100 * span / 7 for percent in range(1, 101)]
         best = min(scales, key=lambda scale: step_error(x.tolist(), scale, low, high))
         assert found == pytest.approx(best, rel=1e-5)
+
+
+def test_a_zero_point_spends_the_levels_between_the_ends():
+    """By hand: from −1 to 14 at 4 bits the step is 1 and one level lies below 0; without, half of them do."""
+    assert activation_grid(-1.0, 14.0, 4, zero_point=True) == (1.0, -1, 14)
+    assert activation_grid(-1.0, 14.0, 4) == (pytest.approx(28 / 15), -8, 7)
+    assert activation_grid(0.0, 15.0, 4, zero_point=True) == (1.0, 0, 15)
+    assert activation_grid(-15.0, -3.0, 4, zero_point=True) == (1.0, -15, 0)  # 0 stays a level
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_a_searched_zero_point_is_no_worse_where_values_lie_on_one_side(bits):
+    x = torch.nn.functional.silu(3 * torch.randn(4000))
+    errors = []
+    for zero_point in (False, True):
+        scale, low, high = search_activation_grid(x, bits, zero_point=zero_point)
+        assert high - low == 2**bits - 1
+        assert low <= 0 <= high
+        errors.append(float((x - (x / scale).round().clamp(low, high) * scale).pow(2).mean()))
+    assert errors[1] < errors[0]
+
+
+def test_a_zero_point_of_values_above_0_changes_nothing():
+    x = torch.randn(1000).relu()
+    assert search_activation_grid(x, 3, zero_point=True) == search_activation_grid(x, 3)

@@ -10,7 +10,7 @@ from engine.quantization.grids.quantizers import (
     WeightQuantizer,
     drop_mask,
 )
-from engine.quantization.grids.uniform import Grid, search_activation_step, search_weight_grid
+from engine.quantization.grids.uniform import Grid, search_activation_grid, search_weight_grid
 
 
 def fitted(bits=3, shape=(4, 2, 3, 3)):
@@ -182,7 +182,7 @@ def test_the_step_is_found_in_the_first_32_images_once():
     quantizer = ActivationQuantizer(4)
     quantizer(x)
     assert FIT_IMAGES == 32
-    assert float(quantizer.scale) == pytest.approx(search_activation_step(x[:32], 4)[0])
+    assert float(quantizer.scale) == pytest.approx(search_activation_grid(x[:32], 4)[0])
     found = float(quantizer.scale)
     quantizer(1000 * x)
     assert float(quantizer.scale) == found

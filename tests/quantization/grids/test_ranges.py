@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.quantization.grids.range_search import (
     ACTIVATION_RULES,
     RULES,
-    activation_step,
+    activation_range,
     kl_ratio,
     weight_grid,
 )
@@ -45,17 +45,17 @@ def test_min_max_clips_no_weight():
 
 def test_min_max_takes_the_largest_activation_into_its_range():
     x = normal(1000)
-    scale, low, high = activation_step(x, 4, rule="min-max", percentile=99.0)
+    scale, low, high = activation_range(x, 4, rule="min-max", percentile=99.0)
     assert (low, high) == (-8, 7)
     assert scale * 15 == pytest.approx(2 * float(x.abs().max()))
-    scale, low, high = activation_step(x.abs(), 4, rule="min-max", percentile=99.0)
+    scale, low, high = activation_range(x.abs(), 4, rule="min-max", percentile=99.0)
     assert (low, high) == (0, 15)
     assert scale * 15 == pytest.approx(float(x.abs().max()))
 
 
 def test_a_percentile_leaves_out_the_share_that_it_names():
     x = torch.arange(1, 1001).float()
-    scale, _, high = activation_step(x, 8, rule="percentile", percentile=90.0)
+    scale, _, high = activation_range(x, 8, rule="percentile", percentile=90.0)
     assert scale * high == pytest.approx(900)
     weight = torch.arange(-500, 501).float().view(1, -1)
     grid = weight_grid(weight, 8, rule="percentile", percentile=80.0)
@@ -65,13 +65,13 @@ def test_a_percentile_leaves_out_the_share_that_it_names():
 def test_a_percentile_of_nearly_all_zeros_still_has_a_range():
     x = torch.zeros(1000)
     x[0] = 3.0
-    assert activation_step(x, 4, rule="percentile", percentile=99.0)[0] == pytest.approx(3 / 15)
+    assert activation_range(x, 4, rule="percentile", percentile=99.0)[0] == pytest.approx(3 / 15)
 
 
 def test_one_far_outlier_is_clipped_by_kl_and_not_by_min_max():
     x = torch.cat([normal(100_000).abs().clamp_max(3), torch.tensor([100.0])])
-    wide = activation_step(x, 4, rule="min-max", percentile=99.0)[0]
-    narrow = activation_step(x, 4, rule="kl", percentile=99.0)[0]
+    wide = activation_range(x, 4, rule="min-max", percentile=99.0)[0]
+    narrow = activation_range(x, 4, rule="kl", percentile=99.0)[0]
     assert narrow * 15 < 10 < wide * 15
 
 
@@ -104,7 +104,7 @@ def divergence(sizes: torch.Tensor, step: float, high: int, bins: int = 2048) ->
 @pytest.mark.parametrize("shift", [0.0, 0.7])
 def test_the_step_that_kl_takes_is_the_best_by_the_codes_that_it_gives(bits, shift):
     x = normal(100_000) + shift
-    step, low, high = activation_step(x, bits, rule="kl", percentile=99.0)
+    step, low, high = activation_range(x, bits, rule="kl", percentile=99.0)
     assert low == -high - 1
     largest = float(x.abs().max())
     tried = [k / 100 * 2 * largest / (2**bits - 1) for k in range(5, 101)]
@@ -117,13 +117,13 @@ def test_kl_scores_weights_by_the_step_that_a_symmetric_channel_gets(bits):
     weight = normal(1, 50_000)
     weight[0, 0], weight[0, 1] = 5.0, -5.0
     grid = weight_grid(weight, bits, rule="kl", percentile=99.0)
-    step, _, _ = activation_step(weight, bits, rule="kl", percentile=99.0)
+    step, _, _ = activation_range(weight, bits, rule="kl", percentile=99.0)
     assert float(grid.scale) == pytest.approx(step)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_zeros_alone_are_no_trouble(rule):
-    assert activation_step(torch.zeros(9), 4, rule=rule, percentile=99.0) == (1.0, 0, 15)
+    assert activation_range(torch.zeros(9), 4, rule=rule, percentile=99.0) == (1.0, 0, 15)
     grid = weight_grid(torch.zeros(2, 9), 4, rule=rule, percentile=99.0)
     assert torch.equal(grid.quantize(torch.zeros(2, 9)), torch.zeros(2, 9))
 
@@ -133,17 +133,19 @@ def test_zeros_alone_are_no_trouble(rule):
 )
 def test_a_peak_is_the_mean_over_images_of_each_one_s_own(rule, reach):
     x = torch.tensor([[1.0, 2.0, 3.0, 4.0], [2.0, 0.5, 1.0, 0.0]])
-    scale, low, high = activation_step(x, 2, rule=rule, percentile=75.0)
+    scale, low, high = activation_range(x, 2, rule=rule, percentile=75.0)
     assert (low, high) == (0, 3)
     assert scale == pytest.approx(reach / 3)
     signed = torch.stack([x[0], -x[1]])
-    assert activation_step(signed, 2, rule=rule, percentile=75.0)[0] == pytest.approx(2 * reach / 3)
+    assert activation_range(signed, 2, rule=rule, percentile=75.0)[0] == pytest.approx(
+        2 * reach / 3
+    )
 
 
 def test_a_peak_does_not_grow_with_the_number_of_images_as_the_largest_does():
     x = normal(400, 50).abs()
     few, many = (
-        [activation_step(x[:n], 4, rule=rule, percentile=99.0)[0] for rule in ("peak", "min-max")]
+        [activation_range(x[:n], 4, rule=rule, percentile=99.0)[0] for rule in ("peak", "min-max")]
         for n in (40, 400)
     )
     assert many[0] == pytest.approx(few[0], rel=0.05)
@@ -155,7 +157,7 @@ def test_a_peak_does_not_grow_with_the_number_of_images_as_the_largest_does():
 @settings(max_examples=8, deadline=None)
 def test_any_rule_for_activations_keeps_to_its_bits_and_half_a_step(rule, seed, bits, sign):
     x = normal(4, 5, 6, seed=seed) if sign else normal(4, 5, 6, seed=seed).relu()
-    scale, low, high = activation_step(x, bits, rule=rule, percentile=99.0)
+    scale, low, high = activation_range(x, bits, rule=rule, percentile=99.0)
     codes = (x / scale).round().clamp(low, high)
     assert high - low <= 2**bits - 1
     inside = (codes > low) & (codes < high)

@@ -134,14 +134,15 @@ def group_norm(
 def even_levels(graph: Graph, node: Node, x: Node, scale: float, low: int, high: int) -> str:
     """QuantizeLinear and DequantizeLinear in unsigned 8 bits; of fewer levels the codes are clipped.
 
-    Where levels lie on both sides of 0 the zero point is 128: ONNX Runtime 1.32 mistakes the type of
-    signed codes where it moves them past a change of shape.
+    Where levels lie on both sides of 0 the zero point is 128, or that of the grid where they do not fit
+    around it: ONNX Runtime 1.32 mistakes the type of signed codes where it moves them past a change of shape.
     """
-    if low < -128 or high > (255 if low >= 0 else 127):
+    if high - low > 255 or low > 0:
         refuse(node, f"an input grid of codes {low} … {high}, more than 8 bits,")
     path = owner(node).removesuffix("input_quantizer").rstrip(".")
     graph.grids[path] = graph.values[x]
-    middle = 128 if low < 0 else 0
+    around = -128 <= low < 0 and high < 128
+    middle = 128 if around else -low
     step, zero = graph.constant(scale), graph.constant(np.asarray(middle, np.uint8))
     codes = graph.emit("QuantizeLinear", [graph.values[x], step, zero], node)
     if (low + middle, high + middle) != (0, 255):
