@@ -46,6 +46,7 @@ class Finding:
     layer: str = ""  # the layer (or BatchNorm); "" where it is the whole network or the images
     change: Change | None = None
     sure: bool = False  # its severity does not hang on what the change gains
+    wide: bool = False  # the change is bought for many layers: a remedy more than a cause
     predicted_gain: float | None = None
     band: tuple[float, float] | None = None
     unit: str = ""  # "KL" (nats), "dB of the outputs", "dB of the layer", "top1"

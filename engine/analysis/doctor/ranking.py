@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from engine.analysis.doctor import discover_rules
 from engine.analysis.doctor.finding import SEVERITIES, Finding
-from engine.analysis.doctor.record import Loss, RunRecord
+from engine.analysis.doctor.record import SICK, Loss, RunRecord
 
-# Our own lines, no paper's. A loss below the first is healthy, whatever takes some of it away.
-SICK = {"KL": 0.05, "dB": 0.01}  # nats; noise over signal of the outputs
-MOST_OF_IT, SOME_OF_IT = 0.25, 0.05  # of the loss
+# Of the loss; our own lines, no paper's.
+WIDE = 0.5  # that a change of many layers counts for, beside one that names a single cause
+MOST_OF_IT, SOME_OF_IT = 0.25, 0.05
 
 
 def findings_of(record: RunRecord) -> list[Finding]:
@@ -26,7 +26,7 @@ def ranked(findings: Sequence[Finding], loss: Loss | None = None) -> list[Findin
     order = {name: rule.order for name, rule in discover_rules().items()}
 
     def key(one: Finding) -> tuple[float, ...]:
-        share = 0.0 if loss is None else round(share_of(one, loss), 2)
+        share = 0.0 if loss is None else round(share_of(one, loss) * (WIDE if one.wide else 1), 2)
         certain = one.sure and one.severity == "red"
         rank = SEVERITIES.index(one.severity)
         return (rank, -float(certain), -share, order[one.rule], -(one.predicted_gain or 0.0))
@@ -54,7 +54,7 @@ def weighed(finding: Finding, loss: Loss) -> Finding:
         return finding
     share = share_of(finding, loss)
     may_be_chance = finding.band is not None and finding.band[0] <= 0
-    sick = loss.value >= SICK[loss.unit[:2]]
+    sick = loss.value >= SICK[loss.unit]
     if may_be_chance or share < SOME_OF_IT or not sick:
         return replace(finding, severity="note")
     return replace(finding, severity="red" if share >= MOST_OF_IT else "yellow")

@@ -3,13 +3,14 @@
 Decibels are signal to noise. Ranges are of absolute values. What a run does not tell is None, or empty.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.analysis.errors import decibels
-
+# A loss below is healthy, whatever takes some of it away (our own line): nats; noise over signal of outputs.
+SICK = {"KL": 0.05, "dB": 0.01}
 BIT_DB = 6.02  # of one more bit on a uniform grid that clips nothing: 20 log10 2
 
 
@@ -49,6 +50,7 @@ class Norm:
     path: str
     variance: np.ndarray  # [c]
     gamma: np.ndarray  # [c]
+    seen: np.ndarray  # [c]: the standard deviation that the images have there in the teacher
     eps: float
 
 
@@ -89,9 +91,7 @@ class Images:
     sizes: np.ndarray  # [n]: root mean square of each, normalised
     alike: float | None = None  # mean cosine of two images' features
     distance: float | None = None  # from BatchNorm's stored means, in stored standard deviations
-    classes_seen: float | None = (
-        None  # share of the classes that the teacher sees in them, by entropy
-    )
+    classes_seen: float | None = None  # how many classes the teacher sees, by entropy
     classes: int = 0
 
 
@@ -152,4 +152,4 @@ def layer_gain(layer: Layer, *, weights: float = 0.0, inputs: float = 0.0) -> fl
     noises += [] if layer.inputs_db is None else [(layer.inputs_db, inputs)]
     now = sum(10 ** (-db / 10) for db, _ in noises)
     then = sum(10 ** (-(db + more) / 10) for db, more in noises)
-    return decibels(now, then)
+    return 10 * math.log10(now / then)

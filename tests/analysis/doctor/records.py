@@ -19,7 +19,7 @@ def healthy(bits=8, db=40.0):
     return RunRecord(
         run="r", quantization="nearest", learns=False, settings=SETTINGS, layers=tuple(layers),
         images=Images(count=64, synthesis="genie", made=True, optimised=True, steps=100,
-                      sizes=np.ones(64), alike=0.4, distance=0.1, classes_seen=0.9, classes=10),
+                      sizes=np.ones(64), alike=0.4, distance=0.1, classes_seen=9.0, classes=10),
         loss=Loss(value=1e-4, unit="KL", images=64),
     )  # fmt: skip
 
@@ -29,7 +29,7 @@ def layer(path, bits=8, db=40.0):
     return Layer(
         path=path, kind="conv", weight_bits=bits, activation_bits=bits, columns=np.ones(8), rows=np.ones(8),
         sqnr_db=db, weights_db=db + 3.01, inputs_db=db + 3.01, input=read(path, bits, db),
-        norm=Norm(path=f"{path}.bn", variance=np.ones(8), gamma=np.ones(8), eps=1e-5),
+        norm=Norm(path=f"{path}.bn", variance=np.ones(8), gamma=np.ones(8), seen=np.ones(8), eps=1e-5),
     )  # fmt: skip
 
 

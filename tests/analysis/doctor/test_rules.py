@@ -27,6 +27,7 @@ def test_a_healthy_run_has_nothing_red():
     assert [one.rule for one in findings_of(healthy()) if one.severity != "note"] == []
 
 
+TINY = Norm(path="d.bn", variance=one_channel(1e-9), gamma=np.ones(8), seen=np.ones(8), eps=1e-5)
 FAULTS = {
     "a channel of the activations is scaled by 50": (
         with_layer(
@@ -47,11 +48,9 @@ FAULTS = {
     "the input of one layer has 2 bits among 8": (
         with_layer(healthy(), "d", activation_bits=2, sqnr_db=6.0, inputs_db=6.0), ("few-bits", "d"),
     ),
-    "a variance is next to zero": (
-        with_layer(
-            healthy(), "d", norm=Norm(path="d.bn", variance=one_channel(1e-9), gamma=np.ones(8), eps=1e-5)
-        ),
-        ("tiny-variance", "d.bn"),
+    "a variance is next to zero": (with_layer(healthy(), "d", norm=TINY), ("tiny-variance", "d.bn")),
+    "many bits are lost to rounding": (
+        replace(healthy(bits=4, db=25.0), loss=replace(FEW.loss, value=0.4)), ("nearest-rounding", ""),
     ),
     "a few images are a hundred times as bright": (
         with_input(healthy(), "d", wild=Wild(images=(7, 20), step_ratio=80.0, gain_db=35.0)),
@@ -115,6 +114,13 @@ def test_of_layers_past_their_cliff_those_are_told_that_the_answer_hangs_on():
         record = with_layer(record, path, float_gain=gain)
     told = [one.layer for one in findings_of(record) if one.rule == "past-cliff"]
     assert set(told) == {"c", "e", "d"}
+
+
+def test_a_channel_that_is_as_still_as_its_variance_says_is_left_alone():
+    still = replace(TINY, seen=one_channel(1e-5))
+    assert "tiny-variance" not in {
+        one.rule for one in findings_of(with_layer(healthy(), "d", norm=still))
+    }
 
 
 def test_the_gain_of_a_layer_adds_the_powers_of_two_noises():

@@ -11,7 +11,7 @@ from engine.analysis.doctor.rule import Rule
 SMALL = (
     1e-4  # of the median channel's variance (our own line; trained networks here stay far above)
 )
-LOUD = 5.0  # times the median channel's factor: else gamma is as small, and nothing comes of it
+LOUD = 5.0  # times the median channel's deviation behind it: else it is as still as it says
 
 
 class TinyVariance(Rule):
@@ -44,9 +44,9 @@ class TinyVariance(Rule):
 
 
 def _loud(norm: Norm) -> np.ndarray:
-    factor = np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
+    out = norm.seen * np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
     tiny = norm.variance < SMALL * np.median(norm.variance)
-    found: np.ndarray = np.flatnonzero(tiny & (factor > LOUD * np.median(factor)))
+    found: np.ndarray = np.flatnonzero(tiny & (out > LOUD * np.median(out)))
     return found
 
 
