@@ -24,6 +24,11 @@ class Change:
     images: int = 0
     leave_out: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Change":
+        """The change again from what `Finding.plain` says of it."""
+        return cls(**{**plain, "leave_out": tuple(plain["leave_out"])})
+
     @property
     def same_images(self) -> bool:
         """Whether the run's own images serve again."""
@@ -58,5 +63,6 @@ class Finding:
         """As numbers, words and lists, for JSON."""
         told = asdict(self)
         told["band"] = None if self.band is None else list(self.band)
-        told["change"] = None if self.change is None else self.change.words
+        if self.change is not None:
+            told["change"]["leave_out"] = list(self.change.leave_out)
         return told
