@@ -13,6 +13,7 @@ from typing import NoReturn
 from engine.core.errors import UserError
 from engine.run.commands import (
     benches,
+    doctor,
     exports,
     listing,
     networks,
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
     why.add_commands(add)
+    doctor.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")

@@ -31,6 +31,7 @@ __all__ = [
     "Recipe",
     "RunFolder",
     "cancel",
+    "doctor",
     "export",
     "follow",
     "list_runs",
@@ -51,6 +52,17 @@ def new_recipe(*, preset: str = "standard", runs: Path | str = RUNS, **wanted: A
     """
     runs = Path(runs)
     return make_recipe(load_catalog(runs), preset=preset, runs=runs, own_code=True, **wanted)
+
+
+def doctor(folder: RunFolder, attempt: str = "", layer: str = "") -> dict[str, Any]:
+    """What is wrong with a finished run and what to change, what gains most first; see `engine doctor`.
+
+    `attempt`: the name of a rule, whose change is then run, and told with what it gained; `layer`: of its
+    findings that at this layer. UserError for what is not finished, and a rule with nothing to try.
+    """
+    from engine.run.questions.doctor.answers import doctor as ask
+
+    return ask(folder, attempt, layer)
 
 
 def export(

@@ -15,6 +15,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.folders.version import engine_version
 from engine.run.machine.memory_limit import Room
 from engine.run.machine.resources import peak_memory_mb
+from engine.run.recipes.left_out import places_kept
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.bits import allocation
 from engine.run.stages.judge import Verdict, judge
@@ -57,7 +58,7 @@ def execute(
     yield from make_room(context, room, images_there=source is not None)
     yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)
-    yield from quantize(context, images)
+    yield from quantize(context, images[places_kept(recipe.quantization_settings, len(images))])
     verdict = Verdict({})
     student = load_student(context)
     yield from judge(context, student, verdict)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
 from engine.core.files import open_regular, typed_path
+from engine.run.recipes.left_out import SETTING as LEAVE_OUT
+from engine.run.recipes.left_out import left_out
 from engine.run.recipes.settings import shown, whole_number
 from engine.run.recipes.wanted import BITS
 
@@ -79,9 +81,20 @@ def _checked(found: Any) -> dict[str, dict[str, int]]:
     return {} if not any(bits.values()) else bits
 
 
+def of_any_quantizer(
+    given: Mapping[str, Any] | None, quantization: str, images: int
+) -> dict[str, Any]:
+    """What every quantizer takes, of the settings given: layers' own bits, images left out; no empty ones."""
+    found = {
+        SETTING: bits_wanted((given or {}).get(SETTING), quantization),
+        LEAVE_OUT: left_out((given or {}).get(LEAVE_OUT), images),
+    }
+    return {name: value for name, value in found.items() if value}  # else as recipes always were
+
+
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's quantization settings without the bits: what the method itself has knobs for."""
-    return {name: value for name, value in settings.items() if name != SETTING}
+    """A recipe's quantization settings without what any quantizer takes: what the method has knobs for."""
+    return {name: value for name, value in settings.items() if name not in (SETTING, LEAVE_OUT)}
 
 
 def with_bits(

@@ -12,7 +12,7 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
-from engine.run.recipes.layer_bits import SETTING, bits_wanted, plain_settings
+from engine.run.recipes.layer_bits import of_any_quantizer, plain_settings
 from engine.run.recipes.located import file_named, images_named, network_named
 from engine.run.recipes.settings import resolve, shown
 from engine.run.recipes.wanted import check_names, check_numbers, check_space
@@ -104,11 +104,6 @@ def make_recipe(
         knobs = find(catalog, kind, wanted[kind])["settings"]
         given = plain_settings(wanted.get(f"{kind}_settings") or {})
         complete[f"{kind}_settings"] = settings_at(preset, model, kind, knobs, given)
-    own_bits = (wanted.get("quantization_settings") or {}).get(SETTING)
-    bits = bits_wanted(own_bits, wanted["quantization"])
-    complete["quantization_settings"] |= (
-        {SETTING: bits} if bits else {}
-    )  # else as recipes always were
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
@@ -117,6 +112,9 @@ def make_recipe(
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
     check_numbers(complete, EDGE_RULES)
+    complete["quantization_settings"] |= of_any_quantizer(
+        wanted.get("quantization_settings"), wanted["quantization"], complete["images"]
+    )
     _check_methods(catalog, wanted, model, complete["model_settings"])
     if reason := no_folder(complete["synthesis_settings"]):
         raise UserError(reason)

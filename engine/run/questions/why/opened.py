@@ -13,6 +13,7 @@ from engine.quantization.plan import LayerBits
 from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
+from engine.run.recipes.left_out import places_kept
 from engine.run.stages.bits import restore_bits
 from engine.run.stages.correct import with_equal_ranges
 from engine.run.stages.others import load_others, set_name
@@ -68,6 +69,7 @@ def open_run(folder: RunFolder, images: int = 1000) -> Opened:
     context = with_equal_ranges(context, chosen_method(context).settings)
     restore_bits(context)
     made = load_images(context)
+    made = made[places_kept(folder.recipe.quantization_settings, len(made))]
     test, labels, name = _test_images(context, made, images)
     return Opened(
         context=context, student=student, images=made, test=test, labels=labels, test_set=name

@@ -1,0 +1,60 @@
+"""Findings in order: what gains most first, and how bad each is by what it gains of the whole loss."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.analysis.doctor import discover_rules
+from engine.analysis.doctor.finding import SEVERITIES, Finding
+from engine.analysis.doctor.record import SICK, Loss, RunRecord
+
+# Of the loss; our own lines, no paper's.
+WIDE = 0.5  # that a change of many layers counts for, beside one that names a single cause
+MOST_OF_IT, SOME_OF_IT = 0.25, 0.05
+
+
+def findings_of(record: RunRecord) -> list[Finding]:
+    """All that any rule finds in the record, by what the rules themselves say of it."""
+    return ranked([one for rule in discover_rules().values() for one in rule.find(record)])
+
+
+def ranked(findings: Sequence[Finding], loss: Loss | None = None) -> list[Finding]:
+    """By severity, then by the share of the loss that the change takes away, where that is known.
+
+    Of findings that gain the same or an unknown share, what is nearer to a cause comes first (`Rule.order`),
+    then the layer that gains most decibels.
+    """
+    order = {name: rule.order for name, rule in discover_rules().items()}
+
+    def key(one: Finding) -> tuple[float, ...]:
+        share = 0.0 if loss is None else round(share_of(one, loss) * (WIDE if one.wide else 1), 2)
+        certain = one.sure and one.severity == "red"
+        rank = SEVERITIES.index(one.severity)
+        return (rank, -float(certain), -share, order[one.rule], -(one.predicted_gain or 0.0))
+
+    return sorted(findings, key=key)
+
+
+def share_of(finding: Finding, loss: Loss) -> float:
+    """Which part of the loss its change would take away; 0 where that is not known."""
+    gain = finding.predicted_gain
+    if gain is None or finding.unit == "dB of the layer" or finding.unit == "top1":
+        return 0.0
+    if finding.unit == "KL":
+        return gain / loss.value if loss.value > 0 else 0.0
+    return 1 - 10 ** (-gain / 10)
+
+
+def weighed(finding: Finding, loss: Loss) -> Finding:
+    """The finding with the severity that its predicted gain tells; unchanged where that is not known."""
+    if (
+        finding.sure
+        or finding.unit not in ("KL", "dB of the outputs")
+        or finding.predicted_gain is None
+    ):
+        return finding
+    share = share_of(finding, loss)
+    may_be_chance = finding.band is not None and finding.band[0] <= 0
+    sick = loss.value >= SICK[loss.unit]
+    if may_be_chance or share < SOME_OF_IT or not sick:
+        return replace(finding, severity="note")
+    return replace(finding, severity="red" if share >= MOST_OF_IT else "yellow")

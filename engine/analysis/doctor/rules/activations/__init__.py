@@ -1,0 +1,1 @@
+"""Rules about what layers read, and the grids of their inputs."""

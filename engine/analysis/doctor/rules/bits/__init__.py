@@ -1,0 +1,1 @@
+"""Rules about how many bits a layer has."""

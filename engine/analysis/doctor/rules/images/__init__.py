@@ -1,0 +1,1 @@
+"""Rules about the images that a run was calibrated on."""

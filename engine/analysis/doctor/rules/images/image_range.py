@@ -1,0 +1,52 @@
+"""A few images that reach far beyond the rest, and so set the ranges of layers for all."""
+
+from collections.abc import Iterator
+
+from engine.analysis.doctor.finding import Change, Finding
+from engine.analysis.doctor.record import Layer, RunRecord, layer_gain
+from engine.analysis.doctor.rule import Rule, severity_of
+
+COARSER = 1.5  # times: what such an image does to a step, from where it matters
+MOST = 0.25  # of the images: more are no outliers
+NAMED = 8
+
+
+class ImageRange(Rule):
+    """Names the layer whose step suffers most, and the images."""
+
+    name = "image-range"
+    title = "An image sets this layer's range"
+    source = "measured: the grid fitted again without the image"
+    order = 5
+
+    def look(self, record: RunRecord) -> Iterator[Finding]:
+        hit = [one for one in record.layers if _coarser(one) >= COARSER]
+        if not hit:
+            return
+        worst = max(hit, key=_coarser)
+        assert worst.input is not None
+        assert worst.input.wild is not None
+        images = sorted(
+            {k for one in hit if one.input and one.input.wild for k in one.input.wild.images}
+        )
+        if len(images) > MOST * record.images.count:
+            return
+        wild = worst.input.wild
+        gain = layer_gain(worst, inputs=wild.gain_db)
+        named = ", ".join(map(str, images[:NAMED])) + (", .." if len(images) > NAMED else "")
+        yield Finding(
+            cause=f"Image{'s' if len(images) > 1 else ''} {named} of {record.images.count} set the range of "
+            f"{worst.path} and of {len(hit) - 1} more layers: with them its step is {wild.step_ratio:.1f} "
+            "times as coarse for all others.",
+            severity="red" if wild.gain_db >= 6 else severity_of(worst, gain), layer=worst.path,
+            evidence={"images": images, "step_ratio": {one.path: _coarser(one) for one in hit},
+                      "reach": worst.input.images.tolist(), "gain_db": wild.gain_db},
+            change=Change(words=f"leave image{'s' if len(images) > 1 else ''} {named} out",
+                          leave_out=tuple(images)),
+            predicted_gain=gain, unit="dB of the layer",
+        )  # fmt: skip
+
+
+def _coarser(layer: Layer) -> float:
+    wild = layer.input.wild if layer.input else None
+    return wild.step_ratio if wild else 1.0

@@ -1,0 +1,1 @@
+"""Rules about what came out in the end."""

@@ -1,0 +1,1 @@
+"""Rules about weights and the BatchNorm behind them."""

@@ -1,0 +1,69 @@
+"""A BatchNorm channel that stored next to no variance: it multiplies by hundreds what differs a little."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from engine.analysis.doctor.finding import Change, Finding
+from engine.analysis.doctor.record import Layer, Norm, RunRecord
+from engine.analysis.doctor.rule import Rule
+
+SMALL = (
+    1e-4  # of the median channel's variance (our own line; trained networks here stay far above)
+)
+LOUD = 5.0  # times the median channel's deviation behind it: else it is as still as it says
+
+
+class TinyVariance(Rule):
+    """Names the BatchNorm; the layer that reads it is the one whose range suffers."""
+
+    name = "tiny-variance"
+    title = "BatchNorm with a tiny variance"
+    source = "Ioffe and Szegedy, Batch Normalization, ICML 2015: the factor is gamma / sqrt(variance + eps)"
+    order = 10
+
+    def look(self, record: RunRecord) -> Iterator[Finding]:
+        for k, layer in enumerate(record.layers):
+            norm = layer.norm
+            if norm is None or not len(norm.variance):
+                continue
+            channels = _loud(norm)
+            if not len(channels):
+                continue
+            factor = np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
+            worst = int(channels[factor[channels].argmax()])
+            reader = _reader(record, layer, k)
+            yield Finding(
+                cause=f"Channel {worst} stored a variance of {norm.variance[worst]:.1e} (the median channel "
+                f"{np.median(norm.variance):.1e}), so it is multiplied by {factor[worst]:.0f} where the "
+                f"median is multiplied by {np.median(factor):.1f}.",
+                severity="yellow", layer=norm.path, change=_change(record, reader),
+                evidence={"channels": channels.tolist(), "factor": factor.tolist(),
+                          "variance": norm.variance.tolist()},
+            )  # fmt: skip
+
+
+def _loud(norm: Norm) -> np.ndarray:
+    out = norm.seen * np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
+    tiny = norm.variance < SMALL * np.median(norm.variance)
+    found: np.ndarray = np.flatnonzero(tiny & (out > LOUD * np.median(out)))
+    return found
+
+
+def _reader(record: RunRecord, layer: Layer, place: int) -> Layer | None:
+    """The layer behind, as far as it is known: the one that equalisation pairs it with, else the next."""
+    paired = [one for one in record.layers if one.writer == layer.path]
+    return next(iter([*paired, *record.layers[place + 1 : place + 2]]), None)
+
+
+def _change(record: RunRecord, reader: Layer | None) -> Change | None:
+    if reader is None:
+        return None
+    if reader.writer and record.settings.get("equalise") is False:
+        return Change(
+            words="equalise neighbouring layers", quantization_settings={"equalise": True}
+        )
+    if reader.activation_bits is None or reader.activation_bits >= 8:
+        return None
+    words = f"give the input of {reader.path} 8 bits"
+    return Change(words=words, activation_bits={reader.path: 8})

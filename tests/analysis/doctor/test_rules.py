@@ -1,0 +1,145 @@
+"""Each fault, planted into a healthy run's numbers: the doctor names it and its layer first or second."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.analysis.doctor import discover_rules
+from engine.analysis.doctor.ranking import findings_of
+from engine.analysis.doctor.record import Fed, Norm, Wild, layer_gain
+from tests.analysis.doctor.records import healthy, layer, with_input, with_layer
+
+FEW = healthy(bits=3, db=12.0)  # every layer past its cliff, as at three bits
+
+
+def one_channel(value, place=5):
+    found = np.ones(8)
+    found[place] = value
+    return found
+
+
+def first_two(record):
+    return [(one.rule, one.layer) for one in findings_of(record)[:2]]
+
+
+def test_a_healthy_run_has_nothing_red():
+    assert [one.rule for one in findings_of(healthy()) if one.severity != "note"] == []
+
+
+TINY = Norm(path="d.bn", variance=one_channel(1e-9), gamma=np.ones(8), seen=np.ones(8), eps=1e-5)
+FAULTS = {
+    "a channel of the activations is scaled by 50": (
+        with_layer(
+            with_input(FEW, "d", channels=4 * one_channel(50.0), largest=200.0, high=190.0),
+            "d", inputs_db=2.0, sqnr_db=2.0,
+        ),
+        ("activation-outlier", "d"),
+    ),
+    "and the weights that read it make up for one scaled by 1/50": (
+        with_layer(FEW, "d", columns=one_channel(50.0), weights_db=2.0, sqnr_db=2.0), ("weight-outlier", "d"),
+    ),
+    "a range is cut to a tenth": (
+        with_input(healthy(), "d", high=0.4, clipped=0.6, sqnr_db=2.0), ("clipped-range", "d"),
+    ),
+    "one layer has 2 bits among 8": (
+        with_layer(healthy(), "d", weight_bits=2, sqnr_db=6.0, weights_db=6.0), ("few-bits", "d"),
+    ),
+    "the input of one layer has 2 bits among 8": (
+        with_layer(healthy(), "d", activation_bits=2, sqnr_db=6.0, inputs_db=6.0), ("few-bits", "d"),
+    ),
+    "a variance is next to zero": (with_layer(healthy(), "d", norm=TINY), ("tiny-variance", "d.bn")),
+    "many bits are lost to rounding": (
+        replace(healthy(bits=4, db=25.0), loss=replace(FEW.loss, value=0.4)), ("nearest-rounding", ""),
+    ),
+    "a few images are a hundred times as bright": (
+        with_input(healthy(), "d", wild=Wild(images=(7, 20), step_ratio=80.0, gain_db=35.0)),
+        ("image-range", "d"),
+    ),
+    "images are normalised otherwise than in training": (
+        replace(
+            healthy(),
+            fed=Fed(stem="a.bn", mean=(0.0,), std=(1.0,), std_ratio=0.35, mean_shift=1.2, distance=4.0,
+                    near=False, images=64, better="the network's own", better_mean=(0.3,),
+                    better_std=(0.35,), better_distance=0.1),
+        ),
+        ("normalisation", "a.bn"),
+    ),
+    "something is no number": (replace(FEW, not_finite=("c", "d")), ("not-finite", "c")),
+    "the first layer has few bits": (
+        with_layer(healthy(), "a", weight_bits=3, sqnr_db=9.0, weights_db=9.0), ("edge-layer", "a"),
+    ),
+    "a depthwise layer has few bits": (
+        with_layer(FEW, "d", kind="depthwise", sqnr_db=3.0, weights_db=3.0), ("depthwise-bits", "d"),
+    ),
+    "neighbours have very different ranges": (
+        with_layer(healthy(bits=4, db=25.0), "c", ratio=400.0), ("range-ratio", "c"),
+    ),
+    "half of the levels lie below zero": (
+        with_input(healthy(bits=4, db=25.0), "d", least=-0.3, low=-4.0), ("negative-values", "d"),
+    ),
+    "most channels are dead": (
+        with_layer(healthy(), "d", rows=np.array([1.0] * 3 + [0.0] * 5)), ("dead-channels", "d"),
+    ),
+    "images are few": (
+        replace(healthy(), images=replace(healthy().images, count=4)), ("few-images", ""),
+    ),
+    "images are all alike": (
+        replace(healthy(), images=replace(healthy().images, alike=0.97)), ("alike-images", ""),
+    ),
+    "images are far from the statistics": (
+        replace(healthy(), images=replace(healthy().images, distance=1.4)), ("batchnorm-gap", ""),
+    ),
+    "learning is worse than nearest": (
+        replace(healthy(), learns=True, quantization="genie-m", nearest_gain=0.5, nearest_band=(0.3, 0.7)),
+        ("learning-harm", ""),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named_with_its_layer(fault):
+    record, wanted = FAULTS[fault]
+    assert wanted in first_two(record)
+
+
+def test_every_rule_has_a_fault_that_it_finds():
+    planted = {rule for _, (rule, _) in FAULTS.values()}
+    assert planted | {"past-cliff"} == discover_rules().keys()
+
+
+def test_of_layers_past_their_cliff_those_are_told_that_the_answer_hangs_on():
+    record = FEW
+    for path, gain in zip("bcde", (0.1, 0.4, 0.2, 0.3), strict=True):
+        record = with_layer(record, path, float_gain=gain)
+    told = [one.layer for one in findings_of(record) if one.rule == "past-cliff"]
+    assert set(told) == {"c", "e", "d"}
+
+
+def test_a_channel_that_is_as_still_as_its_variance_says_is_left_alone():
+    still = replace(TINY, seen=one_channel(1e-5))
+    assert "tiny-variance" not in {
+        one.rule for one in findings_of(with_layer(healthy(), "d", norm=still))
+    }
+
+
+def test_the_gain_of_a_layer_adds_the_powers_of_two_noises():
+    # 20 dB by each: noise 0.01 + 0.01. Weights 10 dB better: 0.001 + 0.01.
+    there = replace(layer("a"), weights_db=20.0, inputs_db=20.0)
+    assert layer_gain(there, weights=10.0) == pytest.approx(10 * np.log10(0.02 / 0.011))
+    assert layer_gain(replace(there, inputs_db=None), weights=10.0) == pytest.approx(10.0)
+
+
+def test_a_change_that_the_quantizer_cannot_make_is_not_proposed():
+    scaled = with_input(FEW, "c", channels=4 * one_channel(50.0))
+    (first,) = [one for one in findings_of(scaled) if one.rule == "activation-outlier"]
+    assert first.change.quantization_settings == {"equalise": True}  # b and c are a pair
+    done = replace(scaled, settings={**scaled.settings, "equalise": True})
+    (then,) = [one for one in findings_of(done) if one.rule == "activation-outlier"]
+    assert then.change.activation_bits == {"c": 8}
+    assert not then.change.quantization_settings
+
+
+def test_a_gain_that_may_be_chance_is_no_harm_of_learning():
+    unsure = replace(healthy(), learns=True, nearest_gain=0.1, nearest_band=(-0.1, 0.3))
+    assert findings_of(unsure) == []
