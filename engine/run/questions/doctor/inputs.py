@@ -1,6 +1,6 @@
 """What every grid of an input is handed in the student, and what other grids would do. Imports torch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from engine.analysis.doctor.record import Input, Wild
 from engine.analysis.errors import sqnr_db
 from engine.core.trace import watch_inputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
-from engine.quantization.grids.range_search import activation_step
+from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.uniform import StepAndBounds
 from engine.run.questions.why.opened import Opened
 from engine.run.questions.why.passes import shared_grid
 
@@ -75,23 +76,18 @@ def _read(grid: str, quantizer: Any, x: Tensor) -> Input:
 
 
 def _by_rule(x: Tensor, quantizer: Any) -> dict[str, float]:
-    return {rule: sqnr_db(x, _fitted(x, quantizer, rule).of(x)) for rule in OTHER_RULES}
+    return {rule: sqnr_db(x, _rounded(x, _fitted(x, quantizer, rule))) for rule in OTHER_RULES}
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    scale: float
-    low: int
-    high: int
-
-    def of(self, x: Tensor) -> Tensor:
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, 0, self.low, self.high)
+def _rounded(x: Tensor, grid: StepAndBounds) -> Tensor:
+    return torch.fake_quantize_per_tensor_affine(x, grid.scale, 0, grid.low, grid.high)
 
 
-def _fitted(x: Tensor, quantizer: Any, rule: str = "") -> _Step:
-    return _Step(*activation_step(
-        x, quantizer.bits, rule=rule or quantizer.rule, percentile=quantizer.percentile if not rule else 99.9
-    ))  # fmt: skip
+def _fitted(x: Tensor, quantizer: Any, rule: str = "") -> StepAndBounds:
+    return activation_range(
+        x, quantizer.bits, rule=rule or quantizer.rule,
+        percentile=quantizer.percentile if not rule else 99.9, zero_point=quantizer.zero_point,
+    )  # fmt: skip
 
 
 def _wild(x: Tensor, quantizer: Any) -> Wild | None:
@@ -101,7 +97,7 @@ def _wild(x: Tensor, quantizer: Any) -> Wild | None:
         return None
     rest = x[~far]
     before, after = _fitted(x, quantizer), _fitted(rest, quantizer)
-    gain = sqnr_db(rest, after.of(rest)) - sqnr_db(rest, before.of(rest))
+    gain = sqnr_db(rest, _rounded(rest, after)) - sqnr_db(rest, _rounded(rest, before))
     places = tuple(far.nonzero().flatten().tolist())
     return Wild(images=places, step_ratio=before.scale / after.scale, gain_db=gain)
 

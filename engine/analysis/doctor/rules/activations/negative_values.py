@@ -6,11 +6,12 @@ from engine.analysis.doctor.finding import Change, Finding
 from engine.analysis.doctor.record import BIT_DB, RunRecord, layer_gain
 from engine.analysis.doctor.rule import Rule
 
+EVEN = 0.9  # of what lies above zero: from here on a grid reaches as far below it
 LOPSIDED = 0.25  # of the largest value: what lies below zero is small beside it
 
 
 class NegativeValues(Rule):
-    """Grids here are of one sign or of both, evenly; without an offset the lower half stays empty."""
+    """A grid without a zero point reaches as far below zero as above; its lower half stays empty."""
 
     name = "negative-values"
     title = "Values below zero behind an asymmetric activation"
@@ -22,6 +23,8 @@ class NegativeValues(Rule):
             x = layer.input
             if x is None or x.bits >= 8 or x.low >= 0 or x.largest <= 0:
                 continue
+            if -x.low < EVEN * x.high:
+                continue  # it has a zero point
             share = -x.least / x.largest
             if not 0 < share <= LOPSIDED:
                 continue
@@ -31,7 +34,7 @@ class NegativeValues(Rule):
                 "many levels below zero as above, and next to nothing lies there, so that a bit is lost.",
                 severity="yellow", layer=layer.path,
                 evidence={"least": x.least, "largest": x.largest, "low": x.low, "high": x.high},
-                change=Change(words=f"give the input of {layer.path} a bit more",
-                              activation_bits={layer.path: x.bits + 1}),
+                change=Change(words="search the zero points of the activations",
+                              quantization_settings={"activation_zero": "searched"}),
                 predicted_gain=gain, unit="dB of the layer",
             )  # fmt: skip
