@@ -5,6 +5,7 @@ sends need not come from a button.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,7 @@ from engine.run import fork, networks
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.owner import claim
 from engine.run.networks import Brought
+from engine.run.questions.doctor import answers as doctor
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch
 
@@ -35,8 +37,17 @@ def start_run(wanted: dict[str, Any]) -> None:
 
 def started(wanted: dict[str, Any]) -> RunFolder | None:
     """The run, started, or found where it was there; None, and a line on the page, where it cannot be."""
+    return _started(lambda: recipe_of(load_catalog(), runs=runs_folder(), **wanted))
+
+
+def started_to_try(folder: RunFolder, finding: dict[str, Any]) -> RunFolder | None:
+    """The run that tries a finding's change of the doctor, started or found; else None, and a line."""
+    return _started(lambda: doctor.counterfactual(folder, finding))
+
+
+def _started(recipe_of_it: Callable[[], Recipe]) -> RunFolder | None:
     try:
-        recipe = recipe_of(load_catalog(), runs=runs_folder(), **wanted)
+        recipe = recipe_of_it()
         take(recipe)
         return launch.start(recipe, runs_folder())
     except UserError as error:

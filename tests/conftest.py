@@ -1,5 +1,10 @@
-"""Every test starts from the same seeds, on one thread: sums then come out the same everywhere."""
+"""Every test starts from the same seeds, on one thread: sums then come out the same everywhere.
 
+Two threads beside another busy process are many times slower than one. A worker that a test runs in this
+process takes as many as the machine has, unless it is told; and so would all tests after it.
+"""
+
+import os
 import random
 
 import numpy as np
@@ -7,7 +12,11 @@ import pytest
 import torch
 
 
-@pytest.fixture(scope="session", autouse=True)
+os.environ.setdefault("QUANTOSCOPE_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
 

@@ -7,6 +7,7 @@ import streamlit as st
 from app.charts import quantization
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.history import History
+from app.panels.doctor.doctor import doctor_panel
 from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
@@ -41,6 +42,8 @@ def draw(folder: RunFolder, history: History) -> None:
     if not layers:
         st.info("The layers appear when the worker has loaded the network.")
         return
+    with st.container():
+        doctor_panel(folder)
     chosen, titles = chosen_layer(folder, history, costs)
     with st.container():
         _all_layers(folder, history, costs, chosen)

@@ -83,17 +83,13 @@ def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
 
     UserError where the change is none, or its run does not end well.
     """
-    change = Change.of(finding["change"])
+    words = finding["change"]["words"]
     runs, before = folder.path.parent, folder.result() or {}
-    catalog = load_catalog(runs) if change.quantization else None
-    recipe = changed(folder.recipe, change, catalog)
-    if recipe.run_id == folder.run_id:
-        raise UserError(f"to {change.words} changes nothing of run {folder.run_id!r}")
-    ended = work(recipe, runs)
+    ended = work(counterfactual(folder, finding), runs)
     after = ended.result()
     if after is None:
         raise UserError(
-            f"run {ended.run_id!r}, which tries to {change.words}, ended without a result; see "
+            f"run {ended.run_id!r}, which tries to {words}, ended without a result; see "
             f"`python -m engine resume {ended.run_id}`"
         )
     gained = scoreboard.measured(finding["unit"], before, after, finding["layer"])
@@ -104,11 +100,21 @@ def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
         )
     row = {
         "of": folder.run_id, "run": ended.run_id, "rule": finding["rule"], "layer": finding["layer"],
-        "change": change.words, "predicted_gain": finding["predicted_gain"], "band": finding["band"],
+        "change": words, "predicted_gain": finding["predicted_gain"], "band": finding["band"],
         "measured_gain": gained[0], "unit": gained[1], "helped": scoreboard.helped(*gained, before),
     }  # fmt: skip
     scoreboard.keep(runs, row)
     return row
+
+
+def counterfactual(folder: RunFolder, finding: Found) -> Recipe:
+    """The recipe that tries the finding's change; UserError where it is the run's own, or cannot be."""
+    change = Change.of(finding["change"])
+    catalog = load_catalog(folder.path.parent) if change.quantization else None
+    recipe = changed(folder.recipe, change, catalog)
+    if recipe.run_id == folder.run_id:
+        raise UserError(f"to {change.words} changes nothing of run {folder.run_id!r}")
+    return recipe
 
 
 def run_to_end(recipe: Recipe, runs: Path) -> RunFolder:

@@ -1,0 +1,1 @@
+"""What is wrong with a finished run, what to change, and whether it helped."""

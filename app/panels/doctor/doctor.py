@@ -1,0 +1,84 @@
+"""What should I change? The doctor's findings of a finished run, the most promising first."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.background import look_again
+from app.diagnoses import doctor_says
+from app.panels.doctor.finding import finding_card
+from app.run_folders import runs_folder
+from app.text import explain
+from app.words import plain
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.doctor.scoreboard import board
+
+AT_ONCE = 3  # findings; the others on demand
+TAKES = (
+    "Looks at every layer's weights, inputs and images, and tries each change in memory: some seconds to a "
+    "minute, beside whatever else you do here."
+)
+
+
+def doctor_panel(folder: RunFolder) -> None:
+    """A button, then the wait, then findings with what each change would gain; kept in the run's folder."""
+    if folder.result() is None:
+        return
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left.subheader("What should I change?", help=explain("doctor"))
+    answer = doctor_says(folder, wanted=False)
+    if answer is None:
+        with right, st.container(horizontal=True, horizontal_alignment="right"):
+            if not st.button(
+                "Ask the doctor", icon=":material/stethoscope:", key="ask-doctor", help=TAKES
+            ):
+                return
+        answer = doctor_says(folder, wanted=True)
+    if answer is None or answer.is_pending:
+        st.info("Layers, inputs and images are examined.", icon=":material/hourglass_top:")
+        look_again(True)
+    elif answer.error:
+        st.error(plain(answer.error))
+    else:
+        _findings(folder, answer.value)
+
+
+def _findings(folder: RunFolder, found: dict[str, Any]) -> None:
+    st.markdown(f"**{plain(found['sentence'])}**")
+    for note in found["notes"]:
+        st.caption(plain(note))
+    findings = found["findings"]
+    at_work = False
+    for number, one in enumerate(findings[:AT_ONCE]):
+        at_work |= finding_card(folder, found["loss"], one, number)
+    if len(findings) > AT_ONCE:
+        rest = len(findings) - AT_ONCE
+        with st.expander(f"{rest} more finding{'s' if rest > 1 else ''}", icon=":material/list:"):
+            for number, one in enumerate(findings[AT_ONCE:], AT_ONCE):
+                at_work |= finding_card(folder, found["loss"], one, number)
+    _scores()
+    if at_work:
+        look_again(True)
+
+
+def _scores() -> None:
+    """How the advice has turned out so far, rule by rule."""
+    rows = board(runs_folder())
+    if not rows:
+        return
+    with st.expander("How good has the doctor's advice been?", icon=":material/scoreboard:"):
+        st.caption(
+            "Over all runs here: how often each rule's change was tried, how often it helped, and how often "
+            "the measured gain lay within the predicted 95 % band."
+        )
+        table = [
+            {
+                "Rule": row["rule"].replace("-", " "),
+                "Tried": row["tried"],
+                "Helped": row["helped"],
+                "Band held": f"{row['held']} of {row['banded']}" if row["banded"] else "–",
+            }
+            for row in rows
+        ]
+        st.dataframe(pd.DataFrame(table), hide_index=True, width="content")

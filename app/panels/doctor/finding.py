@@ -1,0 +1,147 @@
+"""One finding: what is wrong, how sure that is, what would help, and what came of it when it was tried."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.actions import started_to_try
+from app.charts.doctor import evidence_chart, evidence_words
+from app.components import mount
+from app.diagnoses import what_came_of
+from app.run_folders import is_recorded, open_run
+from app.words import plain
+from engine.core.errors import UserError
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.doctor.answers import counterfactual
+
+SEVERITY = {
+    "red": ":red-badge[:material/error: serious]",
+    "yellow": ":orange-badge[:material/warning: costs something]",
+    "note": ":gray-badge[:material/info: note]",
+}
+
+
+def finding_card(
+    folder: RunFolder, loss: dict[str, Any], finding: dict[str, Any], number: int
+) -> bool:
+    """Draws it; whether its change is being tried just now."""
+    with st.container(border=True, gap="small"):
+        where = f" · `{finding['layer']}`" if finding["layer"] else ""
+        st.markdown(
+            f"{SEVERITY[finding['severity']]} **{plain(finding['title'])}**{where}",
+            help=f"Where the rule comes from: {plain(finding['source'])}.",
+        )
+        st.markdown(plain(finding["cause"]))
+        at_work = _change(folder, loss, finding, number)
+        _evidence(folder, finding, number)
+    return at_work
+
+
+def _change(folder: RunFolder, loss: dict[str, Any], finding: dict[str, Any], number: int) -> bool:
+    if finding["change"] is None:
+        return False
+    answer = what_came_of(folder, finding, None)
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left:
+        st.markdown(
+            f":material/build: **{_upper(plain(finding['change']['words']))}.** {gain_words(finding, loss)}"
+        )
+        if finding["track"]:
+            st.caption(plain(finding["track"]["words"]))
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        if finding["tried"] is not None:
+            _link(finding["tried"]["run"], "Open it")
+        elif answer is not None and answer.is_pending:
+            _link(_run_of(folder, finding), "Watch it")
+        elif st.button(
+            "Try it", icon=":material/play_arrow:", key=f"try-{number}",
+            help="Runs the recipe with this one change; images that are the same are not made again.",
+        ):  # fmt: skip
+            tried = started_to_try(folder, finding)
+            if tried is not None:
+                what_came_of(folder, finding, tried)
+                st.rerun()
+    if finding["tried"] is not None:
+        st.markdown(f":material/check: {measured_words(finding['tried'], finding)}")
+    elif answer is not None and answer.is_pending:
+        st.caption(":material/hourglass_top: It is being tried; what it gains will stand here.")
+        return True
+    elif answer is not None and answer.error:
+        st.error(plain(answer.error))
+    return False
+
+
+def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
+    """What the change would gain, as far as that could be tried out in memory."""
+    gain, unit = finding["predicted_gain"], finding["unit"]
+    if gain is None:
+        return "What it gains cannot be told before it is tried."
+    told = f"Predicted: {_amount(gain, unit)}"
+    if unit == loss["unit"] and loss["value"]:
+        told += f", {gain / loss['value']:.0%} of all that is lost"
+    if finding["band"] is not None:
+        low, high = (_number(end, unit) for end in finding["band"])
+        told += f" (95 %: {low} to {high})"
+    return f"{told}."
+
+
+def measured_words(tried: dict[str, Any], finding: dict[str, Any]) -> str:
+    """What it gained when it was run, beside what was predicted."""
+    gain, unit = tried["measured_gain"], tried["unit"]
+    helped = "It helped" if tried.get("helped") else "**It did not help**"
+    told = f"Tried. {helped}: {_amount(gain, unit)} measured"
+    if finding["predicted_gain"] is not None and unit == finding["unit"]:
+        told += f", {_number(finding['predicted_gain'], unit)} predicted"
+    return f"{told}."
+
+
+def _amount(gain: float, unit: str) -> str:
+    if unit == "KL":
+        less = "nearer to" if gain >= 0 else "further from"
+        return f"the answers {abs(gain):.3g} nats {less} the teacher's"
+    if unit == "top1":
+        return f"{100 * gain:+.2f} points of accuracy"
+    return f"{gain:+.1f} {unit}"
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{100 * value:+.2f}" if unit == "top1" else f"{value:.3g}"
+
+
+def _evidence(folder: RunFolder, finding: dict[str, Any], number: int) -> None:
+    words, chart = evidence_words(finding["evidence"]), evidence_chart(finding["evidence"])
+    if not words and chart is None:
+        return
+    with st.expander("Evidence", icon=":material/search:"):
+        if words:
+            st.caption(plain(words))
+        if chart is not None:
+            key = f"evidence-{folder.run_id}-{number}"
+            mount.live_plot(chart, key=key, run=folder.run_id, offset=0)
+        if finding["layer"] and st.button("Look at this layer", key=f"look-{number}"):
+            st.query_params["layer"] = finding["layer"]
+            st.rerun()
+
+
+def _link(run: str | None, label: str) -> None:
+    if run is None:
+        return
+    try:
+        known = not is_recorded(open_run(run))
+    except UserError:
+        known = False  # deleted since
+    if known:
+        st.page_link(
+            "views/run.py", label=label, icon=":material/science:", query_params={"run": run}
+        )
+
+
+def _run_of(folder: RunFolder, finding: dict[str, Any]) -> str | None:
+    try:
+        return counterfactual(folder, finding).run_id
+    except UserError:
+        return None
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
