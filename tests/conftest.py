@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-
 os.environ.setdefault("QUANTOSCOPE_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

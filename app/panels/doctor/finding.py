@@ -25,50 +25,53 @@ def finding_card(
     folder: RunFolder, loss: dict[str, Any], finding: dict[str, Any], number: int
 ) -> bool:
     """Draws it; whether its change is being tried just now."""
+    answer = what_came_of(folder, finding, None) if finding["change"] else None
+    at_work = finding["tried"] is None and answer is not None and answer.is_pending
     with st.container(border=True, gap="small"):
-        where = f" · `{finding['layer']}`" if finding["layer"] else ""
-        st.markdown(
-            f"{SEVERITY[finding['severity']]} **{plain(finding['title'])}**{where}",
-            help=f"Where the rule comes from: {plain(finding['source'])}.",
-        )
-        st.markdown(plain(finding["cause"]))
-        at_work = _change(folder, loss, finding, number)
-        _evidence(folder, finding, number)
+        left, right = st.columns([4, 1], vertical_alignment="top")
+        with left:
+            where = f" · `{finding['layer']}`" if finding["layer"] else ""
+            st.markdown(
+                f"{SEVERITY[finding['severity']]} **{plain(finding['title'])}**{where}  \n"
+                + plain(finding["cause"]),
+                help=f"Where the rule comes from: {plain(finding['source'])}.",
+            )
+        with right, st.container(horizontal=True, horizontal_alignment="right"):
+            _act(folder, finding, number, at_work=at_work)
+            _evidence(folder, finding, number)
+        if finding["change"] is not None:
+            st.markdown(_change_words(finding, loss))
+        if at_work:
+            st.caption(":material/hourglass_top: It is being tried; what it gains will stand here.")
+        elif finding["tried"] is None and answer is not None and answer.error:
+            st.error(plain(answer.error))
     return at_work
 
 
-def _change(folder: RunFolder, loss: dict[str, Any], finding: dict[str, Any], number: int) -> bool:
-    if finding["change"] is None:
-        return False
-    answer = what_came_of(folder, finding, None)
-    left, right = st.columns([4, 1], vertical_alignment="center")
-    with left:
-        st.markdown(
-            f":material/build: **{_upper(plain(finding['change']['words']))}.** {gain_words(finding, loss)}"
-        )
-        if finding["track"]:
-            st.caption(plain(finding["track"]["words"]))
-    with right, st.container(horizontal=True, horizontal_alignment="right"):
-        if finding["tried"] is not None:
-            _link(finding["tried"]["run"], "Open it")
-        elif answer is not None and answer.is_pending:
-            _link(_run_of(folder, finding), "Watch it")
-        elif st.button(
-            "Try it", icon=":material/play_arrow:", key=f"try-{number}",
-            help="Runs the recipe with this one change; images that are the same are not made again.",
-        ):  # fmt: skip
-            tried = started_to_try(folder, finding)
-            if tried is not None:
-                what_came_of(folder, finding, tried)
-                st.rerun()
+def _change_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
+    words = f":material/build: **{_upper(plain(finding['change']['words']))}.** "
     if finding["tried"] is not None:
-        st.markdown(f":material/check: {measured_words(finding['tried'], finding)}")
-    elif answer is not None and answer.is_pending:
-        st.caption(":material/hourglass_top: It is being tried; what it gains will stand here.")
-        return True
-    elif answer is not None and answer.error:
-        st.error(plain(answer.error))
-    return False
+        return words + f":material/check: {measured_words(finding['tried'], finding)}"
+    track = f" {plain(finding['track']['words'])}" if finding["track"] else ""
+    return words + gain_words(finding, loss) + track
+
+
+def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bool) -> None:
+    """Try it, watch it, or open what tried it."""
+    if finding["change"] is None:
+        return
+    if finding["tried"] is not None:
+        _link(finding["tried"]["run"], "Open it")
+    elif at_work:
+        _link(_run_of(folder, finding), "Watch it")
+    elif st.button(
+        "Try it", icon=":material/play_arrow:", key=f"try-{number}",
+        help="Runs the recipe with this one change; images that are the same are not made again.",
+    ):  # fmt: skip
+        tried = started_to_try(folder, finding)
+        if tried is not None:
+            what_came_of(folder, finding, tried)
+            st.rerun()
 
 
 def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
@@ -112,7 +115,7 @@ def _evidence(folder: RunFolder, finding: dict[str, Any], number: int) -> None:
     words, chart = evidence_words(finding["evidence"]), evidence_chart(finding["evidence"])
     if not words and chart is None:
         return
-    with st.expander("Evidence", icon=":material/search:"):
+    with st.popover("", icon=":material/search:", help="What it stands on"):
         if words:
             st.caption(plain(words))
         if chart is not None:
