@@ -85,7 +85,7 @@ def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
     """
     change = Change.of(finding["change"])
     runs, before = folder.path.parent, folder.result() or {}
-    catalog = load_catalog(runs) if change.quantization else None
+    catalog = load_catalog(runs) if change.quantization or change.synthesis else None
     recipe = changed(folder.recipe, change, catalog)
     if recipe.run_id == folder.run_id:
         raise UserError(f"to {change.words} changes nothing of run {folder.run_id!r}")

@@ -5,9 +5,12 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from engine.analysis.doctor.finding import Finding
 from engine.analysis.doctor.ranking import findings_of, ranked, weighed
 from engine.analysis.doctor.record import SICK, Loss, RunRecord
+from engine.analysis.doctor.rules.outcome.not_finite import NotFinite
 from engine.core.events import RunFailed
 from engine.core.paired import mean_band
 from engine.run.folders.folder import RunFolder
@@ -22,6 +25,7 @@ _BROKEN = re.compile(r"not finite|is (nan|inf)|-inf")
 _LAYER = re.compile(r"first layer with such values is '([^']+)'")
 
 
+@torch.no_grad()
 def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     """What is wrong with a finished run and what to change, what gains most first.
 
@@ -33,7 +37,7 @@ def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     """
     broken = _broken(folder)
     if broken is not None:
-        return _answer(broken, findings_of(broken), [])
+        return _answer(broken, NotFinite().find(broken), [])
     run = open_run(folder, IMAGES)
     losses = Losses(run)
     record = record_of(folder, run, losses, tell)
