@@ -6,11 +6,14 @@ import pytest
 import torch
 
 from engine.analysis.doctor.finding import Change
+from engine.analysis.errors import sqnr_db
 from engine.core.errors import UserError
 from engine.core.events import Noted
+from engine.core.trace import first_value
 from engine.quantization.grids.range_search import activation_step
 from engine.run.questions.doctor.counterfactual import changed
 from engine.run.questions.doctor.inputs import inputs_of
+from engine.run.questions.doctor.left_out import ranges_of
 from engine.run.questions.doctor.rough import rounded_to_nearest, with_other_bits
 from engine.run.questions.why.opened import open_run
 from engine.run.recipes.layer_bits import of_any_quantizer
@@ -144,3 +147,34 @@ def test_what_an_image_does_to_a_range_is_what_a_grid_without_it_shows(folder):
         activation_step(x, grid.bits, rule="mse", percentile=99.9)[0] for x in (seen[0], others)
     )
     assert found.wild.step_ratio == pytest.approx(whole / rest)
+
+
+def test_the_range_without_an_image_is_that_of_a_run_without_it(folder):
+    first, *_ = ranges_of(open_run(folder))
+    assert first["layer"] == "down.conv1"
+    assert first["step"] == pytest.approx(
+        float(open_run(folder).student.get_submodule("down").input_quantizer.scale)
+    )
+    reaches = [one["reach"] for one in first["images"]]
+    assert reaches == sorted(reaches, reverse=True)
+    for one in first["images"][:2]:
+        _, run = tried(folder, Change(words="", leave_out=(one["image"],)))
+        down = run.student.get_submodule("down")  # nothing quantized stands before it
+        assert one["step"] == pytest.approx(float(down.input_quantizer.scale))
+
+
+def test_the_error_without_an_image_is_that_of_the_others(folder):
+    run = open_run(folder)
+    first, *_ = ranges_of(run)
+    image = first["images"][0]
+    others = [k for k in range(len(run.images)) if k != image["image"]]
+    x = first_value(run.student, "down.input_quantizer", "input", run.images)[others]
+    teacher, layer = (
+        run.teacher.get_submodule("down.conv1"),
+        run.student.get_submodule("down.conv1"),
+    )
+    high = 2 ** run.student.get_submodule("down").input_quantizer.bits - 1
+    for step, told in ((first["step"], "sqnr_db"), (image["step"], "sqnr_without_db")):
+        read = (x / step).round().clamp(0, high) * step
+        got = teacher._conv_forward(read, layer.weight, None)
+        assert image[told] == pytest.approx(sqnr_db(teacher(x), got), abs=1e-3)

@@ -12,7 +12,6 @@ from engine.run.recipes.left_out import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out import left_out, places_kept
 from engine.run.recipes.recipe import Recipe, find, settings_at
 
-
 _GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
 _PLAIN = ("nearest",)  # has no settings but those that all quantizers have: it keeps them
 

@@ -31,13 +31,19 @@ def grid_of(run: Opened, path: str) -> str:
     return f"{path}.input_quantizer" if own.input_quantizer is not None else ""
 
 
-@torch.no_grad()
-def inputs_of(run: Opened) -> dict[str, Input]:
-    """By the path of each grid; of the first of its calls where a layer runs several times."""
-    readers: dict[str, str] = {}  # the first layer behind each grid
+def readers_of(run: Opened) -> dict[str, str]:
+    """By the path of each grid, the first layer that reads it."""
+    readers: dict[str, str] = {}
     for path in run.plan:
         readers.setdefault(grid_of(run, path), path)
     readers.pop("", None)
+    return readers
+
+
+@torch.no_grad()
+def inputs_of(run: Opened) -> dict[str, Input]:
+    """By the path of each grid; of the first of its calls where a layer runs several times."""
+    readers = readers_of(run)
     reach = _reach(run, readers)
     found: dict[str, Input] = {}
     heard: set[str] = set()
@@ -93,21 +99,25 @@ def _by_rule(x: Tensor, quantizer: Any) -> dict[str, float]:
     """On a sample that keeps both ends: a search over a whole tensor is slow, and finds next to the same."""
     ends = torch.stack([x.min(), x.max()])
     some = torch.cat([sampled(x, SAMPLED), ends]).view(1, -1)
-    return {rule: sqnr_db(some, _fitted(some, quantizer, rule).of(some)) for rule in OTHER_RULES}
+    return {rule: sqnr_db(some, fitted(some, quantizer, rule).of(some)) for rule in OTHER_RULES}
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
+    """A grid of zero point 0."""
+
     scale: float
     low: int
     high: int
 
     def of(self, x: Tensor) -> Tensor:
+        """The values on the grid."""
         return torch.fake_quantize_per_tensor_affine(x, self.scale, 0, self.low, self.high)
 
 
-def _fitted(x: Tensor, quantizer: Any, rule: str = "") -> _Step:
-    return _Step(*activation_step(
+def fitted(x: Tensor, quantizer: Any, rule: str = "") -> Step:
+    """A grid of the quantizer's bits fitted to x, by its own rule or another."""
+    return Step(*activation_step(
         x, quantizer.bits, rule=rule or quantizer.rule, percentile=quantizer.percentile if not rule else 99.9
     ))  # fmt: skip
 
@@ -119,7 +129,7 @@ def _wild(x: Tensor, quantizer: Any, reach: Tensor) -> Wild | None:
     if not bool(first.any()) or int((~first).sum()) < 2:
         return None
     rest = x[~first]
-    before, after = _fitted(x, quantizer), _fitted(rest, quantizer)
+    before, after = fitted(x, quantizer), fitted(rest, quantizer)
     gain = sqnr_db(rest, after.of(rest)) - sqnr_db(rest, before.of(rest))
     places = tuple(far.nonzero().flatten().tolist())
     return Wild(images=places, step_ratio=before.scale / after.scale, gain_db=gain)
