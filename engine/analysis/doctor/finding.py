@@ -17,6 +17,7 @@ class Change:
     words: str
     weight_bits: Mapping[str, int] = field(default_factory=dict)  # by layer
     activation_bits: Mapping[str, int] = field(default_factory=dict)
+    synthesis: str = ""
     quantization: str = ""
     quantization_settings: Mapping[str, Any] = field(default_factory=dict)
     synthesis_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Change:
     @property
     def same_images(self) -> bool:
         """Whether the run's own images serve again."""
-        return not (self.synthesis_settings or self.model_settings or self.images)
+        return not (self.synthesis or self.synthesis_settings or self.model_settings or self.images)
 
     @property
     def only_bits(self) -> bool:

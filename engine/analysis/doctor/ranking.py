@@ -45,16 +45,17 @@ def share_of(finding: Finding, loss: Loss) -> float:
 
 
 def weighed(finding: Finding, loss: Loss) -> Finding:
-    """The finding with the severity that its predicted gain tells; unchanged where that is not known."""
-    if (
-        finding.sure
-        or finding.unit not in ("KL", "dB of the outputs")
-        or finding.predicted_gain is None
-    ):
+    """The finding with the severity that its predicted gain tells; unchanged where that is not known.
+
+    What is sure to be wrong is never called less than its rule calls it.
+    """
+    if finding.unit not in ("KL", "dB of the outputs") or finding.predicted_gain is None:
         return finding
     share = share_of(finding, loss)
     may_be_chance = finding.band is not None and finding.band[0] <= 0
-    sick = loss.value >= SICK[loss.unit]
-    if may_be_chance or share < SOME_OF_IT or not sick:
-        return replace(finding, severity="note")
-    return replace(finding, severity="red" if share >= MOST_OF_IT else "yellow")
+    severity = "red" if share >= MOST_OF_IT else "yellow"
+    if may_be_chance or share < SOME_OF_IT or loss.value < SICK[loss.unit]:
+        severity = "note"
+    if finding.sure:
+        severity = min(severity, finding.severity, key=SEVERITIES.index)
+    return replace(finding, severity=severity)

@@ -45,7 +45,7 @@ class Wild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Norm:
-    """The BatchNorm behind a layer, as stored."""
+    """A BatchNorm, as stored."""
 
     path: str
     variance: np.ndarray  # [c]
@@ -74,7 +74,8 @@ class Layer:
         ""  # the layer before, where cross-layer equalisation can move ranges between the two
     )
     ratio: float = 1.0  # of largest to smallest range of a channel between that and this
-    norm: Norm | None = None
+    norm: Norm | None = None  # directly behind it
+    norm_before: Norm | None = None  # before it, where no layer stands directly before that one
     input: Input | None = None
     float_gain: float | None = None  # KL that goes away when it alone is left in float
 

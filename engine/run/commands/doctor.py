@@ -68,7 +68,7 @@ def _told(found: dict[str, Any]) -> str:
             lines.append(f"   Tried in run {one['tried']['run']}: measured gain {gain}.")
         if one["track"]:
             lines.append(f"   This rule so far: {one['track']['words']}")
-        lines.append(f"   After: {one['source']}.")
+        lines.append(f"   Source: {one['source']}.")
     return "\n".join([*lines, "", *found["notes"], found["sentence"]]).strip()
 
 

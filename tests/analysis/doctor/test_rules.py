@@ -105,7 +105,7 @@ def test_a_planted_fault_is_named_with_its_layer(fault):
 
 def test_every_rule_has_a_fault_that_it_finds():
     planted = {rule for _, (rule, _) in FAULTS.values()}
-    assert planted | {"past-cliff"} == discover_rules().keys()
+    assert planted | {"past-cliff", "spread-loss"} == discover_rules().keys()
 
 
 def test_of_layers_past_their_cliff_those_are_told_that_the_answer_hangs_on():

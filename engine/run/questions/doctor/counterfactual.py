@@ -12,16 +12,23 @@ from engine.run.recipes.left_out import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out import left_out, places_kept
 from engine.run.recipes.recipe import Recipe, find, settings_at
 
+_GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
+_PLAIN = ("nearest",)  # has no settings but those that all quantizers have: it keeps them
+
 
 def changed(recipe: Recipe, change: Change, catalog: Mapping[str, Any] | None = None) -> Recipe:
     """The same recipe but for the change; UserError where its quantizer cannot be given it.
 
-    catalog: see `engine.run.catalog`; needed where the quantizer itself is another, for that one's settings.
+    catalog: see `engine.run.catalog`; needed where the method itself is another, for that one's settings.
     `leave_out` counts the images that the run was calibrated on, as the doctor does.
     """
     given = dict(recipe.quantization_settings) | dict(change.quantization_settings)
     if change.quantization:
-        given = _of_other(recipe, change.quantization, given, catalog)
+        own = {name: given[name] for name in (BITS, LEAVE_OUT) if name in given}
+        given = (
+            _of_other(recipe, "quantization", change.quantization, plain_settings(given), catalog)
+            | own
+        )
     if change.weight_bits or change.activation_bits:
         if recipe.quantization in CHOOSES_ITSELF:
             raise UserError(
@@ -33,11 +40,15 @@ def changed(recipe: Recipe, change: Change, catalog: Mapping[str, Any] | None = 
         kept = places_kept(recipe.quantization_settings, recipe.images)
         more = [kept[place] for place in change.leave_out]
         given[LEAVE_OUT] = left_out([*(given.get(LEAVE_OUT) or ()), *more], recipe.images)
+    made = recipe.synthesis_settings
+    if change.synthesis:
+        made = _of_other(recipe, "synthesis", change.synthesis, made, catalog)
     return replace(
         recipe,
         quantization=change.quantization or recipe.quantization,
         quantization_settings=given,
-        synthesis_settings=recipe.synthesis_settings | dict(change.synthesis_settings),
+        synthesis=change.synthesis or recipe.synthesis,
+        synthesis_settings=made | dict(change.synthesis_settings),
         model_settings=recipe.model_settings | dict(change.model_settings),
         images=change.images or recipe.images,
     )
@@ -51,13 +62,20 @@ def _bits(before: Mapping[str, Mapping[str, int]], change: Change) -> dict[str, 
 
 
 def _of_other(
-    recipe: Recipe, quantization: str, given: dict[str, Any], catalog: Mapping[str, Any] | None
+    recipe: Recipe,
+    kind: str,
+    method: str,
+    given: Mapping[str, Any],
+    catalog: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The settings of another quantizer: what both have stays as it is."""
-    own = {name: given[name] for name in (BITS, LEAVE_OUT) if name in given}
+    """The settings of another method of the kind: grids stay as they are, all else is that method's own."""
     if catalog is None:
-        return plain_settings(given) | own
-    knobs = find(dict(catalog), "quantization", quantization)["settings"]
+        return dict(given)
+    model: dict[str, Any] = next(
+        (one for one in catalog["models"] if one["name"] == recipe.model), {"presets": {}}
+    )
+    knobs = find(dict(catalog), kind, method)["settings"]
     known = {knob["name"] for knob in knobs}
-    same = {name: value for name, value in plain_settings(given).items() if name in known}
-    return settings_at(recipe.preset, {"presets": {}}, "quantization", knobs, same) | own
+    keeps = known if method in _PLAIN else known & set(_GRIDS)
+    same = {name: value for name, value in given.items() if name in keeps}
+    return settings_at(recipe.preset, model, kind, knobs, same)

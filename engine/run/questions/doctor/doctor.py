@@ -5,13 +5,17 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from engine.analysis.doctor.finding import Finding
 from engine.analysis.doctor.ranking import findings_of, ranked, weighed
 from engine.analysis.doctor.record import SICK, Loss, RunRecord
+from engine.analysis.doctor.rules.outcome.not_finite import NotFinite
 from engine.core.events import RunFailed
 from engine.core.paired import mean_band
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.gather import failed_record, record_of
+from engine.run.questions.doctor.left_out import ranges_of
 from engine.run.questions.doctor.losses import Losses
 from engine.run.questions.doctor.predict import Predictor
 from engine.run.questions.why.opened import Tell, open_run, tell_nobody
@@ -22,18 +26,20 @@ _BROKEN = re.compile(r"not finite|is (nan|inf)|-inf")
 _LAYER = re.compile(r"first layer with such values is '([^']+)'")
 
 
+@torch.no_grad()
 def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     """What is wrong with a finished run and what to change, what gains most first.
 
     {"run", "loss": {"value", "unit", "images", "agreement"}, "findings": [{"rule", "title", "source",
     "layer", "cause", "severity", "evidence", "change", "predicted_gain", "band", "unit"}], "sentence",
-    "notes"}. Gains are the loss less that with the change, tried out in memory on the same images: "KL" in
-    nats, "top1" in shares, else decibels; `band` is the 95 % band over the images. A run that broke on
-    values that are no numbers has that one finding; UserError in one line for any other without a student.
+    "notes", "ranges"}. Gains are the loss less that with the change, tried out in memory on the same images:
+    "KL" in nats, "top1" in shares, else decibels; `band` is the 95 % band over the images. `ranges`: see
+    `left_out.ranges_of`. A run that broke on values that are no numbers has that one finding; UserError in
+    one line for any other without a student.
     """
     broken = _broken(folder)
     if broken is not None:
-        return _answer(broken, findings_of(broken), [])
+        return _answer(broken, NotFinite().find(broken), [])
     run = open_run(folder, IMAGES)
     losses = Losses(run)
     record = record_of(folder, run, losses, tell)
@@ -51,7 +57,8 @@ def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
         predicted.append(weighed(predictor.of(finding), record.loss))
     result = folder.result() or {}
     notes = [result["other_engine"]] if "other_engine" in result else []
-    return _answer(record, ranked(predicted, record.loss)[:MOST], notes)
+    answer = _answer(record, ranked(predicted, record.loss)[:MOST], notes)
+    return answer | {"ranges": ranges_of(run)}
 
 
 def _broken(folder: RunFolder) -> RunRecord | None:

@@ -1,6 +1,7 @@
 """A finished run as the record that rules read. Imports torch."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from engine.analysis import normalisation
-from engine.analysis.anatomy import Layer as Seen
 from engine.analysis.anatomy import dissect
 from engine.analysis.doctor.record import Fed, Images, Layer, Loss, Norm, RunRecord
 from engine.core.errors import UserError
@@ -22,7 +22,6 @@ from engine.run.questions.doctor.inputs import grid_of, inputs_of
 from engine.run.questions.doctor.losses import Losses
 from engine.run.questions.why.opened import Opened, Tell
 from engine.run.questions.why.origins import in_float
-from engine.run.recipes.layer_bits import plain_settings
 from engine.run.stages.quantize import chosen_method
 
 MATCHED = 64  # images that the normalisation is judged by
@@ -39,7 +38,7 @@ def record_of(folder: RunFolder, run: Opened, losses: Losses, tell: Tell) -> Run
         run=folder.run_id,
         quantization=recipe.quantization,
         learns=steps > 0,
-        settings=plain_settings(recipe.quantization_settings),
+        settings=asdict(method.settings),
         layers=tuple(_layers(folder, run, losses, tell)),
         images=_images(folder, run),
         loss=losses.loss(),
@@ -71,7 +70,8 @@ def _layers(folder: RunFolder, run: Opened, losses: Losses, tell: Tell) -> Itera
             edge="first" if path == order[0] else "last" if path == order[-1] else "",
             writer=pair.writer if pair else "",
             ratio=_ratio(run, pair) if pair else 1.0,
-            norm=_norm(run, seen[path], deviations),
+            norm=_norm(run, seen[path].batchnorm_behind, deviations),
+            norm_before=_norm(run, seen[path].batchnorm_before, deviations),
             columns=_columns(_weight(run, path)),
             rows=_weight(run, path).abs().flatten(1).amax(1).double().numpy(force=True),
             input=read.get(grid_of(run, path)),
@@ -97,17 +97,15 @@ def _pairs(run: Opened) -> list[Pair]:
         return []
 
 
-def _norm(run: Opened, seen: Seen, deviations: dict[str, np.ndarray]) -> Norm | None:
-    module: Any = (
-        run.teacher.get_submodule(seen.batchnorm_behind) if seen.batchnorm_behind else None
-    )
-    if module is None or module.running_var is None or seen.batchnorm_behind not in deviations:
+def _norm(run: Opened, path: str, deviations: dict[str, np.ndarray]) -> Norm | None:
+    module: Any = run.teacher.get_submodule(path) if path else None
+    if module is None or module.running_var is None or path not in deviations:
         return None
     variance = module.running_var.double()
     gamma = torch.ones_like(variance) if module.weight is None else module.weight.double()
     return Norm(
-        path=seen.batchnorm_behind, variance=variance.numpy(force=True),
-        gamma=gamma.numpy(force=True), seen=deviations[seen.batchnorm_behind],
+        path=path, variance=variance.numpy(force=True),
+        gamma=gamma.numpy(force=True), seen=deviations[path],
         eps=float(module.eps),
     )  # fmt: skip
 

@@ -24,19 +24,19 @@ class ClippedRange(Rule):
             if x is None or not x.by_rule:
                 continue
             reach, largest = max(-x.low, x.high), max(-x.least, x.largest)
-            best = max(x.by_rule, key=lambda rule: x.by_rule[rule])
+            others = [rule for rule in x.by_rule if rule != record.settings.get("activation_range")]
+            best = max(others, key=lambda rule: x.by_rule[rule])
             better = x.by_rule[best] - x.sqnr_db
             if better < BETTER_DB or reach > SHORT * largest:
                 continue
             gain = layer_gain(layer, inputs=better)
-            now = record.settings.get("activation_range")
             yield Finding(
                 cause=f"The grid of what {layer.path} reads ends at {reach:.3g}, and the values reach "
                 f"{largest:.3g}: {100 * x.clipped:.1f} % of them are clipped; the rule {best} would be "
                 f"{better:.0f} dB better.",
                 severity=severity_of(layer, better), layer=layer.path,
                 evidence={"reach": reach, "largest": largest, "clipped": x.clipped,
-                          "sqnr_db": x.sqnr_db, "by_rule": dict(x.by_rule), "rule": now},
+                          "sqnr_db": x.sqnr_db, "by_rule": dict(x.by_rule)},
                 change=Change(words=f"fit the ranges of inputs by {best}",
                               quantization_settings={"activation_range": best}),
                 predicted_gain=gain, unit="dB of the layer",

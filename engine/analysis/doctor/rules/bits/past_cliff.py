@@ -8,7 +8,6 @@ from engine.analysis.doctor.record import BIT_DB, Layer, RunRecord, layer_gain
 from engine.analysis.doctor.rule import Rule, severity_of
 
 MOST = 3  # layers told of one by one: those that would gain most
-SHARE = 0.25  # of all layers, told of together
 
 
 class PastCliff(Rule):
@@ -22,11 +21,7 @@ class PastCliff(Rule):
     order = 60
 
     def look(self, record: RunRecord) -> Iterator[Finding]:
-        past = [one for one in record.layers if one.sqnr_db is not None and _is_past(one)]
-        worst = sorted(past, key=_worth, reverse=True)
-        if len(past) > MOST:
-            yield _together(worst[: max(MOST, round(SHARE * len(record.layers)))])
-        for layer in worst[:MOST]:
+        for layer in past_cliff(record)[:MOST]:
             yield to_eight(
                 layer,
                 f"The error of {layer.path} alone is only {layer.sqnr_db:.0f} dB below its signal "
@@ -34,20 +29,10 @@ class PastCliff(Rule):
             )
 
 
-def _together(layers: list[Layer]) -> Finding:
-    named = ", ".join(layer.path for layer in layers[:MOST])
-    return Finding(
-        cause=f"The error comes from many layers; the {len(layers)} on which the answer hangs most begin "
-        f"with {named}.",
-        severity="yellow", layer=layers[0].path, wide=True,
-        evidence={"sqnr_db": {one.path: one.sqnr_db for one in layers},
-                  "float_gain": {one.path: one.float_gain for one in layers}},
-        change=Change(
-            words=f"give the {len(layers)} layers that matter most 8 bits",
-            weight_bits={one.path: 8 for one in layers},
-            activation_bits={one.path: 8 for one in layers if one.activation_bits is not None},
-        ),
-    )  # fmt: skip
+def past_cliff(record: RunRecord) -> list[Layer]:
+    """The layers past their cliff that could have more bits, those that the answer hangs on most first."""
+    past = [one for one in record.layers if one.sqnr_db is not None and _is_past(one)]
+    return sorted(past, key=_worth, reverse=True)
 
 
 def _is_past(layer: Layer) -> bool:

@@ -7,6 +7,7 @@ from engine.analysis.doctor.record import RunRecord
 from engine.analysis.doctor.rule import Rule
 
 FAR = 0.3  # stored standard deviations; the bundled networks have 0.03 with real images, 0.5 with noise
+MAKER = "genie"
 
 
 class BatchNormGap(Rule):
@@ -22,7 +23,9 @@ class BatchNormGap(Rule):
         if images.distance is None or images.distance < FAR:
             return
         change = None
-        if images.optimised and images.steps:
+        if images.synthesis == "noise":
+            change = Change(words=f"make the images from the statistics ({MAKER})", synthesis=MAKER)
+        elif images.optimised and images.steps:
             words = f"make the images in {2 * images.steps} steps"
             change = Change(words=words, synthesis_settings={"steps": 2 * images.steps})
         yield Finding(

@@ -1,5 +1,6 @@
 """A few images that reach far beyond the rest, and so set the ranges of layers for all."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from engine.analysis.doctor.finding import Change, Finding
@@ -26,10 +27,8 @@ class ImageRange(Rule):
         worst = max(hit, key=_coarser)
         assert worst.input is not None
         assert worst.input.wild is not None
-        images = sorted(
-            {k for one in hit if one.input and one.input.wild for k in one.input.wild.images}
-        )
-        if len(images) > MOST * record.images.count:
+        images = _images(hit)
+        if not 0 < len(images) <= MOST * record.images.count:
             return
         wild = worst.input.wild
         gain = layer_gain(worst, inputs=wild.gain_db)
@@ -45,6 +44,14 @@ class ImageRange(Rule):
                           leave_out=tuple(images)),
             predicted_gain=gain, unit="dB of the layer",
         )  # fmt: skip
+
+
+def _images(hit: list[Layer]) -> list[int]:
+    """The images that set the range of half of these layers at least."""
+    counts = Counter(
+        k for one in hit if one.input and one.input.wild for k in one.input.wild.images
+    )
+    return sorted(k for k, layers in counts.items() if 2 * layers >= len(hit))
 
 
 def _coarser(layer: Layer) -> float:

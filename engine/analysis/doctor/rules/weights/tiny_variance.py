@@ -24,23 +24,26 @@ class TinyVariance(Rule):
 
     def look(self, record: RunRecord) -> Iterator[Finding]:
         for k, layer in enumerate(record.layers):
-            norm = layer.norm
-            if norm is None or not len(norm.variance):
-                continue
-            channels = _loud(norm)
-            if not len(channels):
-                continue
-            factor = np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
-            worst = int(channels[factor[channels].argmax()])
-            reader = _reader(record, layer, k)
-            yield Finding(
-                cause=f"Channel {worst} stored a variance of {norm.variance[worst]:.1e} (the median channel "
-                f"{np.median(norm.variance):.1e}), so it is multiplied by {factor[worst]:.0f} where the "
-                f"median is multiplied by {np.median(factor):.1f}.",
-                severity="yellow", layer=norm.path, change=_change(record, reader),
-                evidence={"channels": channels.tolist(), "factor": factor.tolist(),
-                          "variance": norm.variance.tolist()},
-            )  # fmt: skip
+            if layer.norm is not None:
+                yield from _of(record, layer.norm, _reader(record, layer, k))
+            if layer.norm_before is not None:
+                yield from _of(record, layer.norm_before, layer)
+
+
+def _of(record: RunRecord, norm: Norm, reader: Layer | None) -> Iterator[Finding]:
+    channels = _loud(norm)
+    if not len(channels):
+        return
+    factor = np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
+    worst = int(channels[factor[channels].argmax()])
+    yield Finding(
+        cause=f"Channel {worst} stored a variance of {norm.variance[worst]:.1e} (the median channel "
+        f"{np.median(norm.variance):.1e}), so it is multiplied by {factor[worst]:.0f} where the "
+        f"median is multiplied by {np.median(factor):.1f}.",
+        severity="yellow", layer=norm.path, sure=True, change=_change(record, reader),
+        evidence={"channels": channels.tolist(), "factor": factor.tolist(),
+                  "variance": norm.variance.tolist()},
+    )  # fmt: skip
 
 
 def _loud(norm: Norm) -> np.ndarray:
