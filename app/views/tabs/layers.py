@@ -14,6 +14,7 @@ from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
 from app.panels.layers.allocation import allocation_panel
 from app.panels.layers.blocks import blocks_again, blocks_at_work
+from app.panels.layers.fader import fader_section
 from app.panels.layers.layer_costs import (
     ask_costs,
     cost_chart,
@@ -26,10 +27,11 @@ from app.panels.layers.layer_detail import chosen_layer, layer_detail
 from app.panels.layers.provenance import all_provenance
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
+from app.run_folders import is_live
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
-ASKED = ("explain",)  # of this tab, answered beside the page
+ASKED = ("explain", "bits")  # of this tab, answered beside the page
 VERDICT_REM = 6.2  # four lines: what a run at work says grows by and by
 BY = {"cost": "Measured cost", "error": "Error of its output", "origin": "Where it comes from"}
 QUESTIONS = {
@@ -65,6 +67,9 @@ def draw(folder: RunFolder, history: History) -> None:
         allocation_panel(folder, history)
     with places[2]:
         blocks_at_work(folder, history)
+    with st.container():
+        if chosen and not is_live(folder):
+            fader_section(folder, chosen, len(layers))
     with st.container():
         blocks_again(folder, history)
     if costs is not None:
