@@ -12,6 +12,7 @@ from engine.run.questions.why import answers
 from engine.run.questions.why.askable import expected_s, has_student
 
 RECORD = "This run is here as a record alone, without its student and images: use its recipe again."
+MOST_BITS = 8  # that a layer may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,12 @@ def why_not(folder: RunFolder) -> str:
     if folder.result() is None:
         return ""
     return "" if has_student(folder) else RECORD
+
+
+def has_most_bits(folder: RunFolder, path: str, kind: str) -> bool:
+    """Whether a layer's weights, or its input, have as many bits as there are; False where nobody knows."""
+    layers = (folder.result() or {}).get("layers", [])
+    return any(one["path"] == path and (one.get(kind) or 0) >= MOST_BITS for one in layers)
 
 
 def known(folder: RunFolder, command: str) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ def sqnr_bars(
     paths = [one["path"] for one in layers]
     colours = [OVER if db < bad_db() else WATCH if db < CLIFF_DB else QUANTIZED for db in sqnr_db]
     bars = {
-        "type": "bar", "x": paths, "y": [min(db, NEEDS_DB - 4) for db in sqnr_db],
+        "type": "bar", "x": paths, "y": [min(max(db, 0.0), NEEDS_DB - 4) for db in sqnr_db],
         "marker": {"color": colours},
         "customdata": [[words(bits[path]), db] for path, db in zip(paths, sqnr_db, strict=True)],
         "hovertemplate": "%{x} at %{customdata[0]}: %{customdata[1]:.1f} dB<extra></extra>",
@@ -107,7 +107,8 @@ def front(
     ]  # fmt: skip
     shown = layout(
         HEIGHT, xaxis=axis("size of the network (kB)"),
-        yaxis=axis("predicted loss (KL, nats)", type="log", exponentformat="power", dtick="D2"), showlegend=True,
+        yaxis=axis("predicted loss (KL, nats)", type="log", exponentformat="power", dtick="D2"),
+        showlegend=True,
     )  # fmt: skip
     shown["legend"] |= {"font": {"size": 10}}
     alt = (

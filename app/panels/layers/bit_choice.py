@@ -47,14 +47,18 @@ def read_choice(text: str, found: Mapping[str, Any]) -> Choice:
             k = count(second)
             point = k if k is not None and k < len(found["front"]) else None
             continue
-        w, a = count(first), count(second)
-        if w not in WIDTHS or (second and a not in WIDTHS):
+        w, a = _width(first), _width(second)
+        if w is None or (second and a is None):
             continue
         if not path and a is not None:
             network = (w, a)
         elif path in found["planned"]["weight_bits"]:
             alone[path] = (w, a)
     return Choice(network=None if point is not None else network, point=point, alone=alone)
+
+
+def _width(text: str) -> int | None:
+    return next((bits for bits in WIDTHS if text == str(bits)), None)
 
 
 def chosen_bits(choice: Choice, found: Mapping[str, Any]) -> dict[str, Pair]:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.charts.why import provenance as charts
 from app.components import mount
-from app.panels.ask_why import ask_for, known, why_not
+from app.panels.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.draft import recipe_fields
 from app.panels.new_run.variants import layer_at
@@ -20,7 +20,6 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 
-BITS = 8  # that a layer is given first
 HEIGHT_REM = 24.0  # of title, sentence, waterfall and button: kept free while nobody has asked
 LATER = "When the run is done, it can be asked where this layer's error comes from."
 
@@ -61,7 +60,7 @@ def _of_layer(folder: RunFolder, found: dict[str, Any], path: str) -> None:
             charts.waterfall(row), key=place, name=f"waterfall-{path}", run=folder.run_id, offset=0
         )
     with st.container(horizontal=True, vertical_alignment="center"):
-        remedy = remedy_for(found, path, folder.recipe)
+        remedy = remedy_for(found, path, folder)
         if isinstance(remedy, str):
             st.caption(remedy)
         else:
@@ -100,9 +99,9 @@ def table(found: dict[str, Any]) -> pd.DataFrame:
     )
 
 
-def remedy_for(found: Mapping[str, Any], path: str, recipe: Recipe) -> Remedy | str:
+def remedy_for(found: Mapping[str, Any], path: str, folder: RunFolder) -> Remedy | str:
     """What the sentence of a layer says to try, as a button; or why there is nothing to press."""
-    rows = {row["path"]: row for row in found["layers"]}
+    rows, recipe = {row["path"]: row for row in found["layers"]}, folder.recipe
     row = rows[path]
     if row["share"] is None or charts.is_small(row):
         return "There is nothing to mend here."
@@ -112,12 +111,19 @@ def remedy_for(found: Mapping[str, Any], path: str, recipe: Recipe) -> Remedy | 
     if largest == "interaction":
         return "Measure first what each layer costs: the button is above the bars."
     if largest == "inherited" and not row["origin"]:
-        more = min(BITS, recipe.weight_bits + 1)
+        more = min(MOST_BITS, recipe.weight_bits + 1)
         return Remedy(path="", kind="", label=f"Try all layers at {more} bits")
     target = rows.get(row["origin"], row) if largest == "inherited" else row
     kind = _to_blame(target)
+    if has_most_bits(folder, target["path"], kind):
+        what = "weights have" if kind == "weight_bits" else "input has"
+        return (
+            f"The {what} {MOST_BITS} bits at {target['path']}: try another range rule or quantizer."
+        )
     of = "" if kind == "weight_bits" else "the input of "
-    return Remedy(path=target["path"], kind=kind, label=f"Try {of}{target['path']} at {BITS} bits")
+    return Remedy(
+        path=target["path"], kind=kind, label=f"Try {of}{target['path']} at {MOST_BITS} bits"
+    )
 
 
 def _to_blame(row: Mapping[str, Any]) -> str:
@@ -130,14 +136,14 @@ def with_remedy(recipe: Recipe, remedy: Remedy) -> dict[str, Any]:
     """The run's recipe with that one change, as the New run dialog takes it."""
     if not remedy.path:
         more = {
-            name: min(BITS, getattr(recipe, name) + 1)
+            name: min(MOST_BITS, getattr(recipe, name) + 1)
             for name in ("weight_bits", "activation_bits")
         }
         return recipe_fields(recipe) | more
     if remedy.kind == "weight_bits":
-        return layer_at(recipe, remedy.path, BITS)
+        return layer_at(recipe, remedy.path, MOST_BITS)
     fields = recipe_fields(recipe)
     given = fields["quantization_settings"].get(SETTING) or {}
-    inputs = dict(given.get("activation_bits") or {}) | {remedy.path: BITS}
+    inputs = dict(given.get("activation_bits") or {}) | {remedy.path: MOST_BITS}
     fields["quantization_settings"] |= {SETTING: given | {"activation_bits": inputs}}
     return fields

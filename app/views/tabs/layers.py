@@ -27,7 +27,6 @@ from app.panels.layers.layer_detail import chosen_layer, layer_detail
 from app.panels.layers.provenance import all_provenance
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
-from app.run_folders import is_live
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
@@ -68,8 +67,7 @@ def draw(folder: RunFolder, history: History) -> None:
     with places[2]:
         blocks_at_work(folder, history)
     with st.container():
-        if chosen and not is_live(folder):
-            fader_section(folder, chosen, len(layers))
+        fader_section(folder, chosen, len(layers))
     with st.container():
         blocks_again(folder, history)
     if costs is not None:

@@ -13,6 +13,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
+from tests.app.why.conftest import Keep, student_kept
 
 
 def row(
@@ -42,23 +43,6 @@ FOUND: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def folder(runs: Path) -> RunFolder:
-    return student_kept(fabricate(runs, Fabricated()))
-
-
-def student_kept(folder: RunFolder) -> RunFolder:
-    """Files as a worker leaves them of a student and its images."""
-    (folder.path / "blocks").mkdir()
-    for name in ("blocks/conv1.safetensors", "images-0.safetensors"):
-        (folder.path / name).write_bytes(b"")
-    return folder
-
-
-def keep(folder: RunFolder, command: str, found: dict[str, Any]) -> None:
-    answers.answer(folder, command, lambda: found)
-
-
 def test_a_waterfall_goes_from_nothing_to_the_whole_and_back_where_a_part_is_negative() -> None:
     (bars,) = waterfall(ROWS[2]).figure["data"]
     assert bars["base"] == pytest.approx([0, 0.2, 0.3, 1.0, 0])
@@ -83,7 +67,7 @@ def test_the_bars_of_every_layer_add_up_to_one_and_small_errors_are_pale() -> No
 
 def test_the_action_follows_the_sentence(folder: RunFolder) -> None:
     recipe = folder.recipe
-    found = {path: remedy_for(FOUND, path, recipe) for path in (one["path"] for one in ROWS)}
+    found = {path: remedy_for(FOUND, path, folder) for path in (one["path"] for one in ROWS)}
     assert "nothing to mend" in str(found["conv1"])
     by_input = Remedy(
         path="layer1.0.conv1",
@@ -94,7 +78,7 @@ def test_the_action_follows_the_sentence(folder: RunFolder) -> None:
     assert found["layer1.0.conv2"] == by_input  # that is where its error came in from
     assert "Measure first" in str(found["fc"])
     alone = FOUND | {"layers": [row("a", (0.1, 0.1, 0.8, 0.0))]}
-    everywhere = remedy_for(alone, "a", recipe)
+    everywhere = remedy_for(alone, "a", folder)
     assert isinstance(everywhere, Remedy)
     assert everywhere.label == "Try all layers at 5 bits"
     assert with_remedy(recipe, everywhere)["activation_bits"] == 5
@@ -109,8 +93,10 @@ def test_the_table_has_every_share(folder: RunFolder) -> None:
     assert frame["origin"].tolist()[2] == "layer1.0.conv1"
 
 
-def test_a_kept_answer_stands_on_the_page_and_its_button_opens_new_run(folder: RunFolder) -> None:
-    keep(folder, "explain", FOUND)
+def test_a_kept_answer_stands_on_the_page_and_its_button_opens_new_run(
+    folder: RunFolder, keep: Keep
+) -> None:
+    keep("explain", FOUND)
     at = opened("layers", run=folder.run_id, layer="layer1.0.conv2")
     assert "About layer1.0.conv2." in texts(at)
     keys = {one.key for one in at.get("bidi_component")}
@@ -177,6 +163,6 @@ def test_a_record_without_its_student_says_so(runs: Path) -> None:
     assert not any(str(button.key).startswith("ask-") for button in at.button)
 
 
-def test_a_layer_that_was_not_split_says_so(folder: RunFolder) -> None:
-    keep(folder, "explain", FOUND | {"layers": ROWS[:2], "notes": ["Counted elsewhere."]})
+def test_a_layer_that_was_not_split_says_so(folder: RunFolder, keep: Keep) -> None:
+    keep("explain", FOUND | {"layers": ROWS[:2], "notes": ["Counted elsewhere."]})
     assert "not quantized" in texts(opened("layers", run=folder.run_id, layer="fc"))
