@@ -100,10 +100,10 @@ def front(
     ]
     hollow = {"color": "rgba(0,0,0,0)", "size": 10, "line": {"color": QUANTIZED, "width": 2}}
     data = [
-        _points("lines+markers", "best weights for the size, predicted", best, _mark(FLOAT, 7)),
-        _points("markers", "the same, measured", tried, hollow, customdata=told),
-        _points("markers", "this run's bits", [run], _mark(QUIET, 10, "square")),
-        _points("markers", "your bits", [mine], _mark(QUANTIZED, 15, "star")),
+        _points("lines+markers", "best, predicted", best, _mark(FLOAT, 7)),
+        _points("markers", "best, measured", tried, hollow, customdata=told),
+        _points("markers", "this run", [run], _mark(QUIET, 10, "square")),
+        _points("markers", "yours", [mine], _mark(QUANTIZED, 15, "star")),
     ]  # fmt: skip
     shown = layout(
         HEIGHT, xaxis=axis("size of the network (kB)"),

@@ -68,9 +68,12 @@ def _of_layer(folder: RunFolder, found: dict[str, Any], path: str) -> None:
                 remedy.label, key="provenance-try", wanted=with_remedy(folder.recipe, remedy),
                 icon=":material/build:", help="Opens New run with this run's recipe and that one change.",
             )  # fmt: skip
-        st.caption(
-            f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])})."
-        )
+        st.download_button(
+            "CSV", table(found).to_csv(index=False), f"{folder.run_id}_provenance.csv", "text/csv",
+            icon=":material/download:", on_click="ignore", key="provenance-csv",
+            help="Where the error of every layer comes from, as a table.",
+        )  # fmt: skip
+    st.caption(f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])}).")
     for note in found["notes"]:
         st.caption(plain(note))
 
