@@ -5,7 +5,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.background import look_again
 from app.charts import layer_costs as charts
 from app.components import mount
 from app.diagnoses import layer_cost
@@ -34,6 +33,12 @@ def costs_of(folder: RunFolder) -> dict[str, Any] | None:
     return answer.value if answer is not None and not answer.error else None
 
 
+def costs_are_pending(folder: RunFolder) -> bool:
+    """Whether they are being measured now."""
+    answer = layer_cost(folder, wanted=False) if folder.result() is not None else None
+    return answer is not None and answer.is_pending
+
+
 def ask_costs(folder: RunFolder) -> None:
     """The button, then the wait; what came of it is kept in the run's folder."""
     answer = layer_cost(folder, wanted=False)
@@ -57,7 +62,6 @@ def ask_costs(folder: RunFolder) -> None:
             "One layer after another is made float again and judged.",
             icon=":material/hourglass_top:",
         )
-        look_again(True)
     else:
         st.rerun()
 

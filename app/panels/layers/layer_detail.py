@@ -10,6 +10,7 @@ from app.history import History
 from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
 from app.panels.layers.layer_costs import worst_layer
 from app.panels.layers.layer_table import error_table, layer_table
+from app.panels.layers.provenance import layer_provenance
 from app.panels.url_menu import menu
 from app.state import layer_among
 from app.text import explain
@@ -27,10 +28,14 @@ def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[st
     with right:
         menu("Layer (or click on a bar)", titles, "layer", asked=path)
     shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
-    _numbers(measured[path], shapes.get(path, []))
-    _histograms(folder, history, path)
-    title = f"For experts: the errors of this layer, and all {len(measured)} layers as a table"
+    left, right = st.columns(2, gap="medium")
+    with left:
+        layer_provenance(folder, path, len(shapes))
+    with right:
+        _numbers(measured[path], shapes.get(path, []))
+    title = f"For experts: its weights on the grid, its errors, and all {len(measured)} layers as a table"
     with st.expander(title, icon=":material/table_rows:"):
+        _histograms(folder, history, path)
         error_table(measured[path])
         layer_table(folder, measured)
 
@@ -73,9 +78,7 @@ def _numbers(values: dict[str, float], shape: list[int]) -> None:
     if not any(one.name.startswith("weight_") for one in found):
         st.caption("This run was made by an older version: less was measured of its layers.")
     lines = [_line(one, values[one.name]) for one in found]
-    half = -(-len(lines) // 2)
-    for column, some in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):
-        column.markdown("\n".join(some))
+    st.markdown("\n".join(lines))
     st.caption(_moved(values))
 
 

@@ -2,12 +2,15 @@
 
 import streamlit as st
 
+from app.background import look_again
 from app.charts import reconstruction
 from app.charts.verdicts import outcome_verdict
 from app.history import History
+from app.panels.answers.flips import flips_section
 from app.panels.answers.nearest_comparison import gain_panel
 from app.panels.answers.result import result_panel
 from app.panels.answers.triad import triad
+from app.panels.ask_why import is_pending
 from app.panels.head.headline import headline
 from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.images.growth import live_chart
@@ -47,6 +50,9 @@ def draw(folder: RunFolder, history: History) -> None:
     with st.container():
         result_panel(folder)
     with st.container():
+        flips_section(folder, len(history.started["layers"]))
+    with st.container():
         gain_panel(folder)
     with st.container():
         triad(folder)
+    look_again(is_pending(folder, "predictions"))

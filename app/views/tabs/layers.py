@@ -4,30 +4,42 @@ from typing import Any
 
 import streamlit as st
 
+from app.background import look_again
 from app.charts import quantization
 from app.charts.verdicts import inherited_verdict, layers_verdict
 from app.history import History
+from app.panels.ask_why import is_pending, known
 from app.panels.doctor.doctor import doctor_panel
 from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
 from app.panels.layers.allocation import allocation_panel
 from app.panels.layers.blocks import blocks_again, blocks_at_work
+from app.panels.layers.fader import fader_section
 from app.panels.layers.layer_costs import (
     ask_costs,
     cost_chart,
     cost_expander,
+    costs_are_pending,
     costs_of,
     worst_layer,
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
+from app.panels.layers.provenance import all_provenance
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
+ASKED = ("explain", "bits")  # of this tab, answered beside the page
 VERDICT_REM = 6.2  # four lines: what a run at work says grows by and by
-BY = {"cost": "Measured cost", "error": "Error of its output"}
+BY = {"cost": "Measured cost", "error": "Error of its output", "origin": "Where it comes from"}
+QUESTIONS = {
+    "cost": "What does each layer cost?",
+    "error": "Where does the error enter?",
+    "origin": "Where does the error of every layer come from?",
+}
+HELP = {"cost": "layer-costs", "error": "sqnr", "origin": "provenance"}
 
 
 def draw(folder: RunFolder, history: History) -> None:
@@ -58,9 +70,12 @@ def draw(folder: RunFolder, history: History) -> None:
     with places[2]:
         blocks_at_work(folder, history)
     with st.container():
+        fader_section(folder, chosen, len(layers))
+    with st.container():
         blocks_again(folder, history)
     if costs is not None:
         cost_expander(folder, costs)
+    look_again(costs_are_pending(folder) or any(is_pending(folder, one) for one in ASKED))
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
@@ -75,20 +90,22 @@ def _all_layers(
     folder: RunFolder, history: History, costs: dict[str, Any] | None, chosen: str
 ) -> None:
     """The bars of all layers by one number; a click on one looks into it."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    origins = known(folder, "explain")
+    there = {"cost": costs, "error": True, "origin": origins}
+    known_ones = {name: title for name, title in BY.items() if there[name]}
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
     by = "error"
     with right, room("ask", ROW_REM), st.container(horizontal=True, horizontal_alignment="right"):
-        if costs is not None:
-            by = buttons("Draw", BY, "by", label_visibility="collapsed")
-        elif folder.result() is not None:
+        if len(known_ones) > 1:
+            by = buttons("Draw", known_ones, "by", label_visibility="collapsed")
+        if costs is None and folder.result() is not None:
             ask_costs(folder)
     with left:
-        if by == "cost":
-            st.subheader("What does each layer cost?", help=explain("layer-costs"))
-        else:
-            st.subheader("Where does the error enter?", help=explain("sqnr"))
+        st.subheader(QUESTIONS[by], help=explain(HELP[by]))
     if by == "cost" and costs is not None:
         picked = cost_chart(folder, costs, chosen)
+    elif by == "origin" and origins is not None:
+        picked = all_provenance(folder, origins, chosen)
     else:
         chart = quantization.layer_bars(history.started["layers"], chosen)
         name = f"bars-{chosen}"

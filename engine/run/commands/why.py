@@ -51,7 +51,8 @@ def predictions(options: argparse.Namespace) -> int:
         return predictions(folder, Progress().counted)
 
     found = answers.answer(folder, "predictions", find)
-    print(json.dumps(found) if options.json else _predicted(found))
+    told = {name: value for name, value in found.items() if name != "pictures"}
+    print(json.dumps(told) if options.json else _predicted(found))
     return 0
 
 

@@ -10,7 +10,7 @@ from engine.analysis.errors import sqnr_db
 from engine.core.errors import UserError
 from engine.core.events import Noted
 from engine.core.trace import first_value
-from engine.quantization.grids.range_search import activation_step
+from engine.quantization.grids.range_search import activation_range
 from engine.run.questions.doctor.counterfactual import changed
 from engine.run.questions.doctor.inputs import inputs_of
 from engine.run.questions.doctor.left_out import ranges_of
@@ -104,7 +104,7 @@ def test_an_image_left_out_sets_no_range_and_the_others_are_not_made_again(folde
     handle = grid.register_forward_pre_hook(lambda _module, args: seen.append(args[0].clone()))
     run.student(kept)
     handle.remove()
-    scale, _, _ = activation_step(seen[0], grid.bits, rule="mse", percentile=99.9)
+    scale, _, _ = activation_range(seen[0], grid.bits, rule="mse", percentile=99.9)
     assert float(grid.scale) == pytest.approx(scale)
 
 
@@ -144,7 +144,7 @@ def test_what_an_image_does_to_a_range_is_what_a_grid_without_it_shows(folder):
     handle.remove()
     others = torch.cat([seen[0][:3], seen[0][4:]])
     whole, rest = (
-        activation_step(x, grid.bits, rule="mse", percentile=99.9)[0] for x in (seen[0], others)
+        activation_range(x, grid.bits, rule="mse", percentile=99.9)[0] for x in (seen[0], others)
     )
     assert found.wild.step_ratio == pytest.approx(whole / rest)
 

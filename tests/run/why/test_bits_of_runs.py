@@ -10,7 +10,7 @@ import torch
 from engine.__main__ import main
 from engine.analysis.bit_tables import FLOAT, WIDTHS, BitTables, cliff, follow
 from engine.core.events import LayerMeasured
-from engine.run.questions.why.bits import tables_of
+from engine.run.questions.why.fader import float_size, follow_bits, tables_of
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
 NEAREST = replace(
@@ -94,3 +94,29 @@ def test_a_cliff_is_where_the_sqnr_falls_below_the_line():
     assert cliff(steep, 20) == 3
     assert cliff(steep, 10) is None
     assert cliff(steep, 60) == 8
+
+
+def test_what_the_edge_rule_holds_and_what_reads_one_input_is_told(answered):
+    folder, found = answered
+    held = found["held"]
+    assert held["weight_bits"] == {"stem.0": 8, "head.2": 8}
+    assert "stem.0" not in held["activation_bits"]  # it reads the image
+    assert held["activation_bits"]["head.2"] == 8
+    for readers in found["shared_inputs"]:
+        one, other = readers[:2]
+        bits = {"activation_bits": {one: 3, other: 4}}
+        told = begun(folder.path.parent, replace(NEAREST, quantization_settings={"bits": bits}))
+        assert "read one input" in work(told).message
+    assert ["down.conv1", "down.shortcut.0"] in found["shared_inputs"]
+
+
+def test_bits_by_path_lead_to_what_the_tables_say(answered):
+    _, found = answered
+    planned, tables = found["planned"], tables_of(found)
+    weights = planned["weight_bits"] | {"same.conv2": 3}
+    said = follow_bits(found, weights, planned["activation_bits"])
+    reads = [b or FLOAT for b in planned["activation_bits"].values()]
+    wanted = follow(tables, list(weights.values()), reads)
+    assert said.sqnr_db.tolist() == wanted.sqnr_db.tolist()
+    assert said[1:] == wanted[1:]
+    assert float_size(found) == 4 * sum(tables.weights)

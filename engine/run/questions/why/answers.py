@@ -25,8 +25,11 @@ def answer(
     """
     if find is None:
         there = kept_answer(folder, command)
-        place = ("--runs", str(folder.path.parent))
-        return there or answer_of(command, folder.run_id, "--json", *place)
+        if there is None:
+            place = ("--runs", str(folder.path.parent))
+            printed = answer_of(command, folder.run_id, "--json", *place)
+            there = kept_answer(folder, command) or printed  # what is printed has no pictures
+        return there
     return find_once(folder.path.parent, command, folder.recipe, by=_by(folder), find=find)
 
 

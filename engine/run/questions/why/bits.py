@@ -1,14 +1,16 @@
 """What other bits would do to a finished run's network: tables, cliffs and the front. Imports torch."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from engine.analysis.accuracy import agreement, logit_kl
-from engine.analysis.bit_tables import FLOAT, WIDTHS, BitTables, alike, cliff, follow
+from engine.analysis.bit_tables import FLOAT, WIDTHS, alike, cliff, follow
 from engine.quantization.bits.allocation import pareto_front
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
+from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
 from engine.run.questions.why.tables import Measured, measured_tables
@@ -23,7 +25,8 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
 
     {"run", "layers": [{"path", "sqnr_db": {"2", .., "8"}, "cliff"}], "front": [{"size_bytes",
     "predicted_kl", "weight_bits", "activation_bits", "measured": {"kl", "agreement"} or None}], "tables",
-    "planned": {"weight_bits", "activation_bits"}, "notes"}. All with nearest rounding, by the run's own range
+    "planned": {"weight_bits", "activation_bits"}, "held": {the same, of what the edge rule holds},
+    "shared_inputs": [[PATH, ..], ..], "notes"}. All with nearest rounding, by the run's own range
     rules, on grids fitted to the float network's inputs: where earlier layers err much, a run fits others and
     measures less. `tables`: see `engine.analysis.bit_tables`, whose `follow` answers any other choice.
     On the front first and last layers stay where the edge rule holds them, and inputs where the run has them.
@@ -50,8 +53,41 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
             "weight_bits": {path: one.weight_bits for path, one in plan.items()},
             "activation_bits": {path: one.activation_bits for path, one in plan.items()},
         },
+        "held": held(run),
+        "shared_inputs": shared_inputs(plan),
         "notes": notes,
     }
+
+
+def held(run: Opened) -> dict[str, dict[str, int]]:
+    """What the recipe's edge rule holds, by kind and path: its own bits do not reach there."""
+    low, high = (
+        plan_bits(
+            run.blocks, weight_bits=w, activation_bits=w, edge_rule=run.context.recipe.edge_rule
+        )
+        for w in (WIDTHS[0], WIDTHS[1])
+    )
+    return {
+        "weight_bits": {
+            path: one.weight_bits
+            for path, one in low.items()
+            if one.weight_bits == high[path].weight_bits
+        },
+        "activation_bits": {
+            path: one.activation_bits
+            for path, one in low.items()
+            if one.activation_bits is not None and one.activation_bits == high[path].activation_bits
+        },
+    }
+
+
+def shared_inputs(plan: Mapping[str, LayerBits]) -> list[list[str]]:
+    """The layers that read one input, which one grid quantizes for all of them; those alone are left out."""
+    found: dict[str, list[str]] = {}
+    for path, one in plan.items():
+        if one.by_block and one.activation_bits is not None:
+            found.setdefault(one.block, []).append(path)
+    return [paths for paths in found.values() if len(paths) > 1]
 
 
 def _front(run: Opened, measured: Measured, tell: Tell) -> list[dict[str, Any]]:
@@ -99,8 +135,3 @@ def together(run: Opened, measured: Measured, width: dict[str, int]) -> dict[str
     with measured.partial.switched(width, measured.inputs):
         given = run.outputs(measured.partial.model, run.test)
     return {"kl": logit_kl(wanted, given), "agreement": agreement(wanted, given)}
-
-
-def tables_of(answer: dict[str, Any]) -> BitTables:
-    """The tables in an answer of `bits`, for `engine.analysis.bit_tables.follow`."""
-    return BitTables.of(answer["tables"])

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.core import device as devices
-from engine.core.errors import UserError
 from engine.models.graph.blocks import Block
 from engine.quantization.plan import LayerBits
 from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.askable import refuse_unfinished
 from engine.run.recipes.left_out import places_kept
 from engine.run.stages.bits import restore_bits
 from engine.run.stages.correct import with_equal_ranges
@@ -74,24 +74,6 @@ def open_run(folder: RunFolder, images: int = 1000) -> Opened:
     return Opened(
         context=context, student=student, images=made, test=test, labels=labels, test_set=name
     )
-
-
-def refuse_unfinished(folder: RunFolder) -> None:
-    """UserError where a run has no student to look at: unfinished, failed, or recorded without its blocks."""
-    if folder.result() is None:
-        state = folder.status()["state"]
-        raise UserError(
-            f"run {folder.run_id!r} is not finished (it is {state}) and has no student to look at yet; let "
-            f"it end, with `python -m engine resume {folder.run_id}` where nothing is at work on it"
-        )
-    kept = any(folder.path.glob("blocks/*.safetensors")) and any(
-        folder.path.glob("images-*.safetensors")
-    )
-    if not kept:
-        raise UserError(
-            f"run {folder.run_id!r} is here as a record alone, without its student and images; run its "
-            "recipe again to ask it anything"
-        )
 
 
 def _test_images(context: Context, made: Tensor, most: int) -> tuple[Tensor, Tensor | None, str]:

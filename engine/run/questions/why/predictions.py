@@ -15,9 +15,11 @@ from engine.analysis.predictions import (
 )
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.why.opened import Tell, open_run, tell_nobody
+from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
+from engine.run.questions.why.through import error_growth, pictures
 
 IMAGES = 10_000  # at most
+SHOWN = 100  # changed images whose pictures are kept
 _NO_LABELS = (
     "The images have no labels, so it cannot be told how often an answer is right at some confidence; give "
     "labelled images (--data FOLDER) for a calibration error."
@@ -29,10 +31,12 @@ def predictions(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
 
     {"run", "images", "image_set", "flipped": [...], "agreement", "agreement_band", "by_class": [...],
     "confusion_difference": [...], "truth", "margins": {"teacher", "student"}, "ece": {"teacher", "student"}
-    or None with the "reason", "reliability": {"teacher", "student"} or None, "sentence", "notes"}; the parts
-    are those of `engine.analysis.predictions`, and `truth` says whether "labels" or the "teacher" is the
-    truth of the confusion. UserError in one line for a run without a student, and for a network without
-    classes of images.
+    or None with the "reason", "reliability": {"teacher", "student"} or None, "classes", "growth", "pictures",
+    "sentence", "notes"}; the parts are those of `engine.analysis.predictions`, with a class's 95 % band and a
+    changed image's label where there are any; `truth` says whether "labels" or the "teacher" is the truth of
+    the confusion, `growth` is that of `engine.run.questions.why.through`, and `pictures` has an address by
+    the place of each of the first SHOWN changed images. UserError in one line for a run without a student,
+    and for a network without classes of images.
     """
     run = open_run(folder, IMAGES)
     kind = run.context.output.kind
@@ -49,23 +53,43 @@ def predictions(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     teacher, student = wanted.double().numpy(), given.double().numpy()
     labels = None if run.labels is None else run.labels.numpy()
     changed = flipped(teacher, student)
+    places = [one["image"] for one in changed]
     same = len(teacher) - len(changed)
     result = folder.result() or {}
     return {
         "run": folder.run_id,
         "images": len(teacher),
         "image_set": run.test_set,
-        "flipped": changed,
+        "classes": list(run.context.card.classes),
+        "flipped": [one | _label(labels, one["image"]) for one in changed],
         "agreement": same / len(teacher),
         "agreement_band": list(wilson(same, len(teacher))),
-        "by_class": by_class(teacher, student),
+        "by_class": [one | _band(one) for one in by_class(teacher, student)],
         "confusion_difference": confusion_difference(teacher, student, labels),
         "truth": "teacher" if labels is None else "labels",
         "margins": {"teacher": margin_histogram(teacher), "student": margin_histogram(student)},
         **_calibration({"teacher": teacher, "student": student}, labels),
+        "growth": error_growth(run, places, tell),
+        "pictures": _pictures(run, places[:SHOWN]),
         "sentence": _sentence(changed, len(teacher)),
         "notes": [result["other_engine"]] if "other_engine" in result else [],
     }
+
+
+def _label(labels: np.ndarray | None, place: int) -> dict[str, int]:
+    return {} if labels is None else {"label": int(labels[place])}
+
+
+def _band(row: dict[str, Any]) -> dict[str, float]:
+    low, high = wilson(round(row["agreement"] * row["images"]), row["images"])
+    return {"low": low, "high": high}
+
+
+def _pictures(run: Opened, places: list[int]) -> dict[str, str]:
+    if not places or run.test[0].dim() != 3:
+        return {}
+    shown = pictures(run.test[places], *run.context.normalisation)
+    return dict(zip(map(str, places), shown, strict=True))
 
 
 def _calibration(logits: dict[str, np.ndarray], labels: np.ndarray | None) -> dict[str, Any]:

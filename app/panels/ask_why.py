@@ -1,0 +1,109 @@
+"""Questions of why a run is as it is: what is kept stands at once, the rest is asked beside the page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.background import ask, is_asked
+from app.words import plain, time_words
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.why import answers
+from engine.run.questions.why.askable import expected_s, has_student
+
+RECORD = "This run is here as a record alone, without its student and images: use its recipe again."
+MOST_BITS = 8  # that a layer may have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a button asks, and what is done for the answer."""
+
+    command: str  # of the engine
+    button: str
+    icon: str
+    does: str
+
+
+WHY = {
+    "explain": Question(
+        command="explain", button="Find out where errors come from", icon=":material/account_tree:",
+        does="64 test images pass both networks and every layer's error is split; then each layer in turn is "
+        "made float again, to see whose error goes away",
+    ),
+    "predictions": Question(
+        command="predictions", button="Find the answers that change", icon=":material/swap_horiz:",
+        does="All test images pass both networks again, and those whose answer changes are followed through "
+        "the layers",
+    ),
+    "bits": Question(
+        command="bits", button="Measure every layer at 2 to 8 bits", icon=":material/tune:",
+        does="Every layer's weights and input are rounded at each number of bits, and the network is judged "
+        "with that alone",
+    ),
+}  # fmt: skip
+
+
+def why_not(folder: RunFolder) -> str:
+    """A sentence where a run has nothing to ask; else nothing."""
+    if folder.result() is None:
+        return ""
+    return "" if has_student(folder) else RECORD
+
+
+def has_most_bits(folder: RunFolder, path: str, kind: str) -> bool:
+    """Whether a layer's weights, or its input, have as many bits as there are; False where nobody knows."""
+    layers = (folder.result() or {}).get("layers", [])
+    return any(one["path"] == path and (one.get(kind) or 0) >= MOST_BITS for one in layers)
+
+
+def known(folder: RunFolder, command: str) -> dict[str, Any] | None:
+    """The answer if it is there by now."""
+    if folder.result() is None:
+        return None
+    if is_asked(command, _key(folder)):
+        found: dict[str, Any] | None = _asked(folder, command).value
+        return found
+    return answers.kept_answer(folder, command)
+
+
+def is_pending(folder: RunFolder, command: str) -> bool:
+    """Whether somebody has asked and no answer is there."""
+    return is_asked(command, _key(folder)) and _asked(folder, command).is_pending
+
+
+def ask_for(folder: RunFolder, command: str, layers: int) -> None:
+    """The button with what it does and how long that takes, then the wait, or why there is no answer."""
+    question, key = WHY[command], _key(folder)
+    seconds = expected_s(folder, command, layers)
+    long = (
+        "It is kept." if seconds is None else f"It takes about {time_words(seconds)}, and is kept."
+    )
+    if not is_asked(command, key):
+        if not st.button(question.button, icon=question.icon, key=f"ask-{command}"):
+            st.caption(f"{question.does}. {long}")
+            return
+        _asked(folder, command)
+        st.rerun()  # so that whoever looks again is drawn
+    answer = _asked(folder, command)
+    if answer.error:
+        st.error(plain(answer.error))
+    elif answer.is_pending:
+        st.info(f"{question.does}. {long}", icon=":material/hourglass_top:")
+
+
+def _asked(folder: RunFolder, command: str) -> Any:
+    find = {"explain": answers.explain, "predictions": answers.predictions, "bits": answers.bits}
+    return ask(command, _key(folder), lambda: find[command](folder))
+
+
+def _key(folder: RunFolder) -> str:
+    return f"{folder.path}:{_finished(folder)}"
+
+
+def _finished(folder: RunFolder) -> int:
+    """A run may be deleted and made again under the same name: that is another run to ask."""
+    try:
+        return (folder.path / "result.json").stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,271 @@
+"""The fader: bits from the address, what follows from them, and the recipe with exactly those."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.charts.why.bits import front, matrix, needed, sqnr_bars
+from app.panels.layers.bit_choice import Choice, chosen_bits, read_choice, recipe_at, usual_bits
+from app.panels.layers.fader import table, verdict
+from app.recipes import recipe_of
+from engine.quantization.plan import plan_bits
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.fader import follow_bits
+from engine.run.recipes.layer_bits import with_bits
+from tests.app.conftest import CATALOG
+from tests.app.fabricate import Fabricated, fabricate
+from tests.app.test_pages import opened, texts
+from tests.app.why.conftest import Keep, student_kept
+
+PATHS = ["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.shortcut", "fc"]
+WIDTHS = range(2, 9)
+SQNR = {str(bits): 6.0 * bits for bits in WIDTHS}
+PLANNED = {
+    "weight_bits": dict(zip(PATHS, (8, 4, 4, 4, 8), strict=True)),
+    "activation_bits": dict(zip(PATHS, (None, 4, 4, 4, 8), strict=True)),
+}
+
+
+def noise(weight: int, read: int) -> float:
+    return float(4.0**-weight + (0.0 if read == 0 else 4.0**-read))
+
+
+FOUND: dict[str, Any] = {
+    "run": "r", "notes": [], "planned": PLANNED,
+    "held": {"weight_bits": {"conv1": 8, "fc": 8}, "activation_bits": {"fc": 8}},
+    "shared_inputs": [["layer1.0.conv1", "layer1.0.shortcut"]],
+    "layers": [
+        {"path": path, "sqnr_db": SQNR, "cliff": cliff}
+        for path, cliff in zip(PATHS, (3, None, 8, 4, 3), strict=True)
+    ],
+    "tables": {
+        "paths": PATHS, "signal": [1.0] * 5,
+        "noise": [[[noise(w, a) for a in (*WIDTHS, 0)] for w in WIDTHS] for _ in PATHS],
+        "weights": [1000] * 5, "rest_bytes": [10] * 5, "macs": [7] * 5,
+        "kl_weights": [[2.0**-w for w in WIDTHS]] * 5, "kl_inputs": [[*(2.0**-a for a in WIDTHS), 0.0]] * 5,
+    },
+    "front": [
+        {"size_bytes": 2800 + 500 * k, "predicted_kl": 0.5 / (k + 1),
+         "activation_bits": PLANNED["activation_bits"],
+         "weight_bits": PLANNED["weight_bits"] | {"layer1.0.conv1": 2 + k},
+         "measured": {"kl": 0.3, "agreement": 0.9} if k == 1 else None}
+        for k in range(3)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "3.5",
+        "front.2",
+        "4.4,layer1.0.conv1:6.3",
+        "front.0,conv1:5.,fc:2.2",
+        "layer1.0.conv2:8.8",
+    ],
+)
+def test_a_choice_is_read_as_it_was_written(text: str) -> None:
+    assert read_choice(text, FOUND).text() == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9.4",
+        "4",
+        "front.9",
+        "front.x",
+        "nobody:4.4",
+        "conv1:1.4",
+        ":",
+        ",,",
+        "-4.4",
+        "4.4.4",
+        "a.b,c:d",
+    ],
+)
+def test_an_address_that_makes_no_sense_is_the_runs_own_bits(text: str) -> None:
+    assert read_choice(text, FOUND) == Choice()
+
+
+def test_the_network_moves_but_for_its_edges_and_the_image() -> None:
+    bits = chosen_bits(Choice(network=(3, 5)), FOUND)
+    assert bits == {
+        "conv1": (8, None), "layer1.0.conv1": (3, 5), "layer1.0.conv2": (3, 5), "layer1.0.shortcut": (3, 5),
+        "fc": (8, 8),
+    }  # fmt: skip
+    assert usual_bits(bits, FOUND) == (3, 5)
+    own = chosen_bits(Choice(), FOUND)
+    assert [w for w, _ in own.values()] == list(PLANNED["weight_bits"].values())
+    assert chosen_bits(Choice(point=0), FOUND)["layer1.0.conv1"] == (2, 4)
+
+
+def test_layers_that_read_one_input_have_the_same_bits_for_it() -> None:
+    bits = chosen_bits(
+        Choice(network=(4, 4), alone={"layer1.0.shortcut": (6, 7), "conv1": (3, None)}), FOUND
+    )
+    assert bits["layer1.0.conv1"] == (4, 7)
+    assert bits["layer1.0.shortcut"] == (6, 7)
+    assert bits["conv1"] == (3, None)
+
+
+class Block:
+    """A block of the network above, as a plan sees it."""
+
+    def __init__(self, layers: tuple[str, ...], readers: tuple[str, ...] = ()) -> None:
+        self.name, self.layers, self.readers, self.paths = layers[0], layers, readers, layers[:1]
+        self.has_shortcut = bool(readers)
+
+    def run(self, model: Any, x: Any) -> Any:
+        raise NotImplementedError
+
+
+BLOCKS = [
+    Block(("conv1",)),
+    Block(tuple(PATHS[1:4]), ("layer1.0.conv1", "layer1.0.shortcut")),
+    Block(("fc",)),
+]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_recipe_plans_exactly_the_chosen_bits(folder: RunFolder, seed: int) -> None:
+    rng = random.Random(seed)
+    alone = {
+        path: (rng.randint(2, 8), None if path == "conv1" else rng.randint(2, 8)) for path in PATHS
+    }
+    picked = dict(rng.sample(list(alone.items()), seed % 4))
+    choice = Choice(
+        network=(rng.randint(2, 8), rng.randint(2, 8)) if seed % 2 else None, alone=picked
+    )
+    bits = chosen_bits(choice, FOUND)
+    recipe = recipe_of(CATALOG, **recipe_at(folder.recipe, bits, FOUND))
+    plan = plan_bits(
+        BLOCKS,
+        weight_bits=recipe.weight_bits,
+        activation_bits=recipe.activation_bits,
+        edge_rule="qdrop",
+    )
+    plan = with_bits(plan, recipe.quantization_settings)
+    assert {path: (one.weight_bits, one.activation_bits) for path, one in plan.items()} == bits
+
+
+def test_bits_alike_need_no_bits_of_their_own(folder: RunFolder) -> None:
+    wanted = recipe_at(folder.recipe, chosen_bits(Choice(network=(3, 5)), FOUND), FOUND)
+    assert "bits" not in wanted["quantization_settings"]
+    assert (wanted["weight_bits"], wanted["activation_bits"]) == (3, 5)
+    assert wanted["quantization_settings"]["steps"] == folder.recipe.quantization_settings["steps"]
+
+
+def test_a_quantizer_that_chooses_bits_gives_way_to_its_rounding(runs: Path) -> None:
+    recipe = fabricate(runs, Fabricated(quantization="mixed", seed=4)).recipe
+    wanted = recipe_at(recipe, chosen_bits(Choice(alone={"fc": (3, 3)}), FOUND), FOUND)
+    assert wanted["quantization"] == "nearest"
+    assert wanted["quantization_settings"] == {
+        "bits": {"weight_bits": {"fc": 3}, "activation_bits": {"fc": 3}}
+    }
+
+
+def test_the_verdict_says_what_the_tables_say() -> None:
+    own, few = (
+        follow_bits(
+            FOUND, *({p: pair[k] for p, pair in chosen_bits(one, FOUND).items()} for k in (0, 1))
+        )
+        for one in (Choice(), Choice(network=(2, 8)))
+    )
+    assert "These are the run's own bits" in verdict(FOUND, own, own)
+    said = verdict(FOUND, few, own)
+    assert "**3 of 5 layers are over the cliff** (under 20 dB)" in said
+    assert (
+        f"predicted loss **{few.predicted_kl:.3g} nats**, more than the {own.predicted_kl:.3g}"
+        in said
+    )
+    assert (
+        "2.8 kB, 7.1 times smaller" in said
+    )  # 3 layers of 250 bytes, 2 of 1000, 50 besides, of 20 kB
+
+
+def test_bars_mark_the_cliff_and_the_fewest_bits() -> None:
+    bits = chosen_bits(Choice(network=(2, 8)), FOUND)
+    bars, needs = sqnr_bars(FOUND["layers"], [48.0, 9.0, 15.0, -3.0, 25.0], bits, "fc").figure[
+        "data"
+    ]
+    assert needs["text"] == ["4", "2", ">8", "5", "4"]
+    assert len(set(bars["marker"]["color"][:3])) == 3  # fine, over the cliff, bad
+    assert bars["y"][3] == 0
+    assert bars["customdata"][0] == ["W8", 48.0]
+    assert needed(7) == "8"
+    assert "conv1 needs 4" in matrix(FOUND["layers"]).alt
+
+
+def test_the_front_has_what_was_predicted_measured_and_chosen() -> None:
+    best, measured, own, mine = front(FOUND["front"], (3100, 0.2), (3000, 0.4)).figure["data"]
+    assert best["x"] == pytest.approx([2.8, 3.3, 3.8])
+    assert (measured["x"], measured["y"]) == (pytest.approx([3.3]), [0.3])
+    assert "90.0%" in measured["customdata"][0]
+    assert (own["x"], mine["x"]) == ([3.0], [3.1])
+
+
+def test_moving_a_fader_writes_the_address(folder: RunFolder, keep: Keep, monkeypatch: Any) -> None:
+    keep("bits", FOUND)
+    at = opened("layers", run=folder.run_id, bits="3.5")
+    assert at.slider(key="fader-w").value == 3
+    monkeypatch.setattr("engine.run.questions.why.answers.answer_of", None)  # moving asks no engine
+    at.slider(key="fader-a").set_value(6).run()
+    assert not at.exception
+    assert at.slider(key="fader-a").value == 6
+    assert at.slider(key="fader-w").value == 3
+
+
+def test_run_it_opens_new_run_with_these_bits(folder: RunFolder, keep: Keep) -> None:
+    keep("bits", FOUND)
+    at = opened("layers", run=folder.run_id, bits="3.5,fc:4.4", layer="fc")
+    at.button(key="fader-run").click().run()
+    draft = at.session_state["new-run"]
+    assert (draft.wanted["weight_bits"], draft.wanted["activation_bits"]) == (3, 5)
+    assert draft.bits == {"weight_bits": {"fc": 4}, "activation_bits": {"fc": 4}}
+
+
+def test_one_layer_is_moved_alone(folder: RunFolder, keep: Keep) -> None:
+    keep("bits", FOUND)
+    at = opened("layers", run=folder.run_id, bits="3.5", layer="layer1.0.conv1", fader="layer")
+    at.slider(key="fader-w").set_value(7).run()
+    assert at.query_params["bits"] in (["3.5,layer1.0.conv1:7.5"], "3.5,layer1.0.conv1:7.5")
+    at = opened("layers", run=folder.run_id, bits="3.5", layer="conv1", fader="layer")
+    assert "reads the image" in texts(at)
+
+
+def test_a_network_without_scores_has_no_front_and_says_so(folder: RunFolder, keep: Keep) -> None:
+    tables = FOUND["tables"] | {"kl_weights": None, "kl_inputs": None}
+    keep(
+        "bits", FOUND | {"tables": tables, "front": [], "notes": ["It gives no scores of classes."]}
+    )
+    at = opened("layers", run=folder.run_id, bits="3.5")
+    assert "no scores of classes" in texts(at)
+    assert "predicted loss" not in texts(at)
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_a_run_that_ended_early_says_when_it_can_be_asked(runs: Path, state: str) -> None:
+    folder = fabricate(runs, Fabricated(state=state))
+    assert "When the run is done, every layer" in texts(
+        opened("layers", run=folder.run_id, bits="3.3")
+    )
+
+
+def test_it_is_closed_until_asked_for_and_then_says_what_it_takes(runs: Path) -> None:
+    folder = student_kept(fabricate(runs, Fabricated(seed=2)))
+    assert "ask-bits" not in {one.key for one in opened("layers", run=folder.run_id).button}
+    at = opened("layers", run=folder.run_id, bits="4.4")
+    assert at.button(key="ask-bits").label == "Measure every layer at 2 to 8 bits"
+    assert "It takes about" in texts(at)
+
+
+def test_the_table_has_every_width() -> None:
+    frame = table(FOUND)
+    assert [name for name in frame if name.startswith("sqnr")] == [
+        f"sqnr_db_{w}_bits" for w in WIDTHS
+    ]
+    assert frame["weight_bits"].tolist() == [8, 4, 4, 4, 8]
