@@ -85,15 +85,7 @@ def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
     """
     words = finding["change"]["words"]
     runs, before = folder.path.parent, folder.result() or {}
-<<<<<<< HEAD
     ended = work(counterfactual(folder, finding), runs)
-=======
-    catalog = load_catalog(runs) if change.quantization or change.synthesis else None
-    recipe = changed(folder.recipe, change, catalog)
-    if recipe.run_id == folder.run_id:
-        raise UserError(f"to {change.words} changes nothing of run {folder.run_id!r}")
-    ended = work(recipe, runs)
->>>>>>> doctor
     after = ended.result()
     if after is None:
         raise UserError(
@@ -118,7 +110,7 @@ def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
 def counterfactual(folder: RunFolder, finding: Found) -> Recipe:
     """The recipe that tries the finding's change; UserError where it is the run's own, or cannot be."""
     change = Change.of(finding["change"])
-    catalog = load_catalog(folder.path.parent) if change.quantization else None
+    catalog = load_catalog(folder.path.parent) if change.quantization or change.synthesis else None
     recipe = changed(folder.recipe, change, catalog)
     if recipe.run_id == folder.run_id:
         raise UserError(f"to {change.words} changes nothing of run {folder.run_id!r}")
