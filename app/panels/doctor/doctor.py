@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.background import look_again
 from app.diagnoses import doctor_says
+from app.panels.ask_why import why_not
 from app.panels.doctor.finding import finding_card
 from app.run_folders import runs_folder
 from app.text import explain
@@ -21,10 +21,13 @@ TAKES = (
 )
 
 
-def doctor_panel(folder: RunFolder) -> None:
-    """A button, then the wait, then findings with what each change would gain; kept in the run's folder."""
-    if folder.result() is None:
-        return
+def doctor_panel(folder: RunFolder) -> bool:
+    """A button, then the wait, then findings with what each change would gain; kept in the run's folder.
+
+    Returns whether something is awaited, so that the page is to be drawn again.
+    """
+    if folder.result() is None or why_not(folder):
+        return False
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.subheader("What should I change?", help=explain("doctor"))
     answer = doctor_says(folder, wanted=False)
@@ -33,18 +36,18 @@ def doctor_panel(folder: RunFolder) -> None:
             if not st.button(
                 "Ask the doctor", icon=":material/stethoscope:", key="ask-doctor", help=TAKES
             ):
-                return
+                return False
         answer = doctor_says(folder, wanted=True)
     if answer is None or answer.is_pending:
         st.info("Layers, inputs and images are examined.", icon=":material/hourglass_top:")
-        look_again(True)
-    elif answer.error:
+        return True
+    if answer.error:
         st.error(plain(answer.error))
-    else:
-        _findings(folder, answer.value)
+        return False
+    return _findings(folder, answer.value)
 
 
-def _findings(folder: RunFolder, found: dict[str, Any]) -> None:
+def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
     st.markdown(f"**{plain(found['sentence'])}**")
     for note in found["notes"]:
         st.caption(plain(note))
@@ -58,8 +61,7 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> None:
             for number, one in enumerate(findings[AT_ONCE:], AT_ONCE):
                 at_work |= finding_card(folder, found["loss"], one, number)
     _scores()
-    if at_work:
-        look_again(True)
+    return at_work
 
 
 def _scores() -> None:

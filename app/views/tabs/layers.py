@@ -55,7 +55,7 @@ def draw(folder: RunFolder, history: History) -> None:
         st.info("The layers appear when the worker has loaded the network.")
         return
     with st.container():
-        doctor_panel(folder)
+        awaited = doctor_panel(folder)
     chosen, titles = chosen_layer(folder, history, costs)
     with st.container():
         _all_layers(folder, history, costs, chosen)
@@ -75,7 +75,8 @@ def draw(folder: RunFolder, history: History) -> None:
         blocks_again(folder, history)
     if costs is not None:
         cost_expander(folder, costs)
-    look_again(costs_are_pending(folder) or any(is_pending(folder, one) for one in ASKED))
+    asked = any(is_pending(folder, one) for one in ASKED)
+    look_again(awaited or costs_are_pending(folder) or asked)
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:

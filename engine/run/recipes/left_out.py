@@ -28,7 +28,7 @@ def left_out(value: Any, images: int) -> list[int]:
     places = sorted({whole_number(one, (0, images - 1), _LABEL) for one in parts})
     if images - len(places) < LEAST:
         raise UserError(
-            f"{_LABEL} names {len(places)} of {images} images; leave {LEAST} in at least"
+            f"{_LABEL} names {len(places)} of {images} images; choose fewer, so that {LEAST} are left"
         )
     return places
 

@@ -74,7 +74,7 @@ def chosen(found: Found, rule: str, layer: str = "") -> Found:
     where = f" at {layer!r}" if layer else ""
     raise UserError(
         f"run {found['run']!r} has no finding of rule {rule!r}{where} with something to try; "
-        f"those that have: {names}"
+        f"choose one of {names}"
     )
 
 
@@ -95,8 +95,8 @@ def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
     gained = scoreboard.measured(finding["unit"], before, after, finding["layer"])
     if gained is None:
         raise UserError(
-            f"run {ended.run_id!r} is done, but what it gained over {folder.run_id!r} cannot be told: they "
-            "have no measure in common"
+            f"run {ended.run_id!r} is done, but has no measure in common with {folder.run_id!r}; "
+            "see the images and layers of the two"
         )
     row = {
         "of": folder.run_id, "run": ended.run_id, "rule": finding["rule"], "layer": finding["layer"],
@@ -113,7 +113,9 @@ def counterfactual(folder: RunFolder, finding: Found) -> Recipe:
     catalog = load_catalog(folder.path.parent) if change.quantization or change.synthesis else None
     recipe = changed(folder.recipe, change, catalog)
     if recipe.run_id == folder.run_id:
-        raise UserError(f"to {change.words} changes nothing of run {folder.run_id!r}")
+        raise UserError(
+            f"to {change.words} changes nothing of run {folder.run_id!r}; try another finding"
+        )
     return recipe
 
 
