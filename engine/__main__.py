@@ -76,7 +76,12 @@ def _parser() -> argparse.ArgumentParser:
         listing.catalog,
         "print all that there is to choose from, with every setting, as JSON",
     )
-    add_options(add("run", runs.run, "synthesise images, quantize a network, measure what is lost"))
+    run = add("run", runs.run, "synthesise images, quantize a network, measure what is lost")
+    add_options(run)
+    run.add_argument(
+        "--within", metavar="TIME", default="",
+        help="the most images and steps that fit into 30s, 2min or 1h here; what --images and --set say stays",
+    )  # fmt: skip
     diagnose = add("diagnose", questions.diagnose, "look a network over before anything runs")
     add_options(diagnose, methods=False)
     add_options(

@@ -3,12 +3,14 @@
 import argparse
 import json
 import time
+from pathlib import Path
 
 from engine.core.errors import UserError
 from engine.run.commands.common import load_catalog, print_rows, runs_folder
 from engine.run.commands.progress import Progress, attend
 from engine.run.commands.recipe import parse_settings, recipe_of
 from engine.run.folders.folder import RunFolder
+from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch
 
 PATIENCE_S = 20.0  # for a step to end
@@ -21,9 +23,25 @@ _TOLD = (
 def run(options: argparse.Namespace) -> int:
     runs = runs_folder(options)
     recipe = recipe_of(options, load_catalog(options), runs)
+    if options.within:
+        recipe = in_time(recipe, options, runs)
     offset = _size(RunFolder(runs / recipe.run_id))
     folder = launch.start(recipe, runs)
     return attend(folder, offset, options)
+
+
+def in_time(recipe: Recipe, options: argparse.Namespace, runs: Path) -> Recipe:
+    """The recipe with as many images and steps as the time of --within allows."""
+    from engine.run.questions.time_budget import seconds_in, total_words, within
+
+    seconds = seconds_in(options.within)
+    given: dict[str, set[str]] = {
+        kind: set(values) for kind, values in parse_settings(options.settings).items()
+    }
+    given["recipe"] = {"images"} if options.images is not None else set()
+    chosen = within(recipe, seconds, runs, given)
+    Progress().line(total_words(chosen))
+    return chosen
 
 
 def resume(options: argparse.Namespace) -> int:
