@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add_options(run)
     run.add_argument(
         "--within", metavar="TIME", default="",
-        help="the most images and steps that fit into 30s, 2min or 1h here; what --images and --set say stays",
+        help="the most images and steps that fit into 30s, 2min or 1h; what --images and --set say stays",
     )  # fmt: skip
     diagnose = add("diagnose", questions.diagnose, "look a network over before anything runs")
     add_options(diagnose, methods=False)
