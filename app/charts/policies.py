@@ -123,11 +123,55 @@ def borders() -> LiveFigure:
     )
 
 
+def confidence() -> LiveFigure:
+    """How probable each weight's most probable level is, and the share of the decided over the steps."""
+    bars = _trace("bar", "now", "probability near %{x:.2f}: %{y:.1%} of the weights")
+    bars |= {"marker": {"color": QUANTIZED}}
+    began = _line("as it began", QUIET, "near %{x:.2f}: %{y:.1%} at first", shape="hvh")
+    decided = _line("decided", FLOAT, "step %{x}: %{y:.1%} decided", lower=True)
+    figure = {
+        "data": [bars, began, decided | {"showlegend": False}],
+        "layout": _two(
+            xaxis=axis("probability of the most probable level", range=[0, 1.02], showgrid=False),
+            yaxis=axis("weights", tickformat=".0%", rangemode="tozero"),
+            xaxis2=axis("step"),
+            yaxis2=axis("decided", tickformat=".0%", range=[0, 1.02]),
+            bargap=0.05,
+        ),
+    }
+    fills: list[dict[str, Any]] = [
+        {"trace": 0, "x": "arrays.centres", "y": "arrays.shares"},
+        {"trace": 1, "x": "arrays.centres", "y": "arrays.shares", "once": True},
+    ]
+    follow = _on("confidence") | {"do": "append", "trace": 2, "x": "step", "y": "values.decided"}
+    alt = (
+        "Histogram of how probable each weight's most probable level is in the block at work, and the share "
+        "of weights that are sure of one, over the steps."
+    )
+    return LiveFigure(figure=figure, bindings=[_filled("confidence", fills), follow], alt=alt)
+
+
+def slopes() -> LiveFigure:
+    """The sum of the absolute slopes of the loss in all weights, over the training."""
+    norm = _line("sum of absolute slopes", QUANTIZED, "step %{x}: %{y:.4g}")
+    shown = layout(
+        300, xaxis=axis("step of the training"),
+        yaxis=axis("sum of |slopes|", rangemode="tozero"), **_titled(),
+    )  # fmt: skip
+    fills: list[dict[str, Any]] = [{"trace": 0, "x": "arrays.step", "y": "arrays.norm"}]
+    alt = "The l1 norm of the loss's gradient in the weights over the steps of the training."
+    return LiveFigure(
+        figure={"data": [norm], "layout": shown}, bindings=[_filled("slopes", fills)], alt=alt
+    )
+
+
 CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "soft-rounding": soft_rounding,
     "path": path,
     "levels": levels,
     "borders": borders,
+    "confidence": confidence,
+    "slopes": slopes,
 }
 
 

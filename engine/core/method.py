@@ -26,6 +26,7 @@ class MethodCard:
     paper: str
     url: str = ""
     needs: tuple[str, ...] = ()  # see engine.core.needs
+    shows: tuple[str, ...] = ()  # the forms of its views, which pages have a picture for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

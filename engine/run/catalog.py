@@ -103,6 +103,7 @@ def _method_entry(cls: Any) -> dict[str, Any]:
         "paper": card.paper,
         "url": card.url,
         "needs": list(card.needs),
+        "shows": list(card.shows),
         "exportable": getattr(cls, "exportable", True),
         "settings": describe(cls.Settings),
     }

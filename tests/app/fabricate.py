@@ -205,6 +205,11 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
             {"centres": [-1, 1], "shares": [0.5, 0.5], "levels": [-1 + share, 1 - share]},
             {"turn": step % 10, "mse": 1 / step},
         ),
+        "confidence": (
+            {"centres": [0.5, 0.9], "shares": [1 - share, share]},
+            {"decided": share, "temperature": 10.0},
+        ),
+        "slopes": ({"step": [1, 2], "norm": [2.0, 1.0]}, {"norm": 1.0}),
         "borders": (
             {"value": [0, 1], "lowest": [0.4, 0.4], "middle": [0.5, 0.6], "highest": [0.6, 0.7],
              "sample 0": [0.4, 0.7]},
@@ -239,6 +244,7 @@ ALLOCATION = {
 }  # fmt: skip
 FORM_OF = {
     "genie-m": "soft-rounding", "aquant": "borders", "gpfq": "path", "lq-nets": "levels",
+    "slb": "confidence",
 }  # fmt: skip
 MEASURED = {
     "sqnr_weights_db": 18.0, "sqnr_activations_db": 30.0, "weight_level_bits": 4.0,

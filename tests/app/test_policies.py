@@ -8,7 +8,10 @@ import pytest
 
 from app.charts.bindings import extended
 from app.charts.policies import CHARTS
-from app.panels.layers.policy import FORMS, forms_of, takes_steps, words
+from app.history import read_history
+from app.panels.layers.policy import QUESTIONS, forms_of, takes_steps, words
+from app.text import explain
+from engine.quantization import discover_methods
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import FORM_OF, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
@@ -66,16 +69,41 @@ def test_borders_stand_beside_one_half() -> None:
 
 
 def test_every_form_has_a_picture_and_words() -> None:
-    assert {form for forms in FORMS.values() for form in forms} == set(CHARTS)
+    announced = {form for cls in discover_methods().values() for form in cls.card.shows}
+    assert announced == set(CHARTS) == set(QUESTIONS)
     for form in CHARTS:
-        assert "block" in words(form, events(form, 3, 6))
+        assert words(form, events(form, 3, 6))
+        assert explain(form)
 
 
-def test_mixed_bits_show_the_quantizer_behind_them() -> None:
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"turn": 3.0, "planes": 3.0, "mse": 0.25}, "its first 3 bits read"),
+        ({"turn": 3.0, "alpha": 2.5, "pruned": 0.4, "mse": 0.25}, "2.50 standard deviations: 40%"),
+    ],
+)
+def test_levels_are_told_by_what_they_depend_on(values: dict[str, float], told: str) -> None:
+    seen = events("levels", 3)
+    seen[-1]["values"] = values
+    assert told in words("levels", seen)
+
+
+def test_slopes_are_drawn_over_the_training() -> None:
+    figure = extended(CHARTS["slopes"](), events("slopes", 3)).figure
+    assert (figure["data"][0]["x"], figure["data"][0]["y"]) == ([1, 2], [2.0, 1.0])
+
+
+def test_mixed_bits_show_the_quantizer_behind_them(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = read_history(fabricate(runs, Fabricated()))
+    gpfq = {"quantization": [{"name": "gpfq", "shows": ["path"]}]}
+    monkeypatch.setattr("app.panels.layers.policy.load_catalog", lambda: gpfq)
     recipe = Recipe(
         model="m", synthesis="s", quantization="mixed", quantization_settings={"rounding": "gpfq"}
     )
-    assert forms_of(recipe) == ("path",)
+    assert forms_of(recipe, history) == ("path",)
     assert takes_steps(recipe)
     still = dataclasses.replace(recipe, quantization_settings={"rounding": "nearest", "steps": 0})
     assert not takes_steps(still)

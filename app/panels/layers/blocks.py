@@ -6,7 +6,7 @@ from app.charts import quantization, reconstruction
 from app.history import History
 from app.panels.head.outcome import is_watched
 from app.panels.images.growth import live_chart
-from app.panels.layers.policy import forms_of, policy_panel, takes_steps
+from app.panels.layers.policy import WHOLE, forms_of, policy_panel, takes_steps
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
@@ -33,7 +33,7 @@ def blocks_at_work(folder: RunFolder, history: History) -> None:
 
 
 def _what_it_does(folder: RunFolder, history: History) -> None:
-    if forms_of(folder.recipe):
+    if forms_of(folder.recipe, history):
         policy_panel(folder, history)
     else:
         st.caption(
@@ -43,10 +43,11 @@ def _what_it_does(folder: RunFolder, history: History) -> None:
 
 def blocks_again(folder: RunFolder, history: History) -> None:
     """For experts, closed: how far each block came, which codes moved, and the rounding look by look."""
-    learns = takes_steps(folder.recipe)
-    if not learns and not forms_of(folder.recipe):
+    forms = forms_of(folder.recipe, history)
+    learns = takes_steps(folder.recipe) and not set(forms) & set(WHOLE)
+    if not learns and not forms:
         return
-    asked = any(f"{form}-block" in st.query_params for form in forms_of(folder.recipe))
+    asked = any(f"{form}-block" in st.query_params for form in forms)
     more = st.expander(
         "For experts: how each block was learned", icon=":material/stacked_line_chart:",
         key="blocks-more", on_change="rerun", expanded=asked,
@@ -63,7 +64,7 @@ def blocks_again(folder: RunFolder, history: History) -> None:
 def _each_block(folder: RunFolder, history: History) -> None:
     layers, blocks = history.started["layers"], history.started["blocks"]
     st.subheader("How far did each block come?", help=explain("reconstruction"))
-    loss = "error" if "path" in forms_of(folder.recipe) else "reconstruction"
+    loss = "error" if "path" in forms_of(folder.recipe, history) else "reconstruction"
     live_chart(reconstruction.block_multiples(blocks, loss), folder, history, key="multiples")
     st.subheader("How many codes left the nearest?", help=explain("flipped"))
     live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.charts.bindings import extended
 from app.charts.policies import CHARTS
+from app.choices import load_catalog
 from app.components import mount
 from app.history import Event, History
 from app.panels.images.growth import live_chart
@@ -13,35 +14,37 @@ from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 
-SOFT = ("soft-rounding",)
-FORMS = {
-    "adaround": SOFT,
-    "brecq": SOFT,
-    "qdrop": SOFT,
-    "pd-quant": SOFT,
-    "genie-m": SOFT,
-    "quantoscope": SOFT,
-    "aquant": (*SOFT, "borders"),
-    "gpfq": ("path",),
-    "hessian": ("path",),
-    "lq-nets": ("levels",),
-}
 QUESTIONS = {
     "soft-rounding": "Which way does each weight lean?",
     "borders": "Where is an activation rounded up?",
     "path": "How is the error kept small, column by column?",
     "levels": "Where do the levels go?",
+    "confidence": "How sure is each weight of its level?",
+    "slopes": "How flat is the loss where the weights lie?",
 }
 NEWEST = "newest"
-STILL = ("nearest", "lq-nets")  # behind mixed bits: they take no steps
+STILL = ("nearest", "lq-nets", "std-based", "vertical")  # behind mixed bits: they take no steps
+WHOLE = ("slopes",)  # of the network as a whole: its trainer takes the steps, not its blocks
 
 
-def forms_of(recipe: Recipe) -> tuple[str, ...]:
-    """What the recipe's quantizer shows of itself, by name of the picture; nothing for nearest rounding."""
+def forms_of(recipe: Recipe, history: History) -> tuple[str, ...]:
+    """What the recipe's quantizer shows of itself, by name of the picture; nothing for nearest rounding.
+
+    What its card announces, and what its run has shown already.
+    """
     name = recipe.quantization
     if name == "mixed":
         name = str(recipe.quantization_settings.get("rounding", "nearest"))
-    return FORMS.get(name, ())
+    seen = [str(view["form"]) for view in history.of("viewed")]
+    return tuple(form for form in dict.fromkeys([*_announced(name), *seen]) if form in CHARTS)
+
+
+def _announced(name: str) -> list[str]:
+    try:
+        known = load_catalog()["quantization"]
+    except (RuntimeError, OSError, KeyError):
+        return []
+    return next((list(one.get("shows", [])) for one in known if one["name"] == name), [])
 
 
 def takes_steps(recipe: Recipe) -> bool:
@@ -53,7 +56,7 @@ def takes_steps(recipe: Recipe) -> bool:
 @st.fragment
 def policy_panel(folder: RunFolder, history: History) -> None:
     """The pictures of the recipe's policy; a menu of the blocks and a slider go back in time."""
-    for form in forms_of(folder.recipe):
+    for form in forms_of(folder.recipe, history):
         views = list(history.of("viewed", form=form))
         if views or is_live(folder):
             st.subheader(QUESTIONS[form], help=explain(form))
@@ -117,6 +120,36 @@ def words(form: str, seen: list[Event]) -> str:
         return (
             f"`{last['what']}`: the layer's output is off by {values['error']:.1%} of its size; rounded to "
             f"nearest it would be {values['nearest']:.1%}, so the path has {share:.0%} of that error."
+        )
+    if form == "confidence":
+        return (
+            f"`{last['what']}`, step {last['step']}: {values['decided']:.0%} of the weights are 99 % sure of "
+            f"one level, at a sharpness of {values['temperature']:.3g}."
+        )
+    if form == "slopes":
+        first = last["arrays"]["norm"][0]
+        fall = 1 - values["norm"] / first if first else 0.0
+        return (
+            f"After {last['step']} steps the sum of the loss's slopes is {values['norm']:.3g}, "
+            f"{abs(fall):.0%} {'less' if fall >= 0 else 'more'} than at first: rounding to any width moves "
+            f"the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
+        )
+    return _levels_words(seen)
+
+
+def _levels_words(seen: list[Event]) -> str:
+    last = seen[-1]
+    values = last["values"]
+    if "planes" in values:
+        planes = (
+            f"its first {values['planes']:.0f} bits" if values["planes"] > 1 else "its first bit"
+        )
+        return f"`{last['what']}`, {planes} read: a mean squared error of {values['mse']:.3g}."
+    if "alpha" in values:
+        return (
+            f"`{last['what']}`, an interval of {values['alpha']:.2f} standard deviations: "
+            f"{values['pruned']:.0%} of the channel's weights are 0, at a mean squared error of "
+            f"{values['mse']:.3g}."
         )
     of_one = [view for view in seen if view["what"] == last["what"]]
     before = of_one[0]["values"]["mse"]

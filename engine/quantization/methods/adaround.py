@@ -52,6 +52,7 @@ class AdaRound(Blockwise):
         summary="Up or down is learned for every weight, so that each layer by itself errs least.",
         paper="Nagel et al., Up or Down? Adaptive Rounding for Post-Training Quantization, ICML 2020",
         url="https://arxiv.org/abs/2004.10568",
+        shows=("soft-rounding",),
     )
     Settings = AdaRoundSettings
 

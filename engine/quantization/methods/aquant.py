@@ -37,6 +37,7 @@ class AQuant(Blockwise):
         summary="Where an activation is rounded up is learned too. For study: it cannot be exported.",
         paper="inspired by Li et al., Adaptive Rounding Border for Post-Training Quantization, 2022",
         url="https://arxiv.org/abs/2208.11945",
+        shows=("soft-rounding", "borders"),
     )
     Settings = AQuantSettings
     exportable = False

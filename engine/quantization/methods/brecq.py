@@ -73,6 +73,7 @@ class Brecq(Blockwise):
         paper="Li et al., BRECQ: Pushing the Limit of PTQ by Block Reconstruction, ICLR 2021",
         url="https://arxiv.org/abs/2102.05426",
         needs=("classes",),
+        shows=("soft-rounding",),
     )
     Settings = BrecqSettings
 

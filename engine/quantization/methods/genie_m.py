@@ -34,5 +34,6 @@ class GenieM(Blockwise):
         summary="Block by block, rounding and step sizes are learned until the outputs meet the teacher's.",
         paper="Jeon et al., GENIE: Show Me the Data for Quantization, CVPR 2023",
         url="https://arxiv.org/abs/2212.04780",
+        shows=("soft-rounding",),
     )
     Settings = GenieMSettings

@@ -56,6 +56,7 @@ class Gpfq(QuantizationMethod):
         paper="Zhang, Zhou, Saab, Post-training Quantization for Neural Networks with Provable Guarantees, "
         "SIAM J. Math. Data Sci. 2023",
         url="https://arxiv.org/abs/2201.11113",
+        shows=("path",),
     )
     Settings = GpfqSettings
 

@@ -60,6 +60,7 @@ class GradientL1(Distilled):
         "(weights alone)",
         url="https://arxiv.org/abs/2002.07520",
         needs=("classes",),
+        shows=("slopes",),
     )
     Settings = GradientL1Settings
 
@@ -111,10 +112,11 @@ class FlatLearner(Learner):
 
     def views(self) -> Sequence[View]:
         """The norm of the slope, step by step."""
-        kept = self._norms[:: max(1, len(self._norms) // 128)]
+        every = max(1, len(self._norms) // 128)
+        kept = self._norms[::every]
         if not kept:
             return []
-        arrays = {"norm": torch.tensor(kept)}
+        arrays = {"step": 1 + every * torch.arange(len(kept)), "norm": torch.tensor(kept)}
         return [View(form="slopes", what="all weights", arrays=arrays, values={"norm": kept[-1]})]
 
     def state_dict(self) -> dict[str, Any]:

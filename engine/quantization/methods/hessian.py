@@ -53,6 +53,7 @@ class Hessian(QuantizationMethod):
         paper="Frantar et al., GPTQ: Accurate Post-Training Quantization for Generative Pre-trained "
         "Transformers, ICLR 2023 (in its manner)",
         url="https://arxiv.org/abs/2210.17323",
+        shows=("path",),
     )
     Settings = HessianSettings
 

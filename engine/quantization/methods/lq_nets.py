@@ -55,6 +55,7 @@ class LqNets(QuantizationMethod):
         paper="Zhang et al., LQ-Nets: Learned Quantization for Highly Accurate and Compact Deep Neural "
         "Networks, ECCV 2018 (its levels, without its training)",
         url="https://arxiv.org/abs/1807.10029",
+        shows=("levels",),
     )
     Settings = LqNetsSettings
     exportable = False  # levels are sums of floats

@@ -72,6 +72,7 @@ class PDQuant(Blockwise):
         summary="A rounding is judged by what the whole network then answers, not by its block alone.",
         paper="Liu et al., PD-Quant: Prediction Difference Metric, CVPR 2023",
         url="https://arxiv.org/abs/2212.07048",
+        shows=("soft-rounding",),
     )
     Settings = PDQuantSettings
 

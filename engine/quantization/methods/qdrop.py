@@ -32,5 +32,6 @@ class QDrop(Blockwise):
         summary="Roundings learn with activations that are quantized only half of the time.",
         paper="Wei et al., QDrop: Randomly Dropping Quantization, ICLR 2022",
         url="https://arxiv.org/abs/2203.05740",
+        shows=("soft-rounding",),
     )
     Settings = QDropSettings

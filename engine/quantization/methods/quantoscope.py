@@ -46,5 +46,6 @@ class Quantoscope(Blockwise):
         summary="GENIE-M at rates for hundreds of steps, and each BatchNorm moved by what the bits shifted.",
         paper="This project's own recipe, after Jeon et al., GENIE, CVPR 2023",
         url="https://arxiv.org/abs/2212.04780",
+        shows=("soft-rounding",),
     )
     Settings = QuantoscopeSettings

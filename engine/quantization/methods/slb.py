@@ -85,6 +85,7 @@ class Slb(Blockwise):
         summary="Each weight begins as a mixture of its nearest levels and decides for one, step by step.",
         paper="Yang et al., Searching for Low-Bit Weights in Quantized Neural Networks, NeurIPS 2020",
         url="https://arxiv.org/abs/2009.08695",
+        shows=("confidence",),
     )
     Settings = SlbSettings
 

@@ -74,6 +74,7 @@ class StdBased(QuantizationMethod):
         summary="The levels reach so many standard deviations; what is nearest to 0 is pruned on the way.",
         paper="Inspired by Standard Deviation-Based Quantization for Deep Neural Networks, 2022 (abstract)",
         url="https://arxiv.org/abs/2202.12422",
+        shows=("levels",),
     )
     Settings = StdBasedSettings
 

@@ -46,6 +46,7 @@ class Vertical(QuantizationMethod):
         summary="One code of 8 bits a weight: its first bits alone are the network at fewer bits.",
         paper="Inspired by Wu et al., Vertical Layering of Quantized Neural Networks, TPAMI 2023 (abstract)",
         url="https://arxiv.org/abs/2212.05326",
+        shows=("levels",),
     )
     Settings = VerticalSettings
 

@@ -43,6 +43,7 @@ def test_every_view_is_small_and_names_something_of_the_network():
     for name in METHODS:
         views, _ = viewed(name)
         assert bool(views) is (name not in ("nearest", "mixed"))  # mixed hands on to nearest here
+        assert {view.form for view in views} <= set(METHODS[name].card.shows), name
         for view in views:
             assert isinstance(view, View)
             assert view.what
