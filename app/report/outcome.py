@@ -7,6 +7,7 @@ from app.charts.bindings import extended
 from app.charts.results import Accuracy, accuracies
 from app.charts.style import FLOAT, QUANTIZED, LiveFigure
 from app.charts.synthesis import gap_map, losses
+from app.data_words import data_words
 from app.report.section import Section, size
 from app.report.story import Story
 
@@ -19,15 +20,9 @@ def summary(story: Story) -> Section:
     sizes = result["size_bytes"]
     smaller = sizes["fp32"] / sizes["quantized"]
     section = Section(title="What was asked, and what came out")
-    data = "real images" if recipe.synthesis == "real" else "no real image"
     section.says.append(
         f"The network {recipe.model} was brought to {story.bits}: {recipe.weight_bits} bits for a weight, "
-        f"{recipe.activation_bits} for an activation, 32 before. To calibrate it {data} was used"
-        + (
-            "."
-            if data == "real images"
-            else f": {recipe.images} images came from {recipe.synthesis!r}."
-        )
+        f"{recipe.activation_bits} for an activation, 32 before. {data_words(recipe)}"
     )
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is not None and after is not None:

@@ -59,7 +59,7 @@ def test_the_report_says_what_the_result_says(tmp_path):
     result = json.loads((RECORDED / "result.json").read_text())
     for words in (
         f"{result['fp32_top1']:.2%}", f"{result['quantized_top1']:.2%}", f"{result['agreement']:.2%}",
-        "no real image was used", RECORDED.name, "seed 0", "def read_codes(path)", "--weight-bits 2",
+        "No data was needed", RECORDED.name, "seed 0", "def read_codes(path)", "--weight-bits 2",
         f"{result['top1_drop']['lost']} images that were right are wrong now", result["layers"][5]["path"],
     ):  # fmt: skip
         assert words in page, words

@@ -7,6 +7,7 @@ import streamlit as st
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
+from app.data_words import data_words
 from app.panels import measured
 from app.words import count_words, plain
 from engine.run.folders.folder import RunFolder
@@ -18,6 +19,7 @@ def result_panel(folder: RunFolder) -> None:
     if result is None:
         return
     st.subheader("What is lost, what is saved?")
+    st.markdown(f":material/lock: {data_words(folder.recipe)}")
     words = bits_words(result)
     if words:
         st.caption(words)

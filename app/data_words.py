@@ -1,0 +1,22 @@
+"""Which data a run was calibrated with: for a stakeholder the first question, so it is said in one place."""
+
+from engine.run.recipes.recipe import Recipe
+
+LABELLED = ("fdda",)  # methods that read real images beside the network's statistics
+
+
+def data_words(recipe: Recipe) -> str:
+    """A sentence on what the student was calibrated with, and whether data was needed for it."""
+    count = f"{recipe.images:,} image{'s' if recipe.images != 1 else ''}"
+    if recipe.synthesis == "real":
+        return f"It was calibrated with {count} of real data: the control."
+    if recipe.synthesis == "external":
+        return f"It was calibrated with {count} from a folder of the user's own."
+    if recipe.synthesis == "noise":
+        return f"No data was needed: it was calibrated with {count} of plain noise."
+    if recipe.synthesis in LABELLED:
+        return (
+            f"It was calibrated with {count} grown out of the network's own statistics and a real, labelled "
+            "image of each class."
+        )
+    return f"No data was needed: it was calibrated with {count} grown out of the network itself."
