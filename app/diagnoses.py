@@ -35,11 +35,19 @@ def estimate(recipe: Recipe) -> Answer:
     known = known_estimate(recipe)
     if known is not None:
         return known
-    about = json.dumps([recipe.synthesis, recipe.quantization, _network(recipe)])
-    asked = ask("pace", about, lambda: estimates.pace_of(runs_folder(), recipe))
+    asked = pace_of(recipe)
     if asked.value is None:
         return asked
     return Answer(value=estimates.estimate(recipe, runs_folder(), asked.value))
+
+
+def pace_of(recipe: Recipe) -> Answer:
+    """The recipe's measured steps."""
+    kept = estimates.kept_pace(runs_folder(), recipe)
+    if kept is not None:
+        return Answer(value=kept)
+    about = json.dumps([recipe.synthesis, recipe.quantization, _network(recipe)])
+    return ask("pace", about, lambda: estimates.pace_of(runs_folder(), recipe))
 
 
 def layer_cost(folder: RunFolder, *, wanted: bool) -> Answer | None:

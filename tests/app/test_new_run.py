@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.background import Answer
 from app.panels.new_run import value_words
 from app.panels.new_run.bits_table import unlike
 from app.panels.new_run.draft import open_draft, recipe_fields
@@ -173,3 +174,44 @@ def test_dialog_says_why_a_method_cannot_work_and_does_not_start_it(
     menu.set_value("real").run()
     assert "it needs real images" in at.warning[0].value
     assert at.button(key="new-start").disabled
+
+
+def test_a_time_chooses_images_and_steps_and_says_that_they_differ(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = {
+        "synthesis": {"step_s": [0.1, 0.0], "planned": [7, 7], "asked": 7},
+        "quantization": {
+            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
+            "learned": [], "asked": 0, "batch": 16, "test_images": 10,
+        },
+    }  # fmt: skip
+    monkeypatch.setattr("app.panels.new_run.in_time.pace_of", lambda recipe: Answer(value=pace))
+    recipes = started(monkeypatch)
+    at = dialog()
+    at.button_group(key="new-1-within").set_value(30).run()
+    assert not at.exception
+    assert "differ" in texts(at)
+    assert (
+        at.button_group(key="new-2-within").value is None
+    )  # the dialog is that of the recipe that fits
+    at.button(key="new-start").click().run()
+    assert (
+        recipes[0].synthesis_settings["steps"] == 20 * 7
+    )  # the most that is offered of any budget
+
+
+def test_a_time_in_which_nothing_fits_says_the_least(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = {
+        "synthesis": {"step_s": [100.0, 0.0], "planned": [7, 7], "asked": 7},
+        "quantization": {
+            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
+            "learned": [], "asked": 0, "batch": 16, "test_images": 10,
+        },
+    }  # fmt: skip
+    monkeypatch.setattr("app.panels.new_run.in_time.pace_of", lambda recipe: Answer(value=slow))
+    at = dialog()
+    at.button_group(key="new-1-within").set_value(30).run()
+    assert "not 30 s; give it that" in at.warning[0].value

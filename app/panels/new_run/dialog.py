@@ -14,14 +14,18 @@ from app.panels.agree import agreed
 from app.panels.new_run.draft import Draft, open_draft
 from app.panels.new_run.estimate import before_start
 from app.panels.new_run.form import recipe_form
+from app.panels.new_run.in_time import in_time
 from app.recipes import paths_in
 from app.words import plain
 
 OPEN, COUNT = "new-run", "new-run-count"
 
 
-def new_run(wanted: dict[str, Any] | None = None) -> None:
-    """Open the dialog with a recipe's fields (what make_recipe takes), or with the usual ones."""
+def new_run(wanted: dict[str, Any] | None = None, *, expert: bool | None = None) -> None:
+    """Open the dialog with a recipe's fields (what make_recipe takes), or with the usual ones.
+
+    expert: whether all settings are shown; None: where some are not those of the effort.
+    """
     st.session_state[COUNT] = st.session_state.get(COUNT, 0) + 1
     try:
         with st.spinner("Looking what networks and methods there are…"):
@@ -29,7 +33,8 @@ def new_run(wanted: dict[str, Any] | None = None) -> None:
     except (RuntimeError, OSError) as error:
         st.error(f"The engine could not say what it has. {plain(error)}")
         return
-    st.session_state[OPEN] = open_draft(catalog, wanted, st.session_state[COUNT])
+    draft = st.session_state[OPEN] = open_draft(catalog, wanted, st.session_state[COUNT])
+    draft.expert = draft.expert if expert is None else expert
     st.rerun()
 
 
@@ -63,7 +68,10 @@ def _dialog() -> None:
     wanted = draft.complete()
     with st.container():
         if not reasons and agreed(paths_in(wanted), key="new-files"):
-            before_start(catalog, wanted)
+            waits, fitting = in_time(catalog, draft)
+            if fitting is not None:
+                new_run(fitting, expert=draft.expert)
+            before_start(catalog, wanted, waits=waits)
     if st.button(
         "Start", type="primary", icon=":material/play_arrow:", key="new-start", disabled=bool(reasons)
     ):  # fmt: skip

@@ -65,14 +65,14 @@ def source_words(known: dict[str, Any]) -> str:
     return text
 
 
-def before_start(catalog: dict[str, Any], wanted: dict[str, Any]) -> None:
+def before_start(catalog: dict[str, Any], wanted: dict[str, Any], *, waits: bool = False) -> None:
     """What it would take, time, memory and the worst finding; in a dialog. Never in the way of Start."""
     try:
         recipe = recipe_of(catalog, **wanted)
     except (UserError, KeyError, OSError):
         return  # the start says what is wrong
     # In a dialog the page's pulse would ask for the page: a clock of its own looks again here.
-    pending = estimate(recipe).is_pending or diagnosis(recipe).is_pending
+    pending = waits or estimate(recipe).is_pending or diagnosis(recipe).is_pending
     st.fragment(run_every=LOOK_AGAIN_S if pending else None)(_what_it_takes)(recipe, pending)
 
 

@@ -82,7 +82,7 @@ def scaled(recipe: Recipe, share: float, fixed: dict[str, set[str]]) -> Recipe:
     """
     settings = {
         kind: {
-            name: _steps(value, share) if _is_steps(name) and name not in fixed.get(kind, ()) else value
+            name: _steps(value, share) if is_steps(name) and name not in fixed.get(kind, ()) else value
             for name, value in getattr(recipe, f"{kind}_settings").items()
         }
         for kind in ("synthesis", "quantization")
@@ -96,7 +96,8 @@ def scaled(recipe: Recipe, share: float, fixed: dict[str, set[str]]) -> Recipe:
     )  # fmt: skip
 
 
-def _is_steps(name: str) -> bool:
+def is_steps(name: str) -> bool:
+    """Whether a setting counts steps."""
     return name == "steps" or name.endswith("_steps")
 
 
