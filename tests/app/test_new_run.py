@@ -180,7 +180,7 @@ def test_a_time_chooses_images_and_steps_and_says_that_they_differ(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pace = {
-        "synthesis": {"step_s": [0.1, 0.0], "planned": [7, 7], "asked": 7},
+        "synthesis": {"step_s": [0.5, 0.0], "planned": [7, 7], "asked": 7},
         "quantization": {
             "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
             "learned": [], "asked": 0, "batch": 16, "test_images": 10,
