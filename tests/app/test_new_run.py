@@ -196,9 +196,10 @@ def test_a_time_chooses_images_and_steps_and_says_that_they_differ(
         at.button_group(key="new-2-within").value is None
     )  # the dialog is that of the recipe that fits
     at.button(key="new-start").click().run()
-    assert (
-        recipes[0].synthesis_settings["steps"] == 20 * 7
-    )  # the most that is offered of any budget
+    took_s = (
+        3 + 1 + 1 + 0.5 * recipes[0].synthesis_settings["steps"]
+    )  # worker, network, once, steps
+    assert 26 <= took_s <= 30
 
 
 def test_a_time_in_which_nothing_fits_says_the_least(
