@@ -52,6 +52,7 @@ class Finding:
     layer: str = ""  # the layer (or BatchNorm); "" where it is the whole network or the images
     change: Change | None = None
     sure: bool = False  # its severity does not hang on what the change gains
+    hurts: str = ""  # the layer where a sure cause shows, as what other rules find there
     wide: bool = False  # the change is bought for many layers: a remedy more than a cause
     predicted_gain: float | None = None
     band: tuple[float, float] | None = None

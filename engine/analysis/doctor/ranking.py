@@ -20,18 +20,31 @@ def findings_of(record: RunRecord) -> list[Finding]:
 def ranked(findings: Sequence[Finding], loss: Loss | None = None) -> list[Finding]:
     """By severity, then by the share of the loss that the change takes away, where that is known.
 
-    Of findings that gain the same or an unknown share, what is nearer to a cause comes first (`Rule.order`),
-    then the layer that gains most decibels.
+    A sure cause counts as much as the worst found at the layer that it hurts. Of findings that gain the same
+    or an unknown share, what is nearer to a cause comes first (`Rule.order`), then the layer that gains
+    most decibels.
     """
     order = {name: rule.order for name, rule in discover_rules().items()}
+    shares = [_share(one, loss) for one in findings]
+    rows = []
+    for one, share in zip(findings, shares, strict=True):
+        done = [k for k, other in enumerate(findings) if one.hurts and other.layer == one.hurts]
+        severity = min([one.severity, *(findings[k].severity for k in done)], key=SEVERITIES.index)
+        rows.append((replace(one, severity=severity), max([share, *(shares[k] for k in done)])))
 
-    def key(one: Finding) -> tuple[float, ...]:
-        share = 0.0 if loss is None else round(share_of(one, loss) * (WIDE if one.wide else 1), 2)
-        certain = one.sure and one.severity == "red"
+    def key(row: tuple[Finding, float]) -> tuple[float, ...]:
+        one, share = row
         rank = SEVERITIES.index(one.severity)
+        certain = one.sure and not one.hurts and one.severity == "red"
         return (rank, -float(certain), -share, order[one.rule], -(one.predicted_gain or 0.0))
 
-    return sorted(findings, key=key)
+    return [one for one, _ in sorted(rows, key=key)]
+
+
+def _share(finding: Finding, loss: Loss | None) -> float:
+    if loss is None:
+        return 0.0
+    return round(share_of(finding, loss) * (WIDE if finding.wide else 1), 2)
 
 
 def share_of(finding: Finding, loss: Loss) -> float:

@@ -123,6 +123,13 @@ class Loss:
     images: int
     agreement: float | None = None
 
+    @property
+    def words(self) -> str:
+        """The loss as a sentence has it."""
+        if self.unit == "KL":
+            return f"a KL of {self.value:.2g}"
+        return f"{100 * self.value:.2g} % of the outputs' signal"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
@@ -136,7 +143,9 @@ class RunRecord:
     images: Images
     loss: Loss
     fed: Fed | None = None
-    nearest_gain: float | None = None  # what nearest rounding is better by, in the loss's unit
+    nearest_gain: float | None = (
+        None  # what nearest rounding is better by: nats, else dB of the outputs
+    )
     nearest_band: tuple[float, float] | None = None
     not_finite: tuple[str, ...] = field(default=())  # layers, the first first
     failed: str = ""  # the message of a run that broke

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.analysis.doctor import discover_rules
-from engine.analysis.doctor.ranking import findings_of
-from engine.analysis.doctor.record import Fed, Norm, Wild, layer_gain
+from engine.analysis.doctor.ranking import findings_of, ranked, weighed
+from engine.analysis.doctor.record import Fed, Loss, Norm, Wild, layer_gain
 from tests.analysis.doctor.records import healthy, layer, with_input, with_layer
 
 FEW = healthy(bits=3, db=12.0)  # every layer past its cliff, as at three bits
@@ -143,3 +143,48 @@ def test_a_change_that_the_quantizer_cannot_make_is_not_proposed():
 def test_a_gain_that_may_be_chance_is_no_harm_of_learning():
     unsure = replace(healthy(), learns=True, nearest_gain=0.1, nearest_band=(-0.1, 0.3))
     assert findings_of(unsure) == []
+
+
+def test_a_sure_cause_comes_before_what_it_does_where_it_hurts():
+    sick = replace(
+        with_layer(with_layer(FEW, "d", norm=TINY), "e", sqnr_db=1.0),
+        loss=Loss(value=0.5, unit="KL", images=9),
+    )
+    there = [
+        replace(one, predicted_gain=0.3, unit="KL", band=(0.2, 0.4))
+        for one in findings_of(sick)
+        if one.layer == "e" and one.rule == "past-cliff"
+    ]
+    (cause,) = [one for one in findings_of(sick) if one.rule == "tiny-variance"]
+    first, second = ranked([*there, cause], sick.loss)
+    assert cause.hurts == "e"
+    assert (first.rule, first.severity, second.rule) == ("tiny-variance", "red", "past-cliff")
+
+
+def test_what_gains_most_of_the_loss_is_red_and_what_may_be_chance_a_note():
+    loss = Loss(value=0.4, unit="KL", images=64)
+    one = findings_of(FAULTS["one layer has 2 bits among 8"][0])[0]
+    by_gain = [
+        weighed(
+            replace(one, predicted_gain=gain, band=(gain - wide, gain + wide), unit="KL"), loss
+        ).severity
+        for gain, wide in ((0.2, 0.1), (0.04, 0.01), (0.001, 0.0001), (0.2, 0.3))
+    ]
+    assert by_gain == ["red", "yellow", "note", "note"]
+    well = replace(loss, value=0.01)
+    assert (
+        weighed(replace(one, predicted_gain=0.009, band=(0.008, 0.01), unit="KL"), well).severity
+        == "note"
+    )
+
+
+def test_the_network_s_gain_decides_the_order():
+    loss = Loss(value=0.4, unit="KL", images=64)
+    found = findings_of(FAULTS["the first layer has few bits"][0])
+    gains = iter((0.01, 0.3, 0.1, 0.2, 0.15, 0.12))
+    told = ranked(
+        [replace(one, predicted_gain=next(gains), unit="KL", severity="red") for one in found], loss
+    )
+    assert [one.predicted_gain for one in told] == sorted(
+        (one.predicted_gain for one in told), reverse=True
+    )

@@ -13,6 +13,7 @@ from engine.run.recipes.recipe import Recipe
 from tests.run.toy_runs import work
 
 TESTED = 32  # images to judge with
+SEEN = {"activation_range": "min-max", "weight_range": "min-max"}  # no search
 CALIBRATED = 32
 _TEST = "fashion-mnist/t10k"
 
@@ -25,13 +26,13 @@ def few_test_images(folder):
     return folder
 
 
-def finished(runs, data, model, *, bits=8, settings=None, **more):
-    """A run of nearest rounding on real images, worked through here; ranges are what is seen: no search."""
+def finished(runs, data, model, *, bits=8, quantization="nearest", settings=None, **more):
+    """A run on real images, worked through here; ranges are what is seen: no search."""
     runs.mkdir(exist_ok=True)
     recipe = Recipe(
-        model=model, synthesis="real", quantization="nearest", weight_bits=bits, activation_bits=bits,
+        model=model, synthesis="real", quantization=quantization, weight_bits=bits, activation_bits=bits,
         images=CALIBRATED, data=str(data),
-        quantization_settings={"activation_range": "min-max"} | (settings or {}), **more,
+        quantization_settings=SEEN | (settings or {}), **more,
     )  # fmt: skip
     return worked(recipe, runs)
 
@@ -74,6 +75,14 @@ def in_file(file, change):
     state = {name: value.clone() for name, value in state.items()}
     change(state)
     save_file(state, file)
+
+
+def shuffled_codes(state):
+    """Every layer's output channels with the codes of others."""
+    rng = torch.Generator().manual_seed(0)
+    for name, codes in state.items():
+        if name.endswith(".weight.codes"):
+            codes.copy_(codes[torch.randperm(len(codes), generator=rng)])
 
 
 def block_file(folder, layer):

@@ -7,6 +7,7 @@ import pytest
 
 from engine import run as runs
 from engine.__main__ import main
+from engine.core.errors import UserError
 from engine.core.events import RunFailed
 from engine.run.questions.doctor import answers, scoreboard
 from engine.run.questions.doctor.doctor import doctor
@@ -137,3 +138,38 @@ def test_gains_are_measured_in_the_unit_that_was_predicted():
     assert scoreboard.measured("dB of the layer", before, after, "a") == (6.0, "dB of the layer")
     assert scoreboard.measured("", before | {"logit_kl": None}, after)[1] == "dB of the outputs"
     assert scoreboard.measured("top1", before, after) is None
+
+
+def test_a_change_that_is_at_work_is_told_of_and_measured_once_it_has_ended(folder):
+    found = answers.doctor(folder, find=lambda: doctor(folder))
+    place = folder.path.parent
+    one = answers.chosen(found, "past-cliff")
+    waiting = []
+
+    def queue(recipe, place):
+        other = begun(place, recipe)
+        other.write_status("queued")
+        waiting.append(other)
+        return other
+
+    row = answers.begin(folder, one, queue)
+    tried = answers.chosen(answers.with_tried(found, place), "past-cliff", one["layer"])["tried"]
+    assert (tried["run"], tried["measured_gain"]) == (row["run"], None)
+    assert scoreboard.rows(place) == []
+    work(waiting[0])
+    tried = answers.chosen(answers.with_tried(found, place), "past-cliff", one["layer"])["tried"]
+    gain = folder.result()["logit_kl"] - waiting[0].result()["logit_kl"]
+    assert tried["measured_gain"] == pytest.approx(gain)
+
+
+def test_a_try_that_broke_is_no_word_against_the_rule(folder):
+    found = answers.doctor(folder, find=lambda: doctor(folder))
+
+    def break_down(recipe, place):
+        begun(place, recipe).write_status("failed")
+
+    with pytest.raises(UserError, match="is failed, and what it gained cannot be told"):
+        answers.doctor(folder, "past-cliff", work=break_down)
+    after = answers.kept_doctor(folder)
+    assert after["findings"] == found["findings"]
+    assert scoreboard.begun(folder.path.parent) == []

@@ -13,6 +13,7 @@ from tests.run.doctor.planted import (
     first_two,
     in_file,
     scaled_channel,
+    shuffled_codes,
     still_variance,
     top,
 )
@@ -100,3 +101,14 @@ def test_some_images_a_hundred_times_as_bright(data, tmp_path):
     assert found["findings"][0]["rule"] == "image-range"
     assert found["findings"][0]["evidence"]["images"] == [5, 25]
     assert found["attempt"]["measured_gain"] > 0.5 * folder.result()["logit_kl"]
+
+
+def test_roundings_that_were_learned_to_a_wrong_end(data, tmp_path):
+    learner = {"quantization": "genie-m", "settings": {"steps": 2, "batch": 8}}
+    folder = finished(tmp_path / "runs", data, "vgg-fashion", **learner)
+    assert "learning-harm" not in red(asked(folder))
+    in_file(sorted(folder.path.glob("blocks/*"))[2], shuffled_codes)
+    again(folder)
+    found = asked(folder)["findings"][0]
+    assert (found["rule"], found["severity"]) == ("learning-harm", "red")
+    assert found["predicted_gain"] > 0.5 * folder.result()["logit_kl"]

@@ -7,7 +7,7 @@ from typing import Any
 from engine.analysis.doctor.finding import Change
 from engine.core.errors import UserError
 from engine.run.catalog import load as load_catalog
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.tail import follow
 from engine.run.questions.doctor import scoreboard
 from engine.run.questions.doctor.counterfactual import changed
@@ -37,9 +37,8 @@ def doctor(
     found = with_tried(answer(folder, "doctor", find), folder.path.parent)
     if not attempt:
         return found
-    finding = chosen(found, attempt, layer)
-    row = try_out(folder, finding, work or run_to_end)
-    return with_tried(found, folder.path.parent) | {"attempt": row}
+    row = begin(folder, chosen(found, attempt, layer), work or run_to_end)
+    return with_tried(found, folder.path.parent) | {"attempt": _measured(folder.path.parent, row)}
 
 
 def kept_doctor(folder: RunFolder) -> Found | None:
@@ -49,13 +48,19 @@ def kept_doctor(folder: RunFolder) -> Found | None:
 
 
 def with_tried(found: Found, runs: Path) -> Found:
-    """The answer with what stands on the scoreboard now."""
-    tried = scoreboard.rows(runs)
+    """The answer with what stands on the scoreboard now; a run that has ended since is measured."""
+    for row in scoreboard.begun(runs):
+        _settle(runs, row)
+    tried, at_work = scoreboard.rows(runs), scoreboard.begun(runs)
     findings = []
     for one in found["findings"]:
         words = one["change"]["words"] if one["change"] else None
         key = (found["run"], one["rule"], one["layer"], words)
-        own = [row for row in tried if (row["of"], row["rule"], row["layer"], row["change"]) == key]
+        own = [
+            row
+            for row in [*tried, *at_work]
+            if (row["of"], row["rule"], row["layer"], row["change"]) == key
+        ]
         last = {name: own[-1].get(name) for name in _TOLD} if own else None
         findings.append(one | {"tried": last, "track": scoreboard.track(tried, one["rule"])})
     return found | {"findings": findings}
@@ -78,31 +83,18 @@ def chosen(found: Found, rule: str, layer: str = "") -> Found:
     )
 
 
-def try_out(folder: RunFolder, finding: Found, work: Work) -> scoreboard.Row:
-    """Run the finding's change, and keep what it gained beside what was predicted.
+def begin(folder: RunFolder, finding: Found, work: Work = launch.start) -> scoreboard.Row:
+    """Start the run of the finding's change; what it gains is told by `with_tried` once it has ended.
 
-    UserError where the change is none, or its run does not end well.
+    Returns its row of the scoreboard, whose "run" is the run's name. UserError where the change is none.
     """
-    words = finding["change"]["words"]
-    runs, before = folder.path.parent, folder.result() or {}
-    ended = work(counterfactual(folder, finding), runs)
-    after = ended.result()
-    if after is None:
-        raise UserError(
-            f"run {ended.run_id!r}, which tries to {words}, ended without a result; see "
-            f"`python -m engine resume {ended.run_id}`"
-        )
-    gained = scoreboard.measured(finding["unit"], before, after, finding["layer"])
-    if gained is None:
-        raise UserError(
-            f"run {ended.run_id!r} is done, but has no measure in common with {folder.run_id!r}; "
-            "see the images and layers of the two"
-        )
+    recipe, runs = counterfactual(folder, finding), folder.path.parent
     row = {
-        "of": folder.run_id, "run": ended.run_id, "rule": finding["rule"], "layer": finding["layer"],
-        "change": words, "predicted_gain": finding["predicted_gain"], "band": finding["band"],
-        "measured_gain": gained[0], "unit": gained[1], "helped": scoreboard.helped(*gained, before),
+        "of": folder.run_id, "run": recipe.run_id, "rule": finding["rule"], "layer": finding["layer"],
+        "change": finding["change"]["words"], "predicted_gain": finding["predicted_gain"],
+        "band": finding["band"], "measured_gain": None, "unit": finding["unit"], "helped": None,
     }  # fmt: skip
+    work(recipe, runs)
     scoreboard.keep(runs, row)
     return row
 
@@ -117,6 +109,37 @@ def counterfactual(folder: RunFolder, finding: Found) -> Recipe:
             f"to {change.words} changes nothing of run {folder.run_id!r}; try another finding"
         )
     return recipe
+
+
+def _settle(runs: Path, row: scoreboard.Row) -> None:
+    """Measure what the row's run gained, where it has ended; one whose run broke or is gone is forgotten."""
+    before, after = RunFolder(runs / row["of"]).result(), RunFolder(runs / row["run"]).result()
+    if after is None and RunFolder(runs / row["run"]).status()["state"] in ACTIVE:
+        return
+    gained = None
+    if before is not None and after is not None:
+        gained = scoreboard.measured(row["unit"], before, after, row["layer"])
+    if gained is None or before is None:
+        scoreboard.forget(runs, row)
+        return
+    told = {
+        "measured_gain": gained[0],
+        "unit": gained[1],
+        "helped": scoreboard.helped(*gained, before),
+    }
+    scoreboard.keep(runs, row | told)
+
+
+def _measured(runs: Path, row: scoreboard.Row) -> scoreboard.Row:
+    """The row as it stands measured; UserError where its run has no result, or none to compare."""
+    for one in scoreboard.rows(runs):
+        if (one["run"], one["rule"], one["layer"]) == (row["run"], row["rule"], row["layer"]):
+            return one
+    state = RunFolder(runs / row["run"]).status()["state"]
+    raise UserError(
+        f"run {row['run']!r}, which tries to {row['change']}, is {state}, and what it gained cannot be "
+        f"told; see `python -m engine resume {row['run']}`"
+    )
 
 
 def run_to_end(recipe: Recipe, runs: Path) -> RunFolder:

@@ -12,7 +12,6 @@ from engine.analysis.doctor.ranking import findings_of, ranked, weighed
 from engine.analysis.doctor.record import SICK, Loss, RunRecord
 from engine.analysis.doctor.rules.outcome.not_finite import NotFinite
 from engine.core.events import RunFailed
-from engine.core.paired import mean_band
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.gather import failed_record, record_of
 from engine.run.questions.doctor.left_out import ranges_of
@@ -46,10 +45,8 @@ def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     predictor = Predictor(run, losses, learns=record.learns)
     if record.learns:
         tell(0, 1, "the same bits, rounded to nearest")
-        less = losses.now - predictor.nearest
-        band = mean_band(less.tolist())
-        sure = None if band is None else (band.low, band.high)
-        record = replace(record, nearest_gain=float(less.mean()), nearest_band=sure)
+        less = losses.gain(predictor.nearest)
+        record = replace(record, nearest_gain=less.value, nearest_band=less.band)
     found = findings_of(record)[: 2 * MOST]
     predicted = []
     for done, finding in enumerate(found):
@@ -82,6 +79,7 @@ def _answer(record: RunRecord, findings: list[Finding], notes: list[str]) -> dic
         },
         "findings": [one.plain() for one in findings],
         "sentence": _sentence(findings, loss),
+        "ranges": [],
         "notes": notes,
     }  # fmt: skip
 
@@ -95,7 +93,7 @@ def _sentence(findings: list[Finding], loss: Loss) -> str:
     some = sum(one.severity == "yellow" for one in findings)
     if some and loss.value >= SICK[loss.unit]:
         way = next((one.change.words for one in findings if one.change), "more bits")
-        return f"Much is lost ({loss.unit} {loss.value:.2g}), by no single cause alone; try first: {way}."
+        return f"Much is lost, {loss.words}, by no single cause alone; try first: {way}."
     if some:
         return (
             f"Nothing is badly wrong; {some} finding{'s' if some > 1 else ''} may be worth a try."

@@ -24,6 +24,7 @@ from engine.run.questions.why.opened import Opened, Tell
 from engine.run.questions.why.origins import in_float
 from engine.run.stages.quantize import chosen_method
 
+WILD = 3.0  # times the median image's root mean square
 MATCHED = 64  # images that the normalisation is judged by
 TAKEN = ("real", "external")  # methods whose images are real, or may be
 
@@ -112,6 +113,8 @@ def _norm(run: Opened, path: str, deviations: dict[str, np.ndarray]) -> Norm | N
 
 def _deviations(run: Opened) -> dict[str, np.ndarray]:
     """The standard deviation of each channel that a BatchNorm reads in the teacher, by the norm's path."""
+    sizes = run.images.square().flatten(1).mean(1)
+    usual = run.images[sizes <= WILD**2 * sizes.median()]  # one that is wild would speak for all
     norms = (nn.BatchNorm1d, nn.BatchNorm2d)
     paths = [path for path, module in run.teacher.named_modules() if isinstance(module, norms)]
     found: dict[str, np.ndarray] = {}
@@ -121,7 +124,7 @@ def _deviations(run: Opened) -> dict[str, np.ndarray]:
         found[path] = std.double().numpy(force=True)
 
     with watch_inputs(run.teacher, paths, listen):
-        run.teacher(run.context.for_device(run.images[:FIT_IMAGES]))
+        run.teacher(run.context.for_device(usual[:FIT_IMAGES]))
     return found
 
 

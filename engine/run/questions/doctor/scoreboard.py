@@ -20,22 +20,42 @@ Row = dict[str, Any]
 
 
 def rows(runs: Path) -> list[Row]:
-    """Every row that can be read, the oldest first."""
+    """Every row that was measured, the oldest first."""
+    return [row for row in _all(runs) if is_number(row["measured_gain"])]
+
+
+def begun(runs: Path) -> list[Row]:
+    """Those whose runs were asked for, and are not measured yet."""
+    return [row for row in _all(runs) if not is_number(row["measured_gain"])]
+
+
+def _all(runs: Path) -> list[Row]:
     kept = (read_object(runs / FILE) or {}).get("tried")
     return [row for row in kept if _is_sound(row)] if isinstance(kept, list) else []
 
 
 def _is_sound(row: object) -> bool:
-    if not isinstance(row, dict) or not is_number(row.get("measured_gain")):
+    if not isinstance(row, dict) or not (
+        row.get("measured_gain") is None or is_number(row["measured_gain"])
+    ):
         return False
     return all(isinstance(row.get(name), str) for name in (*_SAME, "run", "unit"))
 
 
 def keep(runs: Path, row: Row) -> None:
     """Add a row; one of the same change of the same run is replaced."""
+    _write(runs, row, [row | {"time_s": time.time()}])
+
+
+def forget(runs: Path, row: Row) -> None:
+    """Take a row away: its run did not end well."""
+    _write(runs, row, [])
+
+
+def _write(runs: Path, row: Row, put: list[Row]) -> None:
     with FileLock(runs / f".{FILE}.lock"):
-        others = [one for one in rows(runs) if not _is_same(one, row)]
-        tried = [*others, row | {"time_s": time.time()}]
+        others = [one for one in _all(runs) if not _is_same(one, row)]
+        tried = [*others, *put]
         write_atomically(runs / FILE, json.dumps({"tried": tried}, indent=1).encode())
 
 

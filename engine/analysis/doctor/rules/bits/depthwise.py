@@ -41,7 +41,7 @@ def _all(few: list[Layer], worst: Layer) -> Finding:
                       inputs=BIT_DB * (8 - (worst.activation_bits or 8)))  # fmt: skip
     return Finding(
         cause=f"{len(few)} depthwise layers have fewer than {FEW} bits, the worst being {worst.path}.",
-        severity=severity_of(worst, gain), layer=worst.path, wide=True,
+        severity=severity_of(worst, gain), wide=True,
         evidence={"sqnr_db": {one.path: one.sqnr_db for one in few}},
         change=Change(
             words=f"give all {len(few)} depthwise layers 8 bits",

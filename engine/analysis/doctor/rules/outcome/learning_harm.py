@@ -21,10 +21,11 @@ class LearningHarm(Rule):
             return
         if band is not None and band[0] <= 0:  # may be chance
             return
+        unit = "KL" if record.loss.unit == "KL" else "dB of the outputs"
         yield Finding(
-            cause=f"{record.quantization} is further from the float network than the same bits rounded to "
-            f"nearest ({record.loss.unit} {gain:.3g} worse of {record.loss.value:.3g}).",
+            cause=f"{record.quantization} loses {record.loss.words} to the float network, and the same bits "
+            f"rounded to nearest {gain:.3g} {unit} less.",
             severity="yellow", evidence={"loss": record.loss.value, "nearest_gain": gain},
             change=Change(words="round to nearest", quantization="nearest"),
-            predicted_gain=gain, band=band, unit=record.loss.unit,
+            predicted_gain=gain, band=band, unit=unit,
         )  # fmt: skip

@@ -26,7 +26,7 @@ class NearestRounding(Rule):
             return
         yield Finding(
             cause=f"Most weights have {bits[len(bits) // 2]} bits and are rounded to nearest, which costs "
-            f"{record.loss.unit} {record.loss.value:.2g}; one that learns rounds so that outputs stay.",
+            f"{record.loss.words}; one that learns rounds so that outputs stay.",
             severity="yellow", evidence={"loss": record.loss.value, "bits": bits[len(bits) // 2]},
             change=Change(words=f"learn the roundings ({LEARNER})", quantization=LEARNER),
         )  # fmt: skip

@@ -40,7 +40,8 @@ def _of(record: RunRecord, norm: Norm, reader: Layer | None) -> Iterator[Finding
         cause=f"Channel {worst} stored a variance of {norm.variance[worst]:.1e} (the median channel "
         f"{np.median(norm.variance):.1e}), so it is multiplied by {factor[worst]:.0f} where the "
         f"median is multiplied by {np.median(factor):.1f}.",
-        severity="yellow", layer=norm.path, sure=True, change=_change(record, reader),
+        severity="yellow", layer=norm.path, sure=True,
+        hurts=reader.path if reader else "", change=_change(record, reader),
         evidence={"channels": channels.tolist(), "factor": factor.tolist(),
                   "variance": norm.variance.tolist()},
     )  # fmt: skip
