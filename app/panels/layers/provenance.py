@@ -20,7 +20,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 
-HEIGHT_REM = 24.0  # of title, sentence, waterfall and button: kept free while nobody has asked
+HEIGHT_REM = 26.0  # of title, sentence, waterfall and button: kept free while nobody has asked
 LATER = "When the run is done, it can be asked where this layer's error comes from."
 
 
