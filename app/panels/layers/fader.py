@@ -25,6 +25,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fader import CLIFF_DB, WIDTHS, Follows, float_size, follow_bits
 
 NAME = "bits"  # in the address
+BESIDE = 30  # layers whose bars leave room for the front beside them
 LATER = "When the run is done, every layer can be measured at 2 to 8 bits here."
 
 
@@ -71,7 +72,12 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
         )  # fmt: skip
     shown: dict[str, Any] = {"run": folder.run_id, "offset": 0, "name": f"{choice.text()} {layer}"}
     has_front = bool(found["front"]) and follows.predicted_kl is not None
-    place = st.columns([3, 2], gap="medium") if has_front else [st.container()]
+    is_wide = len(found["layers"]) > BESIDE
+    place = (
+        st.columns([3, 2], gap="medium")
+        if has_front and not is_wide
+        else [st.container(), st.container()]
+    )
     with place[0]:
         figure = charts.sqnr_bars(found["layers"], follows.sqnr_db.tolist(), bits, layer)
         mount.live_plot(figure, key=f"fader-sqnr-{folder.run_id}", **shown)

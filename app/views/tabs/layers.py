@@ -90,7 +90,7 @@ def _all_layers(
     origins = known(folder, "explain")
     there = {"cost": costs, "error": True, "origin": origins}
     known_ones = {name: title for name, title in BY.items() if there[name]}
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    left, right = st.columns(2, vertical_alignment="bottom")
     by = "error"
     with right, room("ask", ROW_REM), st.container(horizontal=True, horizontal_alignment="right"):
         if len(known_ones) > 1:
