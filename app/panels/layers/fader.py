@@ -17,6 +17,7 @@ from app.panels.layers.bit_choice import (
     recipe_at,
     usual_bits,
 )
+from app.panels.layers.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
 from app.panels.url_menu import buttons
 from app.text import explain
@@ -61,11 +62,13 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     _controls(found, choice, bits, layer)
     follows, own = _follow(found, bits), _follow(found, chosen_bits(Choice(), found))
     left, right = st.columns([3, 2], vertical_alignment="top")
-    left.markdown(verdict(found, follows, own))
+    left.markdown(f"{verdict(found, follows, own)} {measured_words(folder, bits)}")
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         if choice.text() and st.button("This run's bits", icon=":material/undo:", key="fader-back"):
             st.query_params.pop(NAME, None)
             st.rerun(scope="fragment")
+        if follows.predicted_kl is not None:
+            measure_button(folder, bits)
         new_run_button(
             "Run it", key="fader-run", wanted=recipe_at(folder.recipe, bits, found), type="primary",
             icon=":material/play_arrow:", help="Opens New run with exactly these bits, layer by layer.",
@@ -83,14 +86,18 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
         mount.live_plot(figure, key=f"fader-sqnr-{folder.run_id}", **shown)
     if has_front:
         with place[1]:
-            _front(folder, found, (follows, own), shown)
+            answer = tried(folder, bits)
+            kl = answer.value["kl"] if answer is not None and answer.value else None
+            _front(folder, found, (follows, own), shown, kl)
 
 
 def _front(
-    folder: RunFolder, found: dict[str, Any], both: tuple[Follows, Follows], shown: dict[str, Any]
-) -> None:
+    folder: RunFolder, found: dict[str, Any], both: tuple[Follows, Follows], shown: dict[str, Any],
+    measured_kl: float | None,
+) -> None:  # fmt: skip
     mine, own = ((one.size_bytes, one.predicted_kl or 0.0) for one in both)
-    figure = charts.front(found["front"], mine, own)
+    figure = charts.front(found["front"], mine, own, measured_kl)
+    shown = shown | {"name": f"{shown['name']} {measured_kl}"}
     picked = mount.live_plot(figure, key=f"fader-front-{folder.run_id}", pick="category", **shown)
     if picked:
         sizes = [abs(one["size_bytes"] / 1e3 - float(picked)) for one in found["front"]]

@@ -24,6 +24,7 @@ from app.panels.layers.layer_costs import (
     worst_layer,
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
+from app.panels.layers.measure_bits import is_measuring
 from app.panels.layers.provenance import all_provenance
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
@@ -72,7 +73,8 @@ def draw(folder: RunFolder, history: History) -> None:
         blocks_again(folder, history)
     if costs is not None:
         cost_expander(folder, costs)
-    look_again(costs_are_pending(folder) or any(is_pending(folder, one) for one in ASKED))
+    asked = any(is_pending(folder, one) for one in ASKED)
+    look_again(costs_are_pending(folder) or asked or is_measuring())
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
