@@ -15,8 +15,8 @@ from engine.run.questions.why import answers
 
 KIND = answers.TRIAL
 WHAT = (
-    "Rounds the whole network to the nearest at exactly these bits and looks at 200 test images: some 20 "
-    "seconds, beside whatever else you do here. It is kept."
+    "Rounds the whole network to the nearest at exactly these bits and looks at 200 test images: half a "
+    "minute or more, beside whatever else you do here. It is kept."
 )
 
 
