@@ -11,6 +11,7 @@ from app.charts.style import (
     OVER,
     QUANTIZED,
     QUIET,
+    SERIES,
     WATCH,
     LiveFigure,
     axis,
@@ -19,6 +20,7 @@ from app.charts.style import (
 from engine.run.questions.why.fader import CLIFF_DB
 
 HEIGHT = 310
+GREEN = SERIES[2]
 TOP_DB = 62.0  # of the axis: 8 bits give less than 55 dB, and above stands the row of fewest bits
 NEEDS_DB = 57.0
 
@@ -110,11 +112,11 @@ def front(
     ]  # fmt: skip
     if measured_kl is not None:
         data.append(
-            _points("markers", "yours, measured", [(mine[0], measured_kl)], _mark(OVER, 11))
+            _points("markers", "yours, measured", [(mine[0], measured_kl)], _mark(GREEN, 11))
         )
     shown = layout(
         HEIGHT, xaxis=axis("size of the network (kB)"),
-        yaxis=axis("predicted loss (KL, nats)", type="log", exponentformat="power", dtick="D2"),
+        yaxis=axis("loss (KL, nats)", type="log", exponentformat="power", dtick="D2"),
         showlegend=True,
     )  # fmt: skip
     shown["legend"] |= {"font": {"size": 10}}

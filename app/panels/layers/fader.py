@@ -19,6 +19,7 @@ from app.panels.layers.bit_choice import (
 )
 from app.panels.layers.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
+from app.panels.room import room
 from app.panels.url_menu import buttons
 from app.text import explain
 from app.words import count_words, plain, size_words
@@ -26,6 +27,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fader import CLIFF_DB, WIDTHS, Follows, float_size, follow_bits
 
 NAME = "bits"  # in the address
+SAYS_REM = 7.0  # of the verdict with what was measured: four lines
 BESIDE = 30  # layers whose bars leave room for the front beside them
 LATER = "When the run is done, every layer can be measured at 2 to 8 bits here."
 
@@ -62,7 +64,8 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     _controls(found, choice, bits, layer)
     follows, own = _follow(found, bits), _follow(found, chosen_bits(Choice(), found))
     left, right = st.columns([3, 2], vertical_alignment="top")
-    left.markdown(f"{verdict(found, follows, own)} {measured_words(folder, bits)}")
+    with left, room("fader-says", SAYS_REM):
+        st.markdown(f"{verdict(found, follows, own)} {measured_words(folder, bits)}")
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         if choice.text() and st.button("This run's bits", icon=":material/undo:", key="fader-back"):
             st.query_params.pop(NAME, None)
@@ -111,7 +114,7 @@ def _controls(found: dict[str, Any], choice: Choice, bits: dict[str, Pair], laye
         [3, 3, 3, 3], vertical_alignment="bottom", gap="medium"
     )
     with first:
-        titles = {"network": "All layers"} | ({"layer": "The chosen layer"} if layer else {})
+        titles = {"network": "All layers"} | ({"layer": "One layer"} if layer else {})
         scope = buttons("What the faders move", titles, "fader")
     w, a = bits[layer] if scope == "layer" else usual_bits(bits, found)
 
