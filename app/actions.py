@@ -6,7 +6,8 @@ sends need not come from a button.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -24,6 +25,7 @@ from engine.run.questions.doctor import answers as doctor
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch
 
+T = TypeVar("T")
 SLOW_S = 0.4  # a step can be followed by eye
 
 
@@ -37,19 +39,29 @@ def start_run(wanted: dict[str, Any]) -> None:
 
 def started(wanted: dict[str, Any]) -> RunFolder | None:
     """The run, started, or found where it was there; None, and a line on the page, where it cannot be."""
-    return _started(lambda: recipe_of(load_catalog(), runs=runs_folder(), **wanted))
 
-
-def started_to_try(folder: RunFolder, finding: dict[str, Any]) -> RunFolder | None:
-    """The run that tries a finding's change of the doctor, started or found; else None, and a line."""
-    return _started(lambda: doctor.counterfactual(folder, finding))
-
-
-def _started(recipe_of_it: Callable[[], Recipe]) -> RunFolder | None:
-    try:
-        recipe = recipe_of_it()
+    def start() -> RunFolder:
+        recipe = recipe_of(load_catalog(), runs=runs_folder(), **wanted)
         take(recipe)
         return launch.start(recipe, runs_folder())
+
+    return _explained(start)
+
+
+def try_it(folder: RunFolder, finding: dict[str, Any]) -> None:
+    """Start the run of a finding's change of the doctor, which is measured once it has ended."""
+
+    def start(recipe: Recipe, runs: Path) -> RunFolder:
+        take(recipe)
+        return launch.start(recipe, runs)
+
+    _explained(lambda: doctor.begin(folder, finding, work=start))
+
+
+def _explained(start: Callable[[], T]) -> T | None:
+    """What it gives; None, and a line on the page, where it cannot start anything."""
+    try:
+        return start()
     except UserError as error:
         st.error(plain(error))
     except OSError as error:

@@ -8,7 +8,6 @@ from app.recipes import recipe_of
 from app.run_folders import runs_folder
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
-from engine.run.folders.tail import follow
 from engine.run.questions import diagnose, layer_costs
 from engine.run.questions import estimate as estimates
 from engine.run.questions.doctor import answers as doctor
@@ -70,23 +69,6 @@ def doctor_says(folder: RunFolder, *, wanted: bool) -> Answer | None:
     if not wanted and not is_asked("doctor", key):
         return None
     return ask("doctor", key, lambda: doctor.doctor(folder))
-
-
-def what_came_of(
-    folder: RunFolder, finding: dict[str, Any], tried: RunFolder | None
-) -> Answer | None:
-    """What a finding's change gained, once the run that tries it has ended; None where nobody tried it."""
-    key = json.dumps([folder.run_id, finding["rule"], finding["layer"], finding["change"]["words"]])
-    if tried is None:
-        return ask("try", key, lambda: None) if is_asked("try", key) else None
-    return ask("try", key, lambda: doctor.try_out(folder, finding, lambda *_: to_its_end(tried)))
-
-
-def to_its_end(folder: RunFolder) -> RunFolder:
-    """The run, once its worker has ended."""
-    for _ in follow(folder):
-        pass
-    return folder
 
 
 def _network(recipe: Recipe) -> str:

@@ -11,6 +11,7 @@ from app.charts.style import (
     OVER,
     QUANTIZED,
     QUIET,
+    SERIES,
     WATCH,
     LiveFigure,
     axis,
@@ -19,6 +20,7 @@ from app.charts.style import (
 from engine.run.questions.why.fader import CLIFF_DB
 
 HEIGHT = 310
+GREEN = SERIES[2]
 TOP_DB = 62.0  # of the axis: 8 bits give less than 55 dB, and above stands the row of fewest bits
 NEEDS_DB = 57.0
 
@@ -87,11 +89,14 @@ def words(bits: tuple[int, int | None]) -> str:
 
 
 def front(
-    points: Sequence[Mapping[str, Any]], mine: tuple[int, float], run: tuple[int, float]
+    points: Sequence[Mapping[str, Any]],
+    mine: tuple[int, float],
+    run: tuple[int, float],
+    measured_kl: float | None = None,
 ) -> LiveFigure:
     """Size against predicted loss: the best for each size, what was measured, the choice, the run's own bits.
 
-    points: an answer's front; mine, run: (bytes, predicted KL in nats).
+    points: an answer's front; mine, run: (bytes, predicted KL in nats); measured_kl: of the choice.
     """
     best = [(one["size_bytes"], one["predicted_kl"]) for one in points]
     tried = [(one["size_bytes"], one["measured"]["kl"]) for one in points if one["measured"]]
@@ -105,9 +110,13 @@ def front(
         _points("markers", "this run", [run], _mark(QUIET, 10, "square")),
         _points("markers", "yours", [mine], _mark(QUANTIZED, 15, "star")),
     ]  # fmt: skip
+    if measured_kl is not None:
+        data.append(
+            _points("markers", "yours, measured", [(mine[0], measured_kl)], _mark(GREEN, 11))
+        )
     shown = layout(
         HEIGHT, xaxis=axis("size of the network (kB)"),
-        yaxis=axis("predicted loss (KL, nats)", type="log", exponentformat="power", dtick="D2"),
+        yaxis=axis("loss (KL, nats)", type="log", exponentformat="power", dtick="D2"),
         showlegend=True,
     )  # fmt: skip
     shown["legend"] |= {"font": {"size": 10}}

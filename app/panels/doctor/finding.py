@@ -4,15 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import started_to_try
+from app.actions import try_it
 from app.charts.doctor import evidence_chart, evidence_words
 from app.components import mount
-from app.diagnoses import what_came_of
 from app.run_folders import is_recorded, open_run
 from app.words import plain
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.doctor.answers import counterfactual
 
 SEVERITY = {
     "red": ":red-badge[:material/error: serious]",
@@ -25,8 +23,8 @@ def finding_card(
     folder: RunFolder, loss: dict[str, Any], finding: dict[str, Any], number: int
 ) -> bool:
     """Draws it; whether its change is being tried just now."""
-    answer = what_came_of(folder, finding, None) if finding["change"] else None
-    at_work = finding["tried"] is None and answer is not None and answer.is_pending
+    tried = finding["tried"]
+    at_work = tried is not None and tried["measured_gain"] is None
     with st.container(border=True, gap="small"):
         left, right = st.columns([4, 1], vertical_alignment="top")
         with left:
@@ -43,15 +41,14 @@ def finding_card(
             st.markdown(_change_words(finding, loss))
         if at_work:
             st.caption(":material/hourglass_top: It is being tried; what it gains will stand here.")
-        elif finding["tried"] is None and answer is not None and answer.error:
-            st.error(plain(answer.error))
     return at_work
 
 
 def _change_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
     words = f":material/build: **{_upper(plain(finding['change']['words']))}.** "
-    if finding["tried"] is not None:
-        return words + f":material/check: {measured_words(finding['tried'], finding)}"
+    tried = finding["tried"]
+    if tried is not None and tried["measured_gain"] is not None:
+        return words + f":material/check: {measured_words(tried, finding)}"
     track = f" {plain(finding['track']['words'])}" if finding["track"] else ""
     return words + gain_words(finding, loss) + track
 
@@ -61,17 +58,13 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
     if finding["change"] is None:
         return
     if finding["tried"] is not None:
-        _link(finding["tried"]["run"], "Open it")
-    elif at_work:
-        _link(_run_of(folder, finding), "Watch it")
+        _link(finding["tried"]["run"], "Watch it" if at_work else "Open it")
     elif st.button(
         "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
     ):  # fmt: skip
-        tried = started_to_try(folder, finding)
-        if tried is not None:
-            what_came_of(folder, finding, tried)
-            st.rerun()
+        try_it(folder, finding)
+        st.rerun()
 
 
 def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
@@ -126,9 +119,7 @@ def _evidence(folder: RunFolder, finding: dict[str, Any], number: int) -> None:
             st.rerun()
 
 
-def _link(run: str | None, label: str) -> None:
-    if run is None:
-        return
+def _link(run: str, label: str) -> None:
     try:
         known = not is_recorded(open_run(run))
     except UserError:
@@ -137,13 +128,6 @@ def _link(run: str | None, label: str) -> None:
         st.page_link(
             "views/run.py", label=label, icon=":material/science:", query_params={"run": run}
         )
-
-
-def _run_of(folder: RunFolder, finding: dict[str, Any]) -> str | None:
-    try:
-        return counterfactual(folder, finding).run_id
-    except UserError:
-        return None
 
 
 def _upper(text: str) -> str:

@@ -17,7 +17,9 @@ from app.panels.layers.bit_choice import (
     recipe_at,
     usual_bits,
 )
+from app.panels.layers.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
+from app.panels.room import room
 from app.panels.url_menu import buttons
 from app.text import explain
 from app.words import count_words, plain, size_words
@@ -25,6 +27,8 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fader import CLIFF_DB, WIDTHS, Follows, float_size, follow_bits
 
 NAME = "bits"  # in the address
+SAYS_REM = 7.0  # of the verdict with what was measured: four lines
+BESIDE = 30  # layers whose bars leave room for the front beside them
 LATER = "When the run is done, every layer can be measured at 2 to 8 bits here."
 
 
@@ -60,31 +64,43 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     _controls(found, choice, bits, layer)
     follows, own = _follow(found, bits), _follow(found, chosen_bits(Choice(), found))
     left, right = st.columns([3, 2], vertical_alignment="top")
-    left.markdown(verdict(found, follows, own))
+    with left, room("fader-says", SAYS_REM):
+        st.markdown(f"{verdict(found, follows, own)} {measured_words(folder, bits)}")
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         if choice.text() and st.button("This run's bits", icon=":material/undo:", key="fader-back"):
             st.query_params.pop(NAME, None)
             st.rerun(scope="fragment")
+        if follows.predicted_kl is not None:
+            measure_button(folder, bits)
         new_run_button(
             "Run it", key="fader-run", wanted=recipe_at(folder.recipe, bits, found), type="primary",
             icon=":material/play_arrow:", help="Opens New run with exactly these bits, layer by layer.",
         )  # fmt: skip
     shown: dict[str, Any] = {"run": folder.run_id, "offset": 0, "name": f"{choice.text()} {layer}"}
     has_front = bool(found["front"]) and follows.predicted_kl is not None
-    place = st.columns([3, 2], gap="medium") if has_front else [st.container()]
+    is_wide = len(found["layers"]) > BESIDE
+    place = (
+        st.columns([3, 2], gap="medium")
+        if has_front and not is_wide
+        else [st.container(), st.container()]
+    )
     with place[0]:
         figure = charts.sqnr_bars(found["layers"], follows.sqnr_db.tolist(), bits, layer)
         mount.live_plot(figure, key=f"fader-sqnr-{folder.run_id}", **shown)
     if has_front:
         with place[1]:
-            _front(folder, found, (follows, own), shown)
+            answer = tried(folder, bits)
+            kl = answer.value["kl"] if answer is not None and answer.value else None
+            _front(folder, found, (follows, own), shown, kl)
 
 
 def _front(
-    folder: RunFolder, found: dict[str, Any], both: tuple[Follows, Follows], shown: dict[str, Any]
-) -> None:
+    folder: RunFolder, found: dict[str, Any], both: tuple[Follows, Follows], shown: dict[str, Any],
+    measured_kl: float | None,
+) -> None:  # fmt: skip
     mine, own = ((one.size_bytes, one.predicted_kl or 0.0) for one in both)
-    figure = charts.front(found["front"], mine, own)
+    figure = charts.front(found["front"], mine, own, measured_kl)
+    shown = shown | {"name": f"{shown['name']} {measured_kl}"}
     picked = mount.live_plot(figure, key=f"fader-front-{folder.run_id}", pick="category", **shown)
     if picked:
         sizes = [abs(one["size_bytes"] / 1e3 - float(picked)) for one in found["front"]]
@@ -98,7 +114,7 @@ def _controls(found: dict[str, Any], choice: Choice, bits: dict[str, Pair], laye
         [3, 3, 3, 3], vertical_alignment="bottom", gap="medium"
     )
     with first:
-        titles = {"network": "All layers"} | ({"layer": "The chosen layer"} if layer else {})
+        titles = {"network": "All layers"} | ({"layer": "One layer"} if layer else {})
         scope = buttons("What the faders move", titles, "fader")
     w, a = bits[layer] if scope == "layer" else usual_bits(bits, found)
 

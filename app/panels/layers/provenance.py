@@ -20,7 +20,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 
-HEIGHT_REM = 24.0  # of title, sentence, waterfall and button: kept free while nobody has asked
+HEIGHT_REM = 26.0  # of title, sentence, waterfall and button: kept free while nobody has asked
 LATER = "When the run is done, it can be asked where this layer's error comes from."
 
 
@@ -35,12 +35,13 @@ class Remedy:
 
 def layer_provenance(folder: RunFolder, path: str, layers: int) -> None:
     """The sentence, the waterfall and the button for one layer; before it is asked, the question."""
-    with room("provenance", HEIGHT_REM if folder.result() is not None else 0):
+    found = known(folder, "explain")
+    may_be_asked = folder.result() is not None and (found is not None or not why_not(folder))
+    with room("provenance", HEIGHT_REM if may_be_asked else 0):
         st.subheader("Where does this layer's error come from?", help=explain("provenance"))
-        found = known(folder, "explain")
         if folder.result() is None:
             st.caption(LATER)
-        elif why_not(folder) and found is None:
+        elif not may_be_asked:
             st.caption(why_not(folder))
         elif found is None:
             ask_for(folder, "explain", layers)

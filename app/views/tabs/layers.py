@@ -25,6 +25,7 @@ from app.panels.layers.layer_costs import (
     worst_layer,
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
+from app.panels.layers.measure_bits import is_measuring
 from app.panels.layers.provenance import all_provenance
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
@@ -76,7 +77,7 @@ def draw(folder: RunFolder, history: History) -> None:
     if costs is not None:
         cost_expander(folder, costs)
     asked = any(is_pending(folder, one) for one in ASKED)
-    look_again(awaited or costs_are_pending(folder) or asked)
+    look_again(awaited or costs_are_pending(folder) or asked or is_measuring())
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
@@ -94,7 +95,7 @@ def _all_layers(
     origins = known(folder, "explain")
     there = {"cost": costs, "error": True, "origin": origins}
     known_ones = {name: title for name, title in BY.items() if there[name]}
-    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    left, right = st.columns(2, vertical_alignment="bottom")
     by = "error"
     with right, room("ask", ROW_REM), st.container(horizontal=True, horizontal_alignment="right"):
         if len(known_ones) > 1:

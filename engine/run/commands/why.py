@@ -10,6 +10,7 @@ from engine.run.commands.progress import Progress
 from engine.run.commands.tables import table
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
+from engine.run.recipes.layer_bits import bits_wanted
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -17,11 +18,14 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     explained = add("explain", explain, "say where every layer's error comes from, and what to do")
     explained.add_argument("--layer", metavar="PATH", help="this layer alone")
     told = "say which answers a run has changed, and how sure it is"
-    others = (
-        add("predictions", predictions, told),
-        add("bits", bits, "say what other bits would do: each layer's cliff, and the front"),
+    others = add("predictions", predictions, told)
+    widths = add("bits", bits, "say what other bits would do: each layer's cliff, and the front")
+    widths.add_argument(
+        "--at",
+        metavar="BITS",
+        help="measure this choice alone: JSON as of quantization.bits, or its file",
     )
-    for parser in (explained, *others):
+    for parser in (explained, others, widths):
         parser.add_argument("run", metavar="RUN")
 
 
@@ -65,8 +69,30 @@ def bits(options: argparse.Namespace) -> int:
         _settle_in()
         return bits(folder, Progress().counted)
 
+    if options.at is not None:
+        return _tried(folder, options)
     found = answers.answer(folder, "bits", find)
     print(json.dumps(found) if options.json else _bits(found))
+    return 0
+
+
+def _tried(folder: RunFolder, options: argparse.Namespace) -> int:
+    at = bits_wanted(options.at, "nearest")
+
+    def find() -> dict[str, Any]:
+        from engine.run.questions.why.trial import trial
+
+        _settle_in()
+        return trial(folder, at, Progress().counted)
+
+    found = answers.trial(folder, at, find)
+    low, high = found["agreement_band"]
+    print(
+        json.dumps(found)
+        if options.json
+        else f"KL {found['kl']:.4g} nats, agreement {found['agreement']:.4f} (95 %: {low:.4f} to "
+        f"{high:.4f}) on {found['images']} images"
+    )
     return 0
 
 

@@ -1,6 +1,8 @@
 """The fader: bits from the address, what follows from them, and the recipe with exactly those."""
 
+import json
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +271,30 @@ def test_the_table_has_every_width() -> None:
         f"sqnr_db_{w}_bits" for w in WIDTHS
     ]
     assert frame["weight_bits"].tolist() == [8, 4, 4, 4, 8]
+
+
+def test_the_bits_are_measured_beside_the_page_and_stand_beside_the_prediction(
+    folder: RunFolder, keep: Keep, monkeypatch: Any
+) -> None:
+    keep("bits", FOUND)
+    asked: list[Any] = []
+
+    def answer(*words: str, **_: Any) -> dict[str, Any]:
+        asked.append(json.loads(words[words.index("--at") + 1]))
+        return {"kl": 0.123, "agreement": 0.9, "agreement_band": [0.85, 0.93], "images": 200}
+
+    monkeypatch.setattr("engine.run.questions.why.answers.answer_of", answer)
+    at = opened("layers", run=folder.run_id, bits="3.5")
+    at.button(key="fader-measure").click().run()
+    for _ in range(50):
+        if "0.123 nats" in texts(at):
+            break
+        time.sleep(0.05)
+        at.run()
+    assert "**0.123 nats**, 90.0% of 200 answers stay" in texts(at)
+    (measured,) = asked
+    assert measured["weight_bits"]["layer1.0.conv2"] == 3
+    assert "conv1" not in measured["activation_bits"]  # it reads the image
+    assert "fader-measure" not in {one.key for one in at.button}
+    drawn = front(FOUND["front"], (3100, 0.2), (3000, 0.4), 0.123).figure["data"][-1]
+    assert (drawn["x"], drawn["y"]) == ([3.1], [0.123])

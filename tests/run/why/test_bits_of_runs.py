@@ -10,6 +10,7 @@ import torch
 from engine.__main__ import main
 from engine.analysis.bit_tables import FLOAT, WIDTHS, BitTables, cliff, follow
 from engine.core.events import LayerMeasured
+from engine.run.questions.why import answers
 from engine.run.questions.why.fader import float_size, follow_bits, tables_of
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
@@ -120,3 +121,20 @@ def test_bits_by_path_lead_to_what_the_tables_say(answered):
     assert said.sqnr_db.tolist() == wanted.sqnr_db.tolist()
     assert said[1:] == wanted[1:]
     assert float_size(found) == 4 * sum(tables.weights)
+
+
+def test_a_choice_of_bits_is_measured_as_the_points_of_the_front_are(answered, capsys, tmp_path):
+    folder, found = answered
+    point = next(one for one in found["front"] if one["measured"])
+    at = tmp_path / "at.json"
+    at.write_text(json.dumps({"weight_bits": point["weight_bits"]}))
+    place = ["--runs", str(folder.path.parent)]
+    assert main(["bits", folder.run_id, "--at", str(at), "--json", *place]) == 0
+    tried = json.loads(capsys.readouterr().out)
+    assert tried["kl"] == pytest.approx(point["measured"]["kl"], rel=1e-5)
+    assert tried["agreement"] == point["measured"]["agreement"]
+    wanted = {"weight_bits": point["weight_bits"], "activation_bits": {}}
+    assert tried["bits"] == wanted
+    assert answers.trial(folder, wanted, None) == tried  # kept: no process is asked
+    assert main(["bits", folder.run_id, "--at", '{"weight_bits": {"conv9": 3}}', *place]) == 2
+    assert "there is no layer 'conv9'" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Answers about a finished run, found once and kept. Imports no torch."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,25 @@ def predictions(folder: RunFolder) -> dict[str, Any]:
 def bits(folder: RunFolder) -> dict[str, Any]:
     """What other bits would do: see `engine.run.questions.why.bits`; measured once, then kept."""
     return answer(folder, "bits")
+
+
+TRIAL = "bits-at"  # what a measured choice of bits is kept under
+
+
+def trial(
+    folder: RunFolder,
+    at: dict[str, dict[str, int]],
+    find: Callable[[], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """What the network keeps at these bits, measured: see `engine.run.questions.why.trial`; kept."""
+    by = _by(folder) | {"at": at}
+    there = kept(folder.path.parent, TRIAL, folder.recipe, by=by)
+    if there is not None:
+        return there
+    if find is None:  # in a process, which keeps it
+        place = ("--runs", str(folder.path.parent))
+        return answer_of("bits", folder.run_id, "--at", json.dumps(at), "--json", *place)
+    return find_once(folder.path.parent, TRIAL, folder.recipe, by=by, find=find)
 
 
 def _by(folder: RunFolder) -> dict[str, Any]:
