@@ -48,14 +48,14 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
     return _explained(start)
 
 
-def try_it(folder: RunFolder, finding: dict[str, Any]) -> None:
-    """Start the run of a finding's change of the doctor, which is measured once it has ended."""
+def try_it(folder: RunFolder, finding: dict[str, Any]) -> bool:
+    """Start the run of a finding's change of the doctor, which is measured once it has ended; whether it is."""
 
     def start(recipe: Recipe, runs: Path) -> RunFolder:
         take(recipe)
         return launch.start(recipe, runs)
 
-    _explained(lambda: doctor.begin(folder, finding, work=start))
+    return _explained(lambda: doctor.begin(folder, finding, work=start)) is not None
 
 
 def _explained(start: Callable[[], T]) -> T | None:

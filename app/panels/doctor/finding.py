@@ -63,8 +63,8 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
         "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
     ):  # fmt: skip
-        try_it(folder, finding)
-        st.rerun()
+        if try_it(folder, finding):
+            st.rerun()
 
 
 def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
