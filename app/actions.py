@@ -49,7 +49,7 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
 
 
 def try_it(folder: RunFolder, finding: dict[str, Any]) -> bool:
-    """Start the run of a finding's change of the doctor, which is measured once it has ended; whether it is."""
+    """Start the run of a finding's change, which is measured once it has ended; False where it cannot be."""
 
     def start(recipe: Recipe, runs: Path) -> RunFolder:
         take(recipe)

@@ -62,9 +62,8 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
     elif st.button(
         "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
-    ):  # fmt: skip
-        if try_it(folder, finding):
-            st.rerun()
+    ) and try_it(folder, finding):  # fmt: skip
+        st.rerun()
 
 
 def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
