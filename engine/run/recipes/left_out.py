@@ -27,9 +27,7 @@ def left_out(value: Any, images: int) -> list[int]:
         raise UserError(f"{_LABEL} is {shown(value)}; give places of images, such as 3,17")
     places = sorted({whole_number(one, (0, images - 1), _LABEL) for one in parts})
     if images - len(places) < LEAST:
-        raise UserError(
-            f"{_LABEL} names {len(places)} of {images} images; leave {LEAST} in at least"
-        )
+        raise UserError(f"{_LABEL} names {len(places)} of {images} images; keep {LEAST} at least")
     return places
 
 

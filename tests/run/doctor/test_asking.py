@@ -79,7 +79,10 @@ def test_what_cannot_be_told_is_refused_in_a_line(unfinished, capsys):
     work(unfinished)
     assert main(["doctor", unfinished.run_id, "--try", "normalisation", *place]) == 2
     err = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "has no finding of rule 'normalisation' with something to try; those that have: " in err
+    assert (
+        "has no finding of rule 'normalisation' with something to try; try one of those that have: "
+        in err
+    )
 
 
 def test_a_run_that_broke_on_values_that_are_no_numbers_says_so(unfinished):

@@ -79,7 +79,7 @@ def chosen(found: Found, rule: str, layer: str = "") -> Found:
     where = f" at {layer!r}" if layer else ""
     raise UserError(
         f"run {found['run']!r} has no finding of rule {rule!r}{where} with something to try; "
-        f"those that have: {names}"
+        f"try one of those that have: {names}"
     )
 
 
