@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+from app.background import look_again
 from app.charts import synthesis
 from app.components import mount
 from app.history import History
 from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images.growth import film, gap_map, live_chart
+from app.panels.images.ranges import ranges_section
 from app.panels.images.verdict import growth_verdict
 from app.panels.room import room
 from app.panels.url_menu import menu
@@ -39,6 +41,9 @@ def draw(folder: RunFolder, history: History) -> None:
             _channels(folder, history)
     with st.container():
         _for_experts(folder, history)
+    with st.container():
+        awaited = ranges_section(folder)
+    look_again(awaited)
 
 
 def _film_and_map(folder: RunFolder, history: History) -> None:

@@ -1,0 +1,144 @@
+"""Which image sets a layer's range? The images that reach furthest, and what the layer gains without each."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.actions import try_it
+from app.diagnoses import doctor_says
+from app.panels.ask_why import why_not
+from app.panels.url_menu import menu
+from app.state import current_view, layer_among
+from app.text import explain
+from app.words import plain
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.doctor.answers import counterfactual
+
+MATTERS_DB = 1.0  # a layer that gains so much without one image hangs on it
+TAKES = "Looks at every layer's input, image by image: up to a minute. The doctor's findings come with it."
+
+
+def ranges_section(folder: RunFolder) -> bool:
+    """The question, closed until it is opened; whether an answer is awaited."""
+    if folder.result() is None or why_not(folder):
+        return False
+    answer = doctor_says(folder, wanted=False)
+    more = st.expander(
+        "Which image sets a layer's range?", icon=":material/image_search:", key="ranges-more",
+        on_change="rerun",
+    )  # fmt: skip
+    if not more.open:
+        return answer is not None and answer.is_pending
+    with more:
+        if answer is None:
+            if not st.button(
+                "Find these images", icon=":material/image_search:", key="ask-ranges", help=TAKES
+            ):
+                st.caption(explain("ranges"))
+                return False
+            answer = doctor_says(folder, wanted=True)
+        if answer is None or answer.is_pending:
+            st.info(
+                "Every layer's input is looked at, image by image.",
+                icon=":material/hourglass_top:",
+            )
+            return True
+        if answer.error:
+            st.error(plain(answer.error))
+        else:
+            _found(folder, answer.value)
+    return False
+
+
+def _found(folder: RunFolder, found: dict[str, Any]) -> None:
+    ranges = [one for one in found.get("ranges", []) if one["images"]]
+    if not ranges:
+        st.caption("No layer of this run has an even grid whose range images could set.")
+        return
+    st.markdown(verdict(ranges))
+    first = max(ranges, key=gain)["layer"]
+    titles = {one["layer"]: one["layer"] for one in ranges}
+    titles[first] = f"{first} (gains most without one)"
+    asked = layer_among(list(titles), current_view().layer) or first
+    chosen = menu("Layer", titles, "layer", asked=asked)
+    layer = next((one for one in ranges if one["layer"] == chosen), ranges[0])
+    for column, one in zip(
+        st.columns(len(layer["images"]), gap="medium"), layer["images"], strict=True
+    ):
+        with column.container(border=True):
+            _image(folder, found, layer, one)
+    _table(folder, ranges)
+
+
+def _image(
+    folder: RunFolder, found: dict[str, Any], layer: dict[str, Any], one: dict[str, Any]
+) -> None:
+    place = one["image"]
+    picture = found.get("pictures", {}).get(str(place))
+    if picture:
+        st.image(picture, caption=f"Image {place}")
+    more = one["sqnr_without_db"] - one["sqnr_db"]
+    st.markdown(
+        f"It reaches **{one['reach']:.3g}**. Without it the step is {one['step']:.3g} in place of "
+        f"{layer['step']:.3g}, and the others' SQNR **{more:+.1f} dB**."
+    )
+    if st.button(
+        "Quantize without it", icon=":material/play_arrow:", key=f"without-{layer['layer']}-{place}",
+        help="Runs the recipe with this image left out; none is made again.",
+    ):  # fmt: skip
+        finding = without(layer["layer"], place, more)
+        if try_it(folder, finding):
+            run = counterfactual(folder, finding).run_id
+            st.switch_page("views/run.py", query_params={"run": run})
+
+
+def without(layer: str, place: int, gain_db: float) -> dict[str, Any]:
+    """What the doctor would say of one image: leave it out."""
+    change = {
+        "words": f"leave image {place} out", "weight_bits": {}, "activation_bits": {}, "quantization": "",
+        "quantization_settings": {}, "synthesis": "", "synthesis_settings": {}, "model_settings": {},
+        "images": 0, "leave_out": [place],
+    }  # fmt: skip
+    return {
+        "rule": "image-range", "layer": layer, "change": change, "predicted_gain": gain_db, "band": None,
+        "unit": "dB of the layer",
+    }  # fmt: skip
+
+
+def gain(layer: dict[str, Any]) -> float:
+    """The most that the layer gains without one of its images, in dB."""
+    return max(float(one["sqnr_without_db"] - one["sqnr_db"]) for one in layer["images"])
+
+
+def verdict(ranges: list[dict[str, Any]]) -> str:
+    """Whether any layer hangs on one image."""
+    worst = max(ranges, key=gain)
+    best = max(worst["images"], key=lambda one: one["sqnr_without_db"] - one["sqnr_db"])
+    hang = sum(gain(one) >= MATTERS_DB for one in ranges)
+    if not hang:
+        return (
+            f"**No layer hangs on one image**: left out, none moves a layer's SQNR by more than "
+            f"{max(0.0, gain(worst)):.1f} dB."
+        )
+    others = f" So do {hang - 1} other layers on theirs." if hang > 1 else ""
+    return (
+        f"**`{worst['layer']}` hangs on image {best['image']}**: without it the layer's SQNR on the others "
+        f"rises by {gain(worst):.1f} dB.{others}"
+    )
+
+
+def _table(folder: RunFolder, ranges: list[dict[str, Any]]) -> None:
+    rows = [
+        {
+            "Layer": layer["layer"], "Image": one["image"], "Reaches": one["reach"],
+            "Step": layer["step"], "Step without": one["step"],
+            "SQNR, dB": one["sqnr_db"], "SQNR without, dB": one["sqnr_without_db"],
+        }
+        for layer in ranges
+        for one in layer["images"]
+    ]  # fmt: skip
+    st.download_button(
+        "All layers as CSV", pd.DataFrame(rows).to_csv(index=False), f"{folder.run_id}_ranges.csv",
+        "text/csv", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
