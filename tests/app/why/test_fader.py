@@ -1,7 +1,6 @@
-"""The fader: bits from the address, what follows from them, and the recipe with exactly those."""
+"""The fader: what follows from bits at once, what is measured, and what a run that cannot be asked says."""
 
 import json
-import random
 import time
 from pathlib import Path
 from typing import Any
@@ -9,165 +8,14 @@ from typing import Any
 import pytest
 
 from app.charts.why.bits import front, matrix, needed, sqnr_bars
-from app.panels.layers.bit_choice import Choice, chosen_bits, read_choice, recipe_at, usual_bits
+from app.panels.layers.bit_choice import Choice, chosen_bits
 from app.panels.layers.fader import table, verdict
-from app.recipes import recipe_of
-from engine.quantization.plan import plan_bits
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fader import follow_bits
-from engine.run.recipes.layer_bits import with_bits
-from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
+from tests.app.why.bits_found import FOUND, WIDTHS
 from tests.app.why.conftest import Keep, student_kept
-
-PATHS = ["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.shortcut", "fc"]
-WIDTHS = range(2, 9)
-SQNR = {str(bits): 6.0 * bits for bits in WIDTHS}
-PLANNED = {
-    "weight_bits": dict(zip(PATHS, (8, 4, 4, 4, 8), strict=True)),
-    "activation_bits": dict(zip(PATHS, (None, 4, 4, 4, 8), strict=True)),
-}
-
-
-def noise(weight: int, read: int) -> float:
-    return float(4.0**-weight + (0.0 if read == 0 else 4.0**-read))
-
-
-FOUND: dict[str, Any] = {
-    "run": "r", "notes": [], "planned": PLANNED,
-    "held": {"weight_bits": {"conv1": 8, "fc": 8}, "activation_bits": {"fc": 8}},
-    "shared_inputs": [["layer1.0.conv1", "layer1.0.shortcut"]],
-    "layers": [
-        {"path": path, "sqnr_db": SQNR, "cliff": cliff}
-        for path, cliff in zip(PATHS, (3, None, 8, 4, 3), strict=True)
-    ],
-    "tables": {
-        "paths": PATHS, "signal": [1.0] * 5,
-        "noise": [[[noise(w, a) for a in (*WIDTHS, 0)] for w in WIDTHS] for _ in PATHS],
-        "weights": [1000] * 5, "rest_bytes": [10] * 5, "macs": [7] * 5,
-        "kl_weights": [[2.0**-w for w in WIDTHS]] * 5, "kl_inputs": [[*(2.0**-a for a in WIDTHS), 0.0]] * 5,
-    },
-    "front": [
-        {"size_bytes": 2800 + 500 * k, "predicted_kl": 0.5 / (k + 1),
-         "activation_bits": PLANNED["activation_bits"],
-         "weight_bits": PLANNED["weight_bits"] | {"layer1.0.conv1": 2 + k},
-         "measured": {"kl": 0.3, "agreement": 0.9} if k == 1 else None}
-        for k in range(3)
-    ],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "3.5",
-        "front.2",
-        "4.4,layer1.0.conv1:6.3",
-        "front.0,conv1:5.,fc:2.2",
-        "layer1.0.conv2:8.8",
-    ],
-)
-def test_a_choice_is_read_as_it_was_written(text: str) -> None:
-    assert read_choice(text, FOUND).text() == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "9.4",
-        "4",
-        "front.9",
-        "front.x",
-        "nobody:4.4",
-        "conv1:1.4",
-        ":",
-        ",,",
-        "-4.4",
-        "4.4.4",
-        "a.b,c:d",
-    ],
-)
-def test_an_address_that_makes_no_sense_is_the_runs_own_bits(text: str) -> None:
-    assert read_choice(text, FOUND) == Choice()
-
-
-def test_the_network_moves_but_for_its_edges_and_the_image() -> None:
-    bits = chosen_bits(Choice(network=(3, 5)), FOUND)
-    assert bits == {
-        "conv1": (8, None), "layer1.0.conv1": (3, 5), "layer1.0.conv2": (3, 5), "layer1.0.shortcut": (3, 5),
-        "fc": (8, 8),
-    }  # fmt: skip
-    assert usual_bits(bits, FOUND) == (3, 5)
-    own = chosen_bits(Choice(), FOUND)
-    assert [w for w, _ in own.values()] == list(PLANNED["weight_bits"].values())
-    assert chosen_bits(Choice(point=0), FOUND)["layer1.0.conv1"] == (2, 4)
-
-
-def test_layers_that_read_one_input_have_the_same_bits_for_it() -> None:
-    bits = chosen_bits(
-        Choice(network=(4, 4), alone={"layer1.0.shortcut": (6, 7), "conv1": (3, None)}), FOUND
-    )
-    assert bits["layer1.0.conv1"] == (4, 7)
-    assert bits["layer1.0.shortcut"] == (6, 7)
-    assert bits["conv1"] == (3, None)
-
-
-class Block:
-    """A block of the network above, as a plan sees it."""
-
-    def __init__(self, layers: tuple[str, ...], readers: tuple[str, ...] = ()) -> None:
-        self.name, self.layers, self.readers, self.paths = layers[0], layers, readers, layers[:1]
-        self.has_shortcut = bool(readers)
-
-    def run(self, model: Any, x: Any) -> Any:
-        raise NotImplementedError
-
-
-BLOCKS = [
-    Block(("conv1",)),
-    Block(tuple(PATHS[1:4]), ("layer1.0.conv1", "layer1.0.shortcut")),
-    Block(("fc",)),
-]
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_recipe_plans_exactly_the_chosen_bits(folder: RunFolder, seed: int) -> None:
-    rng = random.Random(seed)
-    alone = {
-        path: (rng.randint(2, 8), None if path == "conv1" else rng.randint(2, 8)) for path in PATHS
-    }
-    picked = dict(rng.sample(list(alone.items()), seed % 4))
-    choice = Choice(
-        network=(rng.randint(2, 8), rng.randint(2, 8)) if seed % 2 else None, alone=picked
-    )
-    bits = chosen_bits(choice, FOUND)
-    recipe = recipe_of(CATALOG, **recipe_at(folder.recipe, bits, FOUND))
-    plan = plan_bits(
-        BLOCKS,
-        weight_bits=recipe.weight_bits,
-        activation_bits=recipe.activation_bits,
-        edge_rule="qdrop",
-    )
-    plan = with_bits(plan, recipe.quantization_settings)
-    assert {path: (one.weight_bits, one.activation_bits) for path, one in plan.items()} == bits
-
-
-def test_bits_alike_need_no_bits_of_their_own(folder: RunFolder) -> None:
-    wanted = recipe_at(folder.recipe, chosen_bits(Choice(network=(3, 5)), FOUND), FOUND)
-    assert "bits" not in wanted["quantization_settings"]
-    assert (wanted["weight_bits"], wanted["activation_bits"]) == (3, 5)
-    assert wanted["quantization_settings"]["steps"] == folder.recipe.quantization_settings["steps"]
-
-
-def test_a_quantizer_that_chooses_bits_gives_way_to_its_rounding(runs: Path) -> None:
-    recipe = fabricate(runs, Fabricated(quantization="mixed", seed=4)).recipe
-    wanted = recipe_at(recipe, chosen_bits(Choice(alone={"fc": (3, 3)}), FOUND), FOUND)
-    assert wanted["quantization"] == "nearest"
-    assert wanted["quantization_settings"] == {
-        "bits": {"weight_bits": {"fc": 3}, "activation_bits": {"fc": 3}}
-    }
 
 
 def test_the_verdict_says_what_the_tables_say() -> None:
