@@ -100,14 +100,20 @@ def _sentence(findings: list[Finding], loss: Loss) -> str:
     bad = [one for one in findings if one.severity == "red"]
     if bad:
         where = f" at {bad[0].layer}" if bad[0].layer else ""
-        way = f"; try: {bad[0].change.words}" if bad[0].change else ""
+        way = f"; try: {_way(bad[:1])}" if _way(bad[:1]) else ""
         return f"{bad[0].title}{where}: look at this first{way}."
     some = sum(one.severity == "yellow" for one in findings)
     if some and loss.value >= SICK[loss.unit]:
-        way = next((one.change.words for one in findings if one.change), "more bits")
+        way = _way(findings) or "more bits"
         return f"Much is lost, {loss.words}, by no single cause alone; try first: {way}."
     if some:
         return (
             f"Nothing is badly wrong; {some} finding{'s' if some > 1 else ''} may be worth a try."
         )
     return "Nothing is wrong that a rule here could see."
+
+
+def _way(findings: list[Finding]) -> str:
+    """The first change that is not known to gain nothing, in words; "" where there is none."""
+    able = [one for one in findings if one.predicted_gain is None or one.predicted_gain > 0]
+    return next((one.change.words for one in able if one.change), "")

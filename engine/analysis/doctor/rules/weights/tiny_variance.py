@@ -61,13 +61,14 @@ def _reader(record: RunRecord, layer: Layer, place: int) -> Layer | None:
 
 
 def _change(record: RunRecord, reader: Layer | None) -> Change | None:
+    """Bits for the input that the channel stretches; where it has them, or has no grid, equal ranges."""
     if reader is None:
         return None
+    if reader.activation_bits is not None and reader.activation_bits < 8:
+        words = f"give the input of {reader.path} 8 bits"
+        return Change(words=words, activation_bits={reader.path: 8})
     if reader.writer and record.settings.get("equalise") is False:
         return Change(
             words="equalise neighbouring layers", quantization_settings={"equalise": True}
         )
-    if reader.activation_bits is None or reader.activation_bits >= 8:
-        return None
-    words = f"give the input of {reader.path} 8 bits"
-    return Change(words=words, activation_bits={reader.path: 8})
+    return None
