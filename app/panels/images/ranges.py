@@ -9,12 +9,14 @@ from app.actions import try_it
 from app.diagnoses import doctor_says
 from app.panels.ask_why import why_not
 from app.panels.url_menu import menu
-from app.state import current_view, layer_among
 from app.text import explain
 from app.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.answers import counterfactual
 
+OF_LAYER = (
+    "range-layer"  # in the address: a layer here is one that rounds its input, not a BatchNorm
+)
 MATTERS_DB = 1.0  # a layer that gains so much without one image hangs on it
 TAKES = "Looks at every layer's input, image by image: up to a minute. The doctor's findings come with it."
 
@@ -26,7 +28,7 @@ def ranges_section(folder: RunFolder) -> bool:
     answer = doctor_says(folder, wanted=False)
     more = st.expander(
         "Which image sets a layer's range?", icon=":material/image_search:", key="ranges-more",
-        on_change="rerun",
+        on_change="rerun", expanded=OF_LAYER in st.query_params,
     )  # fmt: skip
     if not more.open:
         return answer is not None and answer.is_pending
@@ -60,8 +62,7 @@ def _found(folder: RunFolder, found: dict[str, Any]) -> None:
     first = max(ranges, key=gain)["layer"]
     titles = {one["layer"]: one["layer"] for one in ranges}
     titles[first] = f"{first} (gains most without one)"
-    asked = layer_among(list(titles), current_view().layer) or first
-    chosen = menu("Layer", titles, "layer", asked=asked)
+    chosen = menu("Layer", titles, OF_LAYER, asked=st.query_params.get(OF_LAYER) or first)
     layer = next((one for one in ranges if one["layer"] == chosen), ranges[0])
     for column, one in zip(
         st.columns(len(layer["images"]), gap="medium"), layer["images"], strict=True

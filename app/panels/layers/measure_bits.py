@@ -79,7 +79,7 @@ def _look(key: str) -> Answer | None:
 
 
 def _not_put() -> Any:
-    raise UserError("this was not asked; press the button again")
+    raise UserError("this was not asked; ask it again")
 
 
 def _key(folder: RunFolder, bits: Mapping[str, Pair]) -> str:

@@ -45,6 +45,16 @@ def test_it_is_closed_until_asked_for(folder: RunFolder, keep: Keep) -> None:
     assert not any(str(one.key).startswith("without-") for one in at.button)
 
 
+def test_it_is_open_at_its_address_and_tells_of_the_layer_there(
+    folder: RunFolder, keep: Keep
+) -> None:
+    keep("doctor", FOUND | {"run": folder.run_id})
+    at = opened("images", **{"run": folder.run_id, "range-layer": "conv1"})
+    assert "hangs on image 3" in texts(at)
+    buttons = [one.key for one in at.button if str(one.key).startswith("without-")]
+    assert buttons == ["without-conv1-3", "without-conv1-4"]
+
+
 def test_to_leave_an_image_out_runs_the_recipe_without_it(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
