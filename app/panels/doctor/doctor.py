@@ -14,7 +14,7 @@ from app.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.scoreboard import board
 
-AT_ONCE = 3  # findings; the others on demand
+AT_ONCE = 1  # findings; the others on demand: a tab is two screens high at most
 TAKES = (
     "Looks at every layer's weights, inputs and images, and tries each change in memory: some seconds to a "
     "minute, beside whatever else you do here."
@@ -55,32 +55,38 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
     at_work = False
     for number, one in enumerate(findings[:AT_ONCE]):
         at_work |= finding_card(folder, found["loss"], one, number)
-    if len(findings) > AT_ONCE:
-        rest = len(findings) - AT_ONCE
-        with st.expander(f"{rest} more finding{'s' if rest > 1 else ''}", icon=":material/list:"):
+    rest, scores = len(findings) - AT_ONCE, board(runs_folder())
+    if rest > 0 or scores:
+        with st.expander(_more_words(rest, scores), icon=":material/list:"):
             for number, one in enumerate(findings[AT_ONCE:], AT_ONCE):
                 at_work |= finding_card(folder, found["loss"], one, number)
-    _scores()
+            _scores(scores)
     return at_work
 
 
-def _scores() -> None:
+def _more_words(rest: int, scores: list[dict[str, Any]]) -> str:
+    parts = [f"{rest} more finding{'s' if rest > 1 else ''}"] if rest > 0 else []
+    parts += ["how good the doctor's advice has been"] if scores else []
+    words = ", and ".join(parts)
+    return words[:1].upper() + words[1:]
+
+
+def _scores(rows: list[dict[str, Any]]) -> None:
     """How the advice has turned out so far, rule by rule."""
-    rows = board(runs_folder())
     if not rows:
         return
-    with st.expander("How good has the doctor's advice been?", icon=":material/scoreboard:"):
-        st.caption(
-            "Over all runs here: how often each rule's change was tried, how often it helped, and how often "
-            "the measured gain lay within the predicted 95 % band."
-        )
-        table = [
-            {
-                "Rule": row["rule"].replace("-", " "),
-                "Tried": row["tried"],
-                "Helped": row["helped"],
-                "Band held": f"{row['held']} of {row['banded']}" if row["banded"] else "–",
-            }
-            for row in rows
-        ]
-        st.dataframe(pd.DataFrame(table), hide_index=True, width="content")
+    st.markdown("**How good has the doctor's advice been?**")
+    st.caption(
+        "Over all runs here: how often each rule's change was tried, how often it helped, and how often the "
+        "measured gain lay within the predicted 95 % band."
+    )
+    table = [
+        {
+            "Rule": row["rule"].replace("-", " "),
+            "Tried": row["tried"],
+            "Helped": row["helped"],
+            "Band held": f"{row['held']} of {row['banded']}" if row["banded"] else "–",
+        }
+        for row in rows
+    ]
+    st.dataframe(pd.DataFrame(table), hide_index=True, width="content")
