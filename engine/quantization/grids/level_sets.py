@@ -42,6 +42,10 @@ class StoredWeight(nn.Module, ABC):
     def parts(self, weight: Tensor) -> tuple[CodedPart, ...]:
         """All that is stored as codes, for the float weight that was fitted; the first says most of it."""
 
+    def single(self) -> "WeightCodes | None":
+        """The codes of the weights themselves, where each has one; None where it is made of several."""
+        return None
+
     @abstractmethod
     def count(self) -> int:
         """How many codes are stored."""
@@ -80,6 +84,9 @@ class WeightCodes(StoredWeight):
     def parts(self, weight: Tensor) -> tuple[CodedPart, ...]:
         values, codes = weight.detach().flatten(1), self.codes.flatten(1)
         return (CodedPart(name="", values=values, codes=codes, levels=self.levels()),)
+
+    def single(self) -> "WeightCodes | None":
+        return self
 
     def count(self) -> int:
         return self.codes.numel()

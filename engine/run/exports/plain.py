@@ -28,8 +28,9 @@ def plain_network(context: Context, student: nn.Module) -> Network:
     inputs: dict[str, InputGrid] = {}
     for path, part in list(module.named_modules()):
         if isinstance(part, QuantLayer) and part.weight_quantizer is not None:
-            if isinstance(part.weight_quantizer, WeightCodes):
-                weights[path] = _weight_grid(part.weight_quantizer)
+            codes = part.weight_quantizer.single()
+            if codes is not None:
+                weights[path] = _weight_grid(codes)
             # else no one code of a weight exists: the file holds the values, as it does those of BatchNorm
             values = part.weight.detach().clone().contiguous()
             part._parameters["weight"] = nn.Parameter(values, requires_grad=False)
