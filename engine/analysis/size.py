@@ -21,6 +21,11 @@ class LayerBits:
     side_bits: int | None = None  # of its grids; None: a float32 scale and 8 bits for each channel
     other_parameters: int = 0
     added_parameters: int = 0
+    codes: int | None = None  # how many are stored; None: one for each weight
+
+    @property
+    def stored_codes(self) -> int:
+        return self.weights if self.codes is None else self.codes
 
     @property
     def rest_bytes(self) -> int:
@@ -48,7 +53,7 @@ def stored_bits(layers: Iterable[LayerBits]) -> StoredBits:
     """The bits of the layers together, by what they are for."""
     layers = list(layers)
     return StoredBits(
-        codes=sum(layer.weights * layer.weight_bits for layer in layers),
+        codes=sum(layer.stored_codes * layer.weight_bits for layer in layers),
         grids=sum(_grid_bits(layer) for layer in layers),
         floats=sum(map(_floats, layers)) * 8 * FLOAT_BYTES,
     )
@@ -64,7 +69,7 @@ def stored_bytes(layers: Iterable[LayerBits]) -> SizeBytes:
 
 
 def _quantized_bytes(layer: LayerBits) -> int:
-    codes = (layer.weights * layer.weight_bits + 7) // 8
+    codes = (layer.stored_codes * layer.weight_bits + 7) // 8
     return codes + layer.rest_bytes
 
 

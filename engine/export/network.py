@@ -66,4 +66,7 @@ class Network:
     state: Mapping[str, NDArray[Any]]
     added: tuple[str, ...] = ()  # names in `state` that the float network has not: corrected biases
     ends: tuple[str, ...] = ()  # paths of modules, one a block, whose outputs are compared
+    composed: tuple[
+        str, ...
+    ] = ()  # layers whose weights are sums or products of codes: values in `state`
     facts: Mapping[str, Any] | None = None  # of the run: name, mean, std, classes

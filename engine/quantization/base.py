@@ -32,7 +32,8 @@ class QuantizerSettings(Settings):
         "mse",
         label="Range of the activations",
         help="the same rules, for each tensor as a whole; peak: the mean over images of each one's largest "
-        "(made for AAC's images); peak-percentile: of each one's percentile",
+        "(made for AAC's images); peak-percentile: of each one's percentile; kl-full-range: kl that counts "
+        "what is clipped",
         choices=ACTIVATION_RULES,
     )
     activation_zero: str = knob(
@@ -146,6 +147,10 @@ class QuantizationMethod(ABC):
 
     def notes(self) -> list[str]:
         """What a user should know of these settings before anything is quantized."""
+        return []
+
+    def remarks(self, teacher: nn.Module) -> list[str]:
+        """What a user should know of these settings on this network; mostly nothing."""
         return []
 
     def steps_of_the_whole(self) -> int:

@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from engine.quantization.grids.level_sets import WeightCodes
+from engine.quantization.grids.level_sets import StoredWeight
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 
 
 class QuantLayer:
     """Mixed into Conv2d, Linear or a subclass: its forward reads a quantized input and weight."""
 
-    weight_quantizer: WeightCodes | None
+    weight_quantizer: StoredWeight | None
     input_quantizer: ActivationQuantizer | None
     bias: nn.Parameter | None
     _parameters: dict[str, Any]

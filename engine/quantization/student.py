@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.trace import watch_inputs
-from engine.quantization.grids.level_sets import WeightCodes
+from engine.quantization.grids.level_sets import StoredWeight
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
 from engine.quantization.plan import BlockLike, LayerBits
@@ -42,7 +42,7 @@ def make_student(
 
 def quantizers(
     student: nn.Module, block: BlockLike
-) -> Iterator[tuple[str, WeightCodes | ActivationQuantizer]]:
+) -> Iterator[tuple[str, StoredWeight | ActivationQuantizer]]:
     """(path, quantizer) of all that a block quantizes: weights, layer inputs, its own input."""
     for path in dict.fromkeys((*block.paths, *block.layers)):
         module = student.get_submodule(path)

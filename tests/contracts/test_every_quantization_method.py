@@ -63,16 +63,22 @@ def test_weights_are_whole_codes_of_the_levels_of_their_channel(name, bits):
     for path, planned in work.plan.items():
         layer = work.student.get_submodule(path)
         quantizer = layer.weight_quantizer
-        codes, levels = quantizer.stored()["codes"], quantizer.levels()
-        assert codes.dtype == torch.uint8
-        assert codes.shape == layer.float_weight.shape
-        assert len(levels) == len(codes)
-        assert levels.shape[1] <= 2**planned.weight_bits
-        assert int(codes.max()) < levels.shape[1]
-        assert (levels.diff() >= 0).all()
-        values = levels.gather(1, codes.flatten(1).long()).view(codes.shape)
-        assert torch.allclose(layer.weight, values, rtol=1e-5)
-        assert all(len(channel.unique()) <= 2**planned.weight_bits for channel in layer.weight)
+        parts = quantizer.parts(layer.float_weight)
+        for part in parts:
+            assert part.codes.dtype == torch.uint8
+            assert part.codes.shape == part.values.shape
+            assert len(part.levels) == len(part.codes)
+            assert part.levels.shape[1] <= 2**planned.weight_bits
+            assert int(part.codes.max()) < part.levels.shape[1]
+            assert (part.levels.diff() >= 0).all()
+            taken = part.levels.gather(1, part.codes.long())
+            assert torch.equal(part.quantized(), taken)
+            assert all(len(channel.unique()) <= 2**planned.weight_bits for channel in taken)
+        assert quantizer.count() == sum(part.codes.numel() for part in parts)
+        assert layer.weight.shape == layer.float_weight.shape
+        if not parts[0].name:  # else a weight is a sum or a product of parts, see its own tests
+            assert torch.equal(parts[0].codes, quantizer.stored()["codes"].flatten(1))
+            assert torch.allclose(layer.weight.flatten(1), parts[0].quantized(), rtol=1e-5)
         assert quantizer.side_bits() > 0
 
 

@@ -38,6 +38,11 @@ class Codes(Format):
         notes = [f"Of its bytes {facts['header_bytes']:,} are names and shapes."]
         if any(grid.levels is not None for grid in network.weights.values()):
             notes.append("Codes of learned levels count into the table `levels` of their layer.")
+        if network.composed:
+            notes.append(
+                f"The weights of {len(network.composed)} layers are made of several codes each; they are "
+                "here as 32-bit floats, so the file is larger than the run's size says."
+            )
         return [
             Written(kind="codes", path=path, notes=tuple(notes), facts=facts),
             Written(kind="loader", path=loader),

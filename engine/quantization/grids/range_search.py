@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.core.peaks import Reduce, peak
 from engine.core.samples import sampled
+from engine.quantization.grids.full_range_kl import full_range_kl_ratio
 from engine.quantization.grids.uniform import (
     CLIP_RATIOS,
     Grid,
@@ -29,7 +30,8 @@ from engine.quantization.grids.uniform import (
 
 RULES = ("mse", "min-max", "percentile", "kl")
 PEAKS: dict[str, Reduce] = {"peak": "mean-of-max", "peak-percentile": "percentile"}
-ACTIVATION_RULES = (*RULES, *PEAKS)
+FULL_RANGE_KL = "kl-full-range"
+ACTIVATION_RULES = (*RULES, *PEAKS, FULL_RANGE_KL)
 BINS = 2048
 _LEAST_RATIO = 0.02  # below, a histogram of 2048 bins has too few left to be compared
 _MAX_SORTED = 2**22  # values that a percentile is taken of
@@ -83,9 +85,10 @@ def activation_range(
         rank = min(len(sample), max(1, round(percentile / 100 * len(sample))))
         # A tensor that is nearly all zeros has a percentile of 0, which is no range.
         reach = float(sample.kthvalue(rank).values) or largest
-    elif rule == "kl":
+    elif rule in ("kl", FULL_RANGE_KL):
         steps = 2**bits - 1
-        reach = largest * kl_ratio(sizes / largest, steps if lowest >= 0 else steps / 2)
+        ratio = kl_ratio if rule == "kl" else full_range_kl_ratio
+        reach = largest * ratio(sizes / largest, steps if lowest >= 0 else steps / 2)
     elif rule in PEAKS:
         reach = float(peak(x, PEAKS[rule], percentile / 100)) or largest
     lowest, highest = max(lowest, -reach), min(highest, reach)

@@ -25,10 +25,15 @@ def plain_network(context: Context, student: nn.Module) -> Network:
     """The finished student as plain data; it is left as it is."""
     module = copy.deepcopy(student).cpu().eval()
     weights: dict[str, WeightGrid] = {}
+    composed: list[str] = []
     inputs: dict[str, InputGrid] = {}
     for path, part in list(module.named_modules()):
         if isinstance(part, QuantLayer) and part.weight_quantizer is not None:
-            weights[path] = _weight_grid(part.weight_quantizer)
+            codes = part.weight_quantizer.single()
+            if codes is None:
+                composed.append(path)
+            else:
+                weights[path] = _weight_grid(codes)
             values = part.weight.detach().clone().contiguous()
             part._parameters["weight"] = nn.Parameter(values, requires_grad=False)
             cast(Any, part).weight_quantizer = None
@@ -45,6 +50,7 @@ def plain_network(context: Context, student: nn.Module) -> Network:
         state=state,
         added=tuple(sorted(state.keys() - context.teacher.state_dict().keys())),
         ends=_ends(context, module),
+        composed=tuple(composed),
         facts={
             "model": context.recipe.model,
             "mean": list(mean),

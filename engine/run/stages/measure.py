@@ -90,11 +90,18 @@ def _error(part: str, wanted: Tensor, got: Tensor) -> dict[str, float]:
 
 
 def _weight_use(layer: Any) -> dict[str, float]:
-    quantizer, weight = layer.weight_quantizer, layer.float_weight.detach().flatten(1)
-    levels = quantizer.levels()
-    use = level_use(quantizer.codes.flatten(1), levels)
-    near = closeness(weight, levels, layer.weight.flatten(1))
-    return {f"weight_{name}": value for name, value in (use._asdict() | near._asdict()).items()}
+    """Averages over all codes, part by part; how near the weight comes is said of the whole."""
+    weight = layer.float_weight.detach()
+    parts = layer.weight_quantizer.parts(weight)
+    codes, found = sum(part.codes.numel() for part in parts), dict[str, float]()
+    for part in parts:
+        use = level_use(part.codes, part.levels)
+        near = closeness(part.values, part.levels, part.quantized())
+        for name, value in (use._asdict() | near._asdict()).items():
+            found[name] = found.get(name, 0.0) + value * (part.codes.numel() / codes)
+    whole = distance(weight, layer.weight)
+    found |= {"cosine": whole.cosine, "mse": whole.mse}
+    return {f"weight_{name}": value for name, value in found.items()}
 
 
 def _input_use(reader: Any, x: Tensor) -> dict[str, float]:

@@ -72,7 +72,7 @@ def quantize(
     before = planner.total_steps if planner else 0
     total = max(before + method.steps_of_the_whole() + _steps(context, method), 1)
     yield StageStarted(stage=STAGE, total_steps=total)
-    yield from (Noted(message=note) for note in method.notes())
+    yield from (Noted(message=note) for note in (*method.notes(), *method.remarks(context.teacher)))
     yield from announce(context, method.settings)
     yield from announce_start(context)
     shifts: list[BatchNormShift] = []

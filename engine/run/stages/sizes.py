@@ -32,7 +32,7 @@ def sizes(context: Context, student: nn.Module) -> Sizes:
     macs = count_macs(context.teacher, context.plan, image)
     products = [
         BitOperations(
-            macs=macs[bits.path],
+            macs=_macs(student, bits.path, macs[bits.path]),
             weight_bits=_code_bits(student, bits.path),
             activation_bits=bits.activation_bits or IMAGE_BITS,
         )
@@ -80,6 +80,7 @@ def stored_layers(context: Context, student: nn.Module) -> list[LayerBits]:
                 channels=len(weight),
                 weight_bits=_code_bits(student, path),
                 side_bits=side[path],
+                codes=_count(student, path),
                 other_parameters=parameters if k == 0 else 0,
                 added_parameters=added[path],
             )
@@ -91,6 +92,19 @@ def _code_bits(student: nn.Module, path: str) -> int:
     """What a stored code takes: more than the bits asked for where an alphabet has more than 2^b levels."""
     layer: Any = student.get_submodule(path)
     return int(layer.weight_quantizer.code_bits)
+
+
+def _count(student: nn.Module, path: str) -> int:
+    """How many codes are stored: not one for each weight where weights are sums or products of parts."""
+    layer: Any = student.get_submodule(path)
+    return int(layer.weight_quantizer.count())
+
+
+def _macs(student: nn.Module, path: str, dense: int) -> int:
+    """Products with codes, part by part: as many times the dense layer's as there are codes for a weight."""
+    layer: Any = student.get_submodule(path)
+    weights: int = layer.float_weight.numel()
+    return round(dense * _count(student, path) / weights)
 
 
 def _side_bits(context: Context, student: nn.Module) -> dict[str, int]:

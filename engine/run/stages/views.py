@@ -12,6 +12,7 @@ from engine.core.events import Viewed
 from engine.core.method import View
 from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizationMethod
+from engine.quantization.grids.level_sets import CodedPart
 from engine.run.drive import Thinned
 
 STAGE = "quantization"
@@ -60,21 +61,26 @@ def block_views(
     for view in method.views(student, block):
         yield told(view, block.name, step)
     for path in block.layers:
-        yield told(codes_view(path, student.get_submodule(path)), block.name, step)
+        for view in codes_views(path, student.get_submodule(path)):
+            yield told(view, block.name, step)
 
 
 @torch.no_grad()
-def codes_view(path: str, layer: Any) -> View:
-    """The float weights on the grid of their channel, and the codes taken; one channel in its own units."""
-    quantizer, weight = layer.weight_quantizer, layer.float_weight.detach().flatten(1)
-    levels, codes = quantizer.levels(), quantizer.codes.flatten(1)
-    widest = int(weight.abs().amax(1).argmax())
-    channel, grid = weight[widest].cpu(), levels[widest].cpu()
+def codes_views(path: str, layer: Any) -> Iterator[View]:
+    """The codes of each part that the layer's weight is made of; the first is named as the layer."""
+    for k, part in enumerate(layer.weight_quantizer.parts(layer.float_weight)):
+        yield _codes_view(f"{path}, {part.name}" if k else path, part)
+
+
+def _codes_view(what: str, part: CodedPart) -> View:
+    """The floats on the grid of their channel, and the codes taken; one channel in its own units."""
+    widest = int(part.values.abs().amax(1).argmax())
+    channel, grid = part.values[widest].cpu(), part.levels[widest].cpu()
     low, high = float(channel.min()), float(channel.max())
     every = max(1, -(-len(grid) // MOST_LEVELS))
-    arrays = code_histogram(weight, levels, codes) | {
+    arrays = code_histogram(part.values, part.levels, part.codes) | {
         "channel_shares": torch.histc(channel.float(), 32, low, high) / len(channel),
         "channel_levels": grid[::every],
     }
     values = {"channel": float(widest), "low": low, "high": high}
-    return View(form="codes", what=path, arrays=arrays, values=values)
+    return View(form="codes", what=what, arrays=arrays, values=values)

@@ -140,6 +140,46 @@ def test_what_no_integer_kernel_computes_is_in_the_file_as_values(toy, tmp_path,
     assert ("stem.0.levels" in load_file(path_of(found, "codes"))) is (method == "lq-nets")
 
 
+@pytest.mark.parametrize("method", ["cfws", "factorization"])
+def test_weights_made_of_several_codes_are_in_every_file_as_the_student_has_them(
+    toy, tmp_path, method
+):
+    folder = finished(tmp_path, quantization=method, quantization_settings={})
+    found = export(folder, ["onnx", "codes"])
+    _, student = loaded(folder)
+    made = [p for p, one in quantized(student) if one.weight_quantizer.single() is None]
+    assert made
+    for file in found["files"]:
+        if file["kind"] in ("onnx", "codes"):
+            assert f"{len(made)} layers are made of several codes" in " ".join(file["notes"])
+    x = images()
+    assert np.abs(as_written(path_of(found, "onnx"), x) - student(x).numpy()).max() < 1e-5
+    from safetensors.torch import load_file
+
+    tensors = load_file(path_of(found, "codes"))
+    for path in made:
+        assert torch.equal(tensors[f"{path}.weight"], student.get_submodule(path).weight)
+        assert f"{path}.codes" not in tensors
+
+
+def as_written(path, x):
+    """What the file computes, without a runtime's optimisations: they round float weights once more."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        path.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {session.get_inputs()[0].name: x.numpy()})[0]
+
+
+def quantized(student):
+    return [
+        (path, one) for path, one in student.named_modules() if hasattr(one, "weight_quantizer")
+    ]
+
+
 def test_the_plain_module_is_the_student_and_leaves_it_as_it_was(toy, tmp_path):
     context, student = loaded(finished(tmp_path))
     before = student(images())

@@ -60,6 +60,27 @@ def test_every_bit_that_is_stored_is_counted(tmp_path, method, settings, wanted)
         assert stored["codes"] == 8 * (108 + 18) + width * (216 + 324 + 24 + 324 + 324)
 
 
+@pytest.mark.parametrize(
+    ("method", "codes", "grids"),
+    [
+        # 10 codes for the 9 weights of a 3x3 kernel, and a float step for each channel of both parts
+        ("cfws", 8 * (120 + 18) + 2 * (240 + 3 * 360 + 24), 32 * (2 * (4 + 4 * 6) + 6 + 3)),
+        # ranks 8 and 13 of [6, 4, 9] and [6, 6, 9]: 8 · 19 and 13 · 21 codes, and three float steps
+        ("factorization", 8 * 126 + 2 * (8 * 19 + 3 * 13 * 21 + 24), 40 * 13 + 32 * 4 * 3),
+    ],
+)
+def test_of_weights_in_several_parts_each_part_s_bits_are_counted(tmp_path, method, codes, grids):
+    recipe = replace(
+        RECIPE, synthesis="noise", synthesis_settings={}, quantization=method, weight_bits=2,
+        quantization_settings={},
+    )  # fmt: skip
+    result = work(begun(tmp_path / "runs", recipe))
+    stored = result["stored_bits"]
+    assert stored == {"codes": codes, "grids": grids + 32 * INPUTS, "floats": 8 * FLOATS}
+    padding = 8 * result["size_bytes"]["quantized"] - sum(stored.values())
+    assert 0 <= padding < 8 * 2 * len(result["layers"])
+
+
 def test_operations_move_the_bits_that_codes_have(tmp_path):
     """The alphabet as released has 17 levels at 4 bits: its products move 5."""
     operations = [
