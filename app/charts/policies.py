@@ -165,6 +165,60 @@ def slopes() -> LiveFigure:
     )
 
 
+def taps() -> LiveFigure:
+    """The centre taps of a layer's kernels against the outer ones, before the split and after it."""
+    data = [
+        _line(
+            "centre, before", QUANTIZED, "near %{x:.3g}: %{y:.1%} of the centre taps", shape="hvh"
+        ),
+        _line("outer, before", FLOAT, "near %{x:.3g}: %{y:.1%} of the outer taps", shape="hvh"),
+        _line(
+            "centre, now",
+            QUANTIZED,
+            "near %{x:.3g}: %{y:.1%} of the centre taps",
+            lower=True,
+            shape="hvh",
+        ),
+        _line(
+            "outer, now",
+            FLOAT,
+            "near %{x:.3g}: %{y:.1%} of the outer taps",
+            lower=True,
+            shape="hvh",
+        ),
+    ]
+    for trace in data[2:]:
+        trace["showlegend"] = False
+    shares = axis("taps", tickformat=".0%", rangemode="tozero")
+    figure = {
+        "data": data,
+        "layout": _two(
+            xaxis=axis("weight before the split"), yaxis=dict(shares),
+            xaxis2=axis("weight now", matches="x"), yaxis2=dict(shares),
+        ),
+    }  # fmt: skip
+    fills: list[dict[str, Any]] = [
+        {"trace": k, "x": "arrays.places", "y": f"arrays.{name}", "once": k < 2}
+        for k, name in enumerate(("centre", "outer", "centre", "outer"))
+    ]
+    alt = "Histograms of the centre taps and of the outer taps of the kernels, before the split and now."
+    return LiveFigure(figure=figure, bindings=[_filled("taps", fills)], alt=alt)
+
+
+def factors() -> LiveFigure:
+    """The relative error of a kernel's quantized factors, sweep by sweep."""
+    error = _line("error of the product", QUANTIZED, "sweep %{x}: %{y:.2%} of the kernel's size")
+    shown = layout(
+        300, xaxis=axis("sweep (0: float factors, rounded)"),
+        yaxis=axis("relative error", tickformat=".0%", rangemode="tozero"), **_titled(),
+    )  # fmt: skip
+    fills: list[dict[str, Any]] = [{"trace": 0, "x": "arrays.sweep", "y": "arrays.relative_error"}]
+    alt = "How far the product of the quantized factors is from the kernel, over the sweeps."
+    return LiveFigure(
+        figure={"data": [error], "layout": shown}, bindings=[_filled("factors", fills)], alt=alt
+    )
+
+
 CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "soft-rounding": soft_rounding,
     "path": path,
@@ -172,6 +226,8 @@ CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "borders": borders,
     "confidence": confidence,
     "slopes": slopes,
+    "taps": taps,
+    "factors": factors,
 }
 
 

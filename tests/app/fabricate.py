@@ -209,6 +209,14 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
             {"centres": [0.5, 0.9], "shares": [1 - share, share]},
             {"decided": share, "temperature": 10.0},
         ),
+        "taps": (
+            {"places": [-1, 0, 1], "centre": [0.3, 0.4, 0.3], "outer": [0.0, 1.0, 0.0]},
+            {"split": float(step > 3), "centre_std": 0.5, "outer_std": 0.1, "ratio": 5.0},
+        ),
+        "factors": (
+            {"sweep": [0, 1], "relative_error": [0.5, 0.5 - share / 4]},
+            {"rank": 4.0, "start": 0.5, "end": 0.5 - share / 4},
+        ),
         "slopes": ({"step": [1, 2], "norm": [2.0, 1.0]}, {"norm": 1.0}),
         "borders": (
             {"value": [0, 1], "lowest": [0.4, 0.4], "middle": [0.5, 0.6], "highest": [0.6, 0.7],

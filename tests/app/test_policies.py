@@ -89,6 +89,13 @@ def test_levels_are_told_by_what_they_depend_on(values: dict[str, float], told: 
     assert told in words("levels", seen)
 
 
+def test_taps_stand_before_the_split_and_now() -> None:
+    figure = extended(CHARTS["taps"](), events("taps", 3, 6)).figure
+    before, _, now, outer = figure["data"]
+    assert before["y"] == now["y"] == [0.3, 0.4, 0.3]
+    assert outer["y"] == [0.0, 1.0, 0.0]
+
+
 def test_slopes_are_drawn_over_the_training() -> None:
     figure = extended(CHARTS["slopes"](), events("slopes", 3)).figure
     assert (figure["data"][0]["x"], figure["data"][0]["y"]) == ([1, 2], [2.0, 1.0])

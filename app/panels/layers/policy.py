@@ -20,6 +20,8 @@ QUESTIONS = {
     "path": "How is the error kept small, column by column?",
     "levels": "Where do the levels go?",
     "confidence": "How sure is each weight of its level?",
+    "taps": "Does the centre tap spread further than the others?",
+    "factors": "How near do the quantized factors come?",
     "slopes": "How flat is the loss where the weights lie?",
 }
 NEWEST = "newest"
@@ -133,6 +135,17 @@ def words(form: str, seen: list[Event]) -> str:
             f"After {last['step']} steps the sum of the loss's slopes is {values['norm']:.3g}, "
             f"{abs(fall):.0%} {'less' if fall >= 0 else 'more'} than at first: rounding to any width moves "
             f"the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
+        )
+    if form == "taps":
+        when = "after the split" if values["split"] else "before the split"
+        return (
+            f"`{last['what']}`, {when}: the centre taps spread {values['ratio']:.1f} times as far as the "
+            "others, on one grid for all."
+        )
+    if form == "factors":
+        return (
+            f"`{last['what']}`, rank {values['rank']:.0f}: the product of the quantized factors is off by "
+            f"{values['end']:.1%} of the kernel's size; the rounded float factors by {values['start']:.1%}."
         )
     return _levels_words(seen)
 

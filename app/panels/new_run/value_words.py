@@ -16,6 +16,7 @@ RANGES = {
     "min-max": "smallest to largest value",
     "percentile": "all but the rarest values",
     "kl": "most alike histogram",
+    "kl-full-range": "most alike histogram, what is clipped counted",
     "peak": "mean of each image's largest",
     "peak-percentile": "mean of each image's percentile",
 }

@@ -83,8 +83,8 @@ def _on_values(network: Network) -> Iterator[str]:
         yield (
             f"The weights of {len(network.composed)} layers are made of several codes each, which no integer "
             "type holds: they are in the file as 32-bit floats, so it is as large as the float network "
-            "there. With its own optimisations ONNX Runtime rounds float weights between quantized inputs to "
-            "8 bits once more; without them it computes the same."
+            "there. With its own optimisations ONNX Runtime may give other scores where float weights stand "
+            "between quantized inputs; without them it computes the same."
         )
     bases = sum(grid.kind == "basis" for grid in network.inputs.values())
     if bases:

@@ -61,6 +61,7 @@ class Cfws(QuantizationMethod):
         paper="Yang et al., Post-Training Quantization for Re-parameterization via Coarse & Fine Weight "
         "Splitting, 2023 (its divergence for activations is a choice, in our reading)",
         url="https://arxiv.org/abs/2312.10588",
+        shows=("taps",),
     )
     Settings = CfwsSettings
     exportable = False  # a weight is the sum of two codes

@@ -59,6 +59,7 @@ class Factorization(QuantizationMethod):
         summary="Each kernel becomes a product of three small tables, found as whole codes from the start.",
         paper="Cherniuk et al., Quantization Aware Factorization for Deep Neural Network Compression, 2023",
         url="https://arxiv.org/abs/2308.04595",
+        shows=("factors",),
     )
     Settings = FactorizationSettings
     exportable = False  # a weight is a sum of products of codes
@@ -96,6 +97,11 @@ class Factorization(QuantizationMethod):
                 "end": float(course.min()),
             }
             views.append(
-                View(form="factors", what=path, arrays={"relative_error": course}, values=told)
+                View(
+                    form="factors",
+                    what=path,
+                    arrays={"sweep": torch.arange(len(course)), "relative_error": course},
+                    values=told,
+                )
             )
         return views

@@ -442,4 +442,8 @@ def test_what_holds_for_the_quantizer_behind_holds_for_mixed(rounding):
 
 def test_every_quantizer_can_stand_behind_but_mixed_itself():
     whole = {"gradient-l1"}  # trains the whole network before any bits could be chosen
-    assert set(BEHIND) == set(METHODS) - {"mixed"} - whole
+    parts = {
+        "cfws",
+        "factorization",
+    }  # a weight is not one code of so many bits: a budget would miscount
+    assert set(BEHIND) == set(METHODS) - {"mixed"} - whole - parts
