@@ -52,12 +52,19 @@ PARTS = [
     if knob["name"] not in UNSEEN and knob["default"] != off
 ]
 LEARNED = [n for n, cls in METHODS.items() if cls(budget(cls.Settings)).steps_per_block()]
+
+
+def thorough(*values):
+    """Further values of a parameter, left out of the quick round."""
+    return [pytest.param(value, marks=pytest.mark.thorough) for value in values]
+
+
 every_method = pytest.mark.parametrize("name", METHODS)
 learned_method = pytest.mark.parametrize("name", LEARNED)
 
 
 @every_method
-@pytest.mark.parametrize("bits", [2, 3, 8])
+@pytest.mark.parametrize("bits", [2, *thorough(3, 8)])
 def test_weights_are_whole_codes_of_the_levels_of_their_channel(name, bits):
     work = quantized(METHODS[name], weight_bits=bits)
     for path, planned in work.plan.items():
@@ -173,7 +180,7 @@ def test_steps_are_as_many_as_announced(name):
 
 
 @learned_method
-@pytest.mark.parametrize("stop_at", [1, 7])
+@pytest.mark.parametrize("stop_at", [*thorough(1), 7])
 def test_a_saved_machine_goes_on_to_the_same_codes(name, stop_at):
     straight = quantized(METHODS[name], steps=12)
     broken_off, resumed = quantizing(), quantizing()

@@ -13,6 +13,8 @@ from engine.run.context import _warnings
 from tests.models.probing import odd_networks
 from tests.models.probing.odd_networks import FACTORIES, SHAPE
 
+pytestmark = pytest.mark.thorough  # a hundred networks
+
 FILE = Path(odd_networks.__file__)
 
 
