@@ -176,16 +176,24 @@ def test_dialog_says_why_a_method_cannot_work_and_does_not_start_it(
     assert at.button(key="new-start").disabled
 
 
+def pace_of_steps(seconds: float) -> dict[str, Any]:
+    """A pace as the engine measures it: every step of the synthesis takes so long, and all else a second."""
+    return {
+        "synthesis": {
+            "step_s": [seconds, 0.0], "planned": [7, 7], "asked": 7, "busy": 1.0, "memory_mb": [100.0, 1.0],
+        },
+        "quantization": {
+            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
+            "learned": [], "asked": 0, "batch": 16, "test_images": 10, "busy": 1.0, "memory_mb": 50.0,
+            "held_mb": 0.1, "start_mb": 100.0,
+        },
+    }  # fmt: skip
+
+
 def test_a_time_chooses_images_and_steps_and_says_that_they_differ(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pace = {
-        "synthesis": {"step_s": [0.5, 0.0], "planned": [7, 7], "asked": 7},
-        "quantization": {
-            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
-            "learned": [], "asked": 0, "batch": 16, "test_images": 10,
-        },
-    }  # fmt: skip
+    pace = pace_of_steps(0.5)
     monkeypatch.setattr("app.panels.new_run.in_time.pace_of", lambda recipe: Answer(value=pace))
     recipes = started(monkeypatch)
     at = dialog()
@@ -205,13 +213,7 @@ def test_a_time_chooses_images_and_steps_and_says_that_they_differ(
 def test_a_time_in_which_nothing_fits_says_the_least(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = {
-        "synthesis": {"step_s": [100.0, 0.0], "planned": [7, 7], "asked": 7},
-        "quantization": {
-            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
-            "learned": [], "asked": 0, "batch": 16, "test_images": 10,
-        },
-    }  # fmt: skip
+    slow = pace_of_steps(100.0)
     monkeypatch.setattr("app.panels.new_run.in_time.pace_of", lambda recipe: Answer(value=slow))
     at = dialog()
     at.button_group(key="new-1-within").set_value(30).run()

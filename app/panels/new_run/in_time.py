@@ -7,9 +7,10 @@ import streamlit as st
 from app.diagnoses import pace_of
 from app.panels.new_run.draft import Draft, recipe_fields
 from app.recipes import recipe_of
+from app.run_folders import runs_folder
 from app.words import plain
 from engine.core.errors import UserError
-from engine.run.questions.time_budget import fitted, is_steps
+from engine.run.questions.time_budget import clock, fitted, is_steps
 
 TIMES = {30: "30 s", 120: "2 min", 600: "10 min"}
 HELP = (
@@ -34,7 +35,9 @@ def in_time(catalog: dict[str, Any], draft: Draft) -> tuple[bool, dict[str, Any]
         elif answer.is_pending:
             st.caption(":material/schedule: A few steps are being measured first…")
         else:
-            return False, recipe_fields(fitted(recipe, float(seconds), answer.value, {}))
+            return False, recipe_fields(
+                fitted(recipe, float(seconds), clock(runs_folder(), answer.value), {})
+            )
         return answer.is_pending, None
     except (UserError, OSError) as error:
         st.warning(plain(error))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.questions.estimate import Pace, pace_of, seconds_by_pace
+from engine.run.questions.estimate import Pace, estimate, pace_of
 from engine.run.recipes.recipe import Recipe
 
 LEAST, MOST = 0.05, 20.0  # times the preset's steps
@@ -39,14 +39,16 @@ def within(
     fixed: by "synthesis", "quantization" and "recipe" the settings that stay as they are. UserError, with
     the least time that would do, where not even the smallest budget fits.
     """
-    return fitted(recipe, seconds, pace_of(runs, recipe), fixed or {})
+    return fitted(recipe, seconds, clock(runs, pace_of(runs, recipe)), fixed or {})
 
 
-def fitted(recipe: Recipe, seconds: float, pace: Pace, fixed: dict[str, set[str]]) -> Recipe:
-    """The same by a pace that is known."""
+def fitted(
+    recipe: Recipe, seconds: float, total_s: Callable[[Recipe], float], fixed: dict[str, set[str]]
+) -> Recipe:
+    """The same, where `total_s` tells how long a recipe takes."""
 
     def takes(share: float) -> float:
-        return total_s(scaled(recipe, share, fixed), pace)
+        return total_s(scaled(recipe, share, fixed))
 
     wanted = MARGIN * seconds
     if takes(LEAST) > wanted:
@@ -58,10 +60,13 @@ def fitted(recipe: Recipe, seconds: float, pace: Pace, fixed: dict[str, set[str]
     return scaled(recipe, _largest(takes, wanted), fixed)
 
 
-def total_s(recipe: Recipe, pace: Pace) -> float:
-    """Seconds from the command to the accuracy."""
-    parts = sum(seconds_by_pace(recipe, pace).values())
-    return WORKER_S + float(pace["quantization"]["load_s"]) + parts
+def clock(runs: Path, pace: Pace) -> Callable[[Recipe], float]:
+    """How long a recipe takes, from the command to the accuracy: by finished runs here, else by its pace."""
+
+    def total_s(recipe: Recipe) -> float:
+        return WORKER_S + float(estimate(recipe, runs, pace)["total_s"][1])
+
+    return total_s
 
 
 def total_words(recipe: Recipe) -> str:

@@ -1,22 +1,28 @@
 """The most in a given time: what fits, what stays, and what is said where nothing fits."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from engine.core.errors import UserError
-from engine.run.questions.time_budget import fitted, scaled, seconds_in, total_s
+from engine.run.questions.time_budget import clock, fitted, scaled, seconds_in
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import RECIPE
 
 PACE = {
-    "synthesis": {"step_s": [0.1, 0.001], "planned": [100, 100], "asked": 100},
+    "synthesis": {
+        "busy": 1.0, "memory_mb": [100.0, 1.0],
+        "step_s": [0.1, 0.001], "planned": [100, 100], "asked": 100,
+    },
     "quantization": {
+        "busy": 1.0, "memory_mb": 50.0, "held_mb": 0.1, "start_mb": 100.0,
         "load_s": 2.0, "forward_s": 0.001, "images": 32, "weights_s": 1.0, "once_s": 3.0, "bits_s": 0.0,
         "learned": [{"knob": "steps", "takes": "batch", "s": 20.0}], "asked": 100, "batch": 32,
         "test_images": 1000,
     },
 }  # fmt: skip
+TOTAL_S = clock(Path("/nowhere"), PACE)  # without any finished run
 
 
 def recipe(**more):
@@ -30,12 +36,12 @@ def recipe(**more):
 
 @pytest.mark.parametrize("seconds", [30, 60, 120, 600])
 def test_it_fills_the_time_and_stays_within(seconds):
-    chosen = fitted(recipe(), seconds, PACE, {})
-    assert 0.8 * seconds <= total_s(chosen, PACE) <= seconds
+    chosen = fitted(recipe(), seconds, TOTAL_S, {})
+    assert 0.8 * seconds <= TOTAL_S(chosen) <= seconds
 
 
 def test_more_time_is_never_fewer_steps_or_images():
-    found = [fitted(recipe(), seconds, PACE, {}) for seconds in (20, 40, 80, 160, 320)]
+    found = [fitted(recipe(), seconds, TOTAL_S, {}) for seconds in (20, 40, 80, 160, 320)]
     for less, more in pairwise(found):
         assert more.images >= less.images
         assert more.synthesis_settings["steps"] >= less.synthesis_settings["steps"]
@@ -44,7 +50,7 @@ def test_more_time_is_never_fewer_steps_or_images():
 
 def test_what_the_user_set_stays():
     fixed = {"synthesis": {"steps"}, "quantization": set(), "recipe": {"images"}}
-    chosen = fitted(recipe(), 200, PACE, fixed)
+    chosen = fitted(recipe(), 200, TOTAL_S, fixed)
     assert (chosen.images, chosen.synthesis_settings["steps"]) == (128, 100)
     assert chosen.quantization_settings["steps"] > 100
     assert chosen.quantization_settings["batch"] == 32
@@ -52,7 +58,7 @@ def test_what_the_user_set_stays():
 
 def test_the_least_time_is_told_where_nothing_fits():
     with pytest.raises(UserError, match=r"takes here is about \d+ s, not 5 s; give it that"):
-        fitted(recipe(), 5, PACE, {})
+        fitted(recipe(), 5, TOTAL_S, {})
 
 
 def test_what_takes_no_steps_takes_none():
