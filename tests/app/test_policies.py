@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.charts.bindings import extended
-from app.charts.policies import CHARTS
+from app.charts.views import CHARTS
 from app.history import read_history
 from app.panels.layers.policy import QUESTIONS, forms_of, takes_steps, words
 from app.text import explain

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.charts.bindings import extended
-from app.charts.policies import CHARTS
+from app.charts.views import CHARTS
 from app.choices import load_catalog
 from app.components import mount
 from app.history import Event, History
