@@ -17,7 +17,7 @@ from app.charts.style import (
     axis,
     layout,
 )
-from engine.run.questions.why.fader import CLIFF_DB
+from engine.run.questions.why.fewer_bits.fader import CLIFF_DB
 
 HEIGHT = 310
 GREEN = SERIES[2]

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.address import count
 from app.panels.new_run.draft import recipe_fields
-from engine.run.questions.why.fader import WIDTHS
+from engine.run.questions.why.fewer_bits.fader import WIDTHS
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 

@@ -24,7 +24,13 @@ from app.panels.url_menu import buttons
 from app.text import explain
 from app.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.why.fader import CLIFF_DB, WIDTHS, Follows, float_size, follow_bits
+from engine.run.questions.why.fewer_bits.fader import (
+    CLIFF_DB,
+    WIDTHS,
+    Follows,
+    float_size,
+    follow_bits,
+)
 
 NAME = "bits"  # in the address
 SAYS_REM = 7.0  # of the verdict with what was measured: four lines

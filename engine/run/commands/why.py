@@ -64,7 +64,7 @@ def bits(options: argparse.Namespace) -> int:
     folder = RunFolder.open(runs_folder(options), options.run)
 
     def find() -> dict[str, Any]:
-        from engine.run.questions.why.bits import bits
+        from engine.run.questions.why.fewer_bits.bits import bits
 
         _settle_in()
         return bits(folder, Progress().counted)
@@ -80,7 +80,7 @@ def _tried(folder: RunFolder, options: argparse.Namespace) -> int:
     at = bits_wanted(options.at, "nearest")
 
     def find() -> dict[str, Any]:
-        from engine.run.questions.why.trial import trial
+        from engine.run.questions.why.fewer_bits.trial import trial
 
         _settle_in()
         return trial(folder, at, Progress().counted)

@@ -11,7 +11,7 @@ from app.charts.why.bits import front, matrix, needed, sqnr_bars
 from app.panels.layers.bit_choice import Choice, chosen_bits
 from app.panels.layers.fader import table, verdict
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.why.fader import follow_bits
+from engine.run.questions.why.fewer_bits.fader import follow_bits
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
 from tests.app.why.bits_found import FOUND, WIDTHS

@@ -11,7 +11,7 @@ from engine.__main__ import main
 from engine.analysis.bit_tables import FLOAT, WIDTHS, BitTables, cliff, follow
 from engine.core.events import LayerMeasured
 from engine.run.questions.why import answers
-from engine.run.questions.why.fader import float_size, follow_bits, tables_of
+from engine.run.questions.why.fewer_bits.fader import float_size, follow_bits, tables_of
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
 NEAREST = replace(

@@ -7,7 +7,7 @@ import torch
 
 from engine.analysis.accuracy import logit_kl
 from engine.core.errors import UserError
-from engine.run.questions.why import trial as question
+from engine.run.questions.why.fewer_bits import trial as question
 from engine.run.questions.why.opened import open_run
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
 

@@ -56,7 +56,7 @@ def predictions(folder: RunFolder) -> dict[str, Any]:
 
 
 def bits(folder: RunFolder) -> dict[str, Any]:
-    """What other bits would do: see `engine.run.questions.why.bits`; measured once, then kept."""
+    """What other bits would do: see `engine.run.questions.why.fewer_bits.bits`; measured once, then kept."""
     return answer(folder, "bits")
 
 
@@ -68,7 +68,7 @@ def trial(
     at: dict[str, dict[str, int]],
     find: Callable[[], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """What the network keeps at these bits, measured: see `engine.run.questions.why.trial`; kept."""
+    """What the network keeps at these bits, measured: see `questions.why.fewer_bits.trial`; kept."""
     by = _by(folder) | {"at": at}
     there = kept(folder.path.parent, TRIAL, folder.recipe, by=by)
     if there is not None:

@@ -12,8 +12,8 @@ from engine.quantization.bits.allocation import pareto_front
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.fewer_bits.tables import Measured, measured_tables
 from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
-from engine.run.questions.why.tables import Measured, measured_tables
 
 POINTS = 12  # of the front
 TRIED = 5  # of those, measured with everything quantized at once

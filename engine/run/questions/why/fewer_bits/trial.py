@@ -9,8 +9,8 @@ from engine.analysis.accuracy import agreement, logit_kl, wilson
 from engine.core.errors import UserError
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.fewer_bits.tables import IMAGES as FITTED
 from engine.run.questions.why.opened import Tell, open_run, tell_nobody
-from engine.run.questions.why.tables import IMAGES as FITTED
 from engine.run.recipes.layer_bits import SETTING, with_bits
 from engine.run.stages.quantize import chosen_method
 

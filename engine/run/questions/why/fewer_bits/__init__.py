@@ -1,0 +1,1 @@
+"""What other bits would do to a finished run: tables, the front, any choice at once, one measured."""
