@@ -1,0 +1,53 @@
+"""`storage`: how few bytes a finished run's codes take, in each form."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+from engine.run.commands.common import runs_folder
+from engine.run.commands.progress import Progress
+from engine.run.commands.tables import table
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.why import answers
+
+
+def add_command(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add it to the command line; `add` takes its name, what it does, and a line on it."""
+    text = "measure a finished run's codes packed, Huffman-coded and sparse, in bytes"
+    add("storage", storage, text).add_argument("run", metavar="RUN")
+
+
+def storage(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
+
+    def find() -> dict[str, Any]:
+        from engine.run.questions.storage import storage  # torch, which a kept answer does not need
+        from engine.run.workers.worker import settle_in
+
+        settle_in()
+        return storage(folder, Progress().counted)
+
+    found = answers.answer(folder, "storage", find)
+    print(json.dumps(found) if options.json else _told(found))
+    return 0
+
+
+def _told(found: dict[str, Any]) -> str:
+    total = found["total"]
+    forms = ("packed", "huffman", "sparse", "entropy")
+    head = ("layer", "weights", "zeros", "entropy", *forms, "smallest", "grid", "of float32")
+    rows = [
+        (
+            row["path"], f"{row['weights']:,}", f"{100 * row['zeros']:.1f} %",
+            f"{row['entropy_bits']:.3f}", *(f"{row['bytes'][form]:,}" for form in forms),
+            row.get("form", f"{total['chosen_bytes']:,}"), f"{row['grid_bytes']:,}",
+            f"{100 * row['ratio']:.2f} %",
+        )
+        for row in (*found["layers"], {"path": "all", **total})
+    ]  # fmt: skip
+    file = (
+        f"{total['file_bytes']:,} bytes in a file, {total['float32_bytes']:,} as float32 "
+        f"({100 * total['ratio']:.2f} %); every code read back as it was"
+    )
+    return "\n".join([table([head, *rows]), "", *found["notes"], file])
