@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.core.errors import UserError
 from engine.export.network import WeightGrid
 from engine.export.storage.file import grid_bytes, read_file, smallest, write_file
 from engine.export.storage.forms import Written
@@ -31,7 +32,13 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     float32 in every form, and are not in it. UserError where the run cannot be opened.
     """
     run = open_run(folder, images=1)
-    grids = plain_network(run.context, run.student).weights
+    network = plain_network(run.context, run.student)
+    grids = network.weights
+    if not grids:
+        raise UserError(
+            f"every weight of run {folder.run_id!r} is made of several codes, which this does not count; see "
+            "the size in its result"
+        )
     rows, chosen = [], {}
     for done, (path, grid) in enumerate(grids.items()):
         tell(done, len(grids), path)
@@ -39,8 +46,14 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
         chosen[path] = (grid, written)
         rows.append(_row(path, grid, written, sizes))
     total = _total(rows, _file_bytes(chosen))
+    notes = _notes(total)
+    if network.composed:
+        notes.append(
+            f"{len(network.composed)} layers whose weights are made of several codes each are left out: "
+            f"{', '.join(network.composed)}."
+        )
     return {
-        "run": folder.run_id, "layers": rows, "total": total, "exact": True, "notes": _notes(total),
+        "run": folder.run_id, "layers": rows, "total": total, "exact": True, "notes": notes,
     }  # fmt: skip
 
 
