@@ -1,1 +1,0 @@
-"""How alike two networks are, layer by layer, whatever the scales of their channels."""
