@@ -20,6 +20,7 @@ from engine.run.commands import (
     new,
     questions,
     runs,
+    similarity,
     storage,
     sweep,
     why,
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     why.add_commands(add)
     doctor.add_commands(add)
     storage.add_command(add)
+    similarity.add_command(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")
