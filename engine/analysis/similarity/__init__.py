@@ -1,0 +1,1 @@
+"""How alike two networks' weights are, scales and order of channels aside."""
