@@ -5,7 +5,8 @@ the rule is our own): behind a ReLU a channel may be made a times as large and i
 times, and the network is the same. So every row of a layer is divided by its length, and what reads it
 is multiplied by that. A residual stream has one factor per channel, the geometric mean over the layers
 that write to it. The last layer keeps its length, which a cosine does not see. Choice: the length is
-that of the weights without the bias, and the bias's where a channel has no weights.
+that of the weights without the bias, and the bias's where a channel has no weights. So every channel
+of a chain counts alike: where one that is all but dead was pruned away, the cosine falls by its share.
 """
 
 from collections.abc import Mapping

@@ -52,3 +52,8 @@ def test_layers_of_other_shapes_are_not_dealt_out():
     alone = permutation_test([[1.0, None], [None, 1.0]], ["x", "y"], seed=0)
     assert alone.p is None
     assert alone.pairings == 0
+
+
+def test_no_share_is_zero_however_clear_it_is():
+    found = permutation_test(np.eye(12).tolist(), [0] * 12, seed=0)
+    assert found.p == pytest.approx(1 / 1000)

@@ -176,4 +176,14 @@ def test_a_channel_without_weights_is_divided_by_its_bias():
     model = ready(Depthwise()).double()
     with torch.no_grad():
         model.bn1.weight[2] = 0
-    assert all(np.isfinite(weights).all() for weights in chained(model).values())
+    other = copy.deepcopy(model)
+    rescale(other, 0)
+    assert same(model, other)
+    ours, theirs = chained(model), chained(other)
+    for path in ("deep", "project"):
+        assert cosine(ours[path], theirs[path]) == pytest.approx(1, abs=1e-9)
+        assert np.allclose(ours[path], theirs[path])
+    assert ours["bn1"][2] == 0
+    bias = abs(float(model.bn1.bias[2]))  # channel 2 is its bias alone, whose length goes to `deep`
+    raw = state(model)["deep.weight"][2] * bias
+    assert np.allclose(ours["deep"][2], raw / np.sqrt((raw**2).sum()))
