@@ -111,10 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    why.add_commands(add)
-    doctor.add_commands(add)
-    storage.add_command(add)
-    similarity.add_command(add)
+    for asked in (why, doctor, storage, similarity):
+        asked.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")
     add("runs", listing.runs, "list the runs")

@@ -12,7 +12,7 @@ from engine.run.questions.cached_answer import find_once
 from engine.run.questions.why import answers
 
 
-def add_command(add: Callable[..., argparse.ArgumentParser]) -> None:
+def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add it to the command line; `add` takes its name, what it does, and a line on it."""
     text = "compare a finished run's weights with the float network's, or with another run's"
     parser = add("similarity", similarity, text)

@@ -12,7 +12,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 
 
-def add_command(add: Callable[..., argparse.ArgumentParser]) -> None:
+def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add it to the command line; `add` takes its name, what it does, and a line on it."""
     text = "measure a finished run's codes packed, Huffman-coded and sparse, in bytes"
     add("storage", storage, text).add_argument("run", metavar="RUN")
