@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app import background
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from tests.app.fabricate import Fabricated, fabricate
@@ -19,6 +20,12 @@ def student_kept(folder: RunFolder) -> RunFolder:
     for name in ("blocks/conv1.safetensors", "images-0.safetensors"):
         (folder.path / name).write_bytes(b"")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_asked() -> None:
+    """What pages of other tests asked is forgotten: their networks have other layers by the same name."""
+    background._asked.clear()
 
 
 @pytest.fixture
