@@ -87,3 +87,12 @@ def wish_cancel(folder):
 
 def in_stage(stage, step):
     return lambda event: isinstance(event, Stepped) and (event.stage, event.step) == (stage, step)
+
+
+def rounded_at(bits, monkeypatch, place):
+    """The toy's finished run, every weight rounded to the nearest of so many bits."""
+    only_the_toy(monkeypatch, place)
+    recipe = replace(RECIPE, quantization="nearest", weight_bits=bits, quantization_settings={})
+    folder = begun(place / "runs", recipe)
+    work(folder)
+    return folder

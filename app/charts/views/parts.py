@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import layout
+from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
 
 LEVEL_LINES = "rgba(238,138,29,0.5)"
 UPPER, LOWER = [0.46, 1.0], [0.0, 0.27]
@@ -61,3 +61,27 @@ def dots(name: str, colour: str, symbol: str, size: int) -> dict[str, Any]:
     }
     dots = trace("scatter", name, "column %{x}: %{y:.3g}")
     return dots | {"mode": "markers", "marker": marker, "xaxis": "x2", "yaxis": "y2"}
+
+
+def deciding(form: str, hover: str, across: dict[str, Any], alt: str, **bars: Any) -> LiveFigure:
+    """A histogram beside what it was at first, and below it the share of weights that have decided."""
+    now = trace("bar", "now", f"{hover}: %{{y:.1%}} of the weights")
+    now |= {"marker": {"color": QUANTIZED}} | bars
+    began = line("as it began", QUIET, f"{hover}: %{{y:.1%}} at first", shape="hvh")
+    decided = line("decided", FLOAT, "step %{x}: %{y:.1%} decided", lower=True)
+    figure = {
+        "data": [now, began, decided | {"showlegend": False}],
+        "layout": two(
+            xaxis=across,
+            yaxis=axis("weights", tickformat=".0%", rangemode="tozero"),
+            xaxis2=axis("step"),
+            yaxis2=axis("decided", tickformat=".0%", range=[0, 1.02]),
+            bargap=0.05,
+        ),
+    }
+    fills: list[dict[str, Any]] = [
+        {"trace": 0, "x": "arrays.centres", "y": "arrays.shares"},
+        {"trace": 1, "x": "arrays.centres", "y": "arrays.shares", "once": True},
+    ]
+    follow = on(form) | {"do": "append", "trace": 2, "x": "step", "y": "values.decided"}
+    return LiveFigure(figure=figure, bindings=[filled(form, fills), follow], alt=alt)

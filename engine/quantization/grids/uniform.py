@@ -81,6 +81,10 @@ class StepAndBounds(NamedTuple):
     low: int
     high: int
 
+    def of(self, x: Tensor) -> Tensor:
+        """The values on the grid."""
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, 0, self.low, self.high)
+
 
 def activation_grid(
     lowest: float, highest: float, bits: int, *, zero_point: bool = False

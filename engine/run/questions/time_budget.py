@@ -115,7 +115,7 @@ def _largest(takes: Callable[[float], float], wanted: float) -> float:
     low, high = LEAST, MOST
     if takes(high) <= wanted:
         return high
-    for _ in range(30):
+    for _ in range(12):  # to 0.2 %: each look reads the runs here
         middle = (low * high) ** 0.5
         low, high = (middle, high) if takes(middle) <= wanted else (low, middle)
     return low

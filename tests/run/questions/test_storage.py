@@ -13,18 +13,14 @@ from engine.export.packing import pack
 from engine.run.exports.plain import plain_network
 from engine.run.questions.storage import storage
 from engine.run.questions.why.opened import open_run
-from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
+from tests.run.toy_runs import RECIPE, begun, rounded_at
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
-    recipe = replace(RECIPE, quantization="nearest", weight_bits=3, quantization_settings={})
-    folder = begun(tmp_path / "runs", recipe)
-    work(folder)
-    return folder
+    return rounded_at(3, monkeypatch, tmp_path)
 
 
 def test_every_layer_is_counted_and_the_smallest_form_chosen(folder, capsys):

@@ -16,16 +16,12 @@ from engine.run.questions.why import answers
 from engine.run.questions.why import predictions as question
 from engine.run.questions.why.opened import open_run
 from engine.run.questions.why.through import error_growth, pictures
-from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
+from tests.run.toy_runs import rounded_at
 
 
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
-    recipe = replace(RECIPE, quantization="nearest", weight_bits=2, quantization_settings={})
-    folder = begun(tmp_path / "runs", recipe)
-    work(folder)
-    return folder
+    return rounded_at(2, monkeypatch, tmp_path)
 
 
 def test_without_labels_there_are_flips_and_no_calibration_error(folder, capsys):

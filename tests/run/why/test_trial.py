@@ -9,16 +9,12 @@ from engine.analysis.accuracy import logit_kl
 from engine.core.errors import UserError
 from engine.run.questions.why.fewer_bits import trial as question
 from engine.run.questions.why.opened import open_run
-from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
+from tests.run.toy_runs import rounded_at
 
 
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
-    recipe = replace(RECIPE, quantization="nearest", weight_bits=8, quantization_settings={})
-    folder = begun(tmp_path / "runs", recipe)
-    work(folder)
-    return folder
+    return rounded_at(8, monkeypatch, tmp_path)
 
 
 def test_only_what_is_named_changes_and_fewer_bits_lose_more(folder):

@@ -1,7 +1,6 @@
 """What every grid of an input is handed in the student, and what other grids would do. Imports torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from engine.core.samples import sampled
 from engine.core.trace import watch_inputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
 from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.uniform import StepAndBounds
 from engine.run.questions.why.opened import Opened
 from engine.run.questions.why.passes import shared_grid
 
@@ -102,25 +102,12 @@ def _by_rule(x: Tensor, quantizer: Any) -> dict[str, float]:
     return {rule: sqnr_db(some, fitted(some, quantizer, rule).of(some)) for rule in OTHER_RULES}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A grid of one step, 0 among its levels."""
-
-    scale: float
-    low: int
-    high: int
-
-    def of(self, x: Tensor) -> Tensor:
-        """The values on the grid."""
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, 0, self.low, self.high)
-
-
-def fitted(x: Tensor, quantizer: Any, rule: str = "") -> Step:
+def fitted(x: Tensor, quantizer: Any, rule: str = "") -> StepAndBounds:
     """A grid of the quantizer's bits fitted to x, by its own rule or another."""
-    return Step(*activation_range(
+    return activation_range(
         x, quantizer.bits, rule=rule or quantizer.rule,
         percentile=quantizer.percentile if not rule else 99.9, zero_point=quantizer.zero_point,
-    ))  # fmt: skip
+    )  # fmt: skip
 
 
 def _wild(x: Tensor, quantizer: Any, reach: Tensor) -> Wild | None:
