@@ -7,7 +7,7 @@ from typing import Any
 from app.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
-from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
+from engine.run.benches.effects.verdicts import CIFAR_FILE, FILE, latest, newest
 from engine.run.benches.start import shipped as measured_for_start
 from engine.run.folders.folder import RunFolder, list_runs
 

@@ -12,7 +12,7 @@ from app.panels.evidence.glossary import glossary
 from app.panels.url_menu import buttons
 from app.run_folders import ablation, effects
 from app.text import explain
-from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
+from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
 
 RECIPE, WORDS = "quantoscope", "words"
 DATA = {CLAIMS[0].network: "Fashion-MNIST", CIFAR: "CIFAR-10"}

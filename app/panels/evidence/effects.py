@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 
 from app.choices import title_of
-from engine.run.benches.claims import CIFAR
-from engine.run.benches.effects import rows_of
+from engine.run.benches.effects.image_claims import CIFAR
+from engine.run.benches.effects.verdicts import rows_of
 
 Result = Mapping[str, Any]
 

@@ -23,7 +23,7 @@ from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 
 REPEATS = 5
-# Those with options of their own: measure_effects.py, ablation.py, rates.py, exports.py, start/ beside this.
+# Those with options of their own: effects/, ablation.py, rates.py, exports.py, start/ beside this.
 EFFECTS, ABLATION, RATES, EXPORT = "effects", "ablation", "rates", "export"
 BITS_SLIDER, FILM_ANSWERS, OUTCOMES = "bits-slider", "film-answers", "outcomes"
 

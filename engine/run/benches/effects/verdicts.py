@@ -1,7 +1,7 @@
 """Does each synthesis method do what its paper claims? What the measured numbers say, seed by seed.
 
-Arithmetic and files, without torch, for pages too; the claims stand in `claims.py` beside this file, and
-`measure_effects.py` measures them. Only directions are judged: a small network and a small budget say
+Arithmetic and files, without torch, for pages too; the claims stand in `image_claims.py` beside this file,
+and `measure_images.py` measures them. Only directions are judged: a small network and a small budget say
 nothing of a paper's accuracies.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.benches.claims import CLAIMS
+from engine.run.benches.effects.image_claims import CLAIMS
 
 # In the runs folder, or shipped among the assets: of the bundled networks, and of CIFAR-10's ResNet-20.
 FILE, CIFAR_FILE = "effects.json", "effects-cifar10.json"
