@@ -22,6 +22,7 @@ def bench(options: argparse.Namespace) -> int:
         )
     own = {
         bench.EFFECTS: _effects,
+        bench.QUANTIZERS: _quantizers,
         bench.ABLATION: _ablation,
         bench.RATES: _rates,
         bench.EXPORT: _export,
@@ -54,6 +55,19 @@ def _effects(options: argparse.Namespace) -> int:
         claims=ON_CIFAR if data else CLAIMS,
         subjects={CIFAR: cifar_subject(data.expanduser())} if data else None,
     )
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _quantizers(options: argparse.Namespace) -> int:
+    from engine.run.benches.effects.measure_quantizers import quantizers
+    from engine.run.benches.effects.verdicts import QUANTIZER_FILE, rows_of, seeds_of
+
+    runs = runs_folder(options)
+    result = quantizers(
+        runs, options.out or runs / QUANTIZER_FILE, seeds_of(options.seeds or "0,1,2"),
+        only=options.only.split(",") if options.only else (), tell=Progress().line,
+    )  # fmt: skip
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0
 
