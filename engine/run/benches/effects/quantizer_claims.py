@@ -118,6 +118,9 @@ SETUPS: Mapping[str, Setup] = {
     "adaround-w2": Setup(
         title="AdaRound", quantization="adaround", weight_bits=2, settings=_DELTA | {"steps": 120}
     ),
+    "brecq": Setup(
+        title="BRECQ", quantization="brecq", weight_bits=2, settings=_DELTA | {"steps": 120}
+    ),
     "qdrop": Setup(title="QDrop", quantization="qdrop", weight_bits=2, activation_bits=4),
     "qdrop-off": Setup(
         title="QDrop without dropping", quantization="qdrop", weight_bits=2, activation_bits=4,
@@ -224,6 +227,10 @@ QUANTIZER_CLAIMS = (
     QuantizerClaim(
         name="slb-adaround", says="Weights that choose among four levels end better than between two.",
         method="slb", baseline="adaround-w2", differs=("quantization",),
+    ),
+    QuantizerClaim(
+        name="brecq", says="Roundings learned for a block's output end better than layer by layer.",
+        method="brecq", baseline="adaround-w2", differs=("quantization",), asserted=True,
     ),
     QuantizerClaim(
         name="qdrop", says="Dropping the activations' quantization at random ends better.",

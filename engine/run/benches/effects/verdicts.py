@@ -1,8 +1,8 @@
 """Does each method do what its paper claims? What the measured numbers say, seed by seed.
 
-Arithmetic and files, without torch, for pages too; the claims stand in `image_claims.py` and
-`quantizer_claims.py` beside this file, and `measure_images.py` and `measure_quantizers.py` measure them. Only directions are judged: a small network and a small budget say
-nothing of a paper's accuracies.
+Arithmetic and files, without torch, for pages too. The claims stand in `image_claims.py` and
+`quantizer_claims.py` beside this file; `measure_images.py` and `measure_quantizers.py` measure them. Only
+directions are judged: a small network and a small budget say nothing of a paper's accuracies.
 """
 
 import json
