@@ -75,12 +75,9 @@ def command(result: Result | None = None) -> None:
             "row each, and labels.json; the data is not part of this project."
         )
         return
-    long = (
-        "An hour or two"
-        if result and "held_out" in result and "generator_steps" not in result
-        else ""
-    )
+    of_students = result is not None and "generator_steps" not in result
+    long = "Some hours" if of_students else "About half an hour"
     st.caption(
-        f"{long or 'About half an hour'} of one core. The result lies in the runs folder, and this page shows the newer "
-        "of it and the shipped one."
+        f"{long} of one core. The result lies in the runs folder, and this page shows the newer of it and "
+        "the shipped one."
     )

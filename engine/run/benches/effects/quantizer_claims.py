@@ -119,7 +119,8 @@ SETUPS: Mapping[str, Setup] = {
         title="AdaRound", quantization="adaround", weight_bits=2, settings=_DELTA | {"steps": 120}
     ),
     "brecq": Setup(
-        title="BRECQ", quantization="brecq", weight_bits=2, settings=_DELTA | {"steps": 120}
+        title="BRECQ", quantization="brecq", weight_bits=2,
+        settings=_DELTA | {"steps": 120, "activation_zero": "none"},
     ),
     "qdrop": Setup(title="QDrop", quantization="qdrop", weight_bits=2, activation_bits=4),
     "qdrop-off": Setup(
