@@ -47,6 +47,7 @@ class Vertical(QuantizationMethod):
         paper="Inspired by Wu et al., Vertical Layering of Quantized Neural Networks, TPAMI 2023 (abstract)",
         url="https://arxiv.org/abs/2212.05326",
         shows=("levels",),
+        fewest_weight_bits=1,
     )
     Settings = VerticalSettings
 

@@ -111,9 +111,10 @@ def make_recipe(
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}
         complete["images"] = int(budget.get("images", defaults[preset]))
-    check_numbers(complete, EDGE_RULES)
+    quantizer = find(catalog, "quantization", wanted["quantization"])
+    check_numbers(complete, EDGE_RULES, quantizer)
     complete["quantization_settings"] |= of_any_quantizer(
-        wanted.get("quantization_settings"), wanted["quantization"], complete["images"]
+        wanted.get("quantization_settings"), quantizer, complete["images"]
     )
     _check_methods(catalog, wanted, model, complete["model_settings"])
     if reason := no_folder(complete["synthesis_settings"]):
