@@ -109,6 +109,10 @@ SETUPS: Mapping[str, Setup] = {
         title="A code for 4 bits alone", quantization="vertical", weight_bits=4,
         settings={"lowest": 4, "highest": 4},
     ),
+    "vertical-trained": Setup(
+        title="One code, trained for all", quantization="vertical", weight_bits=4,
+        settings={"steps": 150},
+    ),
     "mixed": Setup(title="Mixed precision", quantization="mixed", weight_bits=3, settings=_NONE),
     "slb": Setup(title="SLB", quantization="slb", weight_bits=2, settings=_DELTA),
     "slb-soft": Setup(
@@ -220,6 +224,10 @@ QUANTIZER_CLAIMS = (
     QuantizerClaim(
         name="vertical", says="One code for all precisions serves 4 bits as well as a code of their own.",
         method="vertical", baseline="vertical-own", differs=("lowest", "highest"),
+    ),
+    QuantizerClaim(
+        name="vertical-trained", says="One training for all precisions makes the one code serve 4 bits better.",
+        method="vertical-trained", baseline="vertical", differs=("steps",), asserted=True,
     ),
     QuantizerClaim(
         name="slb", says="A temperature that sharpens decides better than soft levels cut at the end.",
