@@ -226,7 +226,7 @@ QUANTIZER_CLAIMS = (
         method="vertical", baseline="vertical-own", differs=("lowest", "highest"),
     ),
     QuantizerClaim(
-        name="vertical-trained", says="One training for all precisions makes the one code serve 4 bits better.",
+        name="vertical-trained", says="A training for all precisions makes the one code serve 4 bits better.",
         method="vertical-trained", baseline="vertical", differs=("steps",), asserted=True,
     ),
     QuantizerClaim(
