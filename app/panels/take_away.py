@@ -17,8 +17,9 @@ from app.layer_numbers import numbers_of
 from app.panels.layers.layer_table import table
 from app.words import plain, size_words
 from engine.core.errors import UserError
-from engine.export import format_lines
+from engine.export import format_lines, needs_network
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.askable import has_student
 from engine.run.subprocess_answer import CommandError, answer_of
 
 MADE = "taken-away"  # in the session: what was made, by run and format
@@ -101,8 +102,15 @@ def _dialog(folder: RunFolder) -> None:
     if folder.result() is None:
         st.caption("The network, a report and a bundle can be made when the run is finished.")
         return
+    left_out = frozenset() if has_student(folder) else needs_network()
     for name, line in format_lines().items():
-        _made_on_demand(folder, name, line)
+        if name not in left_out:
+            _made_on_demand(folder, name, line)
+    if left_out:
+        st.caption(
+            "This run is here without its network: its codes, weights and ONNX file are made where it ran, "
+            "or of its recipe run again."
+        )
 
 
 def _row(label: str, words: str) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ import torch
 from engine import run
 from engine.__main__ import main
 from engine.core.errors import UserError
-from engine.export import discover_formats, format_lines
+from engine.export import discover_formats, format_lines, needs_network
 from engine.export.network import InputGrid
 from engine.run.context import make_context
 from engine.run.exports.export import export
@@ -234,7 +234,9 @@ def test_a_folder_that_cannot_be_made_is_refused(toy, tmp_path):
 
 
 def test_the_option_of_each_format_is_its_file_and_no_library_is_loaded_to_list_them():
-    assert list(discover_formats()) == sorted(format_lines())
+    found = discover_formats()
+    assert list(found) == sorted(format_lines())
+    assert {name for name, one in found.items() if one.card.needs_network} == needs_network()
     code = "import sys, engine.__main__ as m; m._parser(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
