@@ -184,7 +184,7 @@ def _make(folder: RunFolder, name: str, sections: str, place: Any) -> dict[str, 
 def _packed(files: list[Path], run: str, name: str) -> dict[str, Any]:
     if len(files) == 1 and files[0].is_file():
         file = files[0]
-        mime = {".html": "text/html", ".webp": "image/webp"}.get(
+        mime = {".html": "text/html", ".webp": "image/webp", ".mp4": "video/mp4"}.get(
             file.suffix, "application/octet-stream"
         )
         return {"content": file.read_bytes(), "file": f"{run}_{file.name}", "mime": mime}
