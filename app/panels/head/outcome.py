@@ -9,6 +9,7 @@ from app.run_folders import is_recorded, state_of
 from app.visitors import may_control
 from app.words import plain
 from engine.run.folders.folder import ACTIVE, RunFolder
+from engine.run.folders.opened import opened_words
 
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")
 LINE_REM = 4.6  # of what is said of a run that did not end well
@@ -81,6 +82,9 @@ def notes(folder: RunFolder, history: History, *, late: bool = False) -> None:
     A note that comes while somebody looks on would push away what is looked at.
     """
     told = list(dict.fromkeys(str(event["message"]) for event in history.of("noted")))
+    came = "" if late else opened_words(folder.path)
+    if came:
+        st.info(plain(came), icon=":material/unarchive:")
     first = st.session_state.setdefault("notes-on-top", {}).setdefault(folder.run_id, told)
     for message in told:
         if (message in first) is not late:

@@ -18,6 +18,7 @@ from app.run_folders import is_live, is_recorded, recorded_run, runs_folder, sta
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.folders.opened import opened_from
 
 # What changes the words of a page, whichever it is.
 TURNS = (
@@ -103,6 +104,7 @@ def _picker(folder: RunFolder) -> None:
 def _title(folder: RunFolder) -> str:
     try:
         mark = "recorded" if is_recorded(folder) else STATES[state_of(folder)]
+        mark = "opened" if opened_from(folder.path) else mark
         return f"{recipe_words(folder.recipe)} · {mark}"
     except (UserError, TypeError, ValueError, OSError):
         return folder.run_id

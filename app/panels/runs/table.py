@@ -14,6 +14,7 @@ from app.run_folders import state_of
 from app.run_notes import note_of
 from app.words import STATES, bits_of
 from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import opened_from
 
 ROW_PX, HEAD_PX = 44, 38
 COLUMNS = {
@@ -39,6 +40,9 @@ COLUMNS = {
     ),
     "judged": st.column_config.TextColumn(
         "Judged by", width="small", help="What a run without an accuracy is judged by"
+    ),
+    "opened": st.column_config.TextColumn(
+        "Opened from", help="The bundle that it came in: it ran elsewhere and is here to look at"
     ),
     "note": st.column_config.TextColumn("Note", help="What you wrote about it"),
     "when": st.column_config.DatetimeColumn("When", format="distance"),
@@ -70,7 +74,9 @@ def _table(
     if not rows:
         return []
     left_out = [
-        name for name in ("judged", "name", "note", "differs") if not any(row[name] for row in rows)
+        name
+        for name in ("judged", "name", "note", "differs", "opened")
+        if not any(row[name] for row in rows)
     ]
     chosen = st.dataframe(
         pd.DataFrame(rows).drop(columns=["folder", *left_out]),
@@ -108,6 +114,7 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "quantizer": title_of("quantization", recipe.quantization),
         "state": STATES.get(state, state),
         "judged": "" if top1 is not None or not result else measured.brief(result),
+        "opened": opened_from(folder.path),
         "note": note.text,
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }

@@ -25,6 +25,7 @@ class Written:
     model: Any  # onnx.ModelProto
     ends: dict[str, str]  # by the path of a block's last module: the name of its value in the graph
     grids: dict[str, str]  # by module: the value that its input grid reads
+    in_floats: frozenset[str]  # of those the ones that are written in plain arithmetic
     stored: dict[str, Stored]  # by layer: the type that its codes are kept in
     any_batch: bool
 
@@ -46,6 +47,7 @@ def write_graph(network: Network, name: str) -> Written:
         model=_model(graph, traced, network, name),
         ends=dict(zip(network.ends, ends, strict=True)),
         grids=graph.grids,
+        in_floats=frozenset(graph.in_floats),
         stored=graph.stored,
         any_batch=traced.any_batch,
     )
