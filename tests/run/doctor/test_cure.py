@@ -12,6 +12,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.folders.owner import claim, owner_of
 from engine.run.questions.doctor import answers, scoreboard
 from engine.run.questions.doctor.cure import kept as record
+from engine.run.questions.doctor.cure import process
 from engine.run.questions.doctor.cure.cure import (
     ALL_WELL,
     IN_VAIN,
@@ -145,6 +146,9 @@ def test_two_at_once_are_refused_in_a_line(folder):
     def ask(run):
         with pytest.raises(UserError, match="are being tried already"):
             cure(folder, ask=saying(), work=in_process)
+        assert process.is_at_work(folder)
+        with pytest.raises(UserError, match="begun on the command line"):
+            process.stop(folder)
         return {"run": run.run_id, "findings": []}
 
     assert cure(folder, ask=ask, work=in_process)["ended"] == ALL_WELL

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.owner import HOST, claim, owner_of
+from engine.run.machine import processes
 from engine.run.questions.doctor import answers, scoreboard
 from engine.run.questions.doctor.cure import kept as record
 from engine.run.recipes.recipe import Recipe
@@ -43,7 +44,7 @@ def cure(
     """
     place = record.place_of(folder)
     place.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / ".lock", timeout=0)
+    lock = FileLock(place / processes.LOCK, timeout=0)
     try:
         with lock:
             course = _Course(folder, ask or answers.doctor, work or answers.run_to_end, tell)

@@ -1,6 +1,8 @@
 """A cure as a process of its own, which goes on when the page is closed. Imports no torch."""
 
+from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
+from engine.run.machine import processes
 from engine.run.questions.doctor.cure.kept import begun, keep, place_of
 from engine.run.workers import detached
 
@@ -16,10 +18,16 @@ def begin(folder: RunFolder) -> None:
 
 
 def is_at_work(folder: RunFolder) -> bool:
-    """Whether the cure's process is there, on this machine."""
-    return detached.is_at_work(place_of(folder), folder.run_id)
+    """Whether somebody is at it: this cure's own process, or one begun on the command line."""
+    return _has_process(folder) or processes.is_held(place_of(folder))
 
 
 def stop(folder: RunFolder) -> None:
-    """Have it end, and cancel the run that it tries; what is finished stays."""
+    """Have it end, and cancel the run that it tries; what is finished stays. UserError where another did."""
+    if not _has_process(folder) and is_at_work(folder):
+        raise UserError("this was begun on the command line; end it there, with Ctrl-C")
     detached.interrupt(place_of(folder), folder.run_id)
+
+
+def _has_process(folder: RunFolder) -> bool:
+    return detached.is_at_work(place_of(folder), folder.run_id)
