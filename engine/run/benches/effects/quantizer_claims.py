@@ -113,6 +113,14 @@ SETUPS: Mapping[str, Setup] = {
         title="One code, trained for all", quantization="vertical", weight_bits=4,
         settings={"steps": 150},
     ),
+    "sharing": Setup(
+        title="Shared values that learn", quantization="sharing", weight_bits=2,
+        settings={"pruned": 0.5},
+    ),
+    "sharing-off": Setup(
+        title="Shared values as found", quantization="sharing", weight_bits=2,
+        settings={"pruned": 0.5, "steps": 0},
+    ),
     "mixed": Setup(title="Mixed precision", quantization="mixed", weight_bits=3, settings=_NONE),
     "slb": Setup(title="SLB", quantization="slb", weight_bits=2, settings=_DELTA),
     "slb-soft": Setup(
@@ -228,6 +236,10 @@ QUANTIZER_CLAIMS = (
     QuantizerClaim(
         name="vertical-trained", says="A training for all precisions makes the one code serve 4 bits better.",
         method="vertical-trained", baseline="vertical", differs=("steps",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="sharing", says="Shared values that learn of the teacher serve better than means of weights.",
+        method="sharing", baseline="sharing-off", differs=("steps",), asserted=True,
     ),
     QuantizerClaim(
         name="slb", says="A temperature that sharpens decides better than soft levels cut at the end.",
