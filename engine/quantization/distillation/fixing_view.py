@@ -9,7 +9,8 @@ from torch import Tensor
 from engine.core.method import View
 
 BINS = 48
-MOST_VALUES = 16  # of a round that are drawn, those of most weights
+MOST_VALUES = 110  # that are drawn of all rounds together, of each those of most weights
+MOST_NOW = 32  # of the last round
 
 
 @torch.no_grad()
@@ -20,27 +21,25 @@ def fixing_view(free: Tensor, course: Sequence[dict[str, Any]]) -> View:
     share of all weights each holds.
     """
     now = course[-1]
-    largest = max(
-        [float(v.abs().max()) for v in (free, *(one["values"] for one in course)) if v.numel()]
-    )
-    total = free.numel() / max(1 - float(now["held"].sum()), 1e-12) if free.numel() else 1.0
-    counts = torch.histc(free.float(), BINS, -largest, largest)
-    centres = (torch.arange(BINS) + 0.5) / BINS * 2 * largest - largest
-    rounds, values, held = [], [], []
+    seen = [free, *(one["values"] for one in course)]
+    largest = max(float(part.abs().max()) for part in seen if part.numel())
+    fixed = float(now["held"].sum())
+    counts = torch.histc(free.float(), BINS, -largest, largest).cpu()
+    if free.numel():
+        counts = counts / free.numel() * (1 - fixed)
+    rounds, values = [], []
     for turn, one in enumerate(course, 1):
-        most = one["held"].argsort(descending=True)[:MOST_VALUES]
+        most = one["held"].argsort(descending=True)[: max(1, MOST_VALUES // len(course))]
         rounds.append(torch.full((len(most),), float(turn)))
         values.append(one["values"][most].float())
-        held.append(one["held"][most])
+    most = now["held"].argsort(descending=True)[:MOST_NOW].sort().values
     arrays = {
-        "centres": centres, "free": counts.cpu() / total,
-        "rounds": torch.cat(rounds), "values": torch.cat(values), "held": torch.cat(held),
-        "round": torch.arange(1, len(course) + 1),
-        "unique": torch.tensor([float(len(one["values"])) for one in course]),
-        "entropy": torch.tensor([one["entropy"] for one in course]),
+        "centres": (torch.arange(BINS) + 0.5) / BINS * 2 * largest - largest, "free": counts,
+        "now": now["values"][most].float(), "held": now["held"][most],
+        "round": torch.cat(rounds), "value": torch.cat(values),
     }  # fmt: skip
     told = {
-        "round": float(len(course)), "fixed": float(now["held"].sum()),
-        "unique": float(len(now["values"])), "entropy": now["entropy"],
+        "round": float(len(course)), "fixed": fixed, "unique": float(len(now["values"])),
+        "entropy": now["entropy"],
     }  # fmt: skip
     return View(form="fixing", what="all weights", arrays=arrays, values=told)

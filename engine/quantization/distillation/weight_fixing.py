@@ -27,6 +27,7 @@ SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 1.0)  # fixed after e
 class FixingSettings:
     """How weights are fixed, and how their spread is learned."""
 
+    steps: int
     rounds: int
     spread: str  # "learned", "prior" or "constant"
     constant_sigma: float
@@ -101,9 +102,10 @@ class FixingLearner(Learner):
 
     def after(self, progress: float) -> None:
         self._hold()
-        stretches = max(self._chosen.rounds - 1, 1)
-        # The first round is behind the first step, the last one behind the last: see `settle`.
-        due = min(1 + int(progress * stretches + 1e-9), self._chosen.rounds - 1)
+        rounds, steps = self._chosen.rounds, self._chosen.steps
+        done = round(progress * steps) + 1
+        # The first round is behind the first step, the last one behind the last.
+        due = rounds if done >= steps else min(1 + (done - 1) * (rounds - 1) // steps, rounds - 1)
         while self._round < due:
             self._fix()
 
@@ -168,11 +170,11 @@ class FixingLearner(Learner):
 
     @torch.no_grad()
     def settle(self) -> None:
-        if not all(one.weight_quantizer.learning for one in self.layers.values()):
+        layers = list(self.layers.values())
+        if not layers[0].weight_quantizer.learning:
             return
         while self._round < self._chosen.rounds:
             self._fix()
-        layers = list(self.layers.values())
         widest = max(layers, key=lambda one: one.weight_quantizer.bits)
         for layer, mean in zip(layers, self._held, strict=True):
             quantizer = layer.weight_quantizer
@@ -182,10 +184,8 @@ class FixingLearner(Learner):
     def views(self) -> Sequence[View]:
         if not self._course:
             return []
-        free = [
-            layer.float_weight.detach()[~fixed]
-            for layer, fixed in zip(self.layers.values(), self._fixed, strict=True)
-        ]
+        state = zip(self.layers.values(), self._fixed, strict=True)
+        free = [layer.float_weight.detach()[~fixed] for layer, fixed in state]
         return [fixing_view(torch.cat(free), self._course)]
 
     def state_dict(self) -> dict[str, Any]:

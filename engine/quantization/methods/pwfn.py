@@ -160,6 +160,6 @@ class Pwfn(Distilled):
 
     def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> Learner:
         chosen: Any = self.settings
-        names = ("rounds", "spread", "constant_sigma", "spread_weight", "lr", "sigma_lr")
+        names = ("steps", "rounds", "spread", "constant_sigma", "spread_weight", "lr", "sigma_lr")
         told = {name: getattr(chosen, name) for name in names}
         return FixingLearner(student, blocks, FixingSettings(reach=self._reach(), **told))
