@@ -29,9 +29,7 @@ class Written:
     in_floats: frozenset[str]  # of those the ones that are written in plain arithmetic
     stored: dict[str, Stored]  # by layer: the type that its codes are kept in
     any_batch: bool
-    folded_bytes: (
-        int  # of BatchNorm's tensors, and biases before it, beyond the biases that they became
-    )
+    folded_bytes: int  # of BatchNorm, less that of the biases that it became
 
 
 def write_graph(network: Network, name: str) -> Written:
