@@ -153,7 +153,7 @@ def _sections() -> str | None:
     """The sections chosen for a report, with commas; None for all of them."""
     chosen = st.pills(
         "Sections", list(TITLES), format_func=TITLES.__getitem__, selection_mode="multi",
-        default=list(TITLES), key="report-sections",
+        default=list(TITLES), key="report-sections", wrap=True,
         help="What was never asked of this run has nothing to say, and is left out.",
     )  # fmt: skip
     return None if len(chosen) == len(TITLES) else ",".join(n for n in TITLES if n in chosen)

@@ -49,7 +49,7 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
 def test_the_words_of_a_bundle_are_short_and_no_markup(tmp_path: Path) -> None:
     (tmp_path / "opened.json").write_text(f'{{"bundle": "b.zsq", "engine": "{"x" * 900}"}}')
     assert len(opened_words(tmp_path)) < 300
-    assert "b.zsq, made by engine x" in opened_words(tmp_path)
+    assert "b.zsq (made by engine x" in opened_words(tmp_path)
     (tmp_path / "opened.json").write_text('{"bundle": "b.zsq", "engine": ["x"]}')
     assert "made by" not in opened_words(tmp_path)
     (tmp_path / "opened.json").unlink()

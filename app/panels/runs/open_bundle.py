@@ -15,6 +15,7 @@ from engine.run.folders.owner import hand_over
 from engine.run.subprocess_answer import CommandError, answer_of
 
 PATIENCE_S = 120
+MOST_MB = 512  # what a bundle may unpack to, so no good one is larger
 TRIED = "bundle-tried"  # of the session: the upload that was looked into, and what came of it
 
 
@@ -22,7 +23,8 @@ def open_bundle() -> None:
     """The button with its field; what was dropped is opened at once, or refused in a line."""
     with st.popover("Open a bundle", icon=":material/unarchive:", key="open-bundle"):
         upload = st.file_uploader(
-            "Drop a bundle (.zsq)", type=["zsq"], max_upload_size=most_mb(), key="bundle-upload",
+            "Drop a bundle (.zsq)", type=["zsq"], max_upload_size=min(most_mb(), MOST_MB),
+            key="bundle-upload",
             help="Whoever has the run makes it under Take away. It is a whole run to look at, without its "
             "network: nothing is computed.",
         )  # fmt: skip

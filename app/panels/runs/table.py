@@ -107,6 +107,7 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "name": note.name,
         "network": title_of("models", recipe.model),
         "bits": bits_of(recipe),
+        "opened": opened_from(folder.path),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
         "differs": differs.get(folder.run_id, ""),
@@ -114,7 +115,6 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "quantizer": title_of("quantization", recipe.quantization),
         "state": STATES.get(state, state),
         "judged": "" if top1 is not None or not result else measured.brief(result),
-        "opened": opened_from(folder.path),
         "note": note.text,
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }

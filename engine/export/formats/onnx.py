@@ -41,6 +41,7 @@ class Onnx(Format):
         facts = {
             "payload_bytes": payload,
             "overhead_bytes": len(data) - payload,  # names, shapes and operators
+            "folded_bytes": graph.folded_bytes,
             "opset": graph.model.opset_import[0].version,
             "types": {path: kind.name for path, kind in graph.stored.items()},
             "ends": graph.ends,
@@ -55,6 +56,11 @@ class Onnx(Format):
                 "It takes one image at a time: the network's own code fixes the number of images.",
             )
         notes += (f"Of its bytes {facts['overhead_bytes']:,} are names and operators.",)
+        if graph.folded_bytes:
+            notes += (
+                f"BatchNorm is folded into the layers before it: {graph.folded_bytes:,} bytes that the run's "
+                "size counts are not in the file.",
+            )
         return [Written(kind="onnx", path=path, notes=notes, facts=facts)]
 
 

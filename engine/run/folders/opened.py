@@ -19,8 +19,8 @@ def opened_words(run: Path) -> str:
     if found is None:
         return ""
     engine = found.get("engine")
-    by = f", made by engine {engine[:40]}" if isinstance(engine, str) else ""
+    by = f" (made by engine {engine[:40]})" if isinstance(engine, str) else ""
     return (
-        f"Opened from the bundle {opened_from(run)}{by}. It ran elsewhere and is here to look at, without "
-        "its network; to compute with it, delete it under Runs and use its recipe again."
+        f"Opened from the bundle {opened_from(run)}{by}: here to look at, without its network. To compute "
+        "with it, delete it under Runs and use its recipe again."
     )
