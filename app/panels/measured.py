@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.charts.levels import error_share
+
 Metric = tuple[str, str, str]  # label, value, help
 
 _IMAGES = "The output is an image, so it is compared with the float network's, pixel by pixel."
@@ -34,6 +36,13 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
             ("Images judged on", f"{result['test_images']:,}", str(result.get("test_set") or "")),
         ]  # fmt: skip
     return []
+
+
+def error_words(result: dict[str, Any]) -> str:
+    """How large the error of an image's output is beside the output; empty for other outputs."""
+    if kind_of(result) != "image" or result.get("output_sqnr_db") is None:
+        return ""
+    return f"an error of {error_share(result['output_sqnr_db']):.1%} of the output"
 
 
 def brief(result: dict[str, Any]) -> str:

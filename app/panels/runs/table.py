@@ -35,7 +35,7 @@ COLUMNS = {
         help="Share of the test images whose class the quantized network names first",
     ),
     "drop": st.column_config.NumberColumn(
-        "Loss", format="%.2f", width="small",
+        "Lost", format="%.2f points", width="small",
         help="Top-1 of the float network less that of the quantized one, in points. Less is better.",
     ),
     "judged": st.column_config.TextColumn(
@@ -110,12 +110,12 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "opened": opened_from(folder.path),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
+        "judged": "" if top1 is not None or not result else measured.brief(result),
+        "state": STATES.get(state, state),
         "differs": differs.get(folder.run_id, ""),
+        "note": note.text,
         "images from": title_of("synthesis", recipe.synthesis),
         "quantizer": title_of("quantization", recipe.quantization),
-        "state": STATES.get(state, state),
-        "judged": "" if top1 is not None or not result else measured.brief(result),
-        "note": note.text,
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }
 
