@@ -6,15 +6,17 @@ import pytest
 
 from engine.core.events import BlockStarted, StageStarted, Stepped
 from engine.quantization import discover_methods
-from tests.contracts.nets import budget
+from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+from tests.toys import TinyViT
 
 METHODS = discover_methods()
 
 
+@pytest.mark.parametrize("network", [TinyResNet, TinyViT])
 @pytest.mark.parametrize("name", METHODS)
-def test_a_whole_run_ends_with_its_result(name, monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
+def test_a_whole_run_ends_with_its_result(name, network, monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path, network)
     settings = asdict(budget(METHODS[name].Settings, steps=2, batch=4))
     recipe = replace(
         RECIPE, synthesis="noise", synthesis_settings={}, quantization=name,
