@@ -27,6 +27,12 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
             ("Worst image", f"{result['output_sqnr_least_db']:.1f} dB", "The SQNR of the worst image."),
         ]  # fmt: skip
     cosine = result.get("embedding_cosine")
+    if kind == "embedding" and cosine and result.get("verification"):
+        return [
+            *_verification(result["verification"], result),
+            ("Cosine of the embeddings", f"{cosine['mean']:.4f}",
+             f"Teacher's to student's, the mean {judged}."),
+        ]  # fmt: skip
     if kind == "embedding" and cosine:
         return [
             ("Cosine of the embeddings", f"{cosine['mean']:.4f}",
@@ -45,11 +51,54 @@ def error_words(result: dict[str, Any]) -> str:
     return f"an error of {error_share(result['output_sqnr_db']):.1%} of the output"
 
 
+def _verification(found: dict[str, Any], result: dict[str, Any]) -> list[Metric]:
+    names = {"quantized": "Error of verification", "fp32": "Error as float"}
+    what = (
+        f"Of {found['pairs']:,} pairs of images ({result.get('test_set') or 'test images'}) the share of "
+        "which the embeddings say wrongly whether both show the same."
+    )
+    return [
+        (label, f"{found['error'][name]:.2%}", f"{what} {_between(found['band'][name])}. Equal error rate: "
+         f"{found['eer'][name]:.2%}.")
+        for name, label in names.items()
+    ]  # fmt: skip
+
+
+def verification_words(found: dict[str, Any]) -> str:
+    """How often both networks judge pairs of images wrongly, and whether the difference may be chance."""
+    (low, high), changed = found["change"]["band"], found["change"]
+    sure = "may be chance" if low <= 0 <= high else "is more than chance"
+    judged = [
+        f"{name} **{found['error'][key]:.2%}** wrongly ({_between(found['band'][key])})"
+        for name, key in (("the float network judges", "fp32"), ("the quantized one", "quantized"))
+    ]
+    return (
+        f"Of {found['pairs']:,} pairs of test images {judged[0]}, {judged[1]}. "
+        f"{changed['lost']} pairs that were right are wrong now, {changed['won']} the other way round: "
+        f"that difference **{sure}** ({100 * low:+.2f} to {100 * high:+.2f} points, paired)."
+    )
+
+
+def _between(band: list[float]) -> str:
+    return f"95 %: {band[0]:.2%} to {band[1]:.2%}"
+
+
+def brief_note(result: dict[str, Any]) -> str:
+    """What a run without an accuracy has beside its one number, in a few words."""
+    pairs = result.get("verification")
+    if not pairs:
+        return error_words(result) or "there are no labels to be right by"
+    low, high = pairs["change"]["band"]
+    sure = "within chance" if low <= 0 <= high else "more than chance"
+    return f"the teacher {pairs['error']['fp32']:.2%}: {sure}"
+
+
 def brief(result: dict[str, Any]) -> str:
     """The one number in a few letters; empty where nothing was compared."""
     told = metrics(result)
     if told:
-        return f"{told[0][1]}{'' if kind_of(result) == 'image' else ' cosine'}"
+        what = "wrong pairs" if result.get("verification") else "cosine"
+        return f"{told[0][1]}{'' if kind_of(result) == 'image' else f' {what}'}"
     if result.get("agreement") is None:
         return ""
     return "one class alone" if result.get("answers") == 1 else f"{result['agreement']:.1%} agree"
@@ -67,6 +116,9 @@ def sentence(result: dict[str, Any]) -> str:
         "one-logit": "This network gives one number an image: its sign is the answer, and agreement the "
         "share of images of the same sign.",
     }
+    pairs = result.get("verification")
+    if kind_of(result) == "embedding" and pairs:
+        return f"{told['embedding']} {verification_words(pairs)}"
     without = "" if kind_of(result) in ("image", "embedding") else " " + _no_accuracy(result)
     return (told.get(kind_of(result), "") + without).strip()
 

@@ -15,6 +15,7 @@ from engine.analysis.accuracy import (
     wilson,
 )
 from engine.analysis.errors import decibels
+from engine.analysis.verification import verify
 from engine.core.divergence import score_rows
 from engine.core.paired import packed
 
@@ -55,11 +56,25 @@ class Outputs:
 
 
 class Embeddings(Outputs):
-    """Of a network without classes: how well directions are kept."""
+    """Of a network without classes: how well directions are kept, and how well they tell labels apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._teacher: list[Tensor] = []
+        self._student: list[Tensor] = []
+
+    def add(self, teacher: Tensor, student: Tensor) -> None:
+        super().add(teacher, student)
+        self._teacher.append(teacher.flatten(1))
+        self._student.append(student.flatten(1))
 
     def values(self, labels: Tensor | None) -> dict[str, Any]:
         found = self.cosine()
-        return super().values(labels) | {"cosine": found["mean"], "embedding_cosine": found}
+        values = super().values(labels) | {"cosine": found["mean"], "embedding_cosine": found}
+        if labels is None:
+            return values
+        embeddings = torch.cat(self._teacher), torch.cat(self._student)
+        return values | {"verification": verify(labels, *embeddings)}
 
 
 class Images(Outputs):

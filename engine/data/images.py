@@ -85,8 +85,9 @@ def open_idx(
     mean: Sequence[float],
     std: Sequence[float],
     name: str,
+    only: Sequence[int] = (),
 ) -> ImageSet:
-    """The grey images of an IDX file, with the labels of another."""
+    """The grey images of an IDX file, with the labels of another; `only` of these labels, where named."""
     pixels = read_idx(images_file)[:, None]
     labels = None
     if labels_file is not None:
@@ -96,6 +97,9 @@ def open_idx(
                 f"{labels_file.name} has {len(labels)} labels, {images_file.name} {len(pixels)} "
                 "images; name two files that belong together"
             )
+        if only:
+            kept = np.isin(labels.numpy(), only)
+            pixels, labels = pixels[kept], labels[torch.from_numpy(kept)]
 
     def read(start: int, stop: int) -> NDArray[np.uint8]:
         return pixels[start:stop].copy()  # the file's own memory is read-only, which torch dislikes

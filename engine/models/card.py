@@ -41,6 +41,7 @@ class LocalImages:
     images: str
     labels: str
     name: str
+    only: tuple[int, ...] = ()  # labels; those of others are left out; (): none is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

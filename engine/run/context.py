@@ -179,8 +179,9 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     mean, std = normalisation(card, recipe)
     return open_idx(
-        ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name
-    )
+        ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name,
+        only=local.only,
+    )  # fmt: skip
 
 
 def _folder(
@@ -195,8 +196,8 @@ def _folder(
 
 
 def _classes(card: ModelCard, outputs: int) -> Classes:
-    """What is known of the network's classes; where it gives no scores for any, numbers alone are read."""
-    return Classes(card.classes, outputs) if outputs else Classes()
+    """What is known of the network's classes; where it gives no scores for any, labels only tell apart."""
+    return Classes(card.classes, outputs) if outputs else Classes(of_network=False)
 
 
 def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -34,6 +34,18 @@ KINDS: dict[str, tuple[dict[str, Any], str, str]] = {
         NONE | OTHERS | {"output_kind": "embedding", "embedding_cosine": {"mean": 0.9876, "least": 0.9}},
         "0.9876 cosine", "directions stay",
     ),
+    "verification": (
+        NONE | OTHERS | {
+            "output_kind": "embedding", "embedding_cosine": {"mean": 0.9876, "least": 0.9},
+            "verification": {
+                "pairs": 2000, "error": {"fp32": 0.06, "quantized": 0.0725},
+                "band": {"fp32": [0.05, 0.071], "quantized": [0.062, 0.085]},
+                "eer": {"fp32": 0.058, "quantized": 0.07},
+                "change": {"lost": 40, "won": 15, "share": 0.0125, "band": [0.005, 0.02]},
+            },
+        },
+        "7.25% wrong pairs", "more than chance",
+    ),
     "nothing": (NONE | OTHERS | {"output_kind": "logits", "test_images": 0}, "", "Nothing was compared"),
 }  # fmt: skip
 
@@ -59,6 +71,9 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     if kind == "image":
         assert (told["Output SQNR"], told["Output PSNR"]) == ("7.8 dB", "18.2 dB")
         assert "Agreement" not in told
+    if kind == "verification":
+        assert (told["Error of verification"], told["Error as float"]) == ("7.25%", "6.00%")
+        assert "top-1" not in texts(at).lower()
     if kind == "segmentation":
         assert told["Agreement of pixels"] == "97.0%"
     if kind == "nothing":

@@ -298,6 +298,17 @@ class TestIdx:
         assert torch.equal(torch.cat(list(images.batches(2))), expected)
         assert torch.equal(images.first(2), expected[:2])
 
+    def test_only_the_labels_that_are_asked_for(self, tmp_path):
+        pixels = np.arange(4 * 2 * 2, dtype=np.uint8).reshape(4, 2, 2)
+        write_idx(tmp_path / "x.gz", pixels)
+        write_idx(tmp_path / "y.gz", np.array([5, 0, 2, 5], np.uint8))
+        images = open_idx(
+            tmp_path / "x.gz", tmp_path / "y.gz", mean=(0.0,), std=(1.0,), name="", only=(5, 2)
+        )
+        assert images.labels.tolist() == [5, 2, 5]
+        expected = torch.from_numpy(pixels[[0, 2, 3]])[:, None] / 255
+        assert torch.equal(images.first(3), expected)
+
     def test_labels_of_another_set_are_refused(self, tmp_path):
         write_idx(tmp_path / "x.gz", np.zeros((3, 2, 2), np.uint8))
         write_idx(tmp_path / "y.gz", np.zeros(2, np.uint8))

@@ -86,6 +86,5 @@ def _accuracy(folder: RunFolder) -> dict[str, str] | None:
     told = accuracy_words(result)
     if told is None:
         brief = measured.brief(result)
-        why = measured.error_words(result) or "there are no labels to be right by"
-        told = (brief, why) if brief else None
+        told = (brief, measured.brief_note(result)) if brief else None
     return told and {"value": told[0], "note": told[1]}

@@ -74,7 +74,7 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
         ]
     if cosine:
         words = f"mean {cosine['mean']:.4f}, least {cosine['least']:.4f}"
-        return [("cosine of the embeddings", words)]
+        return [*_verification(result), ("cosine of the embeddings", words)]
     band = result.get("top1_band") or {}
     kind = result.get("output_kind")
     if kind == "segmentation" or result["agreement"] is None:
@@ -86,6 +86,17 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("agreement", _agreement(result)),
         *_divergence(result),
     ]
+
+
+def _verification(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """The share of pairs that an embedding judges wrongly, before and after; empty where none was judged."""
+    found = result.get("verification")
+    if not found:
+        return []
+    return [
+        (f"error of verification, {name}", _share(found["error"][key], found["band"][key]))
+        for name, key in (("float", "fp32"), ("quantized", "quantized"))
+    ] + [("pairs of images", f"{found['pairs']:,}")]
 
 
 def _agreement(result: dict[str, Any]) -> str:

@@ -54,11 +54,13 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
         verdict.values = Outputs.nothing()
     else:
         labels = None if test is None else test.labels
-        if labels is not None and not context.output.has_classes:
+        if labels is not None and context.output.kind not in _LABELLED:
             labels = None
             yield Noted(message=_NO_CLASSES)
         yield from _compared(context, student, images, labels, (found, before, name))
         verdict.values = found.values(labels)
+        if labels is not None and verdict.values.get("verification", True) is None:
+            yield Noted(message=_NO_PAIRS)
     count = len(images) if images is not None else 0 if test is None else len(test)
     verdict.values |= {"output_kind": context.output.kind, "test_images": count, "test_set": name}
     said = one_answer(context.output.kind, verdict.values)
@@ -70,6 +72,11 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
 
 _NO_CLASSES = (
     "The labels of the test images are not looked at: this network has no classes of images."
+)
+_LABELLED = ("logits", "one-logit", "embedding")  # kinds of outputs that labels are held against
+_NO_PAIRS = (
+    "Nothing is said of verification: that takes 20 pairs, and images of at least two labels; give more "
+    "images (--data FOLDER, a folder for each)."
 )
 _NOTHING = (
     "Nothing was judged: there are no test images (--data FOLDER), and no images are left that were not "
