@@ -179,6 +179,14 @@ def test_a_layer_alone_is_coded_when_it_is_first_asked_and_put_back_as_it_was():
     assert other.flipped(weight) == quantizer.flipped(weight)
 
 
+def test_a_layer_of_one_value_has_a_level_beside_it():
+    quantizer = FixedWeightCodes(4, reach=Reach())
+    quantizer.fit(torch.zeros(2, 3))
+    assert not quantizer(torch.zeros(2, 3)).any()
+    assert quantizer.levels().tolist() == [[0.0, 2.0**-7]] * 2
+    assert quantizer.code_bits == 1
+
+
 def test_the_codebook_is_counted_with_the_layer_that_keeps_it():
     book = torch.tensor([-0.5, 0.0, 0.25], dtype=torch.double)
     sides = []
