@@ -2,15 +2,18 @@
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
 
 from engine.core.events import BlockStarted, StageStarted, Stepped
+from engine.export.read_codes import read_codes
 from engine.quantization import discover_methods
 from engine.run.context import make_context
 from engine.run.exports.export import export
 from engine.run.folders.control import Control
+from engine.run.questions.storage import storage
 from engine.run.stages.quantize import load_student
 from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
@@ -69,3 +72,36 @@ def folder_weight(folder, path):
     control = Control(folder.path, lambda state: None)
     context = make_context(folder.recipe, folder, control, torch.device("cpu"))
     return load_student(context).get_submodule(path).weight.detach().flatten(1)
+
+
+def test_a_codebook_for_all_channels_is_written_once_a_layer_and_read_back(monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path)
+    settings = asdict(budget(METHODS["pwfn"].Settings, steps=2, batch=4))
+    recipe = replace(
+        RECIPE, synthesis="noise", synthesis_settings={}, quantization="pwfn",
+        quantization_settings=settings,
+    )  # fmt: skip
+    folder = begun(tmp_path / "runs", recipe)
+    result = work(folder)
+    weights = [folder_weight(folder, layer["path"]) for layer in result["layers"]]
+    values, counts = np.unique(
+        np.concatenate([w.numpy().ravel() for w in weights]), return_counts=True
+    )
+    shares = counts / counts.sum()
+    assert result["weight_values"]["unique"] == len(values)
+    entropy = float(-(shares * np.log2(shares)).sum())
+    assert result["weight_values"]["entropy_bits"] == pytest.approx(entropy)
+    found = export(folder, ["onnx", "codes"])
+    assert found["proof"]["agreement"] == 1
+    (codes,) = (one["path"] for one in found["files"] if one["kind"] == "codes")
+    read = read_codes(codes)
+    for layer, weight in zip(result["layers"], weights, strict=True):
+        assert np.array_equal(read[f"{layer['path']}.weight"].reshape(weight.shape), weight.numpy())
+        levels = load_file(codes)[f"{layer['path']}.levels"]
+        assert levels.shape[0] == 1
+        assert levels.shape[1] <= 2 ** layer["weight_bits"]
+    packed = storage(folder)
+    assert packed["exact"]
+    for row in packed["layers"]:
+        assert row["entropy_bits"] <= row["bits"]
+        assert row["grid_bytes"] == 4 * load_file(codes)[f"{row['path']}.levels"].shape[1]

@@ -54,7 +54,12 @@ class FixedWeightCodes(WeightCodes):
         self.sigma = nn.Parameter(sigma)
 
     def settle(self, values: Tensor, book: Tensor, *, keeps_book: bool) -> None:
-        """End learning: these values, each of which is in the codebook `book` (rising)."""
+        """End learning: these values, each of which is in the codebook `book` (rising).
+
+        Where all are one value, a second one is put beside it: what reads levels expects a step.
+        """
+        if len(book) < 2:
+            book = torch.cat([book, book + 2.0**-self.reach.finest])
         padded = values.new_full((2**self.bits,), torch.inf)
         padded[: len(book)] = book.to(padded)
         self._due, self.learning, self.sigma, self.noise = None, False, None, None
@@ -77,7 +82,7 @@ class FixedWeightCodes(WeightCodes):
 
     def levels(self) -> Tensor:
         values = self.values()
-        return values.expand(len(self.codes), len(values))
+        return values.repeat(len(self.codes), 1)
 
     def parts(self, weight: Tensor) -> tuple[CodedPart, ...]:
         self._alone()
