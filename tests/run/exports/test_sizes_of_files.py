@@ -8,7 +8,7 @@ from PIL import Image
 from engine import run
 from engine.export.formats.codes import Codes
 from engine.export.formats.onnx import Onnx
-from engine.run.exports.export import Finished, _Student
+from engine.run.exports.export import finished
 from tests.run.toy_runs import begun, work
 
 pytestmark = pytest.mark.slow
@@ -31,11 +31,8 @@ def student(request, tmp_path_factory):
     )  # fmt: skip
     folder = begun(place / "runs", recipe)
     assert "run" in work(folder)
-    loaded = _Student(folder)
-    return weights, place, Finished(
-        run=folder.run_id, folder=folder.path, recipe={}, result=folder.result(),
-        network=lambda: loaded.network,
-    )  # fmt: skip
+    of, _ = finished(folder)
+    return weights, place, of
 
 
 def test_an_onnx_file_has_the_bytes_that_the_run_tells(student):
