@@ -14,9 +14,8 @@ from engine.run.benches.effects import measure_quantizers as measuring
 from engine.run.benches.effects.quantizer_claims import (
     METRICS,
     QUANTIZER_CLAIMS,
-    RESNET,
-    SETUPS,
 )
+from engine.run.benches.effects.students import RESNET, SETUPS
 from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read, rows_of
 
 

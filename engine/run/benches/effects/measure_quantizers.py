@@ -23,10 +23,9 @@ from engine.run import new_recipe
 from engine.run.benches.effects.quantizer_claims import (
     METRICS,
     QUANTIZER_CLAIMS,
-    SETUPS,
     QuantizerClaim,
-    Setup,
 )
+from engine.run.benches.effects.students import SETUPS, Setup
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.folders.folder import write_atomically
 from engine.run.folders.tail import follow

@@ -1,4 +1,4 @@
-"""What the papers claim of their quantizers, as plain data: students, and in what they should differ.
+"""What the papers claim of their quantizers, as plain data: pairs of students (students.py beside this file).
 
 The rules are those of the images' claims (image_claims.py): a method and its control learn from the same
 images and differ in the idea alone; what one of them has no setting for apart, all shared settings are
@@ -6,27 +6,10 @@ equal. Both are judged on real images that neither has seen.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
-FUSED: dict[str, Any] = {  # has no BatchNorm left that images could be made from
-    "network": REPVGG, "network_settings": {"form": "fused"}, "synthesis": "gzsq",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """How a student is made: a quantizer, its bits, and its settings where they differ from the preset's."""
-
-    title: str
-    quantization: str
-    weight_bits: int
-    activation_bits: int = 8
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    network: str = RESNET
-    network_settings: Mapping[str, Any] = field(default_factory=dict)
-    synthesis: str = "genie"  # what makes the images that it learns from
+from engine.run.benches.effects.students import SETUPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,109 +68,6 @@ METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and wh
     "kl": ("logit_kl", "KL divergence of teacher and student on real test images, nats"),
     "top1": ("quantized_top1", "top-1 on real test images"),
 }
-_DELTA = {"batchnorm": "delta"}
-_NONE = {"batchnorm": "none"}
-
-SETUPS: Mapping[str, Setup] = {
-    "nearest-w3": Setup(title="Nearest", quantization="nearest", weight_bits=3, settings=_NONE),
-    "nearest-w3-corrected": Setup(
-        title="Nearest, BatchNorm corrected", quantization="nearest", weight_bits=3, settings=_DELTA
-    ),
-    "gpfq": Setup(title="GPFQ", quantization="gpfq", weight_bits=3, settings=_NONE),
-    "hessian": Setup(
-        title="Hessian compensation", quantization="hessian", weight_bits=3, settings=_NONE
-    ),
-    "adaround": Setup(title="AdaRound", quantization="adaround", weight_bits=3, settings=_NONE),
-    "lq-nets": Setup(title="LQ-Nets", quantization="lq-nets", weight_bits=3),
-    "lq-nets-even": Setup(
-        title="LQ-Nets, even levels", quantization="lq-nets", weight_bits=3,
-        settings={"turns": 0, "activations": "even"},
-    ),
-    "std-based": Setup(title="Std-based", quantization="std-based", weight_bits=3),
-    "vertical": Setup(title="One code for 2 to 8 bits", quantization="vertical", weight_bits=4),
-    "vertical-own": Setup(
-        title="A code for 4 bits alone", quantization="vertical", weight_bits=4,
-        settings={"lowest": 4, "highest": 4},
-    ),
-    "vertical-trained": Setup(
-        title="One code, trained for all", quantization="vertical", weight_bits=4,
-        settings={"steps": 150},
-    ),
-    "sharing": Setup(
-        title="Shared values that learn", quantization="sharing", weight_bits=2,
-        settings={"pruned": 0.5},
-    ),
-    "sharing-off": Setup(
-        title="Shared values as found", quantization="sharing", weight_bits=2,
-        settings={"pruned": 0.5, "steps": 0},
-    ),
-    "mixed": Setup(title="Mixed precision", quantization="mixed", weight_bits=3, settings=_NONE),
-    "slb": Setup(title="SLB", quantization="slb", weight_bits=2, settings=_DELTA),
-    "slb-soft": Setup(
-        title="SLB, never sharpened", quantization="slb", weight_bits=2,
-        settings=_DELTA | {"hottest": 1.0},
-    ),
-    "adaround-w2": Setup(
-        title="AdaRound", quantization="adaround", weight_bits=2, settings=_DELTA | {"steps": 120}
-    ),
-    "brecq": Setup(
-        title="BRECQ", quantization="brecq", weight_bits=2,
-        settings=_DELTA | {"steps": 120, "activation_zero": "none"},
-    ),
-    "qdrop": Setup(title="QDrop", quantization="qdrop", weight_bits=2, activation_bits=4),
-    "qdrop-off": Setup(
-        title="QDrop without dropping", quantization="qdrop", weight_bits=2, activation_bits=4,
-        settings={"keep_float": 0.0},
-    ),
-    "genie-m": Setup(title="GENIE-M", quantization="genie-m", weight_bits=2, activation_bits=4),
-    "genie-m-off": Setup(
-        title="GENIE-M, steps kept", quantization="genie-m", weight_bits=2, activation_bits=4,
-        settings={"lr_weight_step": 0.0},
-    ),
-    "pd-quant": Setup(title="PD-Quant", quantization="pd-quant", weight_bits=2, activation_bits=4),
-    "pd-quant-off": Setup(
-        title="PD-Quant without the prediction", quantization="pd-quant", weight_bits=2,
-        activation_bits=4, settings={"prediction_weight": 0.0},
-    ),
-    "aquant": Setup(title="AQuant", quantization="aquant", weight_bits=2, activation_bits=4),
-    "aquant-off": Setup(
-        title="AQuant, borders in the middle", quantization="aquant", weight_bits=2, activation_bits=4,
-        settings={"lr_border": 0.0},
-    ),
-    "gradient-l1": Setup(title="Gradient-l1", quantization="gradient-l1", weight_bits=3),
-    "gradient-l1-off": Setup(
-        title="As long a training without it", quantization="gradient-l1", weight_bits=3,
-        settings={"gradient_weight": 0.0},
-    ),
-    "factorization": Setup(title="Factors found as codes", quantization="factorization", weight_bits=4),
-    "factorization-off": Setup(
-        title="Factors found in floats, then rounded", quantization="factorization", weight_bits=4,
-        settings={"aware": False},
-    ),
-    "nearest-w4-corrected": Setup(
-        title="Nearest at as many bytes", quantization="nearest", weight_bits=4, settings=_DELTA
-    ),
-    "cfws": Setup(
-        title="CFWS", quantization="cfws", weight_bits=4, **FUSED
-    ),
-    "cfws-off": Setup(
-        title="CFWS without the split", quantization="cfws", weight_bits=4,
-        settings={"split": "none"}, **FUSED,
-    ),
-    "cfws-w5": Setup(
-        title="No split, 5 bits (more bytes)", quantization="cfws", weight_bits=5, settings={"split": "none"},
-        **FUSED,
-    ),
-    "zero-point": Setup(
-        title="Zero point searched", quantization="nearest", weight_bits=4, activation_bits=4,
-        network=MOBILENET, settings=_DELTA | {"activation_zero": "searched"},
-    ),
-    "zero-point-off": Setup(
-        title="Zero at 0", quantization="nearest", weight_bits=4, activation_bits=4,
-        network=MOBILENET, settings=_DELTA | {"activation_zero": "none"},
-    ),
-}  # fmt: skip
-
 QUANTIZER_CLAIMS = (
     QuantizerClaim(
         name="gpfq", says="GPFQ, weight after weight along the path, loses less than rounding to nearest.",
@@ -240,6 +120,18 @@ QUANTIZER_CLAIMS = (
     QuantizerClaim(
         name="sharing", says="Shared values that learn of the teacher serve better than means of weights.",
         method="sharing", baseline="sharing-off", differs=("steps",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="pwfn", says="Spreads that each weight learns fix the network to as few values at less loss.",
+        method="pwfn", baseline="pwfn-constant", differs=("spread",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="bitat", says="To round first what its inputs make important loses less than any order.",
+        method="bitat", baseline="bitat-random", differs=("order",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="bitat-magnitude", says="To round important columns first loses less than large weights first.",
+        method="bitat", baseline="bitat-magnitude", differs=("order",),
     ),
     QuantizerClaim(
         name="slb", says="A temperature that sharpens decides better than soft levels cut at the end.",
