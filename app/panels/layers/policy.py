@@ -23,10 +23,22 @@ QUESTIONS = {
     "taps": "Does the centre tap spread further than the others?",
     "factors": "How near do the quantized factors come?",
     "slopes": "How flat is the loss where the weights lie?",
+    "deviations": "How far does each channel spread?",
+    "signs": "Which signs can still turn, and how much does each say?",
 }
 NEWEST = "newest"
-STILL = ("nearest", "lq-nets", "std-based", "vertical")  # behind mixed bits: they take no steps
-WHOLE = ("slopes",)  # of the network as a whole: its trainer takes the steps, not its blocks
+FELT = 0.1  # of a sign's gradient
+STILL = (
+    "nearest",
+    "lq-nets",
+    "std-based",
+    "vertical",
+    "daq",
+)  # behind mixed bits: they take no steps
+WHOLE = (
+    "slopes",
+    "signs",
+)  # of the network as a whole: its trainer takes the steps, not its blocks
 
 
 def forms_of(recipe: Recipe, history: History) -> tuple[str, ...]:
@@ -135,6 +147,18 @@ def words(form: str, seen: list[Event]) -> str:
             f"After {last['step']} steps the sum of the loss's slopes is {values['norm']:.3g}, "
             f"{abs(fall):.0%} {'less' if fall >= 0 else 'more'} than at first: rounding to any width moves "
             f"the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
+        )
+    if form == "signs":
+        return (
+            f"After {last['step']} steps a sign says {values['entropy']:.3f} bits, where that of the weight "
+            f"itself says {values['plain']:.3f}; {values['felt']:.0%} of the weights have a gradient of "
+            f"{FELT} or more, by which they may still turn."
+        )
+    if form == "deviations":
+        return (
+            f"The input of `{last['what']}`, one image: the widest channel, {values['channel']:.0f}, spreads "
+            f"{values['spread']:.1f} times as far as the middle one; the error has {values['noise']:.2%} of "
+            "the channels' energy around their means."
         )
     if form == "taps":
         when = "after the split" if values["split"] else "before the split"

@@ -98,6 +98,12 @@ def _on_values(network: Network) -> Iterator[str]:
             f"{borders} inputs are rounded at learned borders, in float arithmetic: the same values, but no "
             "integer kernel computes them."
         )
+    dynamic = sum(grid.kind == "dynamic" for grid in network.inputs.values())
+    if dynamic:
+        yield (
+            f"{dynamic} inputs have levels by their own mean and deviation, taken anew for each image, in "
+            "float arithmetic: two more passes over each, and no integer kernel computes them."
+        )
     few = sum(grid.kind == "even" and grid.bits < 8 for grid in network.inputs.values())
     if few:
         yield f"{few} inputs have fewer than 8 bits: they are 8-bit integers clipped to so many levels."
