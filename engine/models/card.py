@@ -39,8 +39,11 @@ class LocalImages:
     """Images that come with the project: IDX files below assets/."""
 
     images: str
-    labels: str
+    labels: str  # empty: none, or none that the network has to do with
     name: str
+    halved: bool = (
+        False  # read at half of their size; what they were is what the network should give
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,8 +173,9 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     mean, std = normalisation(card, recipe)
     return open_idx(
-        ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name
-    )
+        ASSETS / local.images, ASSETS / local.labels if local.labels else None,
+        mean=mean, std=std, name=local.name, halved=local.halved,
+    )  # fmt: skip
 
 
 def _folder(
