@@ -7,7 +7,9 @@ from app.charts.views.borders import borders
 from app.charts.views.confidence import confidence
 from app.charts.views.deviations import deviations
 from app.charts.views.factors import factors
+from app.charts.views.fixing import fixing
 from app.charts.views.levels import levels
+from app.charts.views.orders import orders
 from app.charts.views.path import path
 from app.charts.views.signs import signs
 from app.charts.views.slopes import slopes
@@ -25,4 +27,6 @@ CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "deviations": deviations,
     "taps": taps,
     "factors": factors,
+    "fixing": fixing,
+    "orders": orders,
 }

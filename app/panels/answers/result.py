@@ -78,6 +78,12 @@ def bits_words(result: dict[str, Any]) -> str:
             f"Stored, in bits: {stored['codes']:,} of codes, {stored['grids']:,} of grids (scales, zero "
             f"points), {stored['floats']:,} of floats (biases, BatchNorm)."
         )
+    values = result.get("weight_values")
+    if values:
+        parts.append(
+            f"All weights together have {values['unique']:,} different values, with an entropy of "
+            f"{values['entropy_bits']:.2f} bits a weight."
+        )
     moved = result.get("bit_operations")
     if moved:
         parts.append(

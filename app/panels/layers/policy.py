@@ -25,6 +25,8 @@ QUESTIONS = {
     "slopes": "How flat is the loss where the weights lie?",
     "deviations": "How far does each channel spread?",
     "signs": "Which signs can still turn, and how much does each say?",
+    "fixing": "Which values do the weights fall to?",
+    "orders": "Does it matter which columns come first?",
 }
 NEWEST = "newest"
 FELT = 0.1  # of a sign's gradient
@@ -38,6 +40,7 @@ STILL = (
 WHOLE = (
     "slopes",
     "signs",
+    "fixing",
 )  # of the network as a whole: its trainer takes the steps, not its blocks
 
 
@@ -159,6 +162,17 @@ def words(form: str, seen: list[Event]) -> str:
             f"The input of `{last['what']}`, one image: the widest channel, {values['channel']:.0f}, spreads "
             f"{values['spread']:.1f} times as far as the middle one; the error has {values['noise']:.2%} of "
             "the channels' energy around their means."
+        )
+    if form == "fixing":
+        return (
+            f"Round {values['round']:.0f}: {values['fixed']:.1%} of the weights are fixed, to "
+            f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits."
+        )
+    if form == "orders":
+        return (
+            f"`{last['what']}`: the layer's output is off by {values['importance']:.1%} of its size with the "
+            f"strongest inputs first, by {values['magnitude']:.1%} with the largest weights first, by "
+            f"{values['random']:.1%} in random order; rounded to nearest, by {values['nearest']:.1%}."
         )
     if form == "taps":
         when = "after the split" if values["split"] else "before the split"
