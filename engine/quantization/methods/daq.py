@@ -1,7 +1,8 @@
 """DAQ: every channel of every image has a step of its own, from its deviation. No training, no calibration.
 
 Hong, Kim, Baik, Oh, Lee: "DAQ: Channel-Wise Distribution-Aware Quantization for Deep Image Super-Resolution
-Networks", WACV 2022, arXiv:2012.11230: without its fine-tuning on data.
+Networks", WACV 2022, arXiv:2012.11230, as its release and its abstract tell it; without the fine-tuning
+that the paper has beside.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ class Daq(QuantizationMethod):
         title="DAQ",
         summary="Each channel of each image gets levels by its own mean and spread, when it is computed.",
         paper="Hong et al., DAQ: Channel-Wise Distribution-Aware Quantization for Deep Image "
-        "Super-Resolution Networks, WACV 2022 (without its fine-tuning)",
+        "Super-Resolution Networks, WACV 2022 (training-free)",
         url="https://arxiv.org/abs/2012.11230",
         shows=("deviations",),
         fewest_weight_bits=1,

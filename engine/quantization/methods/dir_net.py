@@ -1,6 +1,6 @@
 """DIR-Net: weights of one bit that say as much as a bit can, trained by gradients that sharpen slowly.
 
-Inspired by Qin, Zhang, Ding, Li, Liu et al.: "Distribution-Sensitive Information Retention for Accurate
+Inspired by Qin, Zhang, Gong, Ding, Xu, Liu: "Distribution-Sensitive Information Retention for Accurate
 Binary Neural Network", IJCV 2023, arXiv:2109.12338: only its abstract could be had. Signs and their gradient
 are those of its predecessor IR-Net (CVPR 2020, arXiv:1909.10788).
 
