@@ -6,10 +6,11 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.data.images import open_idx
-from engine.models.card import ASSETS
+from engine.models.card import ASSETS, catalog_entry
 from engine.models.cards.sources import discover_cards
 from engine.models.graph.blocks import find_blocks, is_layer
 from engine.models.graph.walk import Walk, WalkPlan
+from engine.models.probing.outputs import find_output
 from tests.contracts.nets import TinyResNet, ready
 from tests.toys import ConvWithoutBn, ResidualToy, TwoBlocks
 
@@ -49,6 +50,14 @@ def test_loads_ready_to_be_used(name, loaded):
     assert torch.isfinite(logits).all()
     if card.classes:
         assert logits.shape == (1, len(card.classes))
+
+
+@every_card
+def test_a_network_has_classes_where_it_says_so_and_else_none(name, loaded):
+    card, entry = CARDS[name], catalog_entry(CARDS[name])
+    kind = find_output(loaded(name), card.image_shape).kind
+    assert (entry["classes"] > 1) == (kind == "logits")
+    assert card.output in ("auto", kind)
 
 
 @every_card
