@@ -157,7 +157,9 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "parameters": facts.parameters,
         "batchnorm_layers": facts.batchnorm_layers,
         "convolutions": facts.convolutions,
-        "classes": 0 if card.output == "embedding" else len(card.classes) or facts.outputs,
+        "classes": 0
+        if card.output in ("embedding", "image")
+        else len(card.classes) or facts.outputs,
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),
