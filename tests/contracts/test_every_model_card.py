@@ -127,7 +127,8 @@ def test_a_walk_sees_what_the_network_itself_computes(name, loaded):
         assert torch.equal(arrived, ins[block.name])
         assert torch.equal(walk.to(block), arrived), "asking twice must not walk on"
         left = walk.through(block)
-        assert torch.equal(left, outs[block.name])
+        if block.region is None or block.region.exit.op == "call_module":  # else behind a sum
+            assert torch.equal(left, outs[block.name])
         with torch.no_grad():
             assert torch.equal(block.run(model, arrived), left)
     if isinstance(model.get_submodule(blocks[-1].paths[-1]), nn.Linear):
