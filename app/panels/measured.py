@@ -19,6 +19,8 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
     """Up to three numbers of a network that is not judged by classes; empty of one that is."""
     kind, judged = kind_of(result), _judged(result)
     if kind == "image" and result.get("psnr_db") is not None:
+        if result.get("truth_psnr_db"):
+            return _beside_the_truth(result)
         return [
             ("Output SQNR", f"{result['output_sqnr_db']:.1f} dB",
              f"{_IMAGES} Signal to quantization noise, {judged}. Higher is better."),
@@ -91,6 +93,21 @@ def brief_note(result: dict[str, Any]) -> str:
     low, high = pairs["change"]["band"]
     sure = "within chance" if low <= 0 <= high else "more than chance"
     return f"the teacher {pairs['error']['fp32']:.2%}: {sure}"
+
+
+def _beside_the_truth(result: dict[str, Any]) -> list[Metric]:
+    """Of a network whose images should be known ones; PSNR of pixels in [0, 1], the mean over images."""
+    psnrs, judged = result["truth_psnr_db"], _judged(result)
+    return [
+        ("Output SQNR", f"{result['output_sqnr_db']:.1f} dB",
+         f"{_IMAGES} Signal to quantization noise, {judged}. Higher is better."),
+        ("PSNR to the truth", f"{psnrs['quantized']:.2f} dB",
+         f"How near the quantized network's images are to those that it should give: the mean {judged}. "
+         "Higher is better."),
+        ("Float · bicubic", f"{psnrs['float']:.2f} · {psnrs['bicubic']:.2f} dB",
+         "PSNR to the truth of the float network's images, and of the small images enlarged by bicubic "
+         "interpolation, without any network."),
+    ]  # fmt: skip
 
 
 def brief(result: dict[str, Any]) -> str:

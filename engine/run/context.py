@@ -179,8 +179,8 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     mean, std = normalisation(card, recipe)
     return open_idx(
-        ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name,
-        only=local.only,
+        ASSETS / local.images, ASSETS / local.labels if local.labels else None,
+        mean=mean, std=std, name=local.name, only=local.only, halved=local.halved,
     )  # fmt: skip
 
 

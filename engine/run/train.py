@@ -41,6 +41,7 @@ RECIPES = {  # by the names of the cards
     "vgg-fashion": TrainingRecipe(epochs=10, max_lr=0.03),
     "repvgg-fashion": TrainingRecipe(epochs=6),
     "preact-fashion": TrainingRecipe(epochs=8),
+    "binary-fashion": TrainingRecipe(epochs=6),
 }
 
 

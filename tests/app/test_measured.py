@@ -20,7 +20,9 @@ OTHERS = {"test_images": 32, "test_set": "other images made by genie, not calibr
 IMAGE = NONE | OTHERS | {
     "output_kind": "image", "output_sqnr_db": 7.8, "output_sqnr_least_db": 5.5, "psnr_db": 18.25,
 }  # fmt: skip
+TRUTH = IMAGE | {"truth_psnr_db": {"float": 28.51, "quantized": 27.36, "bicubic": 25.04}}
 KINDS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "enlarged": (TRUTH, "7.8 dB", "gives images, not classes"),
     "image": (IMAGE, "7.8 dB", "gives images, not classes"),
     "segmentation": (
         NONE | OTHERS | {"output_kind": "segmentation", "agreement": 0.97, "answers": 4},
@@ -68,6 +70,9 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     assert words in texts(at)
     told = {metric.label: metric.value for metric in at.metric}
     assert "100.0%" not in told.values()
+    if kind == "enlarged":
+        assert told["PSNR to the truth"] == "27.36 dB"
+        assert told["Float · bicubic"] == "28.51 · 25.04 dB"
     if kind == "image":
         assert (told["Output SQNR"], told["Output PSNR"]) == ("7.8 dB", "18.2 dB")
         assert "Agreement" not in told

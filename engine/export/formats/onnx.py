@@ -110,6 +110,12 @@ def _on_values(network: Network, in_floats: Set[str]) -> Iterator[str]:
             "no runtime takes such weights for integers, which ONNX Runtime would do between two integer "
             "grids."
         )
+    dynamic = sum(grid.kind == "dynamic" for grid in network.inputs.values())
+    if dynamic:
+        yield (
+            f"{dynamic} inputs have levels by their own mean and deviation, taken anew for each image, in "
+            "float arithmetic: two more passes over each, and no integer kernel computes them."
+        )
     few = sum(
         grid.kind == "even" and grid.bits < 8 and path not in in_floats
         for path, grid in network.inputs.items()

@@ -71,6 +71,7 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
         return [
             ("SQNR of the output", f"{result['output_sqnr_db']:.2f} dB, {worst}"),
             ("PSNR of the output", f"{result['psnr_db']:.2f} dB"),
+            *_truth(result.get("truth_psnr_db")),
         ]
     if cosine:
         words = f"mean {cosine['mean']:.4f}, least {cosine['least']:.4f}"
@@ -97,6 +98,14 @@ def _verification(result: dict[str, Any]) -> list[tuple[str, str]]:
         (f"error of verification, {name}", _share(found["error"][key], found["band"][key]))
         for name, key in (("float", "fp32"), ("quantized", "quantized"))
     ] + [("pairs of images", f"{found['pairs']:,}")]
+
+
+def _truth(psnrs: dict[str, float] | None) -> list[tuple[str, str]]:
+    """How near to the images that should have come out; nothing where those are not known."""
+    if not psnrs:
+        return []
+    named = ", ".join(f"{name} {value:.2f}" for name, value in psnrs.items())
+    return [("PSNR to the truth", f"{named} dB")]
 
 
 def _agreement(result: dict[str, Any]) -> str:
