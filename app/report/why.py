@@ -62,6 +62,12 @@ def flips(story: Story) -> Section | None:
         ("Other answers", f"{len(found['flipped']):,}", f"of {found['images']:,} images")
     )
     pictured = [one for one in found["flipped"] if str(one["image"]) in found["pictures"]]
+    if pictured:
+        section.says.append(
+            "An arrow leads from the float network's answer to the quantized one's; a margin is how far the "
+            "first class leads before the second, from 0 to 1. Those of which the float network was surest "
+            "come first."
+        )
     section.pictures += [_picture(found, one) for one in pictured[:MOST_PICTURES]]
     section.charts += [
         predictions.by_class(found["by_class"], found["classes"]),
@@ -90,12 +96,11 @@ def _grown(section: Section, found: dict[str, Any]) -> None:
     """Of the first image that was followed: where its error grows."""
     images = found["growth"]["images"]
     for image, shares in list(images.items())[:1]:
-        at = growing.parting(found["growth"], shares)
         section.says.append(
             f"Image {int(image):,} through the layers: "
             f"{growing.growth_words(found['growth'], shares)}".replace("`", "")
         )
-        section.charts.append(growing.growth(found["growth"], shares, at))
+        section.charts.append(growing.growth(found["growth"], shares))
 
 
 def bits(story: Story) -> Section | None:

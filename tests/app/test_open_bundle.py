@@ -16,6 +16,7 @@ from engine.run.folders.owner import owner_of
 from tests.app.browser import MARKS, browsing, is_blank, rest, served, until
 from tests.app.places import TABS
 from tests.app.test_pages import opened, texts
+from tests.app.why import bits_found, test_flips, test_provenance
 
 RECORDED = next(Path("assets/recorded").iterdir())
 
@@ -27,8 +28,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = folder.result()
     assert result is not None
     of = Finished(
-        run=folder.run_id, folder=folder.path, recipe={}, result=result, network=lambda: None
-    )
+        run=folder.run_id, folder=folder.path, recipe={}, result=result, network=lambda: None,
+        answers={"explain": test_provenance.FOUND, "predictions": test_flips.FOUND, "bits": bits_found.FOUND},
+    )  # fmt: skip
     (written,) = Bundle().write(of, tmp_path_factory.mktemp("bundle"))
     return written.path
 
@@ -40,6 +42,7 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
     for tab in TABS:
         at = opened(tab, run=folder.run_id)
         assert f"Opened from the bundle {bundle.name}" in texts(at).replace("\\", "")
+    assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
     listed = opened("runs").dataframe[0].value
     assert listed["opened"].tolist() == [bundle.name]
     with pytest.raises(UserError, match="already; delete it first"):

@@ -11,6 +11,7 @@ from engine.core.errors import UserError
 from engine.export import discover_formats, format_lines, read_codes
 from engine.export.base import Finished, Format, Written
 from engine.run.folders.folder import RunFolder, write_atomically
+from engine.run.questions.why.answers import COMMANDS, kept_answer
 
 Tell = Callable[[int, int, str], None]
 FOLDER = "export"  # below the run's, where no other is named
@@ -65,10 +66,16 @@ def finished(folder: RunFolder, sections: Sequence[str] = ()) -> tuple[Finished,
     student = Student(folder)
     run = Finished(
         run=folder.run_id, folder=folder.path, recipe=asdict(folder.recipe), result=result,
-        sections=tuple(sections),
+        sections=tuple(sections), answers=_answers(folder),
         network=lambda: student.network,
     )  # fmt: skip
     return run, student
+
+
+def _answers(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """What was asked of the run, by the question."""
+    found = {command: kept_answer(folder, command) for command in COMMANDS}
+    return {command: answer for command, answer in found.items() if answer is not None}
 
 
 class Student:

@@ -1,9 +1,11 @@
 """Runs that came in a bundle: they are looked at, and were computed elsewhere. Imports no torch."""
 
 from pathlib import Path
+from typing import Any
 
 from engine.core.reading import read_object
 
+ANSWERS = "answers"  # in the run's folder: what was asked of it where it ran
 OPENED = "opened.json"  # in the run's folder: the bundle's name, and which engine made it
 
 
@@ -24,3 +26,8 @@ def opened_words(run: Path) -> str:
         f"Opened from the bundle {opened_from(run)}{by}: here to look at, without its network. To compute "
         "with it, delete it under Runs and use its recipe again."
     )
+
+
+def brought_answer(run: Path, question: str) -> dict[str, Any] | None:
+    """What came in the bundle of a question of why; None where it was not asked, or the run is one's own."""
+    return read_object(run / ANSWERS / f"{question}.json") if opened_from(run) else None

@@ -132,4 +132,12 @@ class TestInABrowser:
             until(lambda: page.evaluate(DRAWN), "the charts")
             assert page.locator(".main-svg").count() >= 6
             assert page.locator(".pictures img").count() == 3
+            assert not page.evaluate(
+                "[...document.querySelectorAll('.main-svg text')].some(e => e.textContent.includes('<b>'))"
+            ), "no markup is shown as text"
+            page.set_viewport_size({"width": 390, "height": 844})
+            wide = "document.documentElement.scrollWidth"
+            until(lambda: page.evaluate(wide) <= 390, "a page as narrow as the screen")
+            first = page.locator("#provenance td").first
+            assert first.bounding_box()["width"] >= 100, "names of layers are not cut into letters"
             assert page.wrongs == []
