@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.run.commands.common import runs_folder
+from engine.run.commands.common import hear_interrupts, runs_folder
 from engine.run.commands.progress import Progress, show_all
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor import answers
@@ -63,6 +63,8 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def _cured(folder: RunFolder, progress: Progress, work: answers.Work) -> dict[str, Any]:
+    hear_interrupts()  # how a page stops it
+
     def tell(kept: dict[str, Any]) -> None:
         if kept["doing"] == LOOKS:
             progress.line(f"the doctor looks at run {kept['run']}")

@@ -50,7 +50,11 @@ def test_a_channel_scaled_by_fifty(data, tmp_path):
     change = scaled_channel("layer2.1.bn1", "layer2.1.conv2", 5, 50.0)
     weights = checkpoint("resnet20-fashion", tmp_path / "scaled.safetensors", change)
     folder = finished(tmp_path / "runs", data, "resnet20-fashion", bits=4, weights=weights)
-    assert ("activation-outlier", "layer2.1.conv2") in first_two(asked(folder))
+    found = asked(folder, "activation-outlier", "layer2.1.conv2")
+    assert ("activation-outlier", "layer2.1.conv2") in first_two(found)
+    sound = finished(tmp_path / "runs", data, "resnet20-fashion", bits=4)
+    lost = folder.result()["logit_kl"] - sound.result()["logit_kl"]
+    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0
 
 
 def test_one_range_cut_to_a_tenth(data, tmp_path):
