@@ -9,7 +9,14 @@ import pytest
 from app.history import read_history
 from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
-from app.panels.measured import brief, compared, metrics, sentence
+from app.panels.measured import (
+    brief,
+    brief_note,
+    compared,
+    metrics,
+    sentence,
+    verification_words,
+)
 from engine.core.events import StageStarted
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate, result
@@ -117,3 +124,32 @@ def test_a_gap_of_an_older_version_is_said_to_be_measured_otherwise(runs: Path) 
     assert measure_words(read_history(newer)) == ""
     newer.append(StageStarted(stage="synthesis", total_steps=4, gap_by="channel"))
     assert measure_words(read_history(newer)) == ""
+
+
+@pytest.mark.parametrize(
+    ("band", "words", "short"),
+    [
+        (
+            [0.005, 0.02],
+            "0.50 to 2.00 points more errors, **more than chance**",
+            "more than the teacher's",
+        ),
+        (
+            [-0.02, -0.005],
+            "0.50 to 2.00 points fewer errors, **more than chance**",
+            "fewer than the",
+        ),
+        (
+            [-0.005, 0.02],
+            "**not distinguishable** (-0.50 to +2.00 points)",
+            "as many, but for chance, as",
+        ),
+    ],
+)
+def test_verification_says_which_way_the_difference_goes(
+    band: list[float], words: str, short: str
+) -> None:
+    pairs = KINDS["verification"][0]["verification"]
+    changed = {"verification": pairs | {"change": pairs["change"] | {"band": band}}}
+    assert words in verification_words(changed["verification"])
+    assert brief_note(changed).startswith(short)
