@@ -47,6 +47,9 @@ RECIPES = {  # by the names of the cards
     "vgg-fashion": TrainingRecipe(epochs=10, max_lr=0.03),
     "repvgg-fashion": TrainingRecipe(epochs=6),
     "preact-fashion": TrainingRecipe(epochs=8),
+    "vit-fashion": TrainingRecipe(
+        epochs=10, max_lr=2e-3, weight_decay=0.05, adamw=True, bfloat16=False
+    ),
     "embedding-fashion": TrainingRecipe(epochs=3, classes=TRAINED),
 }
 
