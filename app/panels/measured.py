@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.charts.levels import error_share
+
 Metric = tuple[str, str, str]  # label, value, help
 
 _IMAGES = "The output is an image, so it is compared with the float network's, pixel by pixel."
@@ -40,6 +42,13 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
             ("Images judged on", f"{result['test_images']:,}", str(result.get("test_set") or "")),
         ]  # fmt: skip
     return []
+
+
+def error_words(result: dict[str, Any]) -> str:
+    """How large the error of an image's output is beside the output; empty for other outputs."""
+    if kind_of(result) != "image" or result.get("output_sqnr_db") is None:
+        return ""
+    return f"an error of {error_share(result['output_sqnr_db']):.1%} of the output"
 
 
 def _verification(found: dict[str, Any], result: dict[str, Any]) -> list[Metric]:
@@ -85,7 +94,7 @@ def brief_note(result: dict[str, Any]) -> str:
     """What a run without an accuracy has beside its one number, in a few words."""
     pairs = result.get("verification")
     if not pairs:
-        return "there are no labels to be right by"
+        return error_words(result) or "there are no labels to be right by"
     low, high = pairs["change"]["band"]
     than = "more than" if low > 0 else "fewer than" if high < 0 else "as many, but for chance, as"
     return f"{than} the teacher's {pairs['error']['fp32']:.2%}"

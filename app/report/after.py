@@ -27,6 +27,10 @@ def costs(story: Story) -> Section:
         rows.append(["memory at most", f"{result['peak_memory_mb']:.0f} MB"])
     stored, arithmetic = result.get("stored_bits") or {}, result.get("bit_operations") or {}
     rows += [[f"stored bits, {name}", f"{bits:,}"] for name, bits in stored.items()]
+    values = result.get("weight_values")
+    if values:
+        rows.append(["different values of all weights", f"{values['unique']:,}"])
+        rows.append(["entropy of all weights, bits a weight", f"{values['entropy_bits']:.3f}"])
     rows += [
         [f"bit operations for an image, {name}", f"{count:.3g}"]
         for name, count in arithmetic.items()

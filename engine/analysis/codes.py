@@ -5,6 +5,7 @@ the whole numbers that say which level each value has.
 """
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,15 @@ class LevelUse(NamedTuple):
     level_bits: float  # log₂ of the number of levels there are
     entropy_bits: float  # Shannon's, averaged over channels: what the codes really carry
     dead_levels: float  # share of levels that no value of their channel takes, in [0, 1]
+
+
+class Distinct(NamedTuple):
+    """How many values the weights of a whole network have."""
+
+    unique: int
+    entropy_bits: (
+        float  # Shannon's, of a weight: what a code of one codebook for all would need at best
+    )
 
 
 class Closeness(NamedTuple):
@@ -41,6 +51,15 @@ def level_use(codes: Tensor, levels: Tensor) -> LevelUse:
     shares = seen.double() / seen.sum(1, keepdim=True)
     entropy = -torch.special.xlogy(shares, shares).sum(1) / math.log(2)
     return LevelUse(math.log2(count), float(entropy.mean()), float((seen == 0).double().mean()))
+
+
+def distinct(weights: Iterable[Tensor]) -> Distinct:
+    """The different values of all these weights together, and how evenly they occur."""
+    flat = torch.cat([weight.detach().flatten() for weight in weights])
+    _, counts = flat.unique(return_counts=True)
+    shares = counts.double() / len(flat)
+    entropy = -torch.special.xlogy(shares, shares).sum() / math.log(2)
+    return Distinct(len(counts), float(entropy.clamp_min(0)))
 
 
 def closeness(values: Tensor, levels: Tensor, quantized: Tensor) -> Closeness:

@@ -27,6 +27,7 @@ class MethodCard:
     url: str = ""
     needs: tuple[str, ...] = ()  # see engine.core.needs
     shows: tuple[str, ...] = ()  # the forms of its views, which pages have a picture for
+    fewest_weight_bits: int = 2  # of a quantizer: 1 where it has levels for a single bit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,14 @@ class WeightGrid:
     codes: NDArray[np.uint8]  # in the weight's shape, channels of output first
     scale: NDArray[np.float32] | None = None  # [channels]
     zero_point: NDArray[np.uint8] | None = None  # [channels], whole codes
-    levels: NDArray[np.float32] | None = None  # [channels, levels]
+    levels: NDArray[np.float32] | None = (
+        None  # [channels, levels]; [1, levels] where all share them
+    )
 
     def values(self) -> NDArray[np.float32]:
         """What the layer computes with, in the weight's shape, float32."""
         flat = self.codes.reshape(len(self.codes), -1)
-        if self.levels is not None:
+        if self.levels is not None:  # one row of them broadcasts
             found: NDArray[np.float32] = np.take_along_axis(self.levels, flat.astype(np.int64), 1)
         else:
             assert self.scale is not None

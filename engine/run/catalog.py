@@ -105,5 +105,6 @@ def _method_entry(cls: Any) -> dict[str, Any]:
         "needs": list(card.needs),
         "shows": list(card.shows),
         "exportable": getattr(cls, "exportable", True),
+        "fewest_weight_bits": card.fewest_weight_bits,
         "settings": describe(cls.Settings),
     }

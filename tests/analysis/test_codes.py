@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from engine.analysis.codes import IDEAL_RMSE, closeness, code_histogram, level_use
-from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bytes
+from engine.analysis.codes import IDEAL_RMSE, closeness, code_histogram, distinct, level_use
+from engine.analysis.costs.size import BitOperations, LayerBits, bit_operations, stored_bytes
 
 
 def test_four_levels_used_alike_carry_two_bits_and_none_is_dead():
@@ -18,6 +19,16 @@ def test_codes_are_counted_channel_by_channel():
     codes = torch.tensor([[0, 0, 0, 0], [0, 1, 0, 1]])
     levels = torch.arange(4.0).expand(2, 4)
     assert level_use(codes, levels) == pytest.approx((2, 0.5, 5 / 8))
+
+
+def test_values_of_several_layers_are_counted_together():
+    one, other = torch.tensor([[0.0, 0.5], [0.5, 0.5]]), torch.tensor([-1.0, 0.0, 0.0, 0.5])
+    found = distinct([one, other])
+    assert found.unique == len(np.unique(np.concatenate([one.flatten(), other])))
+    assert found.entropy_bits == pytest.approx(
+        -(3 * math.log2(3 / 8) + 4 * math.log2(4 / 8) + math.log2(1 / 8)) / 8
+    )
+    assert distinct([torch.zeros(3)]) == (1, 0.0)
 
 
 def test_three_levels_are_less_than_two_bits():

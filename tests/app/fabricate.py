@@ -217,6 +217,15 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
             {"sweep": [0, 1], "relative_error": [0.5, 0.5 - share / 4]},
             {"rank": 4.0, "start": 0.5, "end": 0.5 - share / 4},
         ),
+        "fixing": (
+            {"centres": [-1, 1], "free": [0.2, 0.2], "now": [0, 0.5], "held": [0.4, 0.2],
+             "round": [1, 2, 2], "value": [0, 0, 0.5]},
+            {"round": 2.0, "fixed": 0.6, "unique": 2.0, "entropy": 0.918},
+        ),
+        "orders": (
+            {"at": [0.5, 1], "importance": [0.1, 0.2], "magnitude": [0.1, 0.3], "random": [0.2, 0.4]},
+            {"importance": 0.2, "magnitude": 0.3, "random": 0.4, "nearest": 0.5, "chosen": 0.0},
+        ),
         "slopes": ({"step": [1, 2], "norm": [2.0, 1.0]}, {"norm": 1.0}),
         "borders": (
             {"value": [0, 1], "lowest": [0.4, 0.4], "middle": [0.5, 0.6], "highest": [0.6, 0.7],

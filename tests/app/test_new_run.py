@@ -45,6 +45,28 @@ def test_dialog_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch
     assert recipes[0].synthesis_settings == {"steps": 11}
 
 
+def test_a_weight_has_1_bit_where_the_quantizer_has_levels_for_it(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = started(monkeypatch)
+    binary = CATALOG["quantization"][0] | {"name": "binary", "fewest_weight_bits": 1}
+    wider = CATALOG | {"quantization": [*CATALOG["quantization"], binary]}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: wider)
+    at = dialog()
+    bits = "new-1-weight_bits"
+    at.selectbox(key="new-1-quantization").set_value("binary").run()
+    assert (at.slider(key=bits).min, at.slider(key="new-1-activation_bits").min) == (1, 2)
+    at.slider(key=bits).set_value(1).run()
+    at.button(key="new-start").click().run()
+    assert recipes[0].weight_bits == 1
+    at = dialog()
+    at.selectbox(key="new-1-quantization").set_value("binary").run()
+    at.slider(key=bits).set_value(1).run()
+    at.selectbox(key="new-1-quantization").set_value("nearest").run()
+    assert not at.exception
+    assert (at.slider(key=bits).min, at.slider(key=bits).value) == (2, 2)
+
+
 def test_what_an_expert_changed_stays_in_force_and_is_said_where_it_is_not_shown(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,6 +101,23 @@ def test_slopes_are_drawn_over_the_training() -> None:
     assert (figure["data"][0]["x"], figure["data"][0]["y"]) == ([1, 2], [2.0, 1.0])
 
 
+def test_free_weights_stand_above_the_values_that_hold_the_others() -> None:
+    figure = extended(CHARTS["fixing"](), events("fixing", 3, 6)).figure
+    free, held, course = figure["data"]
+    assert free["y"] == [0.2, 0.2]
+    assert dict(zip(held["x"], held["y"], strict=True)) == {0: 0.4, 0.5: 0.2}
+    assert list(zip(course["y"], course["x"], strict=True)) == [(1, 0), (2, 0), (2, 0.5)]
+    assert "60.0% of the weights are fixed, to 2 values" in words("fixing", events("fixing", 3))
+
+
+def test_three_orders_are_drawn_over_the_columns() -> None:
+    figure = extended(CHARTS["orders"](), events("orders", 3)).figure
+    drawn = {trace["name"]: (trace["x"], trace["y"]) for trace in figure["data"]}
+    assert drawn["strongest inputs first"] == ([0.5, 1], [0.1, 0.2])
+    assert drawn["largest weights first"] == ([0.5, 1], [0.1, 0.3])
+    assert drawn["at random"] == ([0.5, 1], [0.2, 0.4])
+
+
 def test_mixed_bits_show_the_quantizer_behind_them(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,9 @@ from app.charts.style import LiveFigure
 from app.charts.views.borders import borders
 from app.charts.views.confidence import confidence
 from app.charts.views.factors import factors
+from app.charts.views.fixing import fixing
 from app.charts.views.levels import levels
+from app.charts.views.orders import orders
 from app.charts.views.path import path
 from app.charts.views.slopes import slopes
 from app.charts.views.soft_rounding import soft_rounding
@@ -21,4 +23,6 @@ CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "slopes": slopes,
     "taps": taps,
     "factors": factors,
+    "fixing": fixing,
+    "orders": orders,
 }

@@ -23,10 +23,15 @@ QUESTIONS = {
     "taps": "Does the centre tap spread further than the others?",
     "factors": "How near do the quantized factors come?",
     "slopes": "How flat is the loss where the weights lie?",
+    "fixing": "Which values do the weights fall to?",
+    "orders": "Does it matter which columns come first?",
 }
 NEWEST = "newest"
 STILL = ("nearest", "lq-nets", "std-based", "vertical")  # behind mixed bits: they take no steps
-WHOLE = ("slopes",)  # of the network as a whole: its trainer takes the steps, not its blocks
+WHOLE = (
+    "slopes",
+    "fixing",
+)  # of the network as a whole: its trainer takes the steps, not its blocks
 
 
 def forms_of(recipe: Recipe, history: History) -> tuple[str, ...]:
@@ -135,6 +140,17 @@ def words(form: str, seen: list[Event]) -> str:
             f"After {last['step']} steps the sum of the loss's slopes is {values['norm']:.3g}, "
             f"{abs(fall):.0%} {'less' if fall >= 0 else 'more'} than at first: rounding to any width moves "
             f"the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
+        )
+    if form == "fixing":
+        return (
+            f"Round {values['round']:.0f}: {values['fixed']:.1%} of the weights are fixed, to "
+            f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits."
+        )
+    if form == "orders":
+        return (
+            f"`{last['what']}`: the layer's output is off by {values['importance']:.1%} of its size with the "
+            f"strongest inputs first, by {values['magnitude']:.1%} with the largest weights first, by "
+            f"{values['random']:.1%} in random order; rounded to nearest, by {values['nearest']:.1%}."
         )
     if form == "taps":
         when = "after the split" if values["split"] else "before the split"

@@ -13,9 +13,10 @@ from app.words import plain
 from engine.core.errors import UserError
 from engine.run.questions.diagnose import layers_with_bits
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
+from engine.run.recipes.recipe import find
+from engine.run.recipes.wanted import BITS, weight_bits_of
 
 KINDS = {"weight_bits": "Weights", "activation_bits": "Input"}
-LOW, HIGH = 2, 8
 ROW_PX, AT_ONCE = 36, 12
 
 
@@ -38,10 +39,14 @@ def bits_table(catalog: dict[str, Any], draft: Draft) -> None:
             plain(answer.error) if answer.error else "The network's layers are being listed…"
         )
         return
-    _editor(layers_with_bits(answer.value, recipe), draft)
+    quantizer = find(catalog, "quantization", draft.wanted["quantization"])
+    limits = {"Weights": weight_bits_of(quantizer), "Input": BITS}
+    _editor(layers_with_bits(answer.value, recipe), draft, limits)
 
 
-def _editor(layers: Sequence[dict[str, Any]], draft: Draft) -> None:
+def _editor(
+    layers: Sequence[dict[str, Any]], draft: Draft, limits: dict[str, tuple[int, int]]
+) -> None:
     wanted = draft.wanted
     about = (wanted["model"], wanted["weight_bits"], wanted["activation_bits"], wanted["edge_rule"])
     key = f"new-{draft.number}-bits-{'-'.join(map(str, about))}"
@@ -54,15 +59,18 @@ def _editor(layers: Sequence[dict[str, Any]], draft: Draft) -> None:
             for kind, title in KINDS.items()
         }
     ).astype(dict.fromkeys(KINDS.values(), "Int64"))
-    number: dict[str, Any] = {"min_value": LOW, "max_value": HIGH, "step": 1, "width": "small"}
+    number: dict[str, dict[str, Any]] = {
+        title: {"min_value": low, "max_value": high, "step": 1, "width": "small"}
+        for title, (low, high) in limits.items()
+    }
     edited = st.data_editor(
         rows, key=key, hide_index=True, disabled=["Layer"], num_rows="fixed", placeholder="the image",
         height=ROW_PX * (1 + min(len(layers), AT_ONCE)),
         column_config={
-            "Weights": st.column_config.NumberColumn(help="Bits of the layer's weights", **number),
+            "Weights": st.column_config.NumberColumn(help="Bits of the layer's weights", **number["Weights"]),
             "Input": st.column_config.NumberColumn(
                 help="Bits of the layer's input. Layers that read the same input need the same bits.",
-                **number,
+                **number["Input"],
             ),
         },
     )  # fmt: skip

@@ -17,8 +17,8 @@ from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.words import EFFORTS, plain
 from engine.run.recipes.recipe import PRESETS, find, no_folder
+from engine.run.recipes.wanted import BITS, weight_bits_of
 
-BITS = (2, 8)
 EFFORT_HELP = (
     "How many images, and how many steps they and each block take. Quick: minutes on a laptop. Standard: an "
     "evening's work on one. Paper: as many as the method's paper takes."
@@ -40,7 +40,7 @@ def recipe_form(catalog: dict[str, Any], draft: Draft) -> list[str]:
             == "Expert"
         )
     reasons = _what(catalog, draft)
-    _how_few(draft)
+    _how_few(catalog, draft)
     if draft.expert:
         _expert(catalog, draft)
     else:
@@ -75,17 +75,19 @@ def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
     return [reason for reason in found if reason]
 
 
-def _how_few(draft: Draft) -> None:
+def _how_few(catalog: dict[str, Any], draft: Draft) -> None:
     key, wanted = f"new-{draft.number}", draft.wanted
+    of_weights = weight_bits_of(find(catalog, "quantization", wanted["quantization"]))
     columns = st.columns(3, gap="medium")
-    for column, name, label, words in (
-        (columns[0], "weight_bits", "Bits a weight",
+    for column, name, limits, label, words in (
+        (columns[0], "weight_bits", of_weights, "Bits a weight",
          "A weight of b bits has one of 2 to the power of b values. A float weight has 32 bits."),
-        (columns[1], "activation_bits", "Bits an activation",
+        (columns[1], "activation_bits", BITS, "Bits an activation",
          "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
     ):  # fmt: skip
-        st.session_state.setdefault(f"{key}-{name}", wanted[name])
-        wanted[name] = column.slider(label, *BITS, key=f"{key}-{name}", help=words)
+        chosen = st.session_state.get(f"{key}-{name}", wanted[name])
+        st.session_state[f"{key}-{name}"] = max(chosen, limits[0])  # of another quantizer
+        wanted[name] = column.slider(label, *limits, key=f"{key}-{name}", help=words)
     st.session_state.setdefault(f"{key}-preset", wanted["preset"])
     wanted["preset"] = columns[2].segmented_control(
         "Effort",

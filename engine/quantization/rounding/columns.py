@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.core.method import View
 from engine.quantization.grids.level_sets import level_values, nearest_codes
 from engine.quantization.rounding.patches import LayerProblem
+from engine.quantization.rounding.views import path_view
 
 Choose = Callable[[Tensor, Tensor], Tensor]  # values [g, o], levels [g, o, L] -> codes [g, o]
 _DEAD = 1e-12  # of the mean energy of a column: below, the images say nothing about it
@@ -23,6 +25,7 @@ class ColumnRounding(ABC):
 
     def __init__(self, problem: LayerProblem) -> None:
         self.problem = problem
+        self.levels = problem.levels  # [g, o, levels], rising
         self.codes = nearest_codes(problem.weight, problem.levels)
         self.width = problem.weight.shape[2]
         self.order = torch.arange(
@@ -42,7 +45,15 @@ class ColumnRounding(ABC):
 
     def values(self) -> Tensor:
         """[g, o, d] quantized weights; columns not yet reached are at their nearest levels."""
-        return level_values(self.codes, self.problem.levels)
+        return level_values(self.codes, self.levels)
+
+    def settle(self, quantizer: Any, shape: torch.Size) -> None:
+        """Give the layer's quantizer what was found, once all columns are rounded."""
+        quantizer.take(self.codes.view(shape))
+
+    def view(self, what: str) -> View:
+        """What there is to see of the columns so far, of the layer called so; at least one is taken."""
+        return path_view(what, self)
 
     def state_dict(self) -> dict[str, Any]:
         return {"codes": self.codes, "at": self.at, "path": self.path}
@@ -123,27 +134,34 @@ class HessianCompensated(ColumnRounding):
         shift = self._cross - self._hessian  # (X − X̃) X̃ᵀ / m
         factor, damped = _factor(damped)
         fitted = p.weight + torch.cholesky_solve((p.weight @ shift).mT, factor).mT
-        if by_energy:
-            self.order = diagonal.mean(0).argsort(descending=True, stable=True)
+        self.order = self._in_order(diagonal, by_energy=by_energy)
+        self._damped = damped
         ordered = damped[:, self.order][:, :, self.order]
         inverse = torch.cholesky_inverse(_factor(ordered)[0])
         self._pass_on: Tensor = torch.linalg.cholesky(inverse, upper=True)
         self._rest = fitted  # columns already rounded hold their quantized values
         self._plain = self._error_of(self.values())
 
+    def _in_order(self, energy: Tensor, *, by_energy: bool) -> Tensor:
+        """The columns in the order in which they are taken; energy [g, d] is the Hessian's diagonal."""
+        return energy.mean(0).argsort(descending=True, stable=True) if by_energy else self.order
+
     def advance(self, to: int) -> None:
-        p = self.problem
         for k in range(self.at, to):
-            t, later = self.order[k], self.order[k + 1 :]
-            weight = self._rest[:, :, t]
-            codes = _nearest(weight, p.levels)
-            self.codes[:, :, t] = codes
-            value = level_values(codes[..., None], p.levels)[..., 0]
-            error = (weight - value) / self._pass_on[:, k, k, None]
-            self._rest[:, :, later] -= error[..., None] * self._pass_on[:, None, k, k + 1 :]
-            self._rest[:, :, t] = value
+            self._take(k)
         self.at = to
         self.path.append((to - 1, self.error(), self._plain))
+
+    def _take(self, k: int) -> None:
+        """Round the k-th column in order, and let those behind it make up for its error."""
+        t, later = self.order[k], self.order[k + 1 :]
+        weight = self._rest[:, :, t]
+        codes = _nearest(weight, self.levels)
+        self.codes[:, :, t] = codes
+        value = level_values(codes[..., None], self.levels)[..., 0]
+        error = (weight - value) / self._pass_on[:, k, k, None]
+        self._rest[:, :, later] -= error[..., None] * self._pass_on[:, None, k, k + 1 :]
+        self._rest[:, :, t] = value
 
     def error(self) -> float:
         return self._error_of(self._rest)

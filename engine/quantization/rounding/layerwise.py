@@ -13,12 +13,11 @@ from engine.quantization.grids.alphabet import ALPHABETS
 from engine.quantization.plan import BlockLike
 from engine.quantization.rounding.columns import ColumnRounding
 from engine.quantization.rounding.patches import LayerProblem, PatchSettings, layer_problem
-from engine.quantization.rounding.views import channel_arrays, path_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerwiseSettings(QuantizerSettings):
-    """What layer-by-layer rounding can be told; defaults as in GPFQ's released code."""
+class PatchwiseSettings(QuantizerSettings):
+    """What layers are rounded for, and how often one looks; defaults as in GPFQ's released code."""
 
     step_takes: ClassVar[str] = "share"
 
@@ -49,6 +48,15 @@ class LayerwiseSettings(QuantizerSettings):
         low=1, high=100_000_000, quick=4096, standard=8192,
     )  # fmt: skip
 
+    @property
+    def patches(self) -> PatchSettings:
+        return PatchSettings(share=self.patch_share, overlap=self.overlap, most=self.most_patches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerwiseSettings(PatchwiseSettings):
+    """What layer-by-layer rounding to even levels can be told."""
+
     alphabet: str = knob(
         "strict",
         label="Alphabet",
@@ -62,10 +70,6 @@ class LayerwiseSettings(QuantizerSettings):
         help="in mean largest weights of a neuron",
         low=0.01, high=100,
     )  # fmt: skip
-
-    @property
-    def patches(self) -> PatchSettings:
-        return PatchSettings(share=self.patch_share, overlap=self.overlap, most=self.most_patches)
 
 
 class LayerwiseRounding:
@@ -133,13 +137,13 @@ class LayerwiseRounding:
 
     def _close(self, rounding: ColumnRounding) -> None:
         layer, problem = self._layers[self._at], rounding.problem
-        layer.weight_quantizer.take(rounding.codes.view(layer.float_weight.shape))
+        rounding.settle(layer.weight_quantizer, layer.float_weight.shape)
         values = rounding.values()
         self._values = {"error_seen": problem.error(values, held_out=False)}
         if problem.held_teacher.shape[2]:
             self._values["error_held_out"] = problem.error(values, held_out=True)
         self._path += [(self._at, *point) for point in rounding.path]
-        self._finished.append(self._view(self._at, channel_arrays(rounding)))
+        self._finished.append(rounding.view(self._block.layers[self._at]))
         self._at, self._rounding = self._at + 1, None
 
     def values(self) -> dict[str, float]:
@@ -165,12 +169,8 @@ class LayerwiseRounding:
         """
         seen, self._finished = self._finished, []
         if self._rounding is not None and self._rounding.at:
-            seen = [*seen, self._view(self._at, channel_arrays(self._rounding))]
+            seen = [*seen, self._rounding.view(self._block.layers[self._at])]
         return seen
-
-    def _view(self, at: int, channel: dict[str, Tensor]) -> View:
-        table = self._table()
-        return path_view(self._block.layers[at], table[table[:, 0] == at], channel)
 
     @torch.no_grad()
     def flipped(self) -> float:
@@ -183,7 +183,7 @@ class LayerwiseRounding:
         return {
             "steps_done": self._steps_done,
             "at": self._at,
-            "codes": [layer.weight_quantizer.codes for layer in self._layers],
+            "stored": [layer.weight_quantizer.stored() for layer in self._layers],
             "rounding": None if self._rounding is None else self._rounding.state_dict(),
             "layer_rng": self._layer_rng,
             "rng": self._rng.get_state(),
@@ -197,8 +197,8 @@ class LayerwiseRounding:
         self._steps_done, self._at = state["steps_done"], state["at"]
         self._path, self._values = [tuple(point) for point in state["path"]], state["values"]
         self._error = state["error"]
-        for layer, codes in zip(self._layers, state["codes"], strict=True):
-            layer.weight_quantizer.take(codes)
+        for layer, stored in zip(self._layers, state["stored"], strict=True):
+            layer.weight_quantizer.restore(stored)
         self._rounding = None
         if state["rounding"] is not None:
             self._rng.set_state(state["layer_rng"])

@@ -9,7 +9,6 @@ from torch import Tensor
 from engine.core.method import View
 from engine.core.samples import sampled
 from engine.quantization.grids.quantizers import WeightQuantizer
-from engine.quantization.rounding.columns import ColumnRounding
 
 BINS = 24  # of a histogram
 DECIDED = 0.01  # as near to 0 or 1 as this, a soft rounding has made up its mind
@@ -50,25 +49,28 @@ def border_view(what: str, quantizer: Any) -> View:
     return View(form="borders", what=what, arrays=arrays, values={"farthest": away})
 
 
-def channel_arrays(rounding: ColumnRounding) -> dict[str, Tensor]:
+def channel_arrays(rounding: Any) -> dict[str, Tensor]:
     """Output channel 0: its weights around the column at work, and the values taken so far."""
     first = max(0, min(rounding.at - MOST_COLUMNS * 3 // 4, rounding.width - MOST_COLUMNS))
     places = torch.arange(first, min(first + MOST_COLUMNS, rounding.width))
     columns = rounding.order[places.to(rounding.order.device)]
     weight = rounding.problem.weight[0, 0, columns].cpu()
-    levels = rounding.problem.levels[0, 0].cpu()
+    levels = rounding.levels[0, 0].cpu()
     taken = levels[rounding.codes[0, 0, columns].long().cpu()]
     taken = torch.where(places < rounding.at, taken, torch.nan)
     arrays = {"column": places.float(), "weight": weight, "taken": taken}
     return arrays | ({"levels": levels} if len(levels) <= MOST_LEVELS else {})
 
 
-def path_view(what: str, table: Tensor, channel: dict[str, Tensor]) -> View:
-    """The error of a layer over its columns, rows [layer, column, error, error of nearest rounding]."""
+def path_view(what: str, rounding: Any) -> View:
+    """The error of a layer over its columns, beside that of nearest rounding; one channel's codes."""
+    table = torch.tensor(
+        rounding.path, dtype=torch.float64
+    )  # column, error, that of nearest rounding
     points = thinned(table, MOST_POINTS, last=True)
-    arrays = {"at": points[:, 1], "error": points[:, 2], "nearest": points[:, 3]}
-    values = {"error": float(table[-1, 2]), "nearest": float(table[-1, 3])}
-    return View(form="path", what=what, arrays=arrays | channel, values=values)
+    arrays = {"at": points[:, 0], "error": points[:, 1], "nearest": points[:, 2]}
+    values = {"error": float(table[-1, 1]), "nearest": float(table[-1, 2])}
+    return View(form="path", what=what, arrays=arrays | channel_arrays(rounding), values=values)
 
 
 def levels_view(what: str, turn: int, values: Tensor, levels: Tensor, basis: Tensor) -> View:

@@ -21,8 +21,11 @@ def add_options(parser: argparse.ArgumentParser, *, methods: bool = True) -> Non
     )  # fmt: skip
     parser.add_argument("--synthesis", required=methods, default="noise", metavar="NAME")
     parser.add_argument("--quantization", required=methods, default="nearest", metavar="NAME")
-    for bits in ("--weight-bits", "--activation-bits"):
-        parser.add_argument(bits, type=whole_number, default=4, metavar="N", help="2 to 8")
+    for bits, limits in (
+        ("--weight-bits", "2 to 8; 1 where the quantizer has levels for a single bit"),
+        ("--activation-bits", "2 to 8"),
+    ):
+        parser.add_argument(bits, type=whole_number, default=4, metavar="N", help=limits)
     parser.add_argument("--preset", default="standard", help=f"one of {', '.join(PRESETS)}")
     parser.add_argument("--images", type=whole_number, metavar="N", help="images to calibrate with")
     parser.add_argument("--seed", type=whole_number, default=0, metavar="N")

@@ -54,6 +54,9 @@ def _work(result: dict[str, Any]) -> list[tuple[str, str]]:
     if stored:
         parts = f"codes {stored['codes']:,}, grids {stored['grids']:,}, floats {stored['floats']:,}"
         rows.append(("stored bits", parts))
+    if values := result.get("weight_values"):
+        words = f"{values['unique']:,} different, entropy {values['entropy_bits']:.3f} bits"
+        rows.append(("weight values", words))
     if operations:
         words = f"{operations['fp32']:.4g} -> {operations['quantized']:.4g} an image"
         rows.append(("bit operations", words))

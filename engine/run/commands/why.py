@@ -77,7 +77,7 @@ def bits(options: argparse.Namespace) -> int:
 
 
 def _tried(folder: RunFolder, options: argparse.Namespace) -> int:
-    at = bits_wanted(options.at, "nearest")
+    at = bits_wanted(options.at, {"name": "nearest"})
 
     def find() -> dict[str, Any]:
         from engine.run.questions.why.fewer_bits.trial import trial

@@ -134,8 +134,8 @@ def _placed(bundle: Path, contents: dict[str, bytes], runs: Path) -> RunFolder:
     folder, beside = runs / run, runs / f".opening-{os.getpid()}"
     if folder.exists():
         raise UserError(
-            f"run {run!r} is in {runs} already; delete it first (`python -m engine delete {run}`), or open "
-            "the bundle into another folder, --runs DIR"
+            f"run {run!r} is in {runs} already; delete it first, or open the bundle into another "
+            "folder of runs"
         )
     try:
         (beside / "snapshots").mkdir(parents=True)

@@ -76,7 +76,10 @@ def _weight_grid(quantizer: WeightCodes) -> WeightGrid:
             bits=bits, codes=codes, scale=_array(quantizer.scale.flatten().float()),
             zero_point=_array(quantizer.zero_point.flatten().to(torch.uint8)),
         )  # fmt: skip
-    return WeightGrid(bits=bits, codes=codes, levels=_array(quantizer.levels().float()))
+    levels = quantizer.levels().float()
+    if bool((levels == levels[:1]).all()):  # a codebook for all channels
+        levels = levels[:1]
+    return WeightGrid(bits=bits, codes=codes, levels=_array(levels))
 
 
 def _input_grid(path: str, quantizer: ActivationQuantizer) -> InputGrid:

@@ -15,7 +15,7 @@ from engine.core.files import open_regular, typed_path
 from engine.run.recipes.left_out import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out import left_out
 from engine.run.recipes.settings import shown, whole_number
-from engine.run.recipes.wanted import BITS
+from engine.run.recipes.wanted import BITS, weight_bits_of
 
 if TYPE_CHECKING:  # at run time it would bring torch
     from engine.quantization.plan import LayerBits
@@ -27,21 +27,21 @@ _MOST_BYTES = 1024 * 1024
 _LABEL = f"quantization.{SETTING}"
 
 
-def bits_wanted(value: Any, quantization: str) -> dict[str, dict[str, int]]:
+def bits_wanted(value: Any, quantizer: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """What the setting says, as {"weight_bits": {..}, "activation_bits": {..}}; {} where it says nothing.
 
-    value: a mapping, JSON text, or the path of a file. UserError for what cannot be read or has no such
-    form, for bits out of range, and for a quantizer that chooses its bits itself.
+    value: a mapping, JSON text, or the path of a file. quantizer: a catalog's entry. UserError for what
+    cannot be read or has no such form, for bits out of range, and where a quantizer chooses its bits itself.
     """
     if value is None or value in ("", {}):
         return {}
-    if quantization in CHOOSES_ITSELF:
+    if quantizer["name"] in CHOOSES_ITSELF:
         raise UserError(
-            f"{_LABEL} is given, but quantization {quantization!r} chooses each layer's bits itself; take "
-            "its rounding (quantization.rounding) as the quantizer instead"
+            f"{_LABEL} is given, but quantization {quantizer['name']!r} chooses each layer's bits itself; "
+            "take its rounding (quantization.rounding) as the quantizer instead"
         )
     found = value if isinstance(value, Mapping) else _read(value)
-    return _checked(found)
+    return _checked(found, {"weight_bits": weight_bits_of(quantizer), "activation_bits": BITS})
 
 
 def _read(value: Any) -> Any:
@@ -65,7 +65,7 @@ def _read(value: Any) -> Any:
 _FORM = 'write {"weight_bits": {"LAYER": 4}, "activation_bits": {"LAYER": 8}}'
 
 
-def _checked(found: Any) -> dict[str, dict[str, int]]:
+def _checked(found: Any, limits: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, int]]:
     if not isinstance(found, Mapping) or not any(kind in found for kind in KINDS):
         raise UserError(f"{_LABEL} names no weight_bits and no activation_bits; {_FORM}")
     bits: dict[str, dict[str, int]] = {}
@@ -74,7 +74,7 @@ def _checked(found: Any) -> dict[str, dict[str, int]]:
         if not isinstance(named, Mapping):
             raise UserError(f"{_LABEL}: {kind} is {shown(named)}; {_FORM}")
         bits[kind] = {
-            str(path): whole_number(width, BITS, f"{_LABEL}: {kind} of {shown(str(path))}")
+            str(path): whole_number(width, limits[kind], f"{_LABEL}: {kind} of {shown(str(path))}")
             for path, width in sorted(named.items(), key=lambda one: str(one[0]))
             if width is not None  # an input that is not quantized, as in a run's own bits.json
         }
@@ -82,11 +82,11 @@ def _checked(found: Any) -> dict[str, dict[str, int]]:
 
 
 def of_any_quantizer(
-    given: Mapping[str, Any] | None, quantization: str, images: int
+    given: Mapping[str, Any] | None, quantizer: Mapping[str, Any], images: int
 ) -> dict[str, Any]:
     """What every quantizer takes, of the settings given: layers' own bits, images left out; no empty ones."""
     found = {
-        SETTING: bits_wanted((given or {}).get(SETTING), quantization),
+        SETTING: bits_wanted((given or {}).get(SETTING), quantizer),
         LEAVE_OUT: left_out((given or {}).get(LEAVE_OUT), images),
     }
     return {name: value for name, value in found.items() if value}  # else as recipes always were

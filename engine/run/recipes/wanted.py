@@ -1,13 +1,13 @@
 """What is wanted of a recipe, checked before anything is looked for: names, numbers, input space."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engine.core.errors import UserError
 from engine.models.knobs import check_input_space
 from engine.run.recipes.settings import shown, whole_number
 
-BITS = (2, 8)
+BITS = (2, 8)  # of weights and activations, with any quantizer
 IMAGES = (1, 100_000)
 SEEDS = (0, 2**62 - 1)
 
@@ -27,9 +27,17 @@ def check_names(wanted: dict[str, Any], known: Sequence[str]) -> None:
             )
 
 
-def check_numbers(complete: dict[str, Any], rules: Collection[str]) -> None:
+def weight_bits_of(quantizer: Mapping[str, Any]) -> tuple[int, int]:
+    """The fewest and the most bits that a weight can have with this quantizer of a catalog."""
+    return int(quantizer.get("fewest_weight_bits", BITS[0])), BITS[1]
+
+
+def check_numbers(
+    complete: dict[str, Any], rules: Collection[str], quantizer: Mapping[str, Any]
+) -> None:
     """Whole numbers within their limits, in place, and a rule that there is; None takes what is usual."""
-    limits = {"weight_bits": BITS, "activation_bits": BITS, "images": IMAGES, "seed": SEEDS}
+    weights = weight_bits_of(quantizer)
+    limits = {"weight_bits": weights, "activation_bits": BITS, "images": IMAGES, "seed": SEEDS}
     for name, limit in limits.items():
         if complete.get(name) is None:
             complete.pop(name, None)

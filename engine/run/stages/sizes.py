@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bits, stored_bytes
+from engine.analysis.codes import Distinct, distinct
+from engine.analysis.costs.size import (
+    BitOperations,
+    LayerBits,
+    bit_operations,
+    stored_bits,
+    stored_bytes,
+)
 from engine.models.graph.macs import count_macs
 from engine.quantization.student import quantizers
 from engine.run.context import Context
@@ -22,6 +29,8 @@ class Sizes(NamedTuple):
 
 def sizes(context: Context, student: nn.Module) -> Sizes:
     """`size_bytes` and `bit_operations` of a result, float32 beside quantized, and its `stored_bits`.
+
+    `weight_values`: the different values of all quantized weights together, and their entropy in bits.
 
     A layer's `stored_bits` are those of its codes and grids; its `bit_operations` are the quantized ones.
     """
@@ -42,6 +51,7 @@ def sizes(context: Context, student: nn.Module) -> Sizes:
         "size_bytes": {"fp32": packed.fp32, "quantized": packed.quantized},
         "stored_bits": stored_bits(stored)._asdict(),
         "bit_operations": bit_operations(products)._asdict(),
+        "weight_values": _values(context, student)._asdict(),
     }
     return Sizes(
         network,
@@ -86,6 +96,11 @@ def stored_layers(context: Context, student: nn.Module) -> list[LayerBits]:
             )
         )
     return layers
+
+
+def _values(context: Context, student: nn.Module) -> Distinct:
+    layers: list[Any] = [student.get_submodule(path) for path in context.plan]
+    return distinct(layer.weight for layer in layers)
 
 
 def _code_bits(student: nn.Module, path: str) -> int:

@@ -117,12 +117,12 @@ def test_images_left_out_are_counted_among_those_that_the_run_saw():
 @pytest.mark.parametrize("value", ["8", "-1", "x", [0, 1, 2, 3, 4, 5, 6]])
 def test_places_that_there_are_not_are_refused(value):
     with pytest.raises(UserError, match="leave_out"):
-        of_any_quantizer({"leave_out": value}, "nearest", 8)
+        of_any_quantizer({"leave_out": value}, {"name": "nearest"}, 8)
 
 
 def test_places_are_read_however_they_are_written():
-    assert of_any_quantizer({"leave_out": "5,1,5"}, "nearest", 8) == {"leave_out": [1, 5]}
-    assert of_any_quantizer({"leave_out": ""}, "nearest", 8) == {}
+    assert of_any_quantizer({"leave_out": "5,1,5"}, {"name": "nearest"}, 8) == {"leave_out": [1, 5]}
+    assert of_any_quantizer({"leave_out": ""}, {"name": "nearest"}, 8) == {}
 
 
 def test_a_quantizer_that_chooses_bits_is_given_none():

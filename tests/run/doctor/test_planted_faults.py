@@ -84,12 +84,17 @@ def test_one_layer_at_two_bits_among_eight(data, tmp_path):
     assert found["attempt"]["measured_gain"] > 0.5 * folder.result()["logit_kl"]
 
 
-def test_a_variance_next_to_zero(data, tmp_path):
-    weights = checkpoint(
-        "preact-fashion", tmp_path / "still.safetensors", still_variance("layer2.1.bn2", 3)
-    )
-    folder = finished(tmp_path / "runs", data, "preact-fashion", bits=4, weights=weights)
-    assert ("tiny-variance", "layer2.1.bn2") in first_two(asked(folder))
+@pytest.mark.parametrize(
+    ("model", "norm"), [("preact-fashion", "layer2.1.bn2"), ("resnet20-fashion", "layer1.0.bn2")]
+)
+def test_a_variance_next_to_zero(model, norm, data, tmp_path):
+    weights = checkpoint(model, tmp_path / "still.safetensors", still_variance(norm, 3))
+    folder = finished(tmp_path / "runs", data, model, weights=weights)
+    found = asked(folder, "tiny-variance")
+    assert ("tiny-variance", norm) in first_two(found)
+    lost = finished(tmp_path / "runs", data, model).result()["quantized_top1"]
+    lost -= folder.result()["quantized_top1"]
+    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0.2
 
 
 def test_some_images_a_hundred_times_as_bright(data, tmp_path):

@@ -2,15 +2,25 @@
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
+import torch
+from safetensors.numpy import load_file
 
 from engine.core.events import BlockStarted, StageStarted, Stepped
+from engine.export.read_codes import read_codes
 from engine.quantization import discover_methods
+from engine.run.context import make_context
+from engine.run.exports.export import export
+from engine.run.folders.control import Control
+from engine.run.questions.storage import storage
+from engine.run.stages.quantize import load_student
 from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 from tests.toys import TinyViT
 
 METHODS = discover_methods()
+BINARY = [name for name, cls in METHODS.items() if cls.card.fewest_weight_bits == 1]
 
 
 @pytest.mark.parametrize("network", [TinyResNet, TinyViT])
@@ -31,3 +41,67 @@ def test_a_whole_run_ends_with_its_result(name, network, monkeypatch, tmp_path):
     steps = [event.step for event in of(folder, Stepped) if event.stage == "quantization"]
     assert steps == sorted(steps)
     assert not steps or steps[-1] == announced
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_a_run_of_1_bit_ends_with_two_values_a_channel_that_are_packed_into_1_bit(
+    name, monkeypatch, tmp_path
+):
+    only_the_toy(monkeypatch, tmp_path)
+    settings = asdict(budget(METHODS[name].Settings, steps=2, batch=4))
+    recipe = replace(
+        RECIPE, synthesis="noise", synthesis_settings={}, quantization=name, weight_bits=1,
+        quantization_settings=settings,
+    )  # fmt: skip
+    folder = begun(tmp_path / "runs", recipe)
+    result = work(folder)
+    assert result["weight_bits"] == 1
+    assert {layer["weight_bits"] for layer in result["layers"]} == {1, 8}
+    files = export(folder, ["onnx", "codes"])["files"]
+    (codes,) = (one["path"] for one in files if one["kind"] == "codes")
+    tensors = load_file(codes)
+    for layer in result["layers"]:
+        if layer["weight_bits"] == 1:
+            weight = folder_weight(folder, layer["path"])
+            assert all(len(channel.unique()) <= 2 for channel in weight)
+            assert len(tensors[f"{layer['path']}.codes"]) == (weight.numel() + 7) // 8
+
+
+def folder_weight(folder, path):
+    """[channels, n] values of a layer of the finished student."""
+    control = Control(folder.path, lambda state: None)
+    context = make_context(folder.recipe, folder, control, torch.device("cpu"))
+    return load_student(context).get_submodule(path).weight.detach().flatten(1)
+
+
+def test_a_codebook_for_all_channels_is_written_once_a_layer_and_read_back(monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path)
+    settings = asdict(budget(METHODS["pwfn"].Settings, steps=2, batch=4))
+    recipe = replace(
+        RECIPE, synthesis="noise", synthesis_settings={}, quantization="pwfn",
+        quantization_settings=settings,
+    )  # fmt: skip
+    folder = begun(tmp_path / "runs", recipe)
+    result = work(folder)
+    weights = [folder_weight(folder, layer["path"]) for layer in result["layers"]]
+    values, counts = np.unique(
+        np.concatenate([w.numpy().ravel() for w in weights]), return_counts=True
+    )
+    shares = counts / counts.sum()
+    assert result["weight_values"]["unique"] == len(values)
+    entropy = float(-(shares * np.log2(shares)).sum())
+    assert result["weight_values"]["entropy_bits"] == pytest.approx(entropy)
+    found = export(folder, ["onnx", "codes"])
+    assert found["proof"]["agreement"] == 1
+    (codes,) = (one["path"] for one in found["files"] if one["kind"] == "codes")
+    read = read_codes(codes)
+    for layer, weight in zip(result["layers"], weights, strict=True):
+        assert np.array_equal(read[f"{layer['path']}.weight"].reshape(weight.shape), weight.numpy())
+        levels = load_file(codes)[f"{layer['path']}.levels"]
+        assert levels.shape[0] == 1
+        assert levels.shape[1] <= 2 ** layer["weight_bits"]
+    packed = storage(folder)
+    assert packed["exact"]
+    for row in packed["layers"]:
+        assert row["entropy_bits"] <= row["bits"]
+        assert row["grid_bytes"] == 4 * load_file(codes)[f"{row['path']}.levels"].shape[1]

@@ -50,13 +50,23 @@ def test_a_file_a_mapping_and_text_are_one_recipe_and_other_bits_another(tmp_pat
 )
 def test_what_is_no_bits_is_refused_in_a_line(value, said):
     with pytest.raises(UserError, match=said) as refused:
-        bits_wanted(value, "nearest")
+        bits_wanted(value, {"name": "nearest"})
     assert "\n" not in str(refused.value)
+
+
+def test_a_layer_has_1_bit_where_the_quantizer_has_levels_for_it_and_no_input_has():
+    binary = {"name": "binary", "fewest_weight_bits": 1}
+    one = {"weight_bits": {"a": 1}}
+    assert bits_wanted(one, binary)["weight_bits"] == {"a": 1}
+    with pytest.raises(UserError, match="of 'a' is 1; choose 2 to 8"):
+        bits_wanted(one, {"name": "nearest"})
+    with pytest.raises(UserError, match="of 'a' is 1; choose 2 to 8"):
+        bits_wanted({"activation_bits": {"a": 1}}, binary)
 
 
 def test_a_quantizer_that_chooses_bits_itself_takes_none():
     with pytest.raises(UserError, match="'mixed' chooses each layer's bits itself"):
-        bits_wanted(BITS, "mixed")
+        bits_wanted(BITS, {"name": "mixed"})
 
 
 def layer(path, *, by_block=False, activation_bits=4):

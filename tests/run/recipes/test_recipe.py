@@ -179,6 +179,18 @@ class TestPresets:
         assert make().model_settings == {"mean": [0.5]}
 
 
+def test_a_weight_of_1_bit_is_for_a_quantizer_that_has_levels_for_it():
+    entries = catalog()
+    (nearest,) = entries["quantization"]
+    entries["quantization"].append(nearest | {"name": "binary", "fewest_weight_bits": 1})
+    one = make_recipe(entries, **NAMES | {"quantization": "binary", "weight_bits": "1"})
+    assert one.weight_bits == 1
+    with pytest.raises(UserError, match="weight bits is 0; choose 1 to 8"):
+        make_recipe(entries, **NAMES | {"quantization": "binary", "weight_bits": 0})
+    with pytest.raises(UserError, match="weight bits is 1; choose 2 to 8"):
+        make_recipe(entries, **NAMES, weight_bits=1)
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [

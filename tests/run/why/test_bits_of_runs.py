@@ -138,3 +138,13 @@ def test_a_choice_of_bits_is_measured_as_the_points_of_the_front_are(answered, c
     assert answers.trial(folder, wanted, None) == tried  # kept: no process is asked
     assert main(["bits", folder.run_id, "--at", '{"weight_bits": {"conv9": 3}}', *place]) == 2
     assert "there is no layer 'conv9'" in capsys.readouterr().err
+
+
+def test_a_run_of_1_bit_is_in_no_table_and_says_so_in_a_line(monkeypatch, tmp_path, capsys):
+    only_the_toy(monkeypatch, tmp_path)
+    folder = begun(tmp_path / "runs", replace(NEAREST, quantization="vertical", weight_bits=1))
+    work(folder)
+    assert main(["bits", folder.run_id, "--json", "--runs", str(folder.path.parent)]) == 2
+    told = capsys.readouterr().err
+    assert "1 bit a weight, down.conv1 first" in told
+    assert len(told.strip().splitlines()) == 1

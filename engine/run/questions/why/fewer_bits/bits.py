@@ -8,6 +8,7 @@ import torch
 
 from engine.analysis.accuracy import agreement, logit_kl
 from engine.analysis.bit_tables import FLOAT, WIDTHS, alike, cliff, follow
+from engine.core.errors import UserError
 from engine.quantization.bits.allocation import pareto_front
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
 from engine.quantization.plan import LayerBits, plan_bits
@@ -32,6 +33,7 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     On the front first and last layers stay where the edge rule holds them, and inputs where the run has them.
     """
     run = open_run(folder, IMAGES)
+    _check_widths(run.plan)
     measured = measured_tables(run, tell)
     tables, plan = measured.tables, run.plan
     sqnr = alike(tables, [plan[path].activation_bits is not None for path in plan])
@@ -57,6 +59,16 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
         "shared_inputs": shared_inputs(plan),
         "notes": notes,
     }
+
+
+def _check_widths(plan: Mapping[str, LayerBits]) -> None:
+    """UserError where a layer has bits that no table has: not every range rule has levels for 1 bit."""
+    few = [path for path, one in plan.items() if one.weight_bits < WIDTHS[0]]
+    if few:
+        raise UserError(
+            f"{len(few)} layers of this run have {plan[few[0]].weight_bits} bit a weight, {few[0]} first; "
+            f"other bits are measured from {WIDTHS[0]} on: ask a run of {WIDTHS[0]} or more"
+        )
 
 
 def held(run: Opened) -> dict[str, dict[str, int]]:
