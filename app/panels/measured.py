@@ -90,6 +90,17 @@ def _between(band: list[float]) -> str:
     return f"95 %: {band[0]:.2%} to {band[1]:.2%}"
 
 
+def standing(result: dict[str, Any]) -> str:
+    """What a run without an accuracy is judged by, in a line; else, and unfinished, empty."""
+    told = metrics(result) if result else []
+    if not told:
+        return ""
+    label, value, _ = told[0]
+    pairs = result.get("verification")
+    band = f" ({_between(pairs['band']['quantized'])})" if pairs else ""
+    return f"{label} {value}{band}"
+
+
 def brief_note(result: dict[str, Any]) -> str:
     """What a run without an accuracy has beside its one number, in a few words."""
     pairs = result.get("verification")

@@ -15,6 +15,7 @@ from app.panels.measured import (
     compared,
     metrics,
     sentence,
+    standing,
     verification_words,
 )
 from engine.core.events import StageStarted
@@ -86,6 +87,28 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     if kind == "nothing":
         assert "Agreement" not in told
     assert not opened("runs").exception
+
+
+def test_beside_others_a_run_stands_by_its_own_measure_and_its_band() -> None:
+    assert standing(IMAGE) == "Output SQNR 7.8 dB"
+    judged = KINDS["verification"][0]
+    assert standing(judged) == "Error of verification 7.25% (95 %: 6.20% to 8.50%)"
+    assert standing(NONE | OTHERS | {"output_kind": "logits", "quantized_top1": 0.9}) == ""
+    assert standing({}) == ""
+
+
+def test_two_embeddings_beside_each_other_do_not_wait_for_an_accuracy(runs: Path) -> None:
+    ids = []
+    for seed in (0, 1):
+        made = Fabricated(labels=False, seed=seed)
+        folder = fabricate(runs, made)
+        found = result(folder, made) | KINDS["verification"][0]
+        (folder.path / "result.json").write_text(json.dumps(found))
+        ids.append(folder.run_id)
+    at = opened("runs", runs=",".join(ids))
+    assert not at.exception
+    assert texts(at).count("Error of verification 7.25%") == 2
+    assert "No accuracy yet" not in texts(at)
 
 
 def test_runs_are_compared_by_the_same_measure() -> None:
