@@ -68,8 +68,15 @@ def _verification(found: dict[str, Any], result: dict[str, Any]) -> list[Metric]
 
 def verification_words(found: dict[str, Any]) -> str:
     """How often both networks judge pairs of images wrongly, and whether the difference may be chance."""
-    (low, high), changed = found["change"]["band"], found["change"]
-    sure = "may be chance" if low <= 0 <= high else "is more than chance"
+    changed = found["change"]
+    low, high = (100 * end for end in changed["band"])
+    sure = (
+        f"{low:.2f} to {high:.2f} points more errors, **more than chance**"
+        if low > 0
+        else f"{-high:.2f} to {-low:.2f} points fewer errors, **more than chance**"
+        if high < 0
+        else f"**not distinguishable** ({low:+.2f} to {high:+.2f} points)"
+    )
     judged = [
         f"{name} **{found['error'][key]:.2%}** wrongly ({_between(found['band'][key])})"
         for name, key in (("the float network judges", "fp32"), ("the quantized one", "quantized"))
@@ -77,12 +84,23 @@ def verification_words(found: dict[str, Any]) -> str:
     return (
         f"Of {found['pairs']:,} pairs of test images {judged[0]}, {judged[1]}. "
         f"{changed['lost']} pairs that were right are wrong now, {changed['won']} the other way round: "
-        f"that difference **{sure}** ({100 * low:+.2f} to {100 * high:+.2f} points, paired)."
+        f"{sure}."
     )
 
 
 def _between(band: list[float]) -> str:
     return f"95 %: {band[0]:.2%} to {band[1]:.2%}"
+
+
+def standing(result: dict[str, Any]) -> str:
+    """What a run without an accuracy is judged by, in a line; else, and unfinished, empty."""
+    told = metrics(result) if result else []
+    if not told:
+        return ""
+    label, value, _ = told[0]
+    pairs = result.get("verification")
+    band = f" ({_between(pairs['band']['quantized'])})" if pairs else ""
+    return f"{label} {value}{band}"
 
 
 def brief_note(result: dict[str, Any]) -> str:
@@ -91,8 +109,8 @@ def brief_note(result: dict[str, Any]) -> str:
     if not pairs:
         return error_words(result) or "there are no labels to be right by"
     low, high = pairs["change"]["band"]
-    sure = "within chance" if low <= 0 <= high else "more than chance"
-    return f"the teacher {pairs['error']['fp32']:.2%}: {sure}"
+    than = "more than" if low > 0 else "fewer than" if high < 0 else "as many, but for chance, as"
+    return f"{than} the teacher's {pairs['error']['fp32']:.2%}"
 
 
 def _beside_the_truth(result: dict[str, Any]) -> list[Metric]:

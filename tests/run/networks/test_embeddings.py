@@ -1,6 +1,6 @@
 """A whole tiny run of a network without classes, with images of the user's own program."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ import torch
 from PIL import Image
 
 from engine.core.errors import UserError
-from engine.core.events import Noted, Stepped
+from engine.core.events import Noted, RunFailed, Stepped
+from engine.quantization import discover_methods
 from engine.run import context
 from engine.run.commands.tables import result_table
 from engine.run.questions.analyse import analyse
+from tests.contracts.nets import budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
 PROGRAM = """
@@ -22,6 +24,7 @@ def faces():
     while True:
         yield torch.rand(3, 3, 8, 8, generator=rng)
 """
+METHODS = discover_methods()
 QUICK = {"steps": 3, "batch": 4, "correction_steps": 2, "prediction_weight": 1.0}
 
 
@@ -119,3 +122,20 @@ def test_images_of_people_in_folders_are_verified_in_pairs(recipe, tmp_path):
     assert result["fp32_top1"] is None
     assert "top-1" not in told
     assert not any("not looked at" in note.message for note in of(folder, Noted))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_quantizer_runs_or_says_in_a_line_that_it_reads_classes(name, recipe, tmp_path):
+    cls = METHODS[name]
+    settings = asdict(budget(cls.Settings, steps=2, batch=4))
+    folder = begun(
+        tmp_path / "runs", replace(recipe, quantization=name, quantization_settings=settings)
+    )
+    result = work(folder)
+    if "classes" in cls.card.needs:
+        assert isinstance(result, RunFailed)
+        assert "\n" not in result.message
+        assert "no scores of classes" in result.message
+        return
+    assert result["embedding_cosine"]["mean"] <= 1
+    assert result["agreement"] is None
