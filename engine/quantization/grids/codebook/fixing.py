@@ -79,6 +79,7 @@ class Cloud:
     means: Tensor  # [n]; a fixed weight has its value
     sigmas: Tensor  # [n]
     fixed: Tensor  # [n], bool
+    counts: Tensor  # [n]: what a squared error counts, where values are planned
 
 
 def fix_share(cloud: Cloud, share: float, book: Codebook, reach: Reach, fewer: int = 0) -> None:
@@ -98,25 +99,32 @@ def _planned(cloud: Cloud, book: Codebook, reach: Reach, fewer: int) -> "_Round"
     """The round as the paper has it, where the codebook has room for all that it would ask for in the end.
 
     Else the values are planned as if all weights were fixed now, from δ on and from its doubles, whichever
-    makes the squared error least: so that none is given to the many that are small before the few that are
-    large have theirs.
+    come nearest by squared errors, told in the layers' sizes, and are in the codebook from then on: so that
+    none is given to the many that are small before the few that are large have theirs.
     """
     few = sampled(torch.arange(len(cloud.means)), _TRIED).to(cloud.means.device)
+    means, counts = cloud.means[few], cloud.counts[few]
     planned, least = _NONE, float("inf")
     for doubled in range(_DOUBLINGS):
-        means, sigmas, fixed = cloud.means[few], cloud.sigmas[few], cloud.fixed[few]
-        trial = Cloud(bits=cloud.bits, means=means, sigmas=sigmas, fixed=fixed)
+        trial = Cloud(
+            bits=cloud.bits, means=means.clone(), sigmas=cloud.sigmas[few].clone(),
+            fixed=cloud.fixed[few].clone(), counts=counts,
+        )  # fmt: skip
         tried = deepcopy(book)
         work = _Round(trial, tried, replace(reach, delta=reach.delta * 2**doubled), fewer)
         while left := int((~trial.fixed).sum()):
             work.take(left)
         if not work.full and not doubled:
             break
-        error = float((trial.means - cloud.means[few]).square().sum())
+        values = tried.of(cloud.bits).to(means.device)
+        away = means - values[nearest_codes(means.double(), values)]
+        error = float((counts * away.square()).sum())
         if error < least:
-            planned, least = tried.of(cloud.bits), error
+            planned, least = values, error
         if not work.full:
             break
+    for value in planned.tolist():
+        book.add(value, cloud.bits)
     return _Round(cloud, book, reach, fewer, planned)
 
 
@@ -217,7 +225,6 @@ class _Round:
         at = nearest_codes(self.cloud.means[self.free].double(), values)
         order = self._distance(self.free, values[at]).argsort(stable=True)[:most]
         for k in at[order].unique().tolist():
-            self.book.add(float(values[k]), self.cloud.bits)
             self._fix(self.free[order[at[order] == k]], float(values[k]))
         left = torch.ones(len(self.free), dtype=torch.bool, device=self.free.device)
         left[order] = False
