@@ -43,6 +43,15 @@ WHY = {
         does="Every layer's weights and input are rounded at each number of bits, and the network is judged "
         "with that alone",
     ),
+    "resources": Question(
+        command="resources", button="Tell bytes, energy and time", icon=":material/bolt:",
+        does="The network is written as ONNX, and one image passes it and the float network in turns, many "
+        "times",
+    ),
+    "storage": Question(
+        command="storage", button="Pack the codes", icon=":material/compress:",
+        does="Every layer's codes are written packed, Huffman-coded and sparse, and read back",
+    ),
 }  # fmt: skip
 
 
@@ -97,8 +106,7 @@ def ask_for(folder: RunFolder, command: str, layers: int) -> None:
 
 
 def _asked(folder: RunFolder, command: str) -> Any:
-    find = {"explain": answers.explain, "predictions": answers.predictions, "bits": answers.bits}
-    return ask(command, _key(folder), lambda: find[command](folder))
+    return ask(command, _key(folder), lambda: answers.answer(folder, command))
 
 
 def _key(folder: RunFolder) -> str:

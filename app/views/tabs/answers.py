@@ -6,6 +6,7 @@ from app.background import look_again
 from app.charts import reconstruction
 from app.charts.verdicts import outcome_verdict
 from app.history import History
+from app.panels.answers.costs import QUESTIONS, costs_section
 from app.panels.answers.flips import flips_section
 from app.panels.answers.nearest_comparison import gain_panel
 from app.panels.answers.result import result_panel
@@ -55,7 +56,9 @@ def draw(folder: RunFolder, history: History) -> None:
     with st.container():
         flips_section(folder, len(history.started["layers"]))
     with st.container():
+        costs_section(folder, len(history.started["layers"]))
+    with st.container():
         gain_panel(folder)
     with st.container():
         triad(folder)
-    look_again(is_pending(folder, "predictions"))
+    look_again(any(is_pending(folder, one) for one in ("predictions", *QUESTIONS)))

@@ -6,7 +6,10 @@ from engine.run.folders.folder import RunFolder
 START_S = 6.0  # a process, the library, both networks
 # What a question takes, in passes of one image through one network: for each layer, and besides. Measured
 # on the bundled ResNet-20; of `bits` most goes into grids fitted at seven widths.
-PASSES = {"explain": (16, 400), "predictions": (0, 400), "bits": (3300, 2000)}
+PASSES = {
+    "explain": (16, 400), "predictions": (0, 400), "bits": (3300, 2000), "resources": (0, 400),
+    "storage": (0, 100),
+}  # fmt: skip
 
 
 def has_student(folder: RunFolder) -> bool:

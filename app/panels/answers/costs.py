@@ -1,0 +1,117 @@
+"""What does it cost to keep and to run? Counted, estimated, measured; and how small the codes get."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.charts.why.packing import packings
+from app.components import mount
+from app.panels.ask_why import ask_for, known, why_not
+from app.text import explain
+from app.words import count_words, plain, size_words
+from engine.run.folders.folder import RunFolder
+
+QUESTIONS = ("resources", "storage")  # that are asked beside the page
+
+
+def costs_section(folder: RunFolder, layers: int) -> None:
+    """The question, and what is known of it; nothing of a run without a result."""
+    if folder.result() is None:
+        return
+    st.subheader("What does it cost to keep and to run?", help=explain("costs"))
+    if why_not(folder):
+        st.caption(why_not(folder))
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        found = known(folder, "resources")
+        if found is None:
+            ask_for(folder, "resources", layers)
+        else:
+            _resources(found)
+    with right:
+        found = known(folder, "storage")
+        if found is None:
+            ask_for(folder, "storage", layers)
+        else:
+            _storage(folder, found)
+
+
+def _resources(found: Mapping[str, Any]) -> None:
+    st.markdown(f"**{plain(found['sentence'])}**")
+    frame = pd.DataFrame(cost_rows(found), columns=["", "Float", "Quantized", "How it is known"])
+    st.dataframe(frame, hide_index=True, height="content")
+    if found["latency_note"]:
+        st.caption(plain(found["latency_note"]))
+    st.caption(plain(f"Energy by {found['energy_uj']['source']}: an estimate of its order."))
+
+
+def cost_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """A row a cost: the float network's, the quantized one's, and how each is known."""
+    size, moved, spent = found["bytes"], found["bit_operations"], found["energy_uj"]
+    plain_, quantized = spent["fp32"], spent["quantized"]
+    rows = [
+        ("Bytes", size_words(size["fp32"]), size_words(size["quantized"]), "counted"),
+        ("Bit operations, an image", count_words(moved["fp32"]), count_words(moved["quantized"]), "counted"),
+        ("Energy of arithmetic, an image", _uj(plain_["arithmetic"]), _uj(quantized["arithmetic"]),
+         "estimated"),
+        ("Energy to fetch weights, cache", _range(plain_["weights_cached"]),
+         _range(quantized["weights_cached"]), "estimated"),
+        ("Energy to fetch weights, DRAM", _range(plain_["weights_dram"]),
+         _range(quantized["weights_dram"]), "estimated"),
+    ]  # fmt: skip
+    time = found["latency_ms"]
+    if time is not None:
+        cores = f"{time['threads']} thread{'s' if time['threads'] > 1 else ''}"
+        rows.append(
+            ("Time, an image", f"{time['float']:.3g} ms", f"{time['quantized']:.3g} ms",
+             f"measured here, {cores}")
+        )  # fmt: skip
+    return rows
+
+
+def _uj(value: float) -> str:
+    return f"{value:.3g} µJ"
+
+
+def _range(ends: list[float]) -> str:
+    return f"{ends[0]:.2g} to {ends[1]:.2g} µJ"
+
+
+def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
+    total = found["total"]
+    st.markdown(
+        f"**In a file of their own, {total['weights']:,} codes and their grids take "
+        f"{size_words(total['file_bytes'])}, {total['ratio']:.1%} of the float weights; every code was read "
+        "back as it was.**"
+    )
+    mount.live_plot(packings(total), key=f"packings-{folder.run_id}", run=folder.run_id, offset=0)
+    with st.expander("Every layer"):
+        frame = pd.DataFrame(storage_rows(found))
+        st.dataframe(frame, hide_index=True)
+        st.download_button(
+            "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-storage.csv", "text/csv",
+            icon=":material/download:", key="storage-csv",
+        )  # fmt: skip
+    for note in found["notes"]:
+        st.caption(plain(note))
+
+
+def storage_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a layer, in bytes and bits a weight."""
+    return [
+        {
+            "Layer": row["path"],
+            "Weights": row["weights"],
+            "Zero, %": round(100 * row["zeros"], 1),
+            "Entropy, bits a weight": round(row["entropy_bits"], 3),
+            "Packed, bytes": row["bytes"]["packed"],
+            "Huffman, bytes": row["bytes"]["huffman"],
+            "Sparse, bytes": row["bytes"]["sparse"],
+            "Smallest": row["form"],
+            "Grid, bytes": row["grid_bytes"],
+        }
+        for row in found["layers"]
+    ]
