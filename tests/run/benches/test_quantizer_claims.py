@@ -96,9 +96,9 @@ class TestMeasuring:
     def test_a_file_holds_both_sides_seed_by_seed_and_is_read_back(self, measured):
         found = read(measured.parent, QUANTIZER_FILE)
         row = found["claims"][0]
-        assert row["values"]["method"] == [4.0, 5.0]  # "GPFQ"
+        assert row["values"]["method"] == [21.0, 22.0]  # "GPFQ on the same grid"
         assert row["values"]["baseline"] == [7.0, 8.0]  # "Nearest"
-        assert row["verdict"]["words"] == "held in 2 of 2 seeds"
+        assert row["verdict"]["words"] == "did not hold"
         assert row["baseline_title"] == "Nearest"
         assert len(rows_of(found)) == 3
 

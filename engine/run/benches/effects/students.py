@@ -33,7 +33,11 @@ SETUPS: Mapping[str, Setup] = {
     "nearest-w3-corrected": Setup(
         title="Nearest, BatchNorm corrected", quantization="nearest", weight_bits=3, settings=_DELTA
     ),
-    "gpfq": Setup(title="GPFQ", quantization="gpfq", weight_bits=3, settings=_NONE),
+    "gpfq": Setup(
+        title="GPFQ on the same grid", quantization="gpfq", weight_bits=3,
+        settings=_NONE | {"alphabet": "grid"},
+    ),
+    "gpfq-own": Setup(title="GPFQ", quantization="gpfq", weight_bits=3, settings=_NONE),
     "hessian": Setup(
         title="Hessian compensation", quantization="hessian", weight_bits=3, settings=_NONE
     ),
