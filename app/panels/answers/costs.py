@@ -41,11 +41,15 @@ def costs_section(folder: RunFolder, layers: int) -> None:
 
 def _resources(found: Mapping[str, Any]) -> None:
     st.markdown(f"**{plain(found['sentence'])}**")
-    frame = pd.DataFrame(cost_rows(found), columns=["", "Float", "Quantized", "How it is known"])
-    st.dataframe(frame, hide_index=True, height="content")
+    lines = ["| | Float | Quantized | |", "|:--|--:|--:|:--|"]
+    st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
     if found["latency_note"]:
         st.caption(plain(found["latency_note"]))
-    st.caption(plain(f"Energy by {found['energy_uj']['source']}: an estimate of its order."))
+    st.caption(
+        plain(
+            f"All for one image. Energy by {found['energy_uj']['source']}: an estimate of its order."
+        )
+    )
 
 
 def cost_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -54,30 +58,35 @@ def cost_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     plain_, quantized = spent["fp32"], spent["quantized"]
     rows = [
         ("Bytes", size_words(size["fp32"]), size_words(size["quantized"]), "counted"),
-        ("Bit operations, an image", count_words(moved["fp32"]), count_words(moved["quantized"]), "counted"),
-        ("Energy of arithmetic, an image", _uj(plain_["arithmetic"]), _uj(quantized["arithmetic"]),
+        ("Bit operations", count_words(moved["fp32"]), count_words(moved["quantized"]), "counted"),
+        ("Energy, arithmetic", _uj(plain_["arithmetic"]), _uj(quantized["arithmetic"]),
          "estimated"),
-        ("Energy to fetch weights, cache", _range(plain_["weights_cached"]),
+        ("Energy, weights from a cache", _range(plain_["weights_cached"]),
          _range(quantized["weights_cached"]), "estimated"),
-        ("Energy to fetch weights, DRAM", _range(plain_["weights_dram"]),
+        ("Energy, weights from DRAM", _range(plain_["weights_dram"]),
          _range(quantized["weights_dram"]), "estimated"),
     ]  # fmt: skip
     time = found["latency_ms"]
     if time is not None:
         cores = f"{time['threads']} thread{'s' if time['threads'] > 1 else ''}"
         rows.append(
-            ("Time, an image", f"{time['float']:.3g} ms", f"{time['quantized']:.3g} ms",
-             f"measured here, {cores}")
+            ("Time", f"{time['float']:.3g} ms", f"{time['quantized']:.3g} ms",
+             f"measured, {cores}")
         )  # fmt: skip
     return rows
 
 
 def _uj(value: float) -> str:
-    return f"{value:.3g} µJ"
+    return f"{_short(value)} µJ"
 
 
 def _range(ends: list[float]) -> str:
-    return f"{ends[0]:.2g} to {ends[1]:.2g} µJ"
+    return f"{_short(ends[0])} to {_short(ends[1])} µJ"
+
+
+def _short(value: float) -> str:
+    """Two digits at least, none behind the point from a hundred on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
