@@ -68,6 +68,7 @@ class FixingLearner(Learner):
         weights = [layer.float_weight for layer in self.layers.values()]
         self._fixed = [torch.zeros_like(w, dtype=torch.bool) for w in weights]
         self._held = [torch.zeros_like(w.detach()) for w in weights]  # mean of what is fixed
+        self._counts = [1 / w.detach().square().sum().clamp_min(1e-12) for w in weights]
         self._held_sigma = [torch.zeros_like(w.detach()) for w in weights]
 
     def groups(self) -> list[dict[str, Any]]:
@@ -135,6 +136,9 @@ class FixingLearner(Learner):
                 means=torch.cat([layers[k].float_weight.flatten() for k in which]),
                 sigmas=torch.cat([sigmas[k].flatten() for k in which]),
                 fixed=torch.cat([self._fixed[k].flatten() for k in which]),
+                counts=torch.cat(
+                    [self._counts[k].expand(layers[k].float_weight.numel()) for k in which]
+                ),
             )
         share = share_after(self._round, self._chosen.rounds)
         fix_all(list(clouds.values()), share, self._book, self._chosen.reach)

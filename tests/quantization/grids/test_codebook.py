@@ -30,7 +30,11 @@ def gaussian(count, seed=0, std=0.05):
 def cloud_of(weight, sigma=None, bits=8):
     sigma = prior_sigma(weight) if sigma is None else torch.full_like(weight, sigma)
     return Cloud(
-        bits=bits, means=weight.clone(), sigmas=sigma, fixed=torch.zeros(len(weight)).bool()
+        bits=bits,
+        means=weight.clone(),
+        sigmas=sigma,
+        fixed=torch.zeros(len(weight)).bool(),
+        counts=torch.ones(len(weight)),
     )
 
 

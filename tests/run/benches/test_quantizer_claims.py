@@ -1,6 +1,7 @@
 """What makes a claim of a quantizer worth measuring, and what a measurement writes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,12 +25,16 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("claims")
 
 
+@pytest.fixture(scope="module")
+def recipes(folder):
+    """The recipe of every setup, each made once."""
+    return {name: measuring.recipe_of(one, folder, 3) for name, one in SETUPS.items()}
+
+
 @pytest.mark.parametrize("claim", QUANTIZER_CLAIMS, ids=lambda claim: claim.name)
 class TestPairs:
-    def test_method_and_control_differ_in_the_named_settings_alone(self, claim, folder):
-        one, other = (
-            measuring.recipe_of(SETUPS[name], folder, 0) for name in (claim.method, claim.baseline)
-        )
+    def test_method_and_control_differ_in_the_named_settings_alone(self, claim, recipes):
+        one, other = recipes[claim.method], recipes[claim.baseline]
         mine, theirs = one.quantization_settings, other.quantization_settings
         found = {name for name in mine.keys() & theirs.keys() if mine[name] != theirs[name]}
         found |= {
@@ -39,10 +44,8 @@ class TestPairs:
         }
         assert found == set(claim.differs)
 
-    def test_both_learn_from_the_same_images_and_are_judged_on_the_same(self, claim, folder):
-        one, other = (
-            measuring.recipe_of(SETUPS[name], folder, 3) for name in (claim.method, claim.baseline)
-        )
+    def test_both_learn_from_the_same_images_and_are_judged_on_the_same(self, claim, recipes):
+        one, other = recipes[claim.method], recipes[claim.baseline]
         for part in ("model", "model_settings", "synthesis", "synthesis_settings", "images", "seed",
                      "data", "edge_rule"):  # fmt: skip
             assert getattr(one, part) == getattr(other, part)
@@ -65,7 +68,7 @@ def test_every_quantizer_has_a_claim_but_our_own():
 
 
 def test_the_images_to_judge_on_are_the_first_of_the_test_set(folder):
-    mine = measuring.held_out(RESNET, folder / "held-out")
+    mine = Path(measuring.held_out(RESNET, folder / "held-out"))
     pixels = read_idx(ASSETS / "fashion-mnist" / "t10k-images-idx3-ubyte.gz")
     labels = read_idx(ASSETS / "fashion-mnist" / "t10k-labels-idx1-ubyte.gz")
     rows = (mine / "labels.csv").read_text().splitlines()

@@ -43,8 +43,10 @@ class FixedWeightCodes(WeightCodes):
             return
         weight, self._due = self._due, None
         flat, book = weight.flatten().clone(), Codebook()
-        fixed = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-        cloud = Cloud(bits=self.bits, means=flat, sigmas=prior_sigma(weight).flatten(), fixed=fixed)
+        cloud = Cloud(
+            bits=self.bits, means=flat, sigmas=prior_sigma(weight).flatten(),
+            fixed=torch.zeros_like(flat, dtype=torch.bool), counts=torch.ones_like(flat),
+        )  # fmt: skip
         fix_all([cloud], 1.0, book, self.reach)
         self.settle(cloud.means.view(weight.shape), book.of(self.bits), keeps_book=True)
 

@@ -6,9 +6,8 @@ be sums of one power more, and δ doubles, in turns.
 
 Departures: weights once fixed stay, and speak for their own value alone (there they are clustered anew in
 every round, mostly to where they were). Layers of b bits share at most 2^b values of the codebook: once
-there are so many, their weights take the nearest of those, nearest in σ first; and where δ would need more
-of them, it is doubled at once, as often as makes the squared error least. The share of a round is that of the
-weights of each width.
+there would be more, their values are planned, and weights take the nearest of those, nearest in σ first.
+The share of a round is that of the weights of each width.
 """
 
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from engine.quantization.grids.level_sets import nearest_codes
 _LEAST_DISTANCE = 2.0**-20  # σ counts as at least this where distances are told
 _TRIED = 2**14  # weights, for the first δ where the codebook is short
 _DOUBLINGS = 10
+_NONE = torch.empty(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,7 @@ class Cloud:
     means: Tensor  # [n]; a fixed weight has its value
     sigmas: Tensor  # [n]
     fixed: Tensor  # [n], bool
+    counts: Tensor  # [n]: what a squared error counts, where values are planned
 
 
 def fix_share(cloud: Cloud, share: float, book: Codebook, reach: Reach, fewer: int = 0) -> None:
@@ -89,47 +90,62 @@ def fix_share(cloud: Cloud, share: float, book: Codebook, reach: Reach, fewer: i
     wanted = round(share * len(cloud.means)) - int(cloud.fixed.sum())
     if wanted <= 0:
         return
-    delta = _first_delta(cloud, book, reach, fewer)
-    work = _Round(cloud, book, replace(reach, delta=delta), fewer)
+    work = _planned(cloud, book, reach, fewer)
     while wanted > 0:
         wanted -= work.take(wanted)
 
 
-def _first_delta(cloud: Cloud, book: Codebook, reach: Reach, fewer: int) -> float:
-    """From how far values take weights at first: `reach.delta` where the codebook has room for that.
+def _planned(cloud: Cloud, book: Codebook, reach: Reach, fewer: int) -> "_Round":
+    """The round as the paper has it, where the codebook has room for all that it would ask for in the end.
 
-    Else it is doubled, as often as makes the squared error least were all weights fixed now.
+    Else the values are planned as if all weights were fixed now, from δ on and from its doubles, whichever
+    come nearest by squared errors, told in the layers' sizes, and are in the codebook from then on: so that
+    none is given to the many that are small before the few that are large have theirs.
     """
     few = sampled(torch.arange(len(cloud.means)), _TRIED).to(cloud.means.device)
-    best, least, delta = reach.delta, float("inf"), reach.delta
-    for _ in range(_DOUBLINGS):
+    means, counts = cloud.means[few], cloud.counts[few]
+    planned, least = _NONE, float("inf")
+    for doubled in range(_DOUBLINGS):
         trial = Cloud(
-            bits=cloud.bits,
-            means=cloud.means[few],
-            sigmas=cloud.sigmas[few],
-            fixed=cloud.fixed[few],
-        )
-        work = _Round(trial, deepcopy(book), replace(reach, delta=delta), fewer)
+            bits=cloud.bits, means=means.clone(), sigmas=cloud.sigmas[few].clone(),
+            fixed=cloud.fixed[few].clone(), counts=counts,
+        )  # fmt: skip
+        tried = deepcopy(book)
+        work = _Round(trial, tried, replace(reach, delta=reach.delta * 2**doubled), fewer)
         while left := int((~trial.fixed).sum()):
             work.take(left)
-        error = float((trial.means - cloud.means[few]).square().sum())
+        if not work.full and not doubled:
+            break
+        values = tried.of(cloud.bits).to(means.device)
+        away = means - values[nearest_codes(means.double(), values)]
+        error = float((counts * away.square()).sum())
         if error < least:
-            best, least = delta, error
+            planned, least = values, error
         if not work.full:
             break
-        delta *= 2
-    return best
+    for value in planned.tolist():
+        book.add(value, cloud.bits)
+    return _Round(cloud, book, reach, fewer, planned)
 
 
 class _Round:
     """One cloud in one round: free weights, candidates, and how many free weights each could take."""
 
-    def __init__(self, cloud: Cloud, book: Codebook, reach: Reach, fewer: int) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        book: Codebook,
+        reach: Reach,
+        fewer: int,
+        planned: Tensor = _NONE,  # values, where the codebook has no room for more
+    ) -> None:
         self.cloud, self.book, self.reach, self.fewer = cloud, book, reach, fewer
+        self.planned = planned.to(cloud.means.device)
         self.order, self.delta, self.widen_next = 1, reach.delta, False
         self.free = (~cloud.fixed).nonzero()[:, 0]
-        self.full = False
-        self._look()
+        self.full = len(planned) > 0
+        if not self.full:
+            self._look()
 
     def _look(self) -> None:
         """Candidates, and the range of them that each free weight has within δ σ."""
@@ -165,7 +181,7 @@ class _Round:
         k = int(torch.where(self.votes > 0, self.votes + self.members, 0).argmax())
         value = float(self.values[k])
         if not self.book.can_add(value, self.cloud.bits, self.fewer):
-            self.full = True
+            self.full, self.planned = True, self.book.of(self.cloud.bits).to(self.values.device)
             return 0
         inside = (self.first <= k) & (k < self.behind)
         index = inside.nonzero()[:, 0]
@@ -204,8 +220,8 @@ class _Round:
         self._look()
 
     def _nearest(self, most: int) -> int:
-        """The codebook is full: the free weights that are nearest to one of its values take it."""
-        values = self.book.of(self.cloud.bits).to(self.cloud.means.device)
+        """There are no values but the planned ones: the free weights that are nearest to one take it."""
+        values = self.planned
         at = nearest_codes(self.cloud.means[self.free].double(), values)
         order = self._distance(self.free, values[at]).argsort(stable=True)[:most]
         for k in at[order].unique().tolist():

@@ -66,6 +66,10 @@ class QuantizerClaim:
 
 METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and what it is
     "kl": ("logit_kl", "KL divergence of teacher and student on real test images, nats"),
+    "sqnr": (
+        "output_sqnr_db",
+        "the output's signal over what quantization adds to it, real test images, dB",
+    ),
     "top1": ("quantized_top1", "top-1 on real test images"),
 }
 QUANTIZER_CLAIMS = (
@@ -134,6 +138,15 @@ QUANTIZER_CLAIMS = (
         method="bitat", baseline="bitat-magnitude", differs=("order",),
     ),
     QuantizerClaim(
+        name="dir-net", says="A gradient of the sign that sharpens step by step trains one bit better.",
+        method="dir-net", baseline="dir-net-plain", differs=("estimator",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="daq", says="A grid for each channel of each image keeps an enlarged image truer.",
+        method="daq", baseline="daq-tensor", differs=("grids",), metric="sqnr", lower=False,
+        asserted=True,
+    ),
+    QuantizerClaim(
         name="slb", says="A temperature that sharpens decides better than soft levels cut at the end.",
         method="slb", baseline="slb-soft", differs=("hottest",), asserted=True,
     ),
@@ -168,5 +181,9 @@ QUANTIZER_CLAIMS = (
     QuantizerClaim(
         name="zero-point", says="A zero point that is searched serves inputs of both signs better.",
         method="zero-point", baseline="zero-point-off", differs=("activation_zero",),
+    ),
+    QuantizerClaim(
+        name="zero-point-vit", says="Behind GELU, a zero point that is searched serves better.",
+        method="zero-point-vit", baseline="zero-point-vit-off", differs=("activation_zero",),
     ),
 )  # fmt: skip

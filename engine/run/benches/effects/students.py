@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+BINARY, TRANSFORMER, ENLARGING = "binary-fashion", "vit-fashion", "sr-fashion"
 RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
 FUSED: dict[str, Any] = {  # has no BatchNorm left that images could be made from
     "network": REPVGG, "network_settings": {"form": "fused"}, "synthesis": "gzsq",
@@ -73,6 +74,19 @@ SETUPS: Mapping[str, Setup] = {
     "bitat-random": Setup(
         title="Any order", quantization="bitat", weight_bits=2, settings={"order": "random"}
     ),
+    "dir-net": Setup(title="DIR-Net", quantization="dir-net", weight_bits=1, network=BINARY),
+    "dir-net-plain": Setup(
+        title="Straight-through gradient", quantization="dir-net", weight_bits=1, network=BINARY,
+        settings={"estimator": "straight-through"},
+    ),
+    "daq": Setup(
+        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING,
+        synthesis="gzsq",
+    ),
+    "daq-tensor": Setup(
+        title="A grid for each image alone", quantization="daq", weight_bits=4, activation_bits=4,
+        network=ENLARGING, synthesis="gzsq", settings={"grids": "tensor"},
+    ),
     "mixed": Setup(title="Mixed precision", quantization="mixed", weight_bits=3, settings=_NONE),
     "slb": Setup(title="SLB", quantization="slb", weight_bits=2, settings=_DELTA),
     "slb-soft": Setup(
@@ -137,5 +151,13 @@ SETUPS: Mapping[str, Setup] = {
     "zero-point-off": Setup(
         title="Zero at 0", quantization="nearest", weight_bits=4, activation_bits=4,
         network=MOBILENET, settings=_DELTA | {"activation_zero": "none"},
+    ),
+    "zero-point-vit": Setup(
+        title="Zero point searched", quantization="nearest", weight_bits=4, activation_bits=4,
+        network=TRANSFORMER, synthesis="gzsq", settings=_NONE | {"activation_zero": "searched"},
+    ),
+    "zero-point-vit-off": Setup(
+        title="Zero at 0", quantization="nearest", weight_bits=4, activation_bits=4,
+        network=TRANSFORMER, synthesis="gzsq", settings=_NONE | {"activation_zero": "none"},
     ),
 }  # fmt: skip
