@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 USUAL = {"model": "resnet20-fashion", "synthesis": "genie", "quantization": "quantoscope"}
+SOURCES = (USUAL["synthesis"], "gzsq", "noise")  # of images, the first that can work on a network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

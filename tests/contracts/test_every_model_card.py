@@ -56,7 +56,7 @@ def test_loads_ready_to_be_used(name, loaded):
 @every_card
 def test_a_network_has_classes_where_it_says_so_and_else_none(name, loaded):
     card, entry = CARDS[name], catalog_entry(CARDS[name])
-    kind = find_output(loaded(name), card.image_shape).kind
+    kind = find_output(loaded(name), card.image_shape, card.output).kind
     assert (entry["classes"] > 1) == (kind == "logits")
     assert card.output in ("auto", kind)
 
@@ -156,7 +156,7 @@ def test_a_walk_may_go_straight_through_to_a_later_block(loaded):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in CARDS if CARDS[name].reported_top1 is not None])
+@pytest.mark.parametrize("name", [n for n, c in CARDS.items() if c.test and c.reported_top1])
 def test_a_network_with_test_images_is_as_accurate_as_it_says(name, loaded):
     """On the first 2,500 images: 0.02 is four times the standard error of 0.93 there."""
     card, model = CARDS[name], loaded(name)

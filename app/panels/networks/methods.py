@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.url_menu import menu
-from app.presets import USUAL
+from app.presets import SOURCES, USUAL
 from app.words import plain
 
 KINDS = {"synthesis": "Images from", "quantization": "Quantizer"}
@@ -30,13 +30,13 @@ def method_list(methods: Methods) -> None:
 
 
 def method_menu(methods: Methods) -> dict[str, Any]:
-    """The methods to estimate and to start with: of those that can work, the project's own first."""
+    """The methods to estimate and to start with: of those that can work, the usual ones first."""
     chosen = {}
     for column, kind in zip(st.columns(2, gap="medium"), KINDS, strict=True):
         able = {one["name"]: one["title"] for one in _of(methods, kind) if not one["reason"]}
-        ordered = {
-            one: able[one] for one in sorted(able, key=lambda one: (one != USUAL[kind], one))
-        }
+        usual = SOURCES if kind == "synthesis" else (USUAL[kind],)
+        first = {one: able[one] for one in usual if one in able}
+        ordered = first | {one: able[one] for one in sorted(able)}
         with column:
             chosen[kind] = menu(KINDS[kind], ordered, kind)
     return chosen

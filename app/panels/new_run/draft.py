@@ -3,14 +3,13 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from app.presets import USUAL
+from app.presets import SOURCES, USUAL
 from engine.core.errors import UserError
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 from engine.run.recipes.layer_bits import SETTING as BITS
 from engine.run.recipes.recipe import Recipe, find, refusal, settings_at
 
 KINDS = {"models": "model", "synthesis": "synthesis", "quantization": "quantization"}
-SOURCES = (USUAL["synthesis"], "gzsq", "noise")  # of images, the first that can work on a network
 PLAIN = {
     "weight_bits": 4,
     "activation_bits": 4,

@@ -129,15 +129,13 @@ def remarks(model: nn.Module, blocks: Sequence[Block]) -> list[str]:
         if not is_layer(module) and _is_matrix(parameter)
     ]
     if others:
-        said.append(
-            f"{len(others)} weights are of neither Conv2d nor Linear, and stay float: {_few(others)}."
-        )
+        said.append(f"Weights of neither Conv2d nor Linear stay float: {_few(others)}.")
     if any(block.region is not None for block in blocks):
         products = [node for node in blocks[0].region.source.graph.nodes if _is_product(node)]  # type: ignore[union-attr]
         if products:
             said.append(
-                f"{len(products)} products are of two activations, as in attention: they are computed in "
-                "float, and counted in no layer's operations."
+                f"Two activations are multiplied in {len(products)} places, as in attention: in float, and "
+                "counted in no layer's operations."
             )
     return said
 

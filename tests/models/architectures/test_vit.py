@@ -49,8 +49,8 @@ def test_operations_are_those_of_every_token(vit):
 
 def test_what_stays_float_is_told(vit):
     said = " ".join(remarks(vit, find_blocks(vit)))
-    assert "1 weights are of neither Conv2d nor Linear, and stay float: positions." in said
-    assert "2 products are of two activations" in said
+    assert "Weights of neither Conv2d nor Linear stay float: positions." in said
+    assert "Two activations are multiplied in 2 places" in said
 
 
 def test_every_linear_layer_is_quantized_and_layer_norm_is_not(vit):

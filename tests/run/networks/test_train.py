@@ -5,13 +5,14 @@ import torch
 from torch import nn
 
 from engine.models.cards.sources import discover_cards
+from engine.run import train_super_resolution
 from engine.run.train import RECIPES, TrainingRecipe, strided_depthwise_in_float32, train
 
 FASHION = [name for name, card in discover_cards().items() if card.dataset == "Fashion-MNIST"]
 
 
 def test_every_network_on_fashion_mnist_can_be_trained_by_name():
-    assert sorted(RECIPES) == sorted(FASHION)
+    assert sorted([*RECIPES, train_super_resolution.NAME]) == sorted(FASHION)
 
 
 @pytest.mark.parametrize("name", FASHION)
