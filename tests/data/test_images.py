@@ -309,7 +309,9 @@ class TestIdx:
         assert corners.tolist() == pytest.approx([0.0, 200.0], abs=1e-4)
         columns = torch.tensor([0, 200], dtype=torch.uint8).repeat(16).expand(1, 1, 32, 32)
         middle = halved(columns)[..., 4:-4, 4:-4]
-        assert bool(((middle.float() - 100).abs() < 25).all()), "what is finer than a pixel is averaged"
+        assert bool(((middle.float() - 100).abs() < 25).all()), (
+            "what is finer than a pixel is averaged"
+        )
         flat = torch.full((1, 1, 6, 6), 77, dtype=torch.uint8)
         assert torch.equal(halved(flat), flat[..., :3, :3])
         assert torch.allclose(enlarged(halved(flat).float(), (6, 6)), flat.float())
