@@ -35,6 +35,9 @@ from engine.quantization.plan import BlockLike
 from engine.quantization.student import quantizers
 from engine.quantization.trained import TrainedWeight
 
+_PLACINGS = (
+    4  # of the activations' ranges over the training: those of untrained signs are of no use
+)
 _REACH, _PLACES, _MOST_VALUES = 3.0, 61, 2**16  # of what is drawn
 
 
@@ -151,6 +154,7 @@ class SignLearner(Learner):
             for path, layer in self.layers.items()
             if isinstance(layer.weight_quantizer, BinaryWeightCodes)
         }
+        self._placed = -1
         for layer in self.layers.values():
             layer.weight_quantizer.learning = True
         for parameter in self._parameters():
@@ -173,6 +177,11 @@ class SignLearner(Learner):
                 quantizer.learn(1.0, rng)  # all of it is kept float
             else:
                 quantizer.settle()
+        part = int(_PLACINGS * progress)
+        if progress >= chosen.float_until and part != self._placed:
+            self._placed = part
+            for quantizer in self._inputs:
+                quantizer.fitted = False  # the next mini-batch places it
         if chosen.estimator != "two-stage":
             return
         wanted = sharpness_at(progress, chosen.flattest, chosen.sharpest)
@@ -233,5 +242,10 @@ class SignLearner(Learner):
             )
         ]
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"placed": self._placed, "grids": [quantizer.stored() for quantizer in self._inputs]}
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing: all that is not a parameter follows from the share of steps taken."""
+        self._placed = state["placed"]
+        for quantizer, stored in zip(self._inputs, state["grids"], strict=True):
+            quantizer.restore(stored)
