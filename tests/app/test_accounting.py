@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from app.charts.why.accounting import waterfall
 from app.panels.answers.accounting import steps_of, table, verdict
 from engine.core.paired import drop_between, packed
+from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
 
@@ -68,3 +70,17 @@ def test_the_page_tells_it_where_there_are_several_runs(runs: Path) -> None:
     at = opened("answers", run=folder.run_id)
     assert "Where was the accuracy lost?" in texts(at)
     assert "Noise instead costs most: 31.0 points" in texts(at)
+
+
+def test_images_that_a_network_cannot_have_are_not_offered(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fabricate(runs, Fabricated()).run_id
+    ways = {"triad-noise", "triad-real"}
+    assert {one.key for one in opened("answers", run=run).button} & ways == ways
+    (network,) = CATALOG["models"]
+    without_images = CATALOG | {"models": [network | {"calibration_images": False}]}
+    monkeypatch.setattr("engine.run.catalog.load", lambda _runs: without_images)
+    st.cache_data.clear()
+    assert {one.key for one in opened("answers", run=run).button} & ways == {"triad-noise"}
+    st.cache_data.clear()

@@ -9,7 +9,7 @@ import streamlit as st
 from app.actions import same_with, start_run
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED, QUIET
-from app.choices import title_of
+from app.choices import load_catalog, title_of
 from app.components import mount
 from app.panels.answers.accounting import accounting
 from app.presets import USUAL
@@ -17,7 +17,7 @@ from app.run_folders import runs_folder
 from app.text import explain
 from app.words import plain
 from engine.run.folders.folder import RunFolder, list_runs
-from engine.run.recipes.recipe import Recipe
+from engine.run.recipes.recipe import Recipe, refusal
 
 CONTROLS = ("noise", "real")
 FREE = ("synthesis", "synthesis_settings", "preset")  # in what the members may differ
@@ -43,6 +43,7 @@ def triad(folder: RunFolder) -> None:
     wanted = [name for name in CONTROLS if name not in members]
     if all(name in CONTROLS for name in members):
         wanted.insert(0, USUAL["synthesis"])
+    wanted = [name for name in wanted if _can_work(recipe, name)]
     if wanted:
         st.caption("The same recipe with images of another origin, to compare with:")
         with st.container(horizontal=True):
@@ -50,6 +51,15 @@ def triad(folder: RunFolder) -> None:
                 title = title_of("synthesis", name)
                 if st.button(f"Run with: {plain(title)}", key=f"triad-{name}"):
                     start_run(same_with(recipe, name))
+
+
+def _can_work(recipe: Recipe, synthesis: str) -> bool:
+    """Whether images of that origin can be had for the network; True where nobody knows yet."""
+    catalog = load_catalog()
+    model = next((one for one in catalog["models"] if one["name"] == recipe.model), None)
+    return model is None or not refusal(
+        catalog, "synthesis", synthesis, model, recipe.model_settings
+    )
 
 
 def _members(folder: RunFolder, recipe: Recipe) -> dict[str, RunFolder]:

@@ -29,17 +29,17 @@ COLUMNS = {
     "differs": st.column_config.TextColumn(
         "What differs", help="From the run it was forked from, else from the most alike that is older"
     ),
-    "state": st.column_config.TextColumn("State", width="small"),
+    "state": st.column_config.TextColumn("State", width=90),
     "top-1": st.column_config.NumberColumn(
         "Top-1", format="%.2f %%", width="small",
         help="Share of the test images whose class the quantized network names first",
     ),
     "drop": st.column_config.NumberColumn(
-        "Lost", format="%.2f points", width="small",
+        "Points lost", format="%.2f", width=100,
         help="Top-1 of the float network less that of the quantized one, in points. Less is better.",
     ),
     "judged": st.column_config.TextColumn(
-        "Judged by", width="small", help="What a run without an accuracy is judged by"
+        "Judged by", width=110, help="What a run without an accuracy is judged by"
     ),
     "opened": st.column_config.TextColumn(
         "Opened from", help="The bundle that it came in: it ran elsewhere and is here to look at"
