@@ -1,6 +1,6 @@
 """What there is to choose from, kept for half a minute, and the words for it."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import streamlit as st
@@ -45,6 +45,9 @@ def title_of(kind: str, name: str) -> str:
     Never waits for the catalog: on a fresh installation the names themselves stand for some seconds.
     """
     title = _titles(str(runs_folder())).get((kind, name), name)
+    if kind == "models" and ".py:" in name:  # a file of the user's own
+        file, _, made_by = name.rpartition(":")
+        return f"{made_by} of {PurePath(file).name}"
     brought = kind == "models" and name.startswith(networks.PREFIX)
     return f"{title} · yours" if brought and title != name and not sharing().shared else title
 

@@ -7,7 +7,7 @@ from typing import Any
 from app.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
-from engine.run.benches.effects import CIFAR_FILE, FILE, latest, newest
+from engine.run.benches.effects.verdicts import CIFAR_FILE, FILE, QUANTIZER_FILE, latest, newest
 from engine.run.benches.start import shipped as measured_for_start
 from engine.run.folders.folder import RunFolder, list_runs
 
@@ -48,12 +48,17 @@ def shipped(name: str) -> tuple[dict[str, Any], bytes] | None:
 
 
 def effects() -> list[dict[str, Any]]:
-    """The measured effects of the methods, on the bundled networks and on CIFAR-10, where there are any.
+    """The measured effects of the methods that make images: on the bundled networks, and on CIFAR-10.
 
     Of each the newer of the user's own file and the shipped one.
     """
     found = (newest(_measured(), file) for file in (FILE, CIFAR_FILE))
     return [result for result in found if result is not None]
+
+
+def quantizer_effects() -> dict[str, Any] | None:
+    """The measured effects of the quantizers: the newer of the user's own file and the shipped one."""
+    return newest(_measured(), QUANTIZER_FILE)
 
 
 def ablation() -> dict[str, Any] | None:

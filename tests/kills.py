@@ -19,13 +19,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from engine.core.events import Event
+from engine.data.idx import read_idx
+from engine.models.card import ASSETS
 from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers.launch import worker_environment
 
 ROOT = Path(__file__).parents[1]
+JUDGED = 100  # images
 PATIENCE_S = 300.0
 CHECKPOINT_EVERY_S = 0.1  # so that many kills meet one
 # What is being written when the worker is killed: files beside their place, or the pictures themselves.
@@ -41,12 +46,25 @@ NOT_COMPARED = ("time_s", "seconds", "steps_per_s", "eta_s", "memory_mb", "resum
 NUMBERS = ("agreement", "logit_kl", "layers", "bn_gap", "size_bytes", "fp32_top1", "quantized_top1")
 
 
-def recipe(seed: int) -> Recipe:
-    """Two batches of images, eleven blocks: some five seconds of work."""
+def recipe(seed: int, data: Path) -> Recipe:
+    """Two batches of images, eleven blocks, judged on the images of a folder: some seconds of work."""
     return Recipe(
         model="resnet20-fashion", synthesis="genie", quantization="genie-m", images=8, seed=seed,
         synthesis_settings={"steps": 24, "batch": 4}, quantization_settings={"steps": 6, "batch": 4},
+        data=str(data),
     )  # fmt: skip
+
+
+def few_images(folder: Path) -> Path:
+    """A folder of the first test images with their labels: judging ten thousand took most of a run's time."""
+    folder.mkdir()
+    parts = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+    pixels, labels = (read_idx(ASSETS / "fashion-mnist" / part)[:JUDGED] for part in parts)
+    for k, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{k}.png")
+    rows = [f"{k}.png,{label}" for k, label in enumerate(labels)]
+    (folder / "labels.csv").write_text("\n".join(["file,label", *rows, ""]))
+    return folder
 
 
 def work(path: str) -> int:
@@ -69,10 +87,12 @@ def start(folder: RunFolder) -> subprocess.Popen[bytes]:
         return subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, env=environment)
 
 
-def undisturbed(runs: Path, seed: int) -> RunFolder:
-    folder = RunFolder.create(runs, recipe(seed))
+def undisturbed(runs: Path, wanted: Recipe) -> tuple[RunFolder, float]:
+    """A run that nobody kills, and the seconds that it took."""
+    begun = time.monotonic()
+    folder = RunFolder.create(runs, wanted)
     assert start(folder).wait(PATIENCE_S) == 0
-    return folder
+    return folder, time.monotonic() - begun
 
 
 def kill(worker: subprocess.Popen[bytes], folder: RunFolder, moment: str, seconds: float) -> bool:
@@ -89,9 +109,11 @@ def kill(worker: subprocess.Popen[bytes], folder: RunFolder, moment: str, second
     return alive
 
 
-def disturbed(runs: Path, seed: int, rng: random.Random, most: int, met: Counter[str]) -> list[str]:
-    """Run once with up to so many kills; what went wrong."""
-    folder, kept, wrong = RunFolder.create(runs, recipe(seed)), b"", []
+def disturbed(
+    runs: Path, wanted: Recipe, long: float, rng: random.Random, most: int, met: Counter[str]
+) -> list[str]:
+    """Run once with up to so many kills; what went wrong. Undisturbed, it takes `long` seconds."""
+    folder, kept, wrong = RunFolder.create(runs, wanted), b"", []
     left = min(most, rng.randint(1, 12))
     while True:
         worker = start(folder)
@@ -102,7 +124,9 @@ def disturbed(runs: Path, seed: int, rng: random.Random, most: int, met: Counter
         moment = rng.choice(list(MOMENTS))
         # In a row: the worker that comes back is met before it has done anything.
         soon = rng.random() < 0.25
-        if not kill(worker, folder, moment, rng.uniform(0, 3) if soon else rng.uniform(3, 9)):
+        if not kill(
+            worker, folder, moment, long * (rng.uniform(0, 0.3) if soon else rng.uniform(0.3, 0.9))
+        ):
             break
         met[moment] += 1
         left -= 1
@@ -153,12 +177,13 @@ def main(arguments: list[str] | None = None) -> int:
         return work(options.worker)
     rng, met, wrong = random.Random(options.seed), Counter[str](), []
     with tempfile.TemporaryDirectory() as place:
-        straight = undisturbed(Path(place) / "straight", 0)
+        wanted = recipe(0, few_images(Path(place) / "images"))
+        straight, long = undisturbed(Path(place) / "straight", wanted)
         runs = 0
         while met.total() < options.count:
             runs += 1
             broken = Path(place) / f"broken-{runs}"
-            found = disturbed(broken, 0, rng, options.count - met.total(), met)
+            found = disturbed(broken, wanted, long, rng, options.count - met.total(), met)
             found += compare(straight, RunFolder(broken / straight.run_id))
             wrong += [f"run {runs}: {what}" for what in found]
             shutil.rmtree(broken)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from engine.models.architectures.vit import SmallViT
+
 
 class TwoBlocks(nn.Module):
     """A chain: 1x1 convolution x2, BatchNorm (mean 1, variance 4), ReLU; the same again; a mean.
@@ -56,6 +58,13 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv(self.bn(x))
+
+
+class TinyViT(SmallViT):
+    """Four tokens of eight numbers, two blocks of two heads, a classifier of 3; images of 8 by 8 pixels."""
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__(channels, 3, 8, width=8, depth=2, heads=2, widening=2)
 
 
 class ConvWithoutBn(nn.Module):

@@ -123,6 +123,7 @@ def _column(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
 def _fill(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
     """Each of `fills` says which `trace` takes which `x` and `y` (paths to lists, or to one number for all).
 
+    `z`: a path to a heat map's values, one for each pair of x and y;
     `once`: only where the trace is empty; `add`: behind what it has; `y` may be a number itself; with
     `axis` instead of `trace` the list at `value` becomes that axis's grid lines.
     """
@@ -139,6 +140,8 @@ def _fill(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
         y = list(y or []) if isinstance(y, list) or y is None else [y] * len(x)
         kept = (trace["x"], trace["y"]) if one.get("add") else ([], [])
         trace["x"], trace["y"] = [*kept[0], *x], [*kept[1], *y]
+        if "z" in one:
+            trace["z"] = list(at(event, one["z"]) or [])
 
 
 def _put(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:

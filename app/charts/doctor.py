@@ -18,6 +18,8 @@ WORDS = {  # of what a rule measured, with its unit
     "by_rule": "SQNR by rule of the range, dB",
     "pairs": "largest over smallest range, by pair of layers",
     "factor": "what BatchNorm multiplies each channel by",
+    "branches": "root mean square of each branch",
+    "left_db": "of the smaller branch above the rounding, dB",
     "variance": "stored variance of each channel",
     "weight_bits": "bits of the weights",
     "activation_bits": "bits of the input",

@@ -113,5 +113,6 @@ def _alt(row: Row) -> str:
     said = "; ".join(
         f"{title} {', '.join('–' if v is None else f'{v:.3g}' for v in row['values'][side])}"
         for side, title in sides
+        if side in ("method", "baseline") or _mean(row["values"][side]) is not None
     )
     return f"{row['says']} Seed by seed: {said}."

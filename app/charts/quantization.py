@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.charts.levels import bad_db, error_share, good_db
-from app.charts.style import OVER, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
+from app.charts.style import FINE, OVER, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
 from app.charts.synthesis import short
 
 ALONE, WITH_ALL = "by itself: as in layers that cost nothing", "with all layers before it"
@@ -34,7 +34,7 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
     common = {"on": "layer-measured", "do": "put", "at": "path", "as": "error-share"}
     bands = [[bad, OVER], [good, WATCH]]
     bindings = [
-        common | {"trace": 0, "value": "values.sqnr_local_db", "above": bands, "colour": QUANTIZED},
+        common | {"trace": 0, "value": "values.sqnr_local_db", "above": bands, "colour": FINE},
         common | {"trace": 1, "value": "values.sqnr_accumulated_db"},
     ]
     alt = (
@@ -47,7 +47,7 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
 
 def _layer_traces(paths: list[str]) -> list[dict[str, Any]]:
     hollow = {"color": ["rgba(0,0,0,0)"] * len(paths), "line": {"color": QUIET, "width": 1.5}}
-    solid = {"color": [QUANTIZED] * len(paths)}
+    solid = {"color": [FINE] * len(paths)}
     words = ("by itself", "with all layers before it")
     bars = [
         {
@@ -61,7 +61,7 @@ def _layer_traces(paths: list[str]) -> list[dict[str, Any]]:
         }
         for name, marker, told in zip((ALONE, WITH_ALL), (solid, hollow), words, strict=True)
     ]
-    keys = ((ALONE, QUANTIZED), (TO_WATCH, WATCH), (BAD, OVER))
+    keys = ((ALONE, FINE), (TO_WATCH, WATCH), (BAD, OVER))
     return [*bars, *(_key(name, colour) for name, colour in keys), _key(WITH_ALL, "rgba(0,0,0,0)")]
 
 

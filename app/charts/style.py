@@ -10,6 +10,7 @@ FLOAT = "#3b8bd0"  # the teacher, the target
 QUANTIZED = "#ee8a1d"  # the student, the synthetic sample
 OVER = "#d6323f"  # beyond a threshold
 WATCH = "#c9a100"
+FINE = "#1ba57b"
 QUIET = "#8a94a3"
 GRID = "rgba(138,148,163,0.22)"
 # Okabe and Ito's palette, the three above aside: told apart with every kind of colour blindness.

@@ -42,11 +42,14 @@ def outcome_verdict(result: dict[str, Any]) -> str:
             return ""
         return f"Teacher and student agree on **{result['agreement']:.1%}** of the answers."
     points, low, high = loss
-    band = f"{low:+.2f} to {high:+.2f}, 95 %, on {result['test_images']:,} test images"
+    known = f"95 %, on {result['test_images']:,} test images"
     if low > 0:
+        band = f"{low:.2f} to {high:.2f}, {known}"
         return f"**{points:.2f} points of top-1 are lost**, more than chance ({band})."
     if high < 0:
+        band = f"{-high:.2f} to {-low:.2f}, {known}"
         return f"**{-points:.2f} points of top-1 are won**, more than chance ({band})."
+    band = f"{low:+.2f} to {high:+.2f}, {known}"
     return f"**The loss is within chance**: {points:.2f} points of top-1 ({band})."
 
 

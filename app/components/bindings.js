@@ -100,6 +100,7 @@ function fill(figure, binding, event) {
     const y = Array.isArray(found) || !known(found) ? found || [] : x.map(() => found);
     const kept = one.add ? [trace.x, trace.y] : [[], []];
     [trace.x, trace.y] = [[...kept[0], ...x], [...kept[1], ...y]];
+    if (one.z) trace.z = at(event, one.z) || [];
   }
 }
 

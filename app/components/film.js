@@ -36,6 +36,8 @@ class Film {
     this.leave();
     // One stop of the keyboard where a page has many: the range, which takes the space bar too.
     this.wall.tabIndex = this.playButton.tabIndex = data.brief ? -1 : 0;
+    // The page as a whole is a stop of its own on the way to the first card; "Skip to main content" leads to it.
+    if (data.brief) document.querySelector('[data-testid="stMain"]')?.setAttribute("tabindex", "-1");
     this.offset = data.offset;
     this.frames = data.frames.slice();
     this.bus = bus(data.run);

@@ -8,6 +8,8 @@ const CONFIG = {
   modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d", "autoScale2d"],
 };
 
+const NAME_PX = 11; // a slanted name takes so much of the axis
+
 let loading = null;
 
 export function loadPlotly() {
@@ -33,7 +35,7 @@ export class Plot {
     this.afterDraw = () => {};
     this.observer = new ResizeObserver(() => {
       if (!this.drawn || !window.Plotly || !this.root.isConnected) return;
-      if (this.layout() !== this.shown) this.redraw();
+      if (this.layout() !== this.shown || this.every(this.layout()) !== this.shownEvery) this.redraw();
       else window.Plotly.Plots.resize(this.root);
     });
     this.observer.observe(this.box);
@@ -54,6 +56,23 @@ export class Plot {
     const { layout, narrow } = this.figure;
     const width = this.box.clientWidth;
     return narrow && width > 0 && width < narrow.below ? narrow.layout : layout;
+  }
+
+  // Of how many slanted names below a chart one has room: on a narrow page all of them would lie upon each other.
+  every({ xaxis, margin }) {
+    if (!xaxis?.ticktext || !xaxis.tickangle || !this.box.clientWidth) return 1;
+    const room = this.box.clientWidth - (margin?.l || 0) - (margin?.r || 0);
+    return Math.ceil((xaxis.ticktext.length * NAME_PX) / Math.max(room, NAME_PX));
+  }
+
+  // The chosen one, which is bold, always keeps its name, and its neighbours make room for it.
+  thinned(layout) {
+    const every = (this.shownEvery = this.every(layout));
+    if (every === 1) return {};
+    const { tickvals, ticktext } = layout.xaxis;
+    const chosen = ticktext.findIndex((name) => name.startsWith("<b>"));
+    const kept = tickvals.map((_, k) => k).filter((k) => k === chosen || (k % every === 0 && (chosen < 0 || Math.abs(k - chosen) >= every)));
+    return { xaxis: { ...layout.xaxis, tickvals: kept.map((k) => tickvals[k]), ticktext: kept.map((k) => ticktext[k]) } };
   }
 
   // An axis on which nothing lies has no numbers: Plotly would invent some. Where all are so, a word says it.
@@ -88,7 +107,7 @@ export class Plot {
     this.box.style.minHeight = `${layout.height}px`;
     layout.font = { ...layout.font, color: text || "#888", family: getComputedStyle(this.box).fontFamily };
     layout.datarevision = ++this.revision;
-    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout) }, { ...CONFIG, ...this.figure.config });
+    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout), ...this.thinned(layout) }, { ...CONFIG, ...this.figure.config });
     if (!this.drawn) {
       this.drawn = true;
       if (this.onClick) this.root.on("plotly_click", (click) => this.onClick(click.points[0]));

@@ -8,10 +8,12 @@ import streamlit as st
 from app.background import ask, is_asked
 from app.words import plain, time_words
 from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import opened_from
 from engine.run.questions.why import answers
 from engine.run.questions.why.askable import expected_s, has_student
 
 RECORD = "This run is here as a record alone, without its student and images: use its recipe again."
+OPENED = "This run came in a bundle, without its student and images: it cannot be asked here."
 MOST_BITS = 8  # that a layer may have
 
 
@@ -48,7 +50,9 @@ def why_not(folder: RunFolder) -> str:
     """A sentence where a run has nothing to ask; else nothing."""
     if folder.result() is None:
         return ""
-    return "" if has_student(folder) else RECORD
+    if has_student(folder):
+        return ""
+    return OPENED if opened_from(folder.path) else RECORD
 
 
 def has_most_bits(folder: RunFolder, path: str, kind: str) -> bool:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.charts.levels import error_share
+
 Metric = tuple[str, str, str]  # label, value, help
 
 _IMAGES = "The output is an image, so it is compared with the float network's, pixel by pixel."
@@ -17,6 +19,8 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
     """Up to three numbers of a network that is not judged by classes; empty of one that is."""
     kind, judged = kind_of(result), _judged(result)
     if kind == "image" and result.get("psnr_db") is not None:
+        if result.get("truth_psnr_db"):
+            return _beside_the_truth(result)
         return [
             ("Output SQNR", f"{result['output_sqnr_db']:.1f} dB",
              f"{_IMAGES} Signal to quantization noise, {judged}. Higher is better."),
@@ -25,6 +29,12 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
             ("Worst image", f"{result['output_sqnr_least_db']:.1f} dB", "The SQNR of the worst image."),
         ]  # fmt: skip
     cosine = result.get("embedding_cosine")
+    if kind == "embedding" and cosine and result.get("verification"):
+        return [
+            *_verification(result["verification"], result),
+            ("Cosine of the embeddings", f"{cosine['mean']:.4f}",
+             f"Teacher's to student's, the mean {judged}."),
+        ]  # fmt: skip
     if kind == "embedding" and cosine:
         return [
             ("Cosine of the embeddings", f"{cosine['mean']:.4f}",
@@ -36,11 +46,94 @@ def metrics(result: dict[str, Any]) -> list[Metric]:
     return []
 
 
+def error_words(result: dict[str, Any]) -> str:
+    """How large the error of an image's output is beside the output; empty for other outputs."""
+    if kind_of(result) != "image" or result.get("output_sqnr_db") is None:
+        return ""
+    return f"an error of {error_share(result['output_sqnr_db']):.1%} of the output"
+
+
+def _verification(found: dict[str, Any], result: dict[str, Any]) -> list[Metric]:
+    names = {"quantized": "Error of verification", "fp32": "Error as float"}
+    what = (
+        f"Of {found['pairs']:,} pairs of images ({result.get('test_set') or 'test images'}) the share of "
+        "which the embeddings say wrongly whether both show the same."
+    )
+    return [
+        (label, f"{found['error'][name]:.2%}", f"{what} {_between(found['band'][name])}. Equal error rate: "
+         f"{found['eer'][name]:.2%}.")
+        for name, label in names.items()
+    ]  # fmt: skip
+
+
+def verification_words(found: dict[str, Any]) -> str:
+    """How often both networks judge pairs of images wrongly, and whether the difference may be chance."""
+    changed = found["change"]
+    low, high = (100 * end for end in changed["band"])
+    sure = (
+        f"{low:.2f} to {high:.2f} points more errors, **more than chance**"
+        if low > 0
+        else f"{-high:.2f} to {-low:.2f} points fewer errors, **more than chance**"
+        if high < 0
+        else f"**not distinguishable** ({low:+.2f} to {high:+.2f} points)"
+    )
+    judged = [
+        f"{name} **{found['error'][key]:.2%}** wrongly ({_between(found['band'][key])})"
+        for name, key in (("the float network judges", "fp32"), ("the quantized one", "quantized"))
+    ]
+    return (
+        f"Of {found['pairs']:,} pairs of test images {judged[0]}, {judged[1]}. "
+        f"{changed['lost']} pairs that were right are wrong now, {changed['won']} the other way round: "
+        f"{sure}."
+    )
+
+
+def _between(band: list[float]) -> str:
+    return f"95 %: {band[0]:.2%} to {band[1]:.2%}"
+
+
+def standing(result: dict[str, Any]) -> str:
+    """What a run without an accuracy is judged by, in a line; else, and unfinished, empty."""
+    told = metrics(result) if result else []
+    if not told:
+        return ""
+    label, value, _ = told[0]
+    pairs = result.get("verification")
+    band = f" ({_between(pairs['band']['quantized'])})" if pairs else ""
+    return f"{label} {value}{band}"
+
+
+def brief_note(result: dict[str, Any]) -> str:
+    """What a run without an accuracy has beside its one number, in a few words."""
+    pairs = result.get("verification")
+    if not pairs:
+        return error_words(result) or "there are no labels to be right by"
+    low, high = pairs["change"]["band"]
+    than = "more than" if low > 0 else "fewer than" if high < 0 else "as many, but for chance, as"
+    return f"{than} the teacher's {pairs['error']['fp32']:.2%}"
+
+
+def _beside_the_truth(result: dict[str, Any]) -> list[Metric]:
+    """Of a network whose images should be known ones; PSNR of pixels in [0, 1], the mean over images."""
+    psnrs, judged = result["truth_psnr_db"], _judged(result)
+    return [
+        ("Output SQNR", f"{result['output_sqnr_db']:.1f} dB",
+         f"{_IMAGES} Signal to quantization noise, {judged}. Higher is better."),
+        ("PSNR to the truth", f"{psnrs['quantized']:.2f} dB",
+         f"How near the quantized network's images are to those that it should give: the mean {judged}. "
+         "Higher is better."),
+        ("Float · bicubic", f"{psnrs['float']:.2f} · {psnrs['bicubic']:.2f} dB",
+         "PSNR to the truth of the float network's images, and of the small images enlarged by bicubic "
+         "interpolation, without any network."),
+    ]  # fmt: skip
+
+
 def brief(result: dict[str, Any]) -> str:
     """The one number in a few letters; empty where nothing was compared."""
     told = metrics(result)
     if told:
-        return f"{told[0][1]}{'' if kind_of(result) == 'image' else ' cosine'}"
+        what = "wrong pairs" if result.get("verification") else "cosine"
+        return f"{told[0][1]}{'' if kind_of(result) == 'image' else f' {what}'}"
     if result.get("agreement") is None:
         return ""
     return "one class alone" if result.get("answers") == 1 else f"{result['agreement']:.1%} agree"
@@ -58,6 +151,9 @@ def sentence(result: dict[str, Any]) -> str:
         "one-logit": "This network gives one number an image: its sign is the answer, and agreement the "
         "share of images of the same sign.",
     }
+    pairs = result.get("verification")
+    if kind_of(result) == "embedding" and pairs:
+        return f"{told['embedding']} {verification_words(pairs)}"
     without = "" if kind_of(result) in ("image", "embedding") else " " + _no_accuracy(result)
     return (told.get(kind_of(result), "") + without).strip()
 

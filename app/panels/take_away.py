@@ -15,10 +15,12 @@ import streamlit as st
 from app.history import read_history
 from app.layer_numbers import numbers_of
 from app.panels.layers.layer_table import table
+from app.report.sections import TITLES
 from app.words import plain, size_words
 from engine.core.errors import UserError
-from engine.export import format_lines
+from engine.export import format_lines, needs_network
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.askable import has_student
 from engine.run.subprocess_answer import CommandError, answer_of
 
 MADE = "taken-away"  # in the session: what was made, by run and format
@@ -101,8 +103,15 @@ def _dialog(folder: RunFolder) -> None:
     if folder.result() is None:
         st.caption("The network, a report and a bundle can be made when the run is finished.")
         return
+    left_out = frozenset() if has_student(folder) else needs_network()
     for name, line in format_lines().items():
-        _made_on_demand(folder, name, line)
+        if name not in left_out:
+            _made_on_demand(folder, name, line)
+    if left_out:
+        st.caption(
+            "This run is here without its network: its codes, weights and ONNX file are made where it ran, "
+            "or of its recipe run again."
+        )
 
 
 def _row(label: str, words: str) -> tuple[Any, Any]:
@@ -116,14 +125,19 @@ def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
     label, _, words = line.partition(": ")
     words = words or label
     left, right = _row(LABELS.get(name, label), f"{words[:1].upper()}{words[1:]}")
-    made = st.session_state.setdefault(MADE, {}).get((folder.run_id, name))
+    with left:
+        sections = _sections() if name == "report" else None
+    of = (folder.run_id, name, sections)
+    made = st.session_state.setdefault(MADE, {}).get(of)
     with right:
         place = st.empty()  # what is made takes the button's place
         if made is None and place.button(
-            "Make", icon=":material/build:", key=f"make-{name}", width="stretch",
+            "Make", icon=":material/build:", key=f"make-{name}", width="stretch", disabled=sections == "",
             help="Some seconds; ONNX is proved on the test images, which takes a minute or so.",
         ):  # fmt: skip
-            made = _make(folder, name, left)
+            made = _make(folder, name, sections or "", left)
+            if made is not None:
+                st.session_state[MADE][of] = made
         if made is None:
             return
         content, file, mime = made["content"], made["file"], made["mime"]
@@ -135,14 +149,25 @@ def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
         left.caption(plain(said))
 
 
-def _make(folder: RunFolder, name: str, place: Any) -> dict[str, Any] | None:
+def _sections() -> str | None:
+    """The sections chosen for a report, with commas; None for all of them."""
+    chosen = st.pills(
+        "Sections", list(TITLES), format_func=TITLES.__getitem__, selection_mode="multi",
+        default=list(TITLES), key="report-sections", wrap=True,
+        help="What was never asked of this run has nothing to say, and is left out.",
+    )  # fmt: skip
+    return None if len(chosen) == len(TITLES) else ",".join(n for n in TITLES if n in chosen)
+
+
+def _make(folder: RunFolder, name: str, sections: str, place: Any) -> dict[str, Any] | None:
     """The files of a format in one: its only file, or a zip of all; None, and a line, where it cannot be."""
+    chosen = ["--sections", sections] if sections else []
     with tempfile.TemporaryDirectory(prefix="quantoscope-") as scratch:
         try:
             with st.spinner("Making it…", show_time=True):
                 answer = answer_of(
                     "export", folder.run_id, "--runs", str(folder.path.parent), f"--{name}",
-                    "--out", scratch, "--json",
+                    "--out", scratch, "--json", *chosen,
                 )  # fmt: skip
         except (UserError, CommandError) as error:
             place.warning(plain(getattr(error, "line", error)))
@@ -153,14 +178,13 @@ def _make(folder: RunFolder, name: str, place: Any) -> dict[str, Any] | None:
     made["said"] = [note for note in notes if "--" not in note]  # options are for the command line
     if name in PROVED and answer.get("proof"):
         made["said"].insert(0, _proof(answer["proof"]))
-    st.session_state[MADE][folder.run_id, name] = made
     return made
 
 
 def _packed(files: list[Path], run: str, name: str) -> dict[str, Any]:
     if len(files) == 1 and files[0].is_file():
         file = files[0]
-        mime = {".html": "text/html", ".webp": "image/webp"}.get(
+        mime = {".html": "text/html", ".webp": "image/webp", ".mp4": "video/mp4"}.get(
             file.suffix, "application/octet-stream"
         )
         return {"content": file.read_bytes(), "file": f"{run}_{file.name}", "mime": mime}

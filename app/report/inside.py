@@ -1,6 +1,5 @@
-"""The layers of a run's network, what their bits cost, and what a runtime makes of the exported file."""
+"""The layers of a run's network, and what a runtime makes of the exported file."""
 
-from app.charts import layer_costs
 from app.charts.bindings import extended
 from app.charts.quantization import layer_bars
 from app.charts.verdicts import inherited_verdict, layers_verdict
@@ -25,20 +24,6 @@ def layers(story: Story) -> Section:
             *("" if db is None else f"{db:.1f}" for db in decibels),
             size(layer["stored_bits"] / 8) if layer.get("stored_bits") else "",
         ])  # fmt: skip
-    return section
-
-
-def provenance(story: Story) -> Section | None:
-    """Where the loss comes from, layer by layer, where that was looked at."""
-    found = story.analysis
-    if found is None:
-        return None
-    section = Section(title="Which layer costs the answer most")
-    section.says.append(
-        f"On {found['images']} images of {found['test_set']}: what comes back where one layer alone "
-        "is float again."
-    )
-    section.charts.append(layer_costs.gains(found))
     return section
 
 

@@ -8,6 +8,7 @@ from app.charts.results import Accuracy, accuracies
 from app.charts.style import FLOAT, QUANTIZED, LiveFigure
 from app.charts.synthesis import gap_map, losses
 from app.data_words import data_words
+from app.panels import measured
 from app.report.section import Section, size
 from app.report.story import Story
 
@@ -31,6 +32,9 @@ def summary(story: Story) -> Section:
         section.numbers += [("Float top-1", f"{before:.2%}", f"{result['test_images']:,} test images"),
                             ("Quantized top-1", f"{after:.2%}", points)]  # fmt: skip
         section.charts += _bands(result, before, after)
+    if measured.metrics(result):
+        section.says.append(measured.sentence(result).replace("**", ""))
+        section.numbers += [(label, value, "") for label, value, _ in measured.metrics(result)]
     if result.get("agreement") is not None:
         words = f"of {result['test_images']:,} images ({result['test_set']})"
         section.numbers.append(("Same answer", f"{result['agreement']:.2%}", words))

@@ -8,9 +8,18 @@ from app.charts.style import LiveFigure
 Rows = list[list[str]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image as a data address, and what stands under it."""
+
+    address: str
+    words: str
+    more: str = ""
+
+
 @dataclass(kw_only=True)
 class Section:
-    """A heading, sentences, numbers in large, charts, a film, and a table whose first row is its head."""
+    """A heading, sentences, large numbers, a film, pictures, charts, and a table, its head first."""
 
     title: str
     says: list[str] = field(default_factory=list)
@@ -19,6 +28,7 @@ class Section:
     film: list[dict[str, Any]] = field(
         default_factory=list
     )  # step, and the picture as a data address
+    pictures: list[Picture] = field(default_factory=list)
     table: Rows = field(default_factory=list)
     code: str = ""
 

@@ -9,6 +9,7 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.reading import read_object
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.answers import kept_answer
 from engine.run.recipes.recipe import Recipe
 
 Event = dict[str, Any]
@@ -63,6 +64,10 @@ class Story:
         there = [(step, file) for step, file in files if file.is_file()]
         kept = there[:: max(1, -(-len(there) // most))]
         return kept if not there or kept[-1] == there[-1] else [*kept, there[-1]]
+
+    def answer(self, question: str) -> dict[str, Any] | None:
+        """What was found of the run when somebody asked this, where somebody did."""
+        return kept_answer(self.folder, question)
 
     @property
     def analysis(self) -> dict[str, Any] | None:

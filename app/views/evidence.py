@@ -7,14 +7,21 @@ import streamlit as st
 
 from app.panels.evidence import ablation as recipe
 from app.panels.evidence.claims import claims_table
-from app.panels.evidence.effects import command, heading, network_title, numbers
+from app.panels.evidence.effects import (
+    command,
+    heading,
+    network_title,
+    numbers,
+    quantizer_heading,
+)
 from app.panels.evidence.glossary import glossary
 from app.panels.url_menu import buttons
-from app.run_folders import ablation, effects
+from app.run_folders import ablation, effects, quantizer_effects
 from app.text import explain
-from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
+from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
+from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 
-RECIPE, WORDS = "quantoscope", "words"
+RECIPE, QUANTIZERS, WORDS = "quantoscope", "quantizers", "words"
 DATA = {CLAIMS[0].network: "Fashion-MNIST", CIFAR: "CIFAR-10"}
 
 
@@ -28,6 +35,19 @@ def claims(result: Mapping[str, Any]) -> None:
         numbers(result)
     with st.expander("How is this measured, and how is it measured again?"):
         st.markdown(explain("effects"))
+        command(result)
+
+
+def quantizer_claims(result: Mapping[str, Any]) -> None:
+    """What the papers claim of their quantizers."""
+    help_ = explain("quantizer-effects")
+    st.header("Does each quantizer do what its paper claims?", anchor=False, help=help_)
+    claims_table(result, QUANTIZER_CLAIMS)
+    quantizer_heading(result)
+    with st.expander("All numbers: mean ± standard deviation over the seeds"):
+        numbers(result)
+    with st.expander("How is this measured, and how is it measured again?"):
+        st.markdown(help_)
         command(result)
 
 
@@ -47,13 +67,17 @@ st.title("Can I believe it?", anchor=False)
 results = {result["claims"][0]["network"]: result for result in effects()}
 earned = ablation()
 titles = {RECIPE: "Our own recipe"} if earned else {}
-titles |= {one: f"The papers' claims, on {DATA.get(one, network_title(one))}" for one in results}
+titles |= {one: f"The papers' images, on {DATA.get(one, network_title(one))}" for one in results}
+quantized = quantizer_effects()
+titles |= {QUANTIZERS: "The papers' quantizers"} if quantized else {}
 if not titles:
     st.info("Nothing is measured in this installation yet.")
 titles[WORDS] = "The words"
 chosen = buttons("What to look at", titles, "of", label_visibility="collapsed")
 if chosen in results:
     claims(results[chosen])
+elif chosen == QUANTIZERS and quantized is not None:
+    quantizer_claims(quantized)
 elif chosen == RECIPE and earned is not None:
     own_recipe(earned)
 else:

@@ -11,6 +11,7 @@ from app.panels.empty_page import nothing_yet
 from app.panels.keys import own_key
 from app.panels.runs.find import find_runs
 from app.panels.runs.one import one_run
+from app.panels.runs.open_bundle import open_bundle
 from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
 from app.panels.runs.table import many_runs, table_key
 from app.panels.sweeps.page import sweep_list, sweep_page
@@ -39,7 +40,10 @@ def compared() -> None:
 
 def everything() -> None:
     """The table, and what can be done with the ticked rows."""
-    st.title("What ran, and what came of it?", anchor=False)
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    left.title("What ran, and what came of it?", anchor=False)
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        open_bundle()
     own_key()
     folders = list_runs(runs_folder())
     recorded = recorded_run()

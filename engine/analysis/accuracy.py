@@ -30,9 +30,13 @@ def wilson(hits: int, n: int) -> Band:
 
 def paired_drop(first: Tensor, second: Tensor, labels: Tensor) -> PairedDrop:
     """The drop of top-1 from the first network's logits to the second's, see `engine.core.paired`."""
-    right_first, right_second = first.argmax(1) == labels, second.argmax(1) == labels
-    lost, won = int((right_first & ~right_second).sum()), int((~right_first & right_second).sum())
-    return drop_of(lost, won, len(labels))
+    return paired_drop_of(first.argmax(1) == labels, second.argmax(1) == labels)
+
+
+def paired_drop_of(first: Tensor, second: Tensor) -> PairedDrop:
+    """The same from what each has right, [n] of bool."""
+    lost, won = int((first & ~second).sum()), int((~first & second).sum())
+    return drop_of(lost, won, len(first))
 
 
 def check_finite(*outputs: Tensor) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.analysis.size import FLOAT_BYTES
+from engine.analysis.costs.size import FLOAT_BYTES
 
 WIDTHS = (2, 3, 4, 5, 6, 7, 8)
 FLOAT = 0  # bits of an input that is not quantized

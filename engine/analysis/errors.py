@@ -55,6 +55,12 @@ def decibels(signal: float, noise: float) -> float:
     return max(-LIMIT_DB, min(LIMIT_DB, 10 * math.log10(signal / noise)))
 
 
+def image_psnrs(images: Tensor, truth: Tensor) -> Tensor:
+    """PSNR of each image in dB, at most 100: [n], double; pixels [n, ...] in [0, 1], clipped to it first."""
+    errors = (images.double().clamp(0, 1) - truth.double()).square().flatten(1).mean(1)
+    return -10 * errors.clamp_min(10 ** (-LIMIT_DB / 10)).log10()
+
+
 def _cosine(product: float, energy_a: float, energy_b: float) -> float:
     lengths = math.sqrt(energy_a) * math.sqrt(energy_b)
     if not math.isfinite(lengths):  # min and max below would make a 1 of a nan

@@ -14,7 +14,8 @@ from engine.analysis.accuracy import (
     top1,
     wilson,
 )
-from engine.analysis.errors import decibels
+from engine.analysis.errors import decibels, image_psnrs
+from engine.analysis.verification import verify
 from engine.core.divergence import score_rows
 from engine.core.paired import packed
 
@@ -55,11 +56,25 @@ class Outputs:
 
 
 class Embeddings(Outputs):
-    """Of a network without classes: how well directions are kept."""
+    """Of a network without classes: how well directions are kept, and how well they tell labels apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._teacher: list[Tensor] = []
+        self._student: list[Tensor] = []
+
+    def add(self, teacher: Tensor, student: Tensor) -> None:
+        super().add(teacher, student)
+        self._teacher.append(teacher.flatten(1))
+        self._student.append(student.flatten(1))
 
     def values(self, labels: Tensor | None) -> dict[str, Any]:
         found = self.cosine()
-        return super().values(labels) | {"cosine": found["mean"], "embedding_cosine": found}
+        values = super().values(labels) | {"cosine": found["mean"], "embedding_cosine": found}
+        if labels is None:
+            return values
+        embeddings = torch.cat(self._teacher), torch.cat(self._student)
+        return values | {"verification": verify(labels, *embeddings)}
 
 
 class Images(Outputs):
@@ -68,12 +83,18 @@ class Images(Outputs):
     def __init__(self) -> None:
         super().__init__()
         self._low, self._high, self._numbers = math.inf, -math.inf, 0
+        self._to_truth: dict[str, list[Tensor]] = {}
 
     def add(self, teacher: Tensor, student: Tensor) -> None:
         super().add(teacher, student)
         self._low = min(self._low, float(teacher.min()))
         self._high = max(self._high, float(teacher.max()))
         self._numbers += teacher.numel()
+
+    def add_truth(self, truth: Tensor, **images: Tensor) -> None:
+        """What the images should be, and what each makes of them: pixels [n, ...] in [0, 1]."""
+        for name, one in images.items():
+            self._to_truth.setdefault(name, []).append(image_psnrs(one, truth))
 
     def values(self, labels: Tensor | None) -> dict[str, Any]:
         energies = torch.cat(self._energies)
@@ -83,7 +104,13 @@ class Images(Outputs):
             "psnr_db": round(decibels((self._high - self._low) ** 2, mse), 3),
             "output_sqnr_least_db": round(least, 3),  # of the worst image
             "cosine": self.cosine()["mean"],
+            "truth_psnr_db": self._truth(),
         }
+
+    def _truth(self) -> dict[str, float] | None:
+        """The mean over images of each one's PSNR to the truth; None where the truth is not known."""
+        found = {name: torch.cat(each) for name, each in self._to_truth.items()}
+        return {name: round(float(psnrs.mean()), 3) for name, psnrs in found.items()} or None
 
 
 class Scores(Outputs):

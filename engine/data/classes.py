@@ -2,7 +2,8 @@
 
 Names of the network's classes are found among them; numbers are class numbers; ImageNet's synsets
 (n01440764) count in their order where a network has ImageNet's 1000 classes; a whole set of other names
-is numbered in the order of the alphabet, as torchvision's ImageFolder does. Else nothing is guessed: the
+is numbered in the order of the alphabet, as torchvision's ImageFolder does, and so are labels that are
+no classes of the network's at all (people, for an embedding of faces). Else nothing is guessed: the
 images stay without labels, and a note names the way out.
 """
 
@@ -36,6 +37,7 @@ class Classes:
 
     names: tuple[str, ...] = ()
     outputs: int = 0  # 0: not known
+    of_network: bool = True  # False: labels are none of its classes, and only tell images apart
 
     @property
     def count(self) -> int:
@@ -71,6 +73,8 @@ def number_classes(
     texts = sorted(set(called))
     known = _known(texts, classes)
     odd = [text for text in texts if text not in known]
+    if odd and not classes.of_network:
+        known = {}  # a person may be called 7, beside others
 
     def place(text: str) -> str:
         return f"{where[text]}: " if where and text in where else ""
@@ -90,6 +94,8 @@ def number_classes(
             f"class number, others are; call it like one of them{example}, or take it out"
         )
     whole = sorted({*texts, *every})
+    if not classes.of_network:
+        return Numbering({text: number for number, text in enumerate(whole)})
     if not classes.names and len(whole) == classes.count > 1:
         return _in_given_order(whole, what, "the order of the alphabet")
     return Numbering({}, _untold(texts, classes, what))

@@ -17,6 +17,7 @@ from engine.core.errors import UserError
 from engine.data.classes import Classes
 from engine.data.datasets import Part, find_arrays
 from engine.data.decode import check, decode, to_pixels
+from engine.data.halves import halved as halves_of
 from engine.data.idx import read_idx
 from engine.data.listing import Entry, list_folder, root_of
 
@@ -44,6 +45,7 @@ class ImageSet:
     ) -> None:
         self.name = name
         self.labels = labels  # int64, or None
+        self.truth: ImageSet | None = None  # what a network should make of them, where it is known
         self.skipped = list(skipped)  # "file: why" of what could not be read
         self.notes = list(notes)  # sentences on how the labels were read
         self._read = read
@@ -73,6 +75,10 @@ class ImageSet:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
         return sorted(order[:wanted].tolist())
 
+    def pixels(self, images: Tensor) -> Tensor:
+        """Normalised images [n, channels, ...] as pixels, of which 0 is black and 1 is white."""
+        return images * self._std + self._mean
+
     def _normalised(self, start: int, stop: int) -> Tensor:
         pixels = torch.from_numpy(self._read(start, stop))
         return (pixels.float() / 255 - self._mean) / self._std
@@ -85,8 +91,13 @@ def open_idx(
     mean: Sequence[float],
     std: Sequence[float],
     name: str,
+    only: Sequence[int] = (),
+    halved: bool = False,
 ) -> ImageSet:
-    """The grey images of an IDX file, with the labels of another."""
+    """The grey images of an IDX file, with the labels of another; `only` of these labels, where named.
+
+    `halved`: at half of their size, with what they were as their truth.
+    """
     pixels = read_idx(images_file)[:, None]
     labels = None
     if labels_file is not None:
@@ -96,11 +107,23 @@ def open_idx(
                 f"{labels_file.name} has {len(labels)} labels, {images_file.name} {len(pixels)} "
                 "images; name two files that belong together"
             )
+        if only:
+            kept = np.isin(labels.numpy(), only)
+            pixels, labels = pixels[kept], labels[torch.from_numpy(kept)]
 
     def read(start: int, stop: int) -> NDArray[np.uint8]:
         return pixels[start:stop].copy()  # the file's own memory is read-only, which torch dislikes
 
-    return ImageSet(name, read, len(pixels), mean=mean, std=std, labels=labels)
+    def read_halved(start: int, stop: int) -> NDArray[np.uint8]:
+        small: NDArray[np.uint8] = halves_of(torch.from_numpy(read(start, stop))).numpy()
+        return small
+
+    whole = ImageSet(name, read, len(pixels), mean=mean, std=std, labels=labels)
+    if not halved:
+        return whole
+    small = ImageSet(name, read_halved, len(pixels), mean=mean, std=std, labels=labels)
+    small.truth = whole
+    return small
 
 
 def open_folder(

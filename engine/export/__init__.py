@@ -27,3 +27,23 @@ def format_lines() -> dict[str, str]:
         said = ast.get_docstring(ast.parse(file.read_text())) or file.stem
         lines[file.stem.replace("_", "-")] = said.splitlines()[0]
     return lines
+
+
+def needs_network() -> frozenset[str]:
+    """The formats that are written of the network itself, which an opened or recorded run has not kept."""
+    return frozenset(
+        name
+        for name in format_lines()
+        if not _says_no(ast.parse((_FOLDER / f"{name.replace('-', '_')}.py").read_text()))
+    )
+
+
+def _says_no(file: ast.Module) -> bool:
+    """Whether the format's card says that it needs no network; read, since importing it may load torch."""
+    return any(
+        isinstance(node, ast.keyword)
+        and node.arg == "needs_network"
+        and isinstance(node.value, ast.Constant)
+        and node.value.value is False
+        for node in ast.walk(file)
+    )

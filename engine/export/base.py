@@ -28,6 +28,9 @@ class Finished:
     recipe: Mapping[str, Any]
     result: Mapping[str, Any]
     sections: tuple[str, ...] = ()  # of a report; empty: all
+    answers: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=dict
+    )  # by question, where asked
     network: Callable[[], Network]  # loads it; UserError where the run has kept none
 
 

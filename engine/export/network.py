@@ -48,7 +48,7 @@ class InputGrid:
     scale: float | None = None
     low: int | None = None
     high: int | None = None
-    kind: str = "even"  # "basis": learned levels; "border": where it rounds up is learned
+    kind: str = "even"  # "basis": learned levels; "border": learned, where it rounds up; "dynamic": by image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

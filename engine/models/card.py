@@ -39,8 +39,12 @@ class LocalImages:
     """Images that come with the project: IDX files below assets/."""
 
     images: str
-    labels: str
+    labels: str  # empty: none, or none that the network has to do with
     name: str
+    only: tuple[int, ...] = ()  # labels; those of others are left out; (): none is
+    halved: bool = (
+        False  # read at half of their size; what they were is what the network should give
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +158,9 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "parameters": facts.parameters,
         "batchnorm_layers": facts.batchnorm_layers,
         "convolutions": facts.convolutions,
-        "classes": 0 if card.output == "embedding" else len(card.classes) or facts.outputs,
+        "classes": 0
+        if card.output in ("embedding", "image")
+        else len(card.classes) or facts.outputs,
         "calibration_images": card.calibration is not None,
         "calibration_labels": card.calibration is not None and bool(card.calibration.labels),
         "image_shape": list(card.image_shape),

@@ -9,6 +9,9 @@ INTERPOLATIONS = ("bicubic", "bilinear")
 LEAST_STD = 1e-6  # 16-bit pixels that were never scaled have 1.5e-5
 MOST_PIXEL = 10.0  # of mean and std of pixels in [0, 1], with room for odd units
 MOST_SIDE = 4096
+TINY_VARIANCE = 1e-4  # of the median channel's (our own line; trained networks here stay far above)
+VARIANCES = "variances"
+STORED, MENDED = "stored", "mended"
 _PRESETS = ("paper", "standard", "quick")
 
 
@@ -54,6 +57,12 @@ def card_knobs(
         _knob(
             "calibration", "str", "", "Folder of real images",
             "what the control `real` calibrates with, where the network brings none",
+        ),
+        _knob(
+            VARIANCES, "str", STORED, "BatchNorm variances",
+            "mended: a channel that stored next to no variance beside the others of its layer, as after a "
+            "broken export, gets their median",
+            choices=(STORED, MENDED),
         ),
     ]  # fmt: skip
 

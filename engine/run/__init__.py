@@ -58,10 +58,15 @@ def doctor(folder: RunFolder, attempt: str = "", layer: str = "") -> dict[str, A
     """What is wrong with a finished run and what to change, what gains most first; see `engine doctor`.
 
     `attempt`: the name of a rule, whose change is then run, and told with what it gained; `layer`: of its
-    findings that at this layer. UserError for what is not finished, and a rule with nothing to try.
+    findings that at this layer. "all": one change after another, each kept that helped, told as "cure".
+    UserError for what is not finished, and a rule with nothing to try.
     """
     from engine.run.questions.doctor.answers import doctor as ask
+    from engine.run.questions.doctor.cure.cure import ALL, cure
 
+    if attempt == ALL:
+        cured = cure(folder)
+        return ask(folder) | {"cure": cured}
     return ask(folder, attempt, layer)
 
 

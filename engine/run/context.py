@@ -17,9 +17,10 @@ from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.graph.blocks import Block, find_blocks, remarks
-from engine.models.knobs import check_input_space
+from engine.models.knobs import MENDED, VARIANCES, check_input_space
 from engine.models.probing.outputs import Output
 from engine.models.probing.probe import load_read
+from engine.models.probing.variances import mend_variances
 from engine.models.zoo import find_card
 from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
@@ -85,6 +86,7 @@ def make_context(
     card = find_card(recipe.model, card_settings(recipe, folder.path), networks)
     probed, output = load_read(card, Path(recipe.weights) if recipe.weights else None)
     teacher = probed.model.to(device)
+    mended = mend_variances(teacher) if recipe.model_settings.get(VARIANCES) == MENDED else []
     stored = StoredStatistics(teacher, card.image_shape)
     _check_quantizer(recipe, output, stored)
     blocks = find_blocks(teacher, card.image_shape)
@@ -95,6 +97,10 @@ def make_context(
     test, notes = test_images(card, recipe, stored.outputs if output.has_classes else 0)
     notes += [*output.notes(), *stored.notes(), *remarks(teacher, blocks)]
     notes += [*probed.notes, *_warnings(teacher)]
+    if mended:
+        notes.append(
+            f"BatchNorm channels that stored next to no variance got the median one: {', '.join(mended)}."
+        )
     if recipe.weights and probed.undone:
         notes.append(f"To read {recipe.weights}: {'; '.join(probed.undone)}.")
     return Context(
@@ -173,8 +179,9 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
 def _bundled(card: ModelCard, recipe: Recipe, local: LocalImages) -> ImageSet:
     mean, std = normalisation(card, recipe)
     return open_idx(
-        ASSETS / local.images, ASSETS / local.labels, mean=mean, std=std, name=local.name
-    )
+        ASSETS / local.images, ASSETS / local.labels if local.labels else None,
+        mean=mean, std=std, name=local.name, only=local.only, halved=local.halved,
+    )  # fmt: skip
 
 
 def _folder(
@@ -189,8 +196,8 @@ def _folder(
 
 
 def _classes(card: ModelCard, outputs: int) -> Classes:
-    """What is known of the network's classes; where it gives no scores for any, numbers alone are read."""
-    return Classes(card.classes, outputs) if outputs else Classes()
+    """What is known of the network's classes; where it gives no scores for any, labels only tell apart."""
+    return Classes(card.classes, outputs) if outputs else Classes(of_network=False)
 
 
 def normalisation(card: ModelCard, recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:

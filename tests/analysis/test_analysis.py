@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1, wilson
+from engine.analysis.costs.size import LayerBits, stored_bits, stored_bytes
 from engine.analysis.errors import LIMIT_DB, cosine, distance, sqnr_db
 from engine.analysis.images import class_spread, confidence
-from engine.analysis.size import LayerBits, stored_bits, stored_bytes
 
 
 class TestSqnr:

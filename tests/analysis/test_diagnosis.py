@@ -17,6 +17,7 @@ from engine.data.images import open_idx
 from engine.models.card import ASSETS
 from engine.models.cards.sources import discover_cards
 from tests.contracts.nets import TinyResNet, ready
+from tests.toys import TinyViT
 
 SHAPE = (3, 8, 8)
 
@@ -192,6 +193,13 @@ def test_network_whose_batchnorm_was_folded_away_is_named_so() -> None:
     assert found.level == "problem"
     assert "2 convolutions, from 0 on" in found.message
     assert "each has a bias" in found.message
+
+
+def test_a_transformer_is_built_without_batchnorm_and_nothing_is_wrong_with_it() -> None:
+    found = named(findings(ready(TinyViT())), "no-batchnorm")
+    assert (found.level, found.title) == ("note", "LayerNorm instead of BatchNorm")
+    assert found.message.startswith("5 layers")
+    assert "gzsq" in found.advice
 
 
 def test_batchnorm_that_keeps_no_statistics_is_a_problem() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.analysis.accuracy import agreement, logit_kl, top1
+from engine.analysis.errors import image_psnrs
 from engine.analysis.verdicts import KINDS, one_answer
 from engine.core.errors import UserError
 from engine.core.paired import mean_band
@@ -26,6 +27,19 @@ def test_images_are_judged_by_their_noise_and_never_by_classes():
     assert values["psnr_db"] == pytest.approx(10 * math.log10(4**2 / 0.01), abs=1e-3)
     assert values["output_sqnr_least_db"] == pytest.approx(10 * math.log10(4 / 0.04), abs=1e-3)
     assert values["agreement"] is values["logit_kl"] is values["fp32_top1"] is None
+
+
+def test_images_are_judged_beside_the_truth_image_by_image():
+    truth = torch.full((2, 1, 2, 2), 0.5)
+    near = truth + torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)  # 20 dB and 40 dB
+    found = KINDS["image"]()
+    found.add(truth, near)
+    assert found.values(None)["truth_psnr_db"] is None
+    for part in range(2):
+        found.add_truth(truth[part : part + 1], quantized=near[part : part + 1],
+                        bicubic=truth[part : part + 1] + 0.1)  # fmt: skip
+    assert found.values(None)["truth_psnr_db"] == {"quantized": 30.0, "bicubic": 20.0}
+    assert image_psnrs(torch.tensor([[7.0]]), torch.tensor([[1.0]])).tolist() == [100.0], "clipped"
 
 
 def test_maps_are_judged_pixel_by_pixel():

@@ -217,6 +217,16 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
             {"sweep": [0, 1], "relative_error": [0.5, 0.5 - share / 4]},
             {"rank": 4.0, "start": 0.5, "end": 0.5 - share / 4},
         ),
+        "deviations": (
+            {"rank": [0, 1], "sigma": [2.0, 1.0], "error": [0.2, 0.1 + share], "row": [0, 0, 1, 1],
+             "column": [0, 1, 0, 1], "float": [0.1, 0.9, -0.3, 2.0], "quantized": [0, 1, 0, 2],
+             "difference": [-0.1, 0.1, 0.3, 0.0]},
+            {"channel": 3.0, "spread": 2.0, "noise": 0.01},
+        ),
+        "signs": (
+            {"place": [-1, 0, 1], "slope": [share, 1, share], "centres": [-0.5, 0.5], "shares": [0.4, 0.6]},
+            {"entropy": 0.99, "plain": 0.9 + share / 20, "felt": share},
+        ),
         "fixing": (
             {"centres": [-1, 1], "free": [0.2, 0.2], "now": [0, 0.5], "held": [0.4, 0.2],
              "round": [1, 2, 2], "value": [0, 0, 0.5]},

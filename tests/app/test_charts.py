@@ -8,7 +8,7 @@ from app.charts import compare, quantization, reconstruction, synthesis
 from app.charts.bindings import MOST_COLUMNS, MOST_POINTS, extended
 from app.charts.levels import bad_db, good_db
 from app.charts.results import Accuracy, accuracies, overlap
-from app.charts.style import OVER, QUANTIZED, WATCH
+from app.charts.style import FINE, OVER, WATCH
 from app.charts.verdicts import inherited_verdict, layers_verdict
 
 LAYERS = [{"path": path} for path in ("a", "b", "c")]
@@ -82,7 +82,7 @@ def test_bars_are_errors_in_the_colour_of_their_level_and_more_is_worse() -> Non
     assert alone["y"][0] == pytest.approx(0.01)  # 40 dB: the error is a hundredth of the signal
     assert with_all["y"][:2] == pytest.approx([0.1, 1.0])
     assert alone["y"][1] > alone["y"][2] > alone["y"][0]
-    assert alone["marker"]["color"] == [QUANTIZED, OVER, WATCH]
+    assert alone["marker"]["color"] == [FINE, OVER, WATCH]
     assert extended(quantization.flipped_bars(LAYERS), events).figure["data"][0]["y"] == [0.2] * 3
 
 

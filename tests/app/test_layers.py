@@ -101,7 +101,7 @@ def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) 
     assert "The codes carry 3.50 of their 4 bits" in text
     assert "moved for the sake of the output" in text
     text = texts(opened("answers", run=folder.run_id))
-    assert "5,184 of codes, 960 of grids" in text
+    assert "648 B of codes, 120 B of grids" in text
     assert "500 million instead of 32 billion, 64 times fewer" in text
     at = opened("layers", run=folder.run_id, layer="layer1.0.conv2")
     assert at.selectbox(key="menu-layer").value == "layer1.0.conv2"

@@ -240,3 +240,28 @@ def test_a_time_in_which_nothing_fits_says_the_least(
     at = dialog()
     at.button_group(key="new-1-within").set_value(30).run()
     assert "not 30 s; give it that" in at.warning[0].value
+
+
+def test_a_network_without_batchnorm_begins_with_images_that_can_be_made_for_it(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen in the menu, and given by the page that opens the dialog; a choice of one's own stays."""
+    usual = CATALOG["models"][0] | {"batchnorm_layers": 19}
+    bare = usual | {"name": "vit", "title": "ViT", "batchnorm_layers": 0}
+    needy = [
+        one | {"needs": ["batchnorm"] * (one["name"] == "genie")} for one in CATALOG["synthesis"]
+    ]
+    catalog = CATALOG | {"models": [usual, bare], "synthesis": needy}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+    at = dialog()
+    assert at.selectbox(key="new-1-synthesis").value == "genie"
+    at.selectbox(key="new-1-model").set_value("vit").run()
+    assert at.selectbox(key="new-1-synthesis").value == "noise"
+    assert not at.button(key="new-start").disabled
+
+    def begun(**wanted: str) -> Any:
+        return open_draft(catalog, wanted, 1).wanted["synthesis"]
+
+    assert begun(model="vit") == "noise"
+    assert begun(model="resnet20-fashion") == "genie"
+    assert begun(model="vit", synthesis="genie") == "genie"  # and the dialog says why it cannot

@@ -9,7 +9,8 @@ import pytest
 from app.charts.bindings import extended
 from app.charts.views import CHARTS
 from app.history import read_history
-from app.panels.layers.policy import QUESTIONS, forms_of, takes_steps, words
+from app.panels.layers.policy import QUESTIONS, forms_of, takes_steps
+from app.panels.layers.view_words import words
 from app.text import explain
 from engine.quantization import discover_methods
 from engine.run.recipes.recipe import Recipe
@@ -164,3 +165,19 @@ def test_a_run_at_work_follows_the_block_at_work(runs: Path) -> None:
 
 def test_a_run_of_an_older_version_shows_no_empty_picture(finished: str) -> None:
     assert "Which way does each weight lean?" not in texts(opened("layers", run=finished))
+
+
+def test_the_signs_gradient_stands_beside_what_it_was_and_the_entropy_beside_plain_signs() -> None:
+    figure = extended(CHARTS["signs"](), events("signs", 3, 15)).figure
+    _, began, now, balanced, plain = figure["data"]
+    assert (began["y"], now["y"]) == ([0.1, 1, 0.1], [0.5, 1, 0.5])
+    assert (balanced["x"], balanced["y"]) == ([3, 15], [0.99, 0.99])
+    assert plain["y"] == pytest.approx([0.905, 0.925], abs=1e-3)
+
+
+def test_a_channel_is_drawn_before_and_after_and_between() -> None:
+    figure = extended(CHARTS["deviations"](), events("deviations", 3)).figure
+    _, error, before, after, between = figure["data"]
+    assert error["y"] == [0.2, 0.2]
+    assert [one["z"] for one in (before, after)] == [[0.1, 0.9, -0.3, 2.0], [0, 1, 0, 2]]
+    assert (between["x"], between["y"]) == ([0, 1, 0, 1], [0, 0, 1, 1])

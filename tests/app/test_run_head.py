@@ -144,7 +144,7 @@ def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
     assert not asked  # nothing is made before somebody asks
     at.button(key="make-tables").click().run()
     assert not at.exception
-    made = at.session_state["taken-away"][folder.run_id, "tables"]
+    made = at.session_state["taken-away"][folder.run_id, "tables", None]
     with zipfile.ZipFile(io.BytesIO(made["content"])) as archive:
         assert sorted(archive.namelist()) == ["a.csv", "b.csv"]
     assert any("two files" in one.value for one in at.caption)

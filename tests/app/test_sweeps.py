@@ -13,8 +13,10 @@ from app.panels.sweeps.form import cost_words
 from app.panels.sweeps.matrix import cell_words, rows_of, verdict
 from app.panels.sweeps.page import sweep_words
 from engine.core.errors import UserError
+from engine.run.machine import processes
 from engine.run.sweeps import process
 from engine.run.sweeps.work import Cost
+from engine.run.workers import detached
 from tests.app.test_pages import opened, texts
 
 
@@ -92,9 +94,9 @@ def test_a_number_in_a_file_alone_is_no_process(tmp_path: Path) -> None:
     folder.mkdir()
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        born, host = process.processes.born(other.pid), process.processes.HOST
+        born, host = processes.born(other.pid), processes.HOST
         told = {"pid": other.pid, "born": born, "host": host}
-        (folder / process.PROCESS).write_text(json.dumps(told))
+        (folder / detached.PROCESS).write_text(json.dumps(told))
         assert not process.is_at_work(folder)
         process.stop(folder)
         assert other.poll() is None
@@ -108,7 +110,7 @@ def test_a_sweep_goes_on_by_itself_and_ends(tmp_path: Path) -> None:
     folder = process.begin(asked, tmp_path)
     assert process.begin(asked, tmp_path) == folder
     assert process.is_at_work(folder)
-    assert os.getpgid(process.read_object(folder / process.PROCESS)["pid"]) != os.getpgid(0)
+    assert os.getpgid(process.read_object(folder / detached.PROCESS)["pid"]) != os.getpgid(0)
     end = time.monotonic() + 120
     while process.is_at_work(folder) and time.monotonic() < end:
         time.sleep(0.2)

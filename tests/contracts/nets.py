@@ -199,9 +199,14 @@ class Opened:
     y: Tensor
 
 
-def quantizing(weight_bits: int = 2, activation_bits: int = 4, rule: str = "brecq") -> Quantizing:
-    """TinyResNet, about to be quantized."""
-    teacher = ready(TinyResNet())
+def quantizing(
+    weight_bits: int = 2,
+    activation_bits: int = 4,
+    rule: str = "brecq",
+    teacher: nn.Module | None = None,
+) -> Quantizing:
+    """TinyResNet, or another network, about to be quantized."""
+    teacher = ready(TinyResNet()) if teacher is None else teacher
     blocks = find_blocks(teacher)
     plan = plan_bits(
         blocks, weight_bits=weight_bits, activation_bits=activation_bits, edge_rule=rule

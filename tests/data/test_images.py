@@ -12,6 +12,7 @@ from PIL import Image
 from engine.core.errors import UserError
 from engine.data import decode as decoding
 from engine.data.decode import decode, fit
+from engine.data.halves import enlarged, halved
 from engine.data.idx import read_idx, write_idx
 from engine.data.images import open_folder, open_idx
 from engine.data.listing import list_images
@@ -297,6 +298,34 @@ class TestIdx:
         expected = (torch.from_numpy(pixels)[:, None] / 255 - 0.5) / 0.5
         assert torch.equal(torch.cat(list(images.batches(2))), expected)
         assert torch.equal(images.first(2), expected[:2])
+
+    def test_only_the_labels_that_are_asked_for(self, tmp_path):
+        pixels = np.arange(4 * 2 * 2, dtype=np.uint8).reshape(4, 2, 2)
+        write_idx(tmp_path / "x.gz", pixels)
+        write_idx(tmp_path / "y.gz", np.array([5, 0, 2, 5], np.uint8))
+        images = open_idx(
+            tmp_path / "x.gz", tmp_path / "y.gz", mean=(0.0,), std=(1.0,), name="", only=(5, 2)
+        )
+        assert images.labels.tolist() == [5, 2, 5]
+        expected = torch.from_numpy(pixels[[0, 2, 3]])[:, None] / 255
+        assert torch.equal(images.first(3), expected)
+
+    def test_halved_images_come_with_what_they_were(self, tmp_path):
+        pixels = np.repeat(np.repeat(np.array([[[0, 200], [100, 40]]], np.uint8), 8, 1), 8, 2)
+        write_idx(tmp_path / "x.gz", pixels)
+        small = open_idx(tmp_path / "x.gz", None, mean=(0.5,), std=(0.5,), name="toy", halved=True)
+        assert small.first(1).shape == (1, 1, 8, 8)
+        assert torch.equal(small.truth.first(1), torch.from_numpy(pixels)[None] / 255 / 0.5 - 1)
+        corners = small.pixels(small.first(1))[0, 0, 0, [0, 7]] * 255  # far from every edge
+        assert corners.tolist() == pytest.approx([0.0, 200.0], abs=1e-4)
+        columns = torch.tensor([0, 200], dtype=torch.uint8).repeat(16).expand(1, 1, 32, 32)
+        middle = halved(columns)[..., 4:-4, 4:-4]
+        assert bool(((middle.float() - 100).abs() < 25).all()), (
+            "what is finer than a pixel is averaged"
+        )
+        flat = torch.full((1, 1, 6, 6), 77, dtype=torch.uint8)
+        assert torch.equal(halved(flat), flat[..., :3, :3])
+        assert torch.allclose(enlarged(halved(flat).float(), (6, 6)), flat.float())
 
     def test_labels_of_another_set_are_refused(self, tmp_path):
         write_idx(tmp_path / "x.gz", np.zeros((3, 2, 2), np.uint8))

@@ -125,7 +125,7 @@ def test_layers_of_few_bits(bits):
     check({name: LAYERS[name] for name in FEW}, bits=bits)
 
 
-@pytest.mark.parametrize("bits", [8, 4, 3, 2])
+@pytest.mark.parametrize("bits", [None, 8, 4, 3, 2])
 @pytest.mark.parametrize("levels", [(0, 255), (-8, 7), (-20, 235)])
 def test_layers_of_few_bits_whose_inputs_have_few_too(bits, levels):
     """What a runtime has integer kernels for, and may take for what it is not."""
@@ -139,6 +139,10 @@ def test_layers_of_few_bits_whose_inputs_have_few_too(bits, levels):
                 nn.Flatten(), rounded, nn.Linear(324, 5), nn.ReLU(), rounded
             ),
             "linear of rows": nn.Sequential(rounded, nn.Linear(9, 5, bias=False), rounded),
+            "past a change of shape": nn.Sequential(
+                rounded, nn.Flatten(), nn.Linear(324, 5), nn.ReLU(), rounded
+            ),
+            "transposed": nn.Sequential(rounded, LAYERS["transposed"], nn.ReLU(), rounded),
         },
         bits=bits,
     )

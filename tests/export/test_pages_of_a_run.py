@@ -1,7 +1,10 @@
 """Tables and film: what a run's own files say, and nothing else."""
 
+import ast
 import csv
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,7 +83,7 @@ def test_no_text_is_a_formula_to_a_spreadsheet(run, tmp_path, text):
 def test_the_film_has_a_frame_a_picture_and_the_map_grows_beside_it(run, tmp_path):
     pictures = [(1, "red"), (2, "lime"), (3, "blue")]
     events = [e for step, _ in pictures for e in (stepped(step, [step, 9.0]), saved(step))]
-    (written,) = Film().write(run(events, pictures=pictures), tmp_path)
+    written, *_ = Film().write(run(events, pictures=pictures), tmp_path)
     with Image.open(written.path) as shown:
         assert shown.n_frames == 3
         frames = []
@@ -99,7 +102,7 @@ def test_the_film_has_a_frame_a_picture_and_the_map_grows_beside_it(run, tmp_pat
 def test_many_pictures_are_thinned_and_the_last_one_stays(run, tmp_path, monkeypatch):
     monkeypatch.setattr(film, "MOST_FRAMES", 3)
     pictures = [(step, (step * 20, 0, 0)) for step in range(1, 12)]
-    (written,) = Film().write(run([saved(s) for s, _ in pictures], pictures=pictures), tmp_path)
+    written, *_ = Film().write(run([saved(s) for s, _ in pictures], pictures=pictures), tmp_path)
     with Image.open(written.path) as shown:
         assert shown.n_frames <= 4
         shown.seek(shown.n_frames - 1)
@@ -109,3 +112,65 @@ def test_many_pictures_are_thinned_and_the_last_one_stays(run, tmp_path, monkeyp
 def test_a_run_without_pictures_has_no_film(run, tmp_path):
     with pytest.raises(UserError, match="has saved no pictures"):
         Film().write(run([saved(1)]), tmp_path)
+
+
+def three(run):
+    pictures = [(1, "red"), (2, "lime"), (3, "blue")]
+    return run([saved(step) for step, _ in pictures], pictures=pictures)
+
+
+def test_without_the_encoder_the_film_is_webp_alone_and_names_the_extra(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    (written,) = Film().write(three(run), tmp_path)
+    assert written.path.suffix == ".webp"
+    assert "pip install -r requirements-film.txt" in written.notes[0]
+    assert Path("requirements-film.txt").read_text().splitlines()[-1].startswith("imageio-ffmpeg==")
+
+
+ENCODER = """#!{python}
+import sys
+data, (width, height) = sys.stdin.buffer.read(), map(int, sys.argv[sys.argv.index("-s") + 1].split("x"))
+frames = [data[k : k + 3 * width * height] for k in range(0, len(data), 3 * width * height)]
+at = 3 * ((height // 2) * width + 100)
+open(sys.argv[-1], "w").write(repr([tuple(one[at : at + 3]) for one in frames]))
+"""
+
+
+def test_the_movie_shows_every_frame_and_holds_the_last(run, tmp_path, monkeypatch):
+    program = tmp_path / "encoder"
+    program.write_text(ENCODER.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(film, "_encoder", lambda: str(program))
+    webp, movie = Film().write(three(run), tmp_path)
+    assert (webp.path.name, movie.path.name) == ("toy.film.webp", "toy.film.mp4")
+    shown = ast.literal_eval(movie.path.read_text())
+    assert shown[:3] == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    assert set(shown[2:]) == {shown[2]}
+    assert len(shown) * film.FRAME_MS == 2 * film.FRAME_MS + film.LAST_MS
+
+
+@pytest.mark.parametrize("body", ["import sys; sys.exit('no such codec')", "0"])
+def test_an_encoder_that_breaks_leaves_the_webp_and_a_word(run, tmp_path, monkeypatch, body):
+    program = tmp_path / "encoder"
+    program.write_text(f"#!{sys.executable}\nopen(__import__('sys').argv[-1], 'w')\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(film, "_encoder", lambda: str(program))
+    if body == "0":
+        program.write_text(f"#!{sys.executable}\n")
+    (written,) = Film().write(three(run), tmp_path)
+    assert "could not be written" in written.notes[0]
+    assert ("no such codec" in written.notes[0]) is (body != "0")
+    assert not (tmp_path / "toy.film.mp4").exists()
+
+
+def test_the_movie_is_read_by_a_true_decoder(run, tmp_path):
+    imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    _, movie = Film().write(three(run), tmp_path)
+    frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(movie.path))
+    assert frames == 2 + film.LAST_MS // film.FRAME_MS
+    assert seconds == pytest.approx(0.2 + film.LAST_MS / 1000, abs=0.15)
+    reader = imageio_ffmpeg.read_frames(str(movie.path))
+    width, height = next(reader)["size"]
+    first = np.frombuffer(next(reader), np.uint8).reshape(height, width, 3).astype(int)
+    reader.close()
+    assert np.abs(first[height // 2, 100] - (255, 0, 0)).max() < 30

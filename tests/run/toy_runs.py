@@ -22,13 +22,13 @@ RECIPE = Recipe(
 )  # fmt: skip
 
 
-def only_the_toy(monkeypatch, folder):
+def only_the_toy(monkeypatch, folder, network=TinyResNet):
     """A card of a tiny network is all that there is."""
-    save_file(ready(TinyResNet()).state_dict(), folder / "toy.safetensors")
+    save_file(ready(network()).state_dict(), folder / "toy.safetensors")
     card = replace(
         discover_cards()["resnet20-fashion"],
         name="toy", image_shape=(3, 8, 8), mean=(0.5,) * 3, std=(0.5,) * 3, resize=8,
-        build=TinyResNet, weights=lambda: folder / "toy.safetensors", classes=(), test=None,
+        build=network, weights=lambda: folder / "toy.safetensors", classes=(), test=None,
         calibration=None,
     )  # fmt: skip
     monkeypatch.setattr(context, "find_card", lambda name, settings, networks=None: card)

@@ -97,3 +97,23 @@ def reliability(
         f"{ece['teacher']:.4f}, quantized {ece['student']:.4f}."
     )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
+
+
+def sure_words(found: Mapping[str, Any]) -> str:
+    """The class that changes most, and what became of the calibration, in two sentences."""
+    said = []
+    many = [one for one in found["by_class"] if one["images"] >= 10]
+    if many:
+        worst = min(many, key=lambda one: one["agreement"])
+        name = class_name(worst["class"], found["classes"])
+        said.append(
+            f"Most changes are among answers **{name}**: {1 - worst['agreement']:.1%} of {worst['images']:,}."
+        )
+    if found["ece"] is not None:
+        before, after = (100 * found["ece"][who] for who in ("teacher", "student"))
+        way = "further from" if after > before else "nearer to"
+        said.append(
+            f"The student's confidence is {after:.1f} points off how often it is right, its teacher's "
+            f"{before:.1f}: it is {way} being as sure as right."
+        )
+    return " ".join(said)

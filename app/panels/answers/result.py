@@ -6,10 +6,11 @@ import streamlit as st
 
 from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
+from app.choices import title_of
 from app.components import mount
 from app.data_words import data_words
 from app.panels import measured
-from app.words import count_words, plain
+from app.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder
 
 
@@ -75,8 +76,8 @@ def bits_words(result: dict[str, Any]) -> str:
     stored = result.get("stored_bits")
     if stored:
         parts.append(
-            f"Stored, in bits: {stored['codes']:,} of codes, {stored['grids']:,} of grids (scales, zero "
-            f"points), {stored['floats']:,} of floats (biases, BatchNorm)."
+            f"Stored: {_bytes(stored['codes'])} of codes, {_bytes(stored['grids'])} of grids (scales, zero "
+            f"points), {_bytes(stored['floats'])} of floats (biases, BatchNorm)."
         )
     values = result.get("weight_values")
     if values:
@@ -94,13 +95,19 @@ def bits_words(result: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
+def _bytes(bits: float) -> str:
+    return size_words(bits / 8)
+
+
 def _fine_print(result: dict[str, object], *, bands: bool = True) -> str:
     parts = [
         f"{result['test_images']:,} {'test ' if bands else ''}images",
         f"seed {result['seed']}",
     ]
     if result.get("test_set"):
-        parts.insert(0, str(result["test_set"]))
+        made_by = str(result.get("synthesis"))
+        title = title_of("synthesis", made_by)
+        parts.insert(0, str(result["test_set"]).replace(f"made by {made_by}", f"made by {title}"))
     if result.get("images"):
         parts.append(f"calibrated with {result['images']} images")
     if result.get("logit_kl") is not None:

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.charts.why import predictions as charts
+from app.charts.why.predictions import sure_words
 from app.components import mount
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -84,26 +85,6 @@ def reliability(found: dict[str, Any]) -> pd.DataFrame:
             for one in found["reliability"][who]
         ]
     )
-
-
-def sure_words(found: dict[str, Any]) -> str:
-    """The class that changes most, and what became of the calibration, in two sentences."""
-    said = []
-    many = [one for one in found["by_class"] if one["images"] >= 10]
-    if many:
-        worst = min(many, key=lambda one: one["agreement"])
-        name = charts.class_name(worst["class"], found["classes"])
-        said.append(
-            f"Most changes are among answers **{name}**: {1 - worst['agreement']:.1%} of {worst['images']:,}."
-        )
-    if found["ece"] is not None:
-        before, after = (100 * found["ece"][who] for who in ("teacher", "student"))
-        way = "further from" if after > before else "nearer to"
-        said.append(
-            f"The student's confidence is {after:.1f} points off how often it is right, its teacher's "
-            f"{before:.1f}: it is {way} being as sure as right."
-        )
-    return " ".join(said)
 
 
 def confusions(found: dict[str, Any]) -> pd.DataFrame:

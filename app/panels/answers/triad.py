@@ -11,6 +11,7 @@ from app.charts.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED, QUIET
 from app.choices import title_of
 from app.components import mount
+from app.panels.answers.accounting import accounting
 from app.presets import USUAL
 from app.run_folders import runs_folder
 from app.text import explain
@@ -29,12 +30,16 @@ def triad(folder: RunFolder) -> None:
     st.subheader("What are the images worth?", help=explain("triad"))
     rows = [row for name, run in members.items() if (row := _accuracy(name, run))]
     if len(rows) > 1:
-        chart = accuracies(rows)
-        mount.live_plot(
-            chart, key=f"triad-{folder.run_id}-{len(rows)}", run=folder.run_id, offset=0
-        )
-        for line in _comparisons(rows):
-            st.markdown(f"- {line}")
+        left, right = st.columns(2, gap="medium")
+        with left:
+            chart = accuracies(rows)
+            mount.live_plot(
+                chart, key=f"triad-{folder.run_id}-{len(rows)}", run=folder.run_id, offset=0
+            )
+            for line in _comparisons(rows):
+                st.markdown(f"- {line}")
+        with right:
+            accounting(folder, members)
     wanted = [name for name in CONTROLS if name not in members]
     if all(name in CONTROLS for name in members):
         wanted.insert(0, USUAL["synthesis"])

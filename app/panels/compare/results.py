@@ -11,6 +11,7 @@ from app.charts.panels import letter
 from app.charts.results import Accuracy, accuracies
 from app.charts.style import SERIES
 from app.components import mount
+from app.panels import measured
 from app.panels.room import room
 from app.run_folders import is_live, state_of
 from app.text import explain
@@ -50,8 +51,13 @@ def _results(sides: Sequence[Side]) -> None:
         for k in range(1, len(found)):
             if not {letter(0), letter(k)} & set(missing):
                 st.markdown(verdict(letter(k), found[k], letter(0), found[0]))
-        if missing:
-            st.caption(f"No accuracy yet of {', '.join(missing)}.")
+        told = {
+            letter(k): words for k, one in enumerate(found) if (words := measured.standing(one))
+        }
+        st.markdown("\n".join(f"- **{name}**: {words}" for name, words in told.items()))
+        waiting = [name for name in missing if name not in told]
+        if waiting:
+            st.caption(f"No accuracy yet of {', '.join(waiting)}.")
         st.markdown(same_images(sides))
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.diagnoses import doctor_says
 from app.panels.ask_why import why_not
+from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card
 from app.run_folders import runs_folder
 from app.text import explain
@@ -52,7 +53,8 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
     for note in found["notes"]:
         st.caption(plain(note))
     findings = found["findings"]
-    at_work = False
+    with st.container():
+        at_work = do_it_all(folder, found)
     for number, one in enumerate(findings[:AT_ONCE]):
         at_work |= finding_card(folder, found["loss"], one, number)
     rest, scores = len(findings) - AT_ONCE, board(runs_folder())

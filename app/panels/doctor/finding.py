@@ -45,7 +45,7 @@ def finding_card(
 
 
 def _change_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
-    words = f":material/build: **{_upper(plain(finding['change']['words']))}.** "
+    words = f":material/build: **{upper(plain(finding['change']['words']))}.** "
     tried = finding["tried"]
     if tried is not None and tried["measured_gain"] is not None:
         return words + f":material/check: {measured_words(tried, finding)}"
@@ -58,7 +58,7 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
     if finding["change"] is None:
         return
     if finding["tried"] is not None:
-        _link(finding["tried"]["run"], "Watch it" if at_work else "Open it")
+        run_link(finding["tried"]["run"], "Watch it" if at_work else "Open it")
     elif st.button(
         "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
@@ -71,7 +71,7 @@ def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
     gain, unit = finding["predicted_gain"], finding["unit"]
     if gain is None:
         return "What it gains cannot be told before it is tried."
-    told = f"Predicted: {_amount(gain, unit)}"
+    told = f"Predicted: {amount_words(gain, unit)}"
     if unit == loss["unit"] and loss["value"]:
         told += f", {gain / loss['value']:.0%} of all that is lost"
     if finding["band"] is not None:
@@ -84,13 +84,14 @@ def measured_words(tried: dict[str, Any], finding: dict[str, Any]) -> str:
     """What it gained when it was run, beside what was predicted."""
     gain, unit = tried["measured_gain"], tried["unit"]
     helped = "It helped" if tried.get("helped") else "**It did not help**"
-    told = f"Tried. {helped}: {_amount(gain, unit)} measured"
+    told = f"Tried. {helped}: {amount_words(gain, unit)} measured"
     if finding["predicted_gain"] is not None and unit == finding["unit"]:
         told += f", {_number(finding['predicted_gain'], unit)} predicted"
     return f"{told}."
 
 
-def _amount(gain: float, unit: str) -> str:
+def amount_words(gain: float, unit: str) -> str:
+    """So much gained, in words that say what it is."""
     if unit == "KL":
         less = "nearer to" if gain >= 0 else "further from"
         return f"the answers {abs(gain):.3g} nats {less} the teacher's"
@@ -118,7 +119,8 @@ def _evidence(folder: RunFolder, finding: dict[str, Any], number: int) -> None:
             st.rerun()
 
 
-def _link(run: str, label: str) -> None:
+def run_link(run: str, label: str) -> None:
+    """A way to the run, where it is still there."""
     try:
         known = not is_recorded(open_run(run))
     except UserError:
@@ -129,5 +131,6 @@ def _link(run: str, label: str) -> None:
         )
 
 
-def _upper(text: str) -> str:
+def upper(text: str) -> str:
+    """The text with a capital."""
     return text[:1].upper() + text[1:]

@@ -9,7 +9,7 @@ from app.charts import effects as charts
 from app.components import mount
 from app.panels.evidence.effects import differs_words, network_title
 from app.panels.url_menu import menu
-from engine.run.benches.effects import summary, verdict_of
+from engine.run.benches.effects.verdicts import summary, verdict_of
 
 Result = Mapping[str, Any]
 HOLDS, NOTHING, MISSING = "holds", "no gain here", "not measured"

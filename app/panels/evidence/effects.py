@@ -7,16 +7,16 @@ import pandas as pd
 import streamlit as st
 
 from app.choices import title_of
-from engine.run.benches.claims import CIFAR
-from engine.run.benches.effects import rows_of
+from engine.run.benches.effects.image_claims import CIFAR
+from engine.run.benches.effects.verdicts import rows_of
 
 Result = Mapping[str, Any]
 
 
 def title(result: Result) -> str:
     """The networks that it is of."""
-    names = dict.fromkeys(row["network"] for row in result["claims"])
-    return " and ".join(map(network_title, names))
+    *most, last = [*map(network_title, dict.fromkeys(row["network"] for row in result["claims"]))]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def network_title(name: str) -> str:
@@ -26,10 +26,21 @@ def network_title(name: str) -> str:
 
 def heading(result: Result) -> None:
     """When, with what, and how often."""
-    steps = f"{result['steps']} steps, {result['generator_steps']} of generators"
+    effort = f"{result['images']} images a set · {result['steps']} steps, "
+    effort += f"{result['generator_steps']} of generators"
+    _caption(result, effort)
+
+
+def quantizer_heading(result: Result) -> None:
+    """When, with what, and how often quantizers were compared."""
+    effort = f"{result['images']} images made from each network, least effort · "
+    _caption(result, effort + f"judged on {result['held_out']} real test images")
+
+
+def _caption(result: Result, effort: str) -> None:
     st.caption(
-        f"{title(result)} · {len(result['seeds'])} seeds · {result['images']} images a set · {steps} · "
-        f"measured {_when(result)}. Directions are judged, not accuracies: network and effort are small."
+        f"{title(result)} · {len(result['seeds'])} seeds · {effort} · measured {_when(result)}. "
+        "Directions are judged, not accuracies: network and effort are small."
     )
 
 
@@ -43,7 +54,10 @@ def differs_words(names: Sequence[str]) -> str:
     if not names:
         return "Both are of the same images."
     listed = " and ".join(name.replace("_", " ") for name in names)
-    return f"One method makes both, and all is alike but its setting: {listed}."
+    if "quantization" in names:
+        return "Two quantizers, and all settings that both have are alike."
+    what = "settings" if len(names) > 1 else "setting"
+    return f"One method makes both, and all is alike but its {what}: {listed}."
 
 
 def numbers(result: Result) -> None:
@@ -61,7 +75,9 @@ def command(result: Result | None = None) -> None:
             "row each, and labels.json; the data is not part of this project."
         )
         return
+    of_students = result is not None and "generator_steps" not in result
+    long = "Some hours" if of_students else "About half an hour"
     st.caption(
-        "About half an hour of one core. The result lies in the runs folder, and this page shows the newer "
-        "of it and the shipped one."
+        f"{long} of one core. The result lies in the runs folder, and this page shows the newer of it and "
+        "the shipped one."
     )

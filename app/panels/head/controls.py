@@ -29,6 +29,9 @@ def controls(folder: RunFolder, history: History, tab: str) -> None:
         st.rerun()
 
 
+OTHER_VERSION = "computed by another version of Quantoscope, whose numbers may differ a little"
+
+
 def _look_at(chosen: dict[str, Any]) -> None:
     """Write the tab into the address, and with it the step and layer that the browser looks at."""
     st.query_params["tab"] = str(chosen["name"])
@@ -72,7 +75,7 @@ def took(folder: RunFolder, history: History) -> dict[str, str]:
 def summary(folder: RunFolder) -> str:
     """What else is to be told of a finished run in a line: that another version computed it."""
     other = (folder.result() or {}).get("other_engine")
-    return str(other).rstrip(".") if other and not is_recorded(folder) else ""
+    return OTHER_VERSION if other and not is_recorded(folder) else ""
 
 
 def _accuracy(folder: RunFolder) -> dict[str, str] | None:
@@ -83,5 +86,5 @@ def _accuracy(folder: RunFolder) -> dict[str, str] | None:
     told = accuracy_words(result)
     if told is None:
         brief = measured.brief(result)
-        told = (brief, "there are no labels to be right by") if brief else None
+        told = (brief, measured.brief_note(result)) if brief else None
     return told and {"value": told[0], "note": told[1]}

@@ -1,5 +1,7 @@
 """How a run ended: its numbers, or what went wrong and the way on; and what it noted on its way."""
 
+import re
+
 import streamlit as st
 
 from app.actions import steer
@@ -9,8 +11,10 @@ from app.run_folders import is_recorded, state_of
 from app.visitors import may_control
 from app.words import plain
 from engine.run.folders.folder import ACTIVE, RunFolder
+from engine.run.folders.opened import opened_words
 
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")
+_OPTION = re.compile(r" \((--[a-z-]+ ?[A-Z]*)\)")
 LINE_REM = 4.6  # of what is said of a run that did not end well
 
 
@@ -81,7 +85,15 @@ def notes(folder: RunFolder, history: History, *, late: bool = False) -> None:
     A note that comes while somebody looks on would push away what is looked at.
     """
     told = list(dict.fromkeys(str(event["message"]) for event in history.of("noted")))
+    came = "" if late else opened_words(folder.path)
+    if came:
+        st.info(plain(came), icon=":material/unarchive:")
     first = st.session_state.setdefault("notes-on-top", {}).setdefault(folder.run_id, told)
-    for message in told:
-        if (message in first) is not late:
-            st.info(plain(message), icon=":material/info:")
+    shown = [message for message in told if (message in first) is not late]
+    if shown:
+        st.info("\n\n".join(plain(page_words(one)) for one in shown), icon=":material/info:")
+
+
+def page_words(note: str) -> str:
+    """A note of the engine's without the options of its command line, which no page has."""
+    return _OPTION.sub("", note).replace("; model.output says otherwise", "")

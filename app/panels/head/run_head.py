@@ -1,7 +1,8 @@
 """The head of a run's page, which stays: which run, what it does now, how right it is, what to do with it."""
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from app.run_folders import is_live, is_recorded, recorded_run, runs_folder, sta
 from app.words import STATES, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.folders.opened import opened_from
 
 # What changes the words of a page, whichever it is.
 TURNS = (
@@ -84,10 +86,11 @@ def _picker(folder: RunFolder) -> None:
 
     titles = {run: _title(one) for run, one in folders.items()}
     often = Counter(titles.values())
+    begun = _begun(folders)
 
     def label(run: str) -> str:
         # The menu knows its choices by their titles: two of one title would be one choice.
-        return titles[run] if often[titles[run]] == 1 else f"{titles[run]} · {run[-8:]}"
+        return titles[run] if often[titles[run]] == 1 else f"{titles[run]} · {begun[run]}"
 
     def picked() -> None:
         run = st.session_state["picked"]
@@ -100,9 +103,30 @@ def _picker(folder: RunFolder) -> None:
     )
 
 
+def _begun(folders: Mapping[str, RunFolder]) -> dict[str, str]:
+    """When each run was begun, to the second where the minute is another run's too."""
+    times = {run: _recipe_s(one) for run, one in folders.items()}
+    words = {run: f"{time.strftime('%d %b %H:%M', time.localtime(t))}" for run, t in times.items()}
+    often = Counter(words.values())
+    finer = {run: time.strftime(" %S s", time.localtime(t)) for run, t in times.items()}
+    words = {run: said + (finer[run] if often[said] > 1 else "") for run, said in words.items()}
+    again = Counter(words.values())
+    return {
+        run: said if again[said] == 1 else f"{said} · {run[-8:]}" for run, said in words.items()
+    }
+
+
+def _recipe_s(folder: RunFolder) -> float:
+    try:
+        return (folder.path / "recipe.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def _title(folder: RunFolder) -> str:
     try:
         mark = "recorded" if is_recorded(folder) else STATES[state_of(folder)]
+        mark = "opened" if opened_from(folder.path) else mark
         return f"{recipe_words(folder.recipe)} · {mark}"
     except (UserError, TypeError, ValueError, OSError):
         return folder.run_id

@@ -9,12 +9,10 @@ SMALLEST = 1e-3  # of a gap, in words
 
 def growth_verdict(history: History) -> str:
     """How far the gap fell, at which layer it is largest; empty where nothing is measured."""
-    gaps = [e["bn_gap"] for e in history.of("stepped", stage="synthesis") if e.get("bn_gap")]
-    layers = history.started["bn_layers"]
-    if not gaps or len(gaps[-1]) != len(layers):
+    gaps, known = _gaps(history), last_gaps(history)
+    if not gaps:
         return ""
     first, last = _mean(gaps[0]), _mean(gaps[-1])
-    known = {path: gap for path, gap in zip(layers, gaps[-1], strict=True) if _is_known(gap)}
     if first is None or last is None or not known:
         return ""
     worst = max(known, key=lambda path: known[path])
@@ -30,10 +28,19 @@ def growth_verdict(history: History) -> str:
     )
 
 
+def last_gaps(history: History) -> dict[str, float]:
+    """By BatchNorm, how far the images were off at the last step that was measured; empty where none was."""
+    gaps, layers = _gaps(history), history.started["bn_layers"]
+    if not gaps or len(gaps[-1]) != len(layers):
+        return {}
+    pairs = zip(layers, gaps[-1], strict=True)
+    return {path: float(gap) for path, gap in pairs if gap is not None and math.isfinite(gap)}
+
+
+def _gaps(history: History) -> list[list[float | None]]:
+    return [e["bn_gap"] for e in history.of("stepped", stage="synthesis") if e.get("bn_gap")]
+
+
 def _mean(gaps: list[float | None]) -> float | None:
     known = [gap for gap in gaps if gap is not None and math.isfinite(gap)]
     return sum(known) / len(known) if known else None
-
-
-def _is_known(gap: float | None) -> bool:
-    return gap is not None and math.isfinite(gap)

@@ -8,6 +8,7 @@ from app.choices import load_catalog
 from app.components import mount
 from app.history import Event, History
 from app.panels.images.growth import live_chart
+from app.panels.layers.view_words import words
 from app.panels.url_menu import menu
 from app.run_folders import is_live
 from app.text import explain
@@ -23,13 +24,22 @@ QUESTIONS = {
     "taps": "Does the centre tap spread further than the others?",
     "factors": "How near do the quantized factors come?",
     "slopes": "How flat is the loss where the weights lie?",
+    "deviations": "How far does each channel spread?",
+    "signs": "Which signs can still turn, and how much does each say?",
     "fixing": "Which values do the weights fall to?",
     "orders": "Does it matter which columns come first?",
 }
 NEWEST = "newest"
-STILL = ("nearest", "lq-nets", "std-based", "vertical")  # behind mixed bits: they take no steps
+STILL = (
+    "nearest",
+    "lq-nets",
+    "std-based",
+    "vertical",
+    "daq",
+)  # behind mixed bits: they take no steps
 WHOLE = (
     "slopes",
+    "signs",
     "fixing",
 )  # of the network as a whole: its trainer takes the steps, not its blocks
 
@@ -106,84 +116,3 @@ def _weakest(history: History, parts: list[str]) -> list[str]:
         if event["block"] in parts and event["values"].get("sqnr_local_db") is not None
     ]
     return [min(known)[1]] if known else []
-
-
-def words(form: str, seen: list[Event]) -> str:
-    """What the look says, in a sentence."""
-    last = seen[-1]
-    values = last["values"]
-    if form == "soft-rounding":
-        return (
-            f"`{last['what']}`, step {last['step']}: {values['decided']:.0%} of the weights have decided, "
-            f"{values['up']:.0%} lean up."
-        )
-    if form == "borders":
-        farthest = values["farthest"]
-        where = "The borders are where nearest rounding has them"
-        bent = f"The border that bent most is {farthest:.3f} away from one half"
-        return f"`{last['what']}`: {bent if farthest >= 0.0005 else where}."
-    if form == "path":
-        share = values["error"] / values["nearest"] if values.get("nearest") else 1.0
-        return (
-            f"`{last['what']}`: the layer's output is off by {values['error']:.1%} of its size; rounded to "
-            f"nearest it would be {values['nearest']:.1%}, so the path has {share:.0%} of that error."
-        )
-    if form == "confidence":
-        return (
-            f"`{last['what']}`, step {last['step']}: {values['decided']:.0%} of the weights are 99 % sure of "
-            f"one level, at a sharpness of {values['temperature']:.3g}."
-        )
-    if form == "slopes":
-        first = last["arrays"]["norm"][0]
-        fall = 1 - values["norm"] / first if first else 0.0
-        return (
-            f"After {last['step']} steps the sum of the loss's slopes is {values['norm']:.3g}, "
-            f"{abs(fall):.0%} {'less' if fall >= 0 else 'more'} than at first: rounding to any width moves "
-            f"the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
-        )
-    if form == "fixing":
-        return (
-            f"Round {values['round']:.0f}: {values['fixed']:.1%} of the weights are fixed, to "
-            f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits."
-        )
-    if form == "orders":
-        return (
-            f"`{last['what']}`: the layer's output is off by {values['importance']:.1%} of its size with the "
-            f"strongest inputs first, by {values['magnitude']:.1%} with the largest weights first, by "
-            f"{values['random']:.1%} in random order; rounded to nearest, by {values['nearest']:.1%}."
-        )
-    if form == "taps":
-        when = "after the split" if values["split"] else "before the split"
-        return (
-            f"`{last['what']}`, {when}: the centre taps spread {values['ratio']:.1f} times as far as the "
-            "others, on one grid for all."
-        )
-    if form == "factors":
-        return (
-            f"`{last['what']}`, rank {values['rank']:.0f}: the product of the quantized factors is off by "
-            f"{values['end']:.1%} of the kernel's size; the rounded float factors by {values['start']:.1%}."
-        )
-    return _levels_words(seen)
-
-
-def _levels_words(seen: list[Event]) -> str:
-    last = seen[-1]
-    values = last["values"]
-    if "planes" in values:
-        planes = (
-            f"its first {values['planes']:.0f} bits" if values["planes"] > 1 else "its first bit"
-        )
-        return f"`{last['what']}`, {planes} read: a mean squared error of {values['mse']:.3g}."
-    if "alpha" in values:
-        return (
-            f"`{last['what']}`, an interval of {values['alpha']:.2f} standard deviations: "
-            f"{values['pruned']:.0%} of the channel's weights are 0, at a mean squared error of "
-            f"{values['mse']:.3g}."
-        )
-    of_one = [view for view in seen if view["what"] == last["what"]]
-    before = of_one[0]["values"]["mse"]
-    fall = 1 - values["mse"] / before if before else 0.0
-    return (
-        f"`{last['what']}`, after {values['turn']:.0f} turns: the squared error is {fall:.1%} below that of "
-        "even levels."
-    )

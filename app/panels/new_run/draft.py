@@ -7,9 +7,10 @@ from app.presets import USUAL
 from engine.core.errors import UserError
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 from engine.run.recipes.layer_bits import SETTING as BITS
-from engine.run.recipes.recipe import Recipe, find, settings_at
+from engine.run.recipes.recipe import Recipe, find, refusal, settings_at
 
 KINDS = {"models": "model", "synthesis": "synthesis", "quantization": "quantization"}
+SOURCES = (USUAL["synthesis"], "gzsq", "noise")  # of images, the first that can work on a network
 PLAIN = {
     "weight_bits": 4,
     "activation_bits": 4,
@@ -62,6 +63,9 @@ def open_draft(catalog: dict[str, Any], wanted: dict[str, Any] | None, number: i
         for kind, field in KINDS.items()
     }
     draft = Draft(number=number, wanted={name: given[name] for name in PLAIN} | names)
+    if not (wanted or {}).get("synthesis"):
+        draft.wanted["synthesis"] = working_source(catalog, draft)
+        names["synthesis"] = draft.wanted["synthesis"]
     for kind, name in KINDS.items():
         if names[name] == given[name]:
             settings: dict[str, Any] = (wanted or {}).get(f"{name}_settings") or {}
@@ -77,6 +81,18 @@ def open_draft(catalog: dict[str, Any], wanted: dict[str, Any] | None, number: i
         draft.bits = ((wanted or {}).get("quantization_settings") or {}).get(BITS) or {}
     draft.expert = any(draft.changes.values()) or bool(draft.bits)
     return draft
+
+
+def working_source(catalog: dict[str, Any], draft: Draft) -> str:
+    """The chosen images where they can be made for the chosen network, else the first usual ones that can."""
+    model = find(catalog, "models", draft.wanted["model"])
+    settings = {"calibration": "", "form": ""} | draft.changed("models")
+    chosen = str(draft.wanted["synthesis"])
+    there = {one["name"] for one in catalog["synthesis"] if one.get("available", True)}
+    for name in (chosen, *SOURCES):
+        if name in there and not refusal(catalog, "synthesis", name, model, settings):
+            return name
+    return chosen
 
 
 def preset_values(catalog: dict[str, Any], wanted: dict[str, Any], kind: str) -> dict[str, Any]:

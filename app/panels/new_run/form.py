@@ -6,7 +6,13 @@ import streamlit as st
 
 from app.panels.new_run.bits_table import bits_table
 from app.panels.new_run.choices import choice, refused
-from app.panels.new_run.draft import KINDS, Draft, preset_images, preset_values
+from app.panels.new_run.draft import (
+    KINDS,
+    Draft,
+    preset_images,
+    preset_values,
+    working_source,
+)
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.words import EFFORTS, plain
@@ -59,6 +65,8 @@ def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
         )  # fmt: skip
         if draft.wanted["model"] != before:
             draft.bits = {}  # of the layers of another network
+            draft.wanted["synthesis"] = working_source(catalog, draft)
+            st.session_state[f"new-{draft.number}-synthesis"] = draft.wanted["synthesis"]
     with middle:
         draft.wanted["synthesis"] = choice(catalog, "synthesis", "Images from", draft)
     with right:

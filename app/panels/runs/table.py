@@ -14,6 +14,7 @@ from app.run_folders import state_of
 from app.run_notes import note_of
 from app.words import STATES, bits_of
 from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import opened_from
 
 ROW_PX, HEAD_PX = 44, 38
 COLUMNS = {
@@ -34,11 +35,14 @@ COLUMNS = {
         help="Share of the test images whose class the quantized network names first",
     ),
     "drop": st.column_config.NumberColumn(
-        "Loss", format="%.2f", width="small",
+        "Lost", format="%.2f points", width="small",
         help="Top-1 of the float network less that of the quantized one, in points. Less is better.",
     ),
     "judged": st.column_config.TextColumn(
         "Judged by", width="small", help="What a run without an accuracy is judged by"
+    ),
+    "opened": st.column_config.TextColumn(
+        "Opened from", help="The bundle that it came in: it ran elsewhere and is here to look at"
     ),
     "note": st.column_config.TextColumn("Note", help="What you wrote about it"),
     "when": st.column_config.DatetimeColumn("When", format="distance"),
@@ -70,7 +74,9 @@ def _table(
     if not rows:
         return []
     left_out = [
-        name for name in ("judged", "name", "note", "differs") if not any(row[name] for row in rows)
+        name
+        for name in ("judged", "name", "note", "differs", "opened")
+        if not any(row[name] for row in rows)
     ]
     chosen = st.dataframe(
         pd.DataFrame(rows).drop(columns=["folder", *left_out]),
@@ -101,14 +107,15 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "name": note.name,
         "network": title_of("models", recipe.model),
         "bits": bits_of(recipe),
+        "opened": opened_from(folder.path),
         "top-1": None if top1 is None else 100 * top1,
         "drop": None if top1 is None or before is None else 100 * (before - top1),
+        "judged": "" if top1 is not None or not result else measured.brief(result),
+        "state": STATES.get(state, state),
         "differs": differs.get(folder.run_id, ""),
+        "note": note.text,
         "images from": title_of("synthesis", recipe.synthesis),
         "quantizer": title_of("quantization", recipe.quantization),
-        "state": STATES.get(state, state),
-        "judged": "" if top1 is not None or not result else measured.brief(result),
-        "note": note.text,
         "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
     }
 

@@ -34,7 +34,10 @@ def draw(folder: RunFolder, history: History) -> None:
     result = folder.result()
     with room("numbers", HEIGHT_REM):
         if result is None and state_of(folder) in ENDED_EARLY:
-            st.caption("It ended before the answers were judged to the end: there are no numbers.")
+            st.caption(
+                "It ended before the answers were judged to the end: there are no numbers. Images and Layers "
+                "show how far it came."
+            )
         elif result is None:
             st.caption(
                 "The numbers stand here when the run is done: how often the student is right, beside its "

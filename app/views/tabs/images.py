@@ -9,7 +9,7 @@ from app.history import History
 from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images.growth import film, gap_map, live_chart
 from app.panels.images.ranges import ranges_section
-from app.panels.images.verdict import growth_verdict
+from app.panels.images.verdict import growth_verdict, last_gaps
 from app.panels.room import room
 from app.panels.url_menu import menu
 from app.run_folders import is_live, state_of
@@ -47,11 +47,12 @@ def draw(folder: RunFolder, history: History) -> None:
 
 
 def _film_and_map(folder: RunFolder, history: History) -> None:
-    layers, view = history.started["bn_layers"], current_view()
+    layers, view = list(_layers(folder, history)), current_view()
     left, right = st.columns([5, 6], gap="medium")
     with left:
         st.subheader("What do the images look like?", help=explain("images"))
-        layer = layer_among(layers, view.layer)
+        first = "" if is_live(folder) else next(iter(layers), "")
+        layer = layer_among(layers, view.layer) or first
         film(folder, history, step=view.step, layer=layer, url=True)
     with right:
         st.subheader("Which layers agree already?", help=explain("gap"))
@@ -66,6 +67,16 @@ def _film_and_map(folder: RunFolder, history: History) -> None:
             )
 
 
+def _layers(folder: RunFolder, history: History) -> dict[str, str]:
+    """Every BatchNorm with its title; once all is done the one furthest off comes first, and says so."""
+    layers = {path: path for path in history.started["bn_layers"]}
+    gaps = {} if is_live(folder) else last_gaps(history)
+    if not gaps:
+        return layers
+    worst = max(gaps, key=lambda path: gaps[path])
+    return {worst: f"{worst} (furthest off)"} | {p: t for p, t in layers.items() if p != worst}
+
+
 def _channels(folder: RunFolder, history: History) -> None:
     layers = history.started["bn_layers"]
     left, right = st.columns([3, 2], vertical_alignment="bottom")
@@ -74,7 +85,7 @@ def _channels(folder: RunFolder, history: History) -> None:
     with right:
         # The address may name a layer of another tab: its BatchNorm stands for it here.
         found = layer_among(layers, current_view().layer)
-        titles = {path: path for path in layers}
+        titles = _layers(folder, history)
         menu("Layer (or click on the map)", titles, "layer", asked=found)
     mount.channels(
         synthesis.channels(),

@@ -8,6 +8,7 @@ from engine.analysis.anatomy import Anatomy
 from engine.analysis.diagnosis.finding import Finding, and_others
 
 _BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_STORELESS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def batchnorms(model: nn.Module) -> dict[str, nn.Module]:
@@ -76,6 +77,16 @@ def without_batchnorm(model: nn.Module, anatomy: Anatomy) -> Iterator[Finding]:
     convolutions = [layer for layer in anatomy.layers if layer.kind != "linear"]
     norms = batchnorms(model)
     if norms or not convolutions:
+        return
+    others = [m for m in model.modules() if isinstance(m, _STORELESS)]
+    if others:  # it was built so: nothing was folded away
+        kind = type(others[0]).__name__
+        yield Finding(
+            level="note", kind="no-batchnorm", title=f"{kind} instead of BatchNorm",
+            message=f"{len(others)} layers normalise by {kind}, which keeps no statistics of the training "
+            "images",
+            advice="Make images by a method that needs none (gzsq, aac, noise), or take real ones.",
+        )  # fmt: skip
         return
     biased = sum(layer.has_bias for layer in convolutions)
     folded = biased == len(convolutions)

@@ -55,6 +55,16 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """Branches that are added or put side by side before a layer reads them."""
+
+    kind: str  # "addition" or "concatenation"
+    sizes: Mapping[
+        str, float
+    ]  # root mean square of each, by the layer it comes from; "": the image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """One quantized layer, in order of execution."""
 
@@ -77,6 +87,7 @@ class Layer:
     norm: Norm | None = None  # directly behind it
     norm_before: Norm | None = None  # before it, where no layer stands directly before that one
     input: Input | None = None
+    meeting: Meeting | None = None  # of branches, which it reads
     float_gain: float | None = None  # KL that goes away when it alone is left in float
 
 

@@ -10,16 +10,17 @@ from typing import Any
 
 from engine.export.base import Finished, Format, FormatCard, Written
 
-KIND, VERSION = "quantoscope-bundle", 1
+KIND, VERSION = "quantoscope-bundle", 2  # 1: without answers
 MANIFEST = "manifest.json"
 NEEDED = ("recipe.json", "events.jsonl", "result.json")
-OPTIONAL = ("analysis.json",)
+ANSWERS = ("explain", "predictions", "bits")  # questions of why, where they were asked
+OPTIONAL = ("analysis.json", *(f"answers/{question}.json" for question in ANSWERS))
 SNAPSHOT = re.compile(r"snapshots/[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(npz|webp|png)")
 _PACKED = (".webp", ".png", ".npz")  # nothing to gain by packing again
 
 
 class Bundle(Format):
-    """Recipe, events, result and snapshots, and a manifest with the sha256 of each."""
+    """Recipe, events, result, snapshots and answers, and a manifest with the sha256 of each."""
 
     card = FormatCard(
         name="bundle",
@@ -31,23 +32,28 @@ class Bundle(Format):
 
     def write(self, run: Finished, out: Path) -> list[Written]:
         path = out / f"{run.run}.zsq"
-        files = dict(_files(run.folder))
+        files = {name: file.read_bytes() for name, file in _files(run.folder)}
+        files |= {
+            f"answers/{question}.json": json.dumps(run.answers[question]).encode()
+            for question in ANSWERS
+            if question in run.answers
+        }
         manifest = {
             "kind": KIND, "version": VERSION, "run": run.run, "engine": run.result.get("engine"),
-            "files": {name: _facts(file) for name, file in files.items()},
+            "files": {name: _facts(data) for name, data in files.items()},
         }  # fmt: skip
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(MANIFEST, json.dumps(manifest, indent=1), zipfile.ZIP_DEFLATED)
-            for name, file in files.items():
-                packed = file.suffix in _PACKED
-                archive.write(file, name, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+            for name, data in files.items():
+                packed = name.endswith(_PACKED)
+                archive.writestr(name, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
         notes = ("The network's weights are not in it; names of files that the recipe names are.",)
         return [Written(kind="bundle", path=path, notes=notes)]
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Name in the bundle and file of all that pages draw."""
-    for name in (*NEEDED, *OPTIONAL):
+    """Name in the bundle and file of all that pages draw, beside the answers."""
+    for name in (*NEEDED, "analysis.json"):
         if (folder / name).is_file():
             yield name, folder / name
     for file in sorted((folder / "snapshots").glob("*")):
@@ -55,6 +61,5 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             yield f"snapshots/{file.name}", file
 
 
-def _facts(file: Path) -> dict[str, Any]:
-    data = file.read_bytes()
+def _facts(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

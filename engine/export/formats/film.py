@@ -1,7 +1,8 @@
-"""The film as an animated WebP: the images as they grow, beside the map of the BatchNorm gaps."""
+"""The film as WebP and MP4: the images as they grow, beside the map of the BatchNorm gaps."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,21 @@ from engine.export.base import Finished, Format, FormatCard, Written
 
 SIDE, MAP, EDGE, HEAD = 480, 360, 16, 40  # pixels: images, map, space around, line of words
 MOST_FRAMES, FRAME_MS, LAST_MS = 96, 100, 2500
+ENCODE_S = 300  # at most
+EXTRA = "requirements-film.txt"
 _PAPER, _INK = (255, 255, 255), (40, 40, 46)
 # From a small gap to a large one, dark to bright: five colours, mixed between them.
 _RAMP = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], float)
 
 
 class Film(Format):
-    """One frame a saved picture of the synthesis, thinned to a hundred; it plays once and again."""
+    """One frame a saved picture of the synthesis, thinned to a hundred; the WebP plays once and again."""
 
     card = FormatCard(
         name="film",
-        title="Film (animated WebP)",
-        use="Show on a slide how images grow out of nothing but statistics; it plays in any browser.",
+        title="Film (WebP, MP4)",
+        use="Show on a slide how images grow out of nothing but statistics: WebP plays in any browser, MP4 "
+        "in any slides.",
         needs_network=False,
     )
 
@@ -48,7 +52,52 @@ class Film(Format):
             path, "WEBP", save_all=True, append_images=frames[1:], loop=0, quality=80, method=4,
             duration=[*[FRAME_MS] * (len(frames) - 1), LAST_MS],
         )  # fmt: skip
-        return [Written(kind="film", path=path, facts={"frames": len(frames)})]
+        movie, why = _movie(frames, out / f"{run.run}.film.mp4")
+        facts = {"frames": len(frames)}
+        written = [Written(kind="film", path=path, notes=(why,) if why else (), facts=facts)]
+        return [*written, Written(kind="film", path=movie, facts=facts)] if movie else written
+
+
+def _encoder() -> str | None:
+    """The program that encodes, where the optional package is installed."""
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+    except ImportError:
+        return None
+    try:
+        return str(get_ffmpeg_exe())
+    except RuntimeError:  # the package has no program for this machine
+        return None
+
+
+def _movie(frames: Sequence[Image.Image], file: Path) -> tuple[Path | None, str]:
+    """The film as H.264 in MP4, which slides take; or None, and why there is none."""
+    file.unlink(missing_ok=True)  # of an earlier time: a part of it is no film
+    program = _encoder()
+    if program is None:
+        return None, (
+            "The film as MP4 needs the package imageio-ffmpeg, an optional extra: "
+            f"`pip install -r {EXTRA}`."
+        )
+    # Every frame lasts as long here, so the last one is sent again until its time is over.
+    shown = [*frames, *[frames[-1]] * (LAST_MS // FRAME_MS - 1)]
+    words = [program, "-loglevel", "error", "-nostdin", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    words += ["-s", f"{frames[0].width}x{frames[0].height}", "-r", str(1000 // FRAME_MS), "-i", "-"]
+    # Half the colours, as players ask for; the index first, so that a browser plays at once.
+    words += ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-movflags", "+faststart"]
+    try:
+        done = subprocess.run(
+            [*words, str(file.resolve())], input=b"".join(one.tobytes() for one in shown),
+            capture_output=True, check=False, timeout=ENCODE_S,
+        )  # fmt: skip
+        said = done.stderr.decode(errors="replace").strip().splitlines() if done.returncode else []
+        broken = bool(done.returncode)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said, broken = [str(error)], True
+    if broken or not file.is_file():
+        file.unlink(missing_ok=True)
+        return None, f"The film as MP4 could not be written: {(said or ['no word'])[-1][:200]}"
+    return file, ""
 
 
 def _course(folder: Path) -> tuple[list[tuple[int, Path]], list[int], NDArray[np.float64]]:

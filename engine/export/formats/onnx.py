@@ -1,7 +1,7 @@
 """ONNX with QuantizeLinear and DequantizeLinear: weights as 2-, 4- or 8-bit integers, for any runtime."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from engine.export.base import Finished, Format, FormatCard, Written
@@ -41,6 +41,7 @@ class Onnx(Format):
         facts = {
             "payload_bytes": payload,
             "overhead_bytes": len(data) - payload,  # names, shapes and operators
+            "folded_bytes": graph.folded_bytes,
             "opset": graph.model.opset_import[0].version,
             "types": {path: kind.name for path, kind in graph.stored.items()},
             "ends": graph.ends,
@@ -48,12 +49,18 @@ class Onnx(Format):
             "any_batch": graph.any_batch,
         }
         kept = {path: kind.bits for path, kind in graph.stored.items()}
-        notes = (*_on_types(network, kept), *_on_values(network), *_on_runtime(facts["opset"]))
+        values = _on_values(network, graph.in_floats)
+        notes = (*_on_types(network, kept), *values, *_on_runtime(facts["opset"]))
         if not graph.any_batch:
             notes += (
                 "It takes one image at a time: the network's own code fixes the number of images.",
             )
         notes += (f"Of its bytes {facts['overhead_bytes']:,} are names and operators.",)
+        if graph.folded_bytes:
+            notes += (
+                f"BatchNorm is folded into the layers before it: {graph.folded_bytes:,} bytes that the run's "
+                "size counts are not in the file.",
+            )
         return [Written(kind="onnx", path=path, notes=notes, facts=facts)]
 
 
@@ -71,7 +78,7 @@ def _on_types(network: Network, kept: dict[str, int]) -> Iterator[str]:
         )
 
 
-def _on_values(network: Network) -> Iterator[str]:
+def _on_values(network: Network, in_floats: Set[str]) -> Iterator[str]:
     """What no integer type holds, and what it is in the file."""
     listed = sum(grid.levels is not None for grid in network.weights.values())
     if listed:
@@ -83,8 +90,7 @@ def _on_values(network: Network) -> Iterator[str]:
         yield (
             f"The weights of {len(network.composed)} layers are made of several codes each, which no integer "
             "type holds: they are in the file as 32-bit floats, so it is as large as the float network "
-            "there. With its own optimisations ONNX Runtime may give other scores where float weights stand "
-            "between quantized inputs; without them it computes the same."
+            "there."
         )
     bases = sum(grid.kind == "basis" for grid in network.inputs.values())
     if bases:
@@ -98,7 +104,22 @@ def _on_values(network: Network) -> Iterator[str]:
             f"{borders} inputs are rounded at learned borders, in float arithmetic: the same values, but no "
             "integer kernel computes them."
         )
-    few = sum(grid.kind == "even" and grid.bits < 8 for grid in network.inputs.values())
+    if in_floats:
+        yield (
+            f"{len(in_floats)} inputs of float weights are rounded in float arithmetic: the same values, and "
+            "no runtime takes such weights for integers, which ONNX Runtime would do between two integer "
+            "grids."
+        )
+    dynamic = sum(grid.kind == "dynamic" for grid in network.inputs.values())
+    if dynamic:
+        yield (
+            f"{dynamic} inputs have levels by their own mean and deviation, taken anew for each image, in "
+            "float arithmetic: two more passes over each, and no integer kernel computes them."
+        )
+    few = sum(
+        grid.kind == "even" and grid.bits < 8 and path not in in_floats
+        for path, grid in network.inputs.items()
+    )
     if few:
         yield f"{few} inputs have fewer than 8 bits: they are 8-bit integers clipped to so many levels."
 

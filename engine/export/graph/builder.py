@@ -33,6 +33,7 @@ class Graph:
         self.opset = 21  # the first with 4-bit integers
         self.stored: dict[str, Stored] = {}  # by layer: the type that its codes are kept in
         self.grids: dict[str, str] = {}  # by module: the value that its input grid reads
+        self.in_floats: set[str] = set()  # of those the ones that are written in plain arithmetic
         self.from_codes: dict[
             str, Stored
         ] = {}  # by a dequantized weight's name: what its codes are

@@ -1,6 +1,7 @@
 """The whole graph: a traced network, operator by operator, as an ONNX model."""
 
 import json
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch.fx import Node
 
 from engine.core.errors import UserError
 from engine.export.graph.builder import Graph, onnx_type, sides, tensor_of, where
-from engine.export.graph.folding import fold
+from engine.export.graph.folding import Folded, fold
 from engine.export.graph.integers import Stored
 from engine.export.graph.operators import WRITERS
 from engine.export.graph.trace import Traced, trace
@@ -25,8 +26,10 @@ class Written:
     model: Any  # onnx.ModelProto
     ends: dict[str, str]  # by the path of a block's last module: the name of its value in the graph
     grids: dict[str, str]  # by module: the value that its input grid reads
+    in_floats: frozenset[str]  # of those the ones that are written in plain arithmetic
     stored: dict[str, Stored]  # by layer: the type that its codes are kept in
     any_batch: bool
+    folded_bytes: int  # of BatchNorm, less that of the biases that it became
 
 
 def write_graph(network: Network, name: str) -> Written:
@@ -35,9 +38,10 @@ def write_graph(network: Network, name: str) -> Written:
     _check_known(traced)
     folded, gone = fold(traced, network)
     graph = Graph(folded)
+    taken_in = {node for node in traced.graph.nodes if _is_taken_in(node, folded, gone, traced)}
     for node in traced.graph.nodes:
         if node.op == "placeholder":
-            if node.users.keys() - folded.keys() - gone:
+            if node not in taken_in:
                 _placeholder(graph, node, traced, network)
         elif node.op == "call_function" and _is_of_tensors(node):
             graph.values[node] = _call(graph, node)
@@ -46,9 +50,26 @@ def write_graph(network: Network, name: str) -> Written:
         model=_model(graph, traced, network, name),
         ends=dict(zip(network.ends, ends, strict=True)),
         grids=graph.grids,
+        in_floats=frozenset(graph.in_floats),
         stored=graph.stored,
         any_batch=traced.any_batch,
+        folded_bytes=_bytes_of(taken_in - {node.args[1] for node in folded}, traced)
+        - sum(made.bias.nbytes for made in folded.values()),
     )
+
+
+def _is_taken_in(
+    node: Node, folded: Mapping[Node, Folded], gone: Set[Node], traced: Traced
+) -> bool:
+    """Whether a tensor is in the file only as what folding made of it."""
+    here = node.op == "placeholder" and node.name != traced.images
+    return here and not node.users.keys() - folded.keys() - gone
+
+
+def _bytes_of(nodes: Iterable[Any], traced: Traced) -> int:
+    """Of the tensors that are floats: counters of batches are nobody's to store."""
+    tensors = [traced.tensors[node.name][1] for node in nodes if node.users]
+    return sum(values.nbytes for values in tensors if values.dtype.kind == "f")
 
 
 def _check_known(traced: Traced) -> None:

@@ -40,19 +40,24 @@ def _dense(grid: WeightGrid) -> Written:
 
 def grid_bytes(grid: WeightGrid) -> bytes:
     """Scales and zero points, or levels, as the file holds them."""
-    sides = (getattr(grid, name) for name in _SIDES)
-    return b"".join(np.ascontiguousarray(side).tobytes() for side in sides if side is not None)
+    return b"".join(side.tobytes() for side in _sides(grid).values())
+
+
+def _sides(grid: WeightGrid) -> dict[str, NDArray[Any]]:
+    """What stands beside the codes; levels that all channels share are held once."""
+    found = {name: getattr(grid, name) for name in _SIDES}
+    sides = {name: np.ascontiguousarray(side) for name, side in found.items() if side is not None}
+    levels = sides.get("levels")
+    if levels is not None and bool((levels == levels[:1]).all()):
+        sides["levels"] = levels[:1].copy()
+    return sides
 
 
 def write_file(path: Path, layers: Mapping[str, tuple[WeightGrid, Written]]) -> None:
     """Write every layer in the form that was chosen for it."""
     index, parts = [], []
     for name, (grid, written) in layers.items():
-        sides = {
-            side: list(getattr(grid, side).shape)
-            for side in _SIDES
-            if getattr(grid, side) is not None
-        }
+        sides = {name: list(side.shape) for name, side in _sides(grid).items()}
         index.append(
             {
                 "path": name, "form": written.form, "bits": grid.bits,
@@ -79,6 +84,9 @@ def read_file(path: Path) -> dict[str, WeightGrid]:
             count = int(np.prod(shape))
             sides[side] = np.frombuffer(data, _SIDES[side], count, at).reshape(shape)
             at += sides[side].nbytes
+        if "levels" in sides:
+            levels = sides["levels"]
+            sides["levels"] = np.broadcast_to(levels, (entry["shape"][0], levels.shape[1]))
         part = data[at : at + entry["bytes"]]
         at += entry["bytes"]
         found[entry["path"]] = _layer(entry, part, sides)

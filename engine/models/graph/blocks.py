@@ -24,6 +24,8 @@ from engine.models.graph.flow import (
 )
 from engine.models.graph.regions import Region, RegionFinder
 
+_PRODUCTS = ("scaled_dot_product_attention", "matmul", "bmm", "einsum")
+
 __all__ = [
     "Block", "find_blocks", "is_layer", "layer_blocks", "node_owners", "remarks", "size_nodes", "trace",
     "unused_layers",
@@ -121,16 +123,30 @@ def remarks(model: nn.Module, blocks: Sequence[Block]) -> list[str]:
             f"{_few(unused)}."
         )
     others = [
-        path or type(model).__name__
+        f"{path}.{name}" if path else name
         for path, module in model.named_modules()
-        if not is_layer(module) and any(_is_matrix(p) for p in module.parameters(recurse=False))
+        for name, parameter in module.named_parameters(recurse=False)
+        if not is_layer(module) and _is_matrix(parameter)
     ]
     if others:
         said.append(
-            f"{len(others)} modules have weights but are neither Conv2d nor Linear, and stay float: "
-            f"{_few(others)}."
+            f"{len(others)} weights are of neither Conv2d nor Linear, and stay float: {_few(others)}."
         )
+    if any(block.region is not None for block in blocks):
+        products = [node for node in blocks[0].region.source.graph.nodes if _is_product(node)]  # type: ignore[union-attr]
+        if products:
+            said.append(
+                f"{len(products)} products are of two activations, as in attention: they are computed in "
+                "float, and counted in no layer's operations."
+            )
     return said
+
+
+def _is_product(node: torch.fx.Node) -> bool:
+    """Whether two values of the data flow are multiplied as matrices, or attend to each other."""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    factors = [a for a in node.args if isinstance(a, torch.fx.Node) and a.op != "get_attr"]
+    return name in _PRODUCTS and len(factors) > 1
 
 
 def _why_untraceable(model: nn.Module) -> str:

@@ -102,7 +102,8 @@ _JUDGED = {
     "image": "it is judged as an image, by SQNR and PSNR against the float network's; model.output says "
     "otherwise.",
     "segmentation": "it is judged pixel by pixel, as scores of classes; model.output says otherwise.",
-    "embedding": "it is judged as an embedding, by the cosine with the float network's.",
+    "embedding": "it is judged as an embedding, by the cosine with the float network's and, where "
+    "test images have labels, by how well it tells them apart.",
 }
 
 

@@ -11,6 +11,13 @@ from engine.core.method import Losses, View
 from engine.quantization.plan import BlockLike
 from engine.quantization.student import stored_block
 
+_TINY = 1e-12
+
+
+def share(got: Tensor, wanted: Tensor) -> Tensor:
+    """‖got − wanted‖² / ‖wanted‖²."""
+    return (got - wanted).square().sum() / wanted.square().sum().clamp_min(_TINY)
+
 
 class Learner(ABC):
     """What methods that train the whole network differ in; the trainer is the same for all."""
@@ -37,6 +44,10 @@ class Learner(ABC):
     def penalties(self, x: Tensor, wanted: Tensor, progress: float) -> Losses:
         """What is asked beside the teacher's answers `wanted` to the images x."""
         return {}
+
+    def feature_error(self, got: Tensor, wanted: Tensor) -> Tensor:
+        """How far the output of a block is from the teacher's, where the settings give that a weight."""
+        return share(got, wanted)
 
     def after(self, progress: float) -> None:
         """Called behind the optimiser's step, without gradients."""

@@ -16,10 +16,9 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from engine.core.batches import MiniBatches
 from engine.core.method import Losses, View
 from engine.core.trace import watch_outputs
-from engine.quantization.distillation.learner import Learner
+from engine.quantization.distillation.learner import Learner, share
 
 CHUNK = 32  # images that the teacher answers at once
-_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,9 @@ class Distillation:
             got = self._learner.student(x)
         losses = {"answers": self._answers(got, wanted)}
         if self._outputs:
-            shares = [share(seen[path], features[path]) for path in self._outputs]
-            losses["features"] = self._settings.feature_weight * torch.stack(shares).mean()
+            error = self._learner.feature_error
+            errors = [error(seen[path], features[path]) for path in self._outputs]
+            losses["features"] = self._settings.feature_weight * torch.stack(errors).mean()
         return losses
 
     def _answers(self, got: Tensor, wanted: Tensor) -> Tensor:
@@ -140,8 +140,3 @@ def divergence(got: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     log_wanted = functional.log_softmax(wanted / temperature, 1)
     kl = functional.kl_div(log_got, log_wanted, reduction="batchmean", log_target=True)
     return temperature**2 * kl
-
-
-def share(got: Tensor, wanted: Tensor) -> Tensor:
-    """‖got − wanted‖² / ‖wanted‖²."""
-    return (got - wanted).square().sum() / wanted.square().sum().clamp_min(_TINY)

@@ -40,12 +40,16 @@ def middles(bits: int) -> Tensor:
     return values
 
 
+def nested_factor(flat: Tensor, values: Tensor) -> Tensor:
+    """The factor of each channel [channels, 1] by which the values are nearest to the weights."""
+    size = values.square().sum(1, keepdim=True).clamp_min(1e-24)
+    return (flat * values).sum(1, keepdim=True) / size
+
+
 def nested_error(flat: Tensor, clip: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """(Σ (w − ŵ)², a): of each channel [channels, 1], with the factor a of least squares for its values."""
     values = middles(bits).to(flat)[floor_codes(flat, clip, bits).long()] * clip
-    factor = (flat * values).sum(1, keepdim=True) / values.square().sum(1, keepdim=True).clamp_min(
-        1e-24
-    )
+    factor = nested_factor(flat, values)
     return (flat - factor * values).square().sum(1, keepdim=True), factor
 
 
@@ -66,7 +70,11 @@ def shared_clip(flat: Tensor, precisions: Sequence[int]) -> Tensor:
 
 
 class NestedWeightCodes(WeightCodes):
-    """Codes of STORED_BITS bits, of which the first `bits` are read; a clip and factors for each channel."""
+    """Codes of STORED_BITS bits, of which the first `bits` are read; a clip and factors for each channel.
+
+    While it is `learning`, the float weight is rounded anew at every call, at the `bits` of that moment,
+    within the clip that was fitted; the gradient passes where the weight lies within it.
+    """
 
     nested: Tensor  # uint8, the whole codes, in the shape of the weight
     clip: Tensor  # [channels, 1]
@@ -75,10 +83,14 @@ class NestedWeightCodes(WeightCodes):
     def __init__(self, bits: int, *, precisions: Sequence[int]) -> None:
         super().__init__()
         self.bits, self.precisions = bits, tuple(precisions)
+        self.learning = False
 
     def fit(self, weight: Tensor) -> None:
+        self.encode(weight, shared_clip(weight.detach().flatten(1), self.precisions))
+
+    def encode(self, weight: Tensor, clip: Tensor) -> None:
+        """Hold the codes of these weights for a clip [channels, 1], with the factors that suit them."""
         flat = weight.detach().flatten(1)
-        clip = shared_clip(flat, self.precisions)
         self.register_buffer("clip", clip)
         factors = [nested_error(flat, clip, bits)[1] for bits in range(1, STORED_BITS + 1)]
         self.register_buffer("factors", torch.cat(factors, 1))
@@ -90,6 +102,16 @@ class NestedWeightCodes(WeightCodes):
         """From now on, take the first so many bits of each code."""
         self.bits = bits
         self.take(prefix(self.nested, bits))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        if not self.learning:
+            return super().forward(weight)
+        flat = weight.flatten(1)
+        fixed = flat.detach()
+        passes = torch.where(fixed.abs() <= self.clip, flat, fixed)
+        cells = middles(self.bits).to(fixed)[floor_codes(fixed, self.clip, self.bits).long()]
+        values = nested_factor(fixed, cells * self.clip) * cells * self.clip
+        return (passes + (values - passes).detach()).view(weight.shape)
 
     def levels(self) -> Tensor:
         factor = self.factors[:, self.bits - 1 : self.bits]

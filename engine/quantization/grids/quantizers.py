@@ -161,6 +161,17 @@ class ActivationQuantizer(nn.Module):
         codes = torch.arange(self.low, self.high + 1, device=self.scale.device)
         return (self.scale.detach() * codes).view(1, -1)
 
+    def comparable(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x, x on the grid, and the grid's levels [1, levels], in units in which one is held against another.
+
+        Here as they are; where parts of x have grids of their own, in their units.
+        """
+        return x, self(x), self.levels()
+
+    def in_groups(self, y: Tensor) -> Tensor:
+        """What was put on the grid, as [groups, n]: a row for each grid that is used; here one for all."""
+        return y.reshape(1, -1)
+
     def side_bits(self) -> int:
         """Bits stored for the grid: one float32 scale, and the zero point where there is one."""
         return 32 + (self.bits if self.zero_point and self.low < 0 else 0)

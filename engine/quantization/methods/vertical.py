@@ -1,8 +1,12 @@
 """Vertical layers: one stored code for each weight; every precision is a prefix of its bits.
 
 Inspired by Wu, Li, Hu, Zhao, Qin: "Vertical Layering of Quantized Neural Networks for Heterogeneous
-Inference", IEEE TPAMI 2023, arXiv:2212.05326: only its abstract could be had. There one training serves all
-precisions; here nothing is trained, the clip of each channel is shared by all of them.
+Inference", IEEE TPAMI 2023, arXiv:2212.05326: only its abstract could be had. There one training on data
+serves all precisions. Here nothing is trained, and all precisions share the clip of each channel. Where
+steps are asked for, the weights learn from generated images: every step serves the fewest bits, the most,
+and one precision between them that is drawn anew (the "sandwich" of slimmable networks).
+
+Departures: the clips stay as they were fitted, and BatchNorm is corrected for the bits of the recipe alone.
 """
 
 from collections.abc import Sequence
@@ -10,11 +14,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.core.method import MethodCard, View, knob, knob_of
-from engine.quantization.base import QuantizationMethod, QuantizerSettings
+from engine.core.method import Losses, MethodCard, View, knob, knob_of
+from engine.quantization.base import QuantizerSettings
+from engine.quantization.distillation.learner import Learner
+from engine.quantization.distillation.method import Distilled, DistilledSettings
+from engine.quantization.distillation.trainer import divergence
 from engine.quantization.grids.nested import STORED_BITS, NestedWeightCodes, middles, prefix
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike
@@ -22,9 +30,18 @@ from engine.quantization.rounding.views import levels_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerticalSettings(QuantizerSettings):
+class VerticalSettings(DistilledSettings):
     """Vertical layers' settings. The rule for weights' ranges does not count."""
 
+    steps: int = knob_of(
+        DistilledSettings,
+        "steps",
+        default=2000,
+        quick=0,
+        standard=0,
+        help="of the whole network, in each of which it learns at three precisions; 0: nothing is trained",
+    )
+    lr: float = knob_of(DistilledSettings, "lr", default=1e-4)
     lowest: int = knob(
         2,
         label="Fewest bits to serve",
@@ -37,7 +54,7 @@ class VerticalSettings(QuantizerSettings):
     batchnorm: str = knob_of(QuantizerSettings, "batchnorm", quick="delta", standard="delta")
 
 
-class Vertical(QuantizationMethod):
+class Vertical(Distilled):
     """The bits of the recipe are those that are read; the others are stored behind them."""
 
     card = MethodCard(
@@ -72,14 +89,66 @@ class Vertical(QuantizationMethod):
             f"The rule {rule!r} for the weights' range has nothing to decide: all precisions share a clip."
         ]
 
-    def reconstruct(self, *args: Any, **kwargs: Any) -> None:
-        return None
+    def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> Learner:
+        return SandwichLearner(student, blocks, self.settings)
 
     def views(self, student: nn.Module, block: BlockLike) -> Sequence[View]:
         """One channel's weights and its levels as planes are added, from one to all."""
         return [
             view for path in block.layers for view in _planes(path, student.get_submodule(path))
         ]
+
+
+class SandwichLearner(Learner):
+    """The float weights, rounded to the fewest bits, the most, and a precision between them in each step."""
+
+    def __init__(
+        self, student: nn.Module, blocks: Sequence[BlockLike], chosen: VerticalSettings
+    ) -> None:
+        super().__init__(student, blocks)
+        self._lr, self._temperature = chosen.lr, chosen.temperature
+        self._precisions = range(chosen.lowest, chosen.highest + 1)
+        self._own = {path: layer.weight_quantizer.bits for path, layer in self.layers.items()}
+        fewest = min(self._own.values())
+        # The first layer and the last, where they keep all bits while the others have fewer.
+        self._spared = {path for path, bits in self._own.items() if bits == STORED_BITS > fewest}
+        self._others: list[int] = []
+        for layer in self.layers.values():
+            layer.weight_quantizer.learning = True
+            layer.float_weight.requires_grad_()
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": [one.float_weight for one in self.layers.values()], "lr": self._lr}]
+
+    def begin(self, progress: float, rng: torch.Generator) -> None:
+        """The student stands at the fewest bits; the others of this step are drawn."""
+        lowest, highest = self._precisions[0], self._precisions[-1]
+        between = self._precisions[1:-1]
+        self._others = [highest] if highest > lowest else []
+        if between:
+            self._others.append(between[int(torch.randint(len(between), (), generator=rng))])
+        self._read(lowest)
+
+    def penalties(self, x: Tensor, wanted: Tensor, progress: float) -> Losses:
+        """The divergence from the teacher's answers at the other precisions of the step."""
+        losses = {}
+        for turn, bits in enumerate(self._others):
+            self._read(bits)
+            name = "most bits" if turn == 0 else "bits between"
+            losses[name] = divergence(self.student(x), wanted, self._temperature)
+        return losses
+
+    def _read(self, bits: int) -> None:
+        for path, layer in self.layers.items():
+            layer.weight_quantizer.bits = STORED_BITS if path in self._spared else bits
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        for path, layer in self.layers.items():
+            quantizer = layer.weight_quantizer
+            layer.float_weight.requires_grad_(False)
+            quantizer.learning, quantizer.bits = False, self._own[path]
+            quantizer.encode(layer.float_weight, quantizer.clip)
 
 
 def _planes(path: str, layer: Any) -> list[View]:

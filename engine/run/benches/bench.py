@@ -23,14 +23,15 @@ from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 
 REPEATS = 5
-# Those with options of their own: measure_effects.py, ablation.py, rates.py, exports.py, start/ beside this.
-EFFECTS, ABLATION, RATES, EXPORT = "effects", "ablation", "rates", "export"
+# Those with options of their own: effects/, ablation.py, rates.py, exports.py, start/ beside this.
+EFFECTS, QUANTIZERS, ABLATION = "effects", "quantizers", "ablation"
+RATES, EXPORT = "rates", "export"
 BITS_SLIDER, FILM_ANSWERS, OUTCOMES = "bits-slider", "film-answers", "outcomes"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    own = (EFFECTS, ABLATION, RATES, EXPORT, BITS_SLIDER, FILM_ANSWERS, OUTCOMES)
+    own = (EFFECTS, QUANTIZERS, ABLATION, RATES, EXPORT, BITS_SLIDER, FILM_ANSWERS, OUTCOMES)
     return sorted([*_BENCHMARKS, *_ON_DATA, *own])
 
 

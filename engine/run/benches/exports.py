@@ -45,27 +45,42 @@ def exports(
     only: Sequence[str] = (),
     data: Path | None = None,
 ) -> dict[str, Any]:
-    """One row for each network and bits, kept in `out` as they are measured; `only`: these networks.
+    """One row for each network and bits, kept in `out` as they are measured.
+
+    `only`: these networks, or rows by their whole names, such as "vgg-fashion W2A4".
 
     `data`: images for the network that has none of its own here, EfficientNet-Lite0; without them it is
     judged on noise.
     """
-    known = {subject.model for subject in SUBJECTS}
+    wanted = _wanted(only)
+    rows: dict[str, Any] = _kept(out)
+    for key, (subject, bits) in wanted.items():
+        tell(key)
+        rows[key] = _row(runs, subject, bits, data)
+        write_atomically(out, json.dumps({"rows": rows}, indent=1).encode())
+    return {"rows": rows}
+
+
+def _wanted(only: Sequence[str]) -> dict[str, tuple[Subject, tuple[int, int]]]:
+    """What is to be measured, by the name of its row."""
+    listed = {
+        f"{subject.name} W{bits[0]}A{bits[1]}": (subject, bits)
+        for subject in SUBJECTS
+        for bits in subject.bits
+    }
+    known = {*listed, *(subject.model for subject in SUBJECTS)}
     unknown = [name for name in only if name not in known]
     if unknown:
+        models = ", ".join(sorted({subject.model for subject in SUBJECTS}))
         raise UserError(
-            f"--only {unknown[0]!r} is no network of this bench; choose of {', '.join(sorted(known))}"
+            f"--only {unknown[0]!r} is no network of this bench; choose of {models}, or a row such as "
+            f"{next(iter(listed))!r}"
         )
-    rows: dict[str, Any] = _kept(out)
-    for subject in SUBJECTS:
-        for weight_bits, activation_bits in (
-            subject.bits if not only or subject.model in only else ()
-        ):
-            key = f"{subject.name} W{weight_bits}A{activation_bits}"
-            tell(key)
-            rows[key] = _row(runs, subject, (weight_bits, activation_bits), data)
-            write_atomically(out, json.dumps({"rows": rows}, indent=1).encode())
-    return {"rows": rows}
+    return {
+        key: (subject, bits)
+        for key, (subject, bits) in listed.items()
+        if not only or subject.model in only or key in only
+    }
 
 
 def _kept(out: Path) -> dict[str, Any]:

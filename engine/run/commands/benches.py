@@ -22,6 +22,7 @@ def bench(options: argparse.Namespace) -> int:
         )
     own = {
         bench.EFFECTS: _effects,
+        bench.QUANTIZERS: _quantizers,
         bench.ABLATION: _ablation,
         bench.RATES: _rates,
         bench.EXPORT: _export,
@@ -37,10 +38,10 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _effects(options: argparse.Namespace) -> int:
-    from engine.run.benches.cifar import cifar_subject
-    from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR
-    from engine.run.benches.effects import CIFAR_FILE, FILE, rows_of, seeds_of
-    from engine.run.benches.measure_effects import budget_of, effects
+    from engine.run.benches.effects.cifar import cifar_subject
+    from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
+    from engine.run.benches.effects.measure_images import budget_of, effects
+    from engine.run.benches.effects.verdicts import CIFAR_FILE, FILE, rows_of, seeds_of
 
     data = options.data
     budget = ("images", "steps", "generator_steps", "generator_batch")
@@ -58,10 +59,23 @@ def _effects(options: argparse.Namespace) -> int:
     return 0
 
 
+def _quantizers(options: argparse.Namespace) -> int:
+    from engine.run.benches.effects.measure_quantizers import quantizers
+    from engine.run.benches.effects.verdicts import QUANTIZER_FILE, rows_of, seeds_of
+
+    runs = runs_folder(options)
+    result = quantizers(
+        runs, options.out or runs / QUANTIZER_FILE, seeds_of(options.seeds or "0,1,2"),
+        only=options.only.split(",") if options.only else (), tell=Progress().line,
+    )  # fmt: skip
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
 def _ablation(options: argparse.Namespace) -> int:
     from engine.run.benches.ablation import ablation
     from engine.run.benches.bench import ABLATION, needed
-    from engine.run.benches.effects import seeds_of
+    from engine.run.benches.effects.verdicts import seeds_of
     from engine.run.benches.ladder import FILE, rows_of
 
     runs = runs_folder(options)
@@ -75,7 +89,7 @@ def _ablation(options: argparse.Namespace) -> int:
 
 def _rates(options: argparse.Namespace) -> int:
     from engine.run.benches.bench import RATES, needed
-    from engine.run.benches.effects import seeds_of
+    from engine.run.benches.effects.verdicts import seeds_of
     from engine.run.benches.rates import rates, rows_of
 
     runs = runs_folder(options)

@@ -3,6 +3,8 @@
 import argparse
 import json
 import os
+import signal
+import threading
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,12 @@ def runs_folder(options: argparse.Namespace) -> Path:
     """--runs, else QUANTOSCOPE_RUNS, else `runs/` in the project's folder."""
     chosen = options.runs or os.environ.get("QUANTOSCOPE_RUNS")
     return Path(chosen).resolve() if chosen else Path(__file__).parents[3] / "runs"
+
+
+def hear_interrupts() -> None:
+    """Make Ctrl-C's signal stop this process, also where whoever began it had it ignored."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def load_catalog(options: argparse.Namespace) -> dict[str, Any]:

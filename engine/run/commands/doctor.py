@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.run.commands.common import runs_folder
+from engine.run.commands.common import hear_interrupts, runs_folder
 from engine.run.commands.progress import Progress, show_all
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor import answers
+from engine.run.questions.doctor.cure.cure import ALL, cure
+from engine.run.questions.doctor.cure.kept import LOOKS
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch
 
@@ -20,7 +22,8 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("run", metavar="RUN")
     parser.add_argument(
         "--try", dest="attempt", default="", metavar="RULE",
-        help="run the change that this rule proposes, and tell what it gained",
+        help="run the change that this rule proposes, and tell what it gained; `all`: one change after "
+        "another, each kept that helped, until nothing helps any more",
     )  # fmt: skip
     parser.add_argument(
         "--layer", default="", metavar="PATH", help="with --try, the rule's finding at this layer"
@@ -50,9 +53,26 @@ def doctor(options: argparse.Namespace) -> int:
             raise
         return started
 
-    found = answers.doctor(folder, options.attempt, options.layer, find=find, work=work)
+    if options.attempt == ALL:
+        found = {"cure": _cured(folder, progress, work)}
+        found = answers.doctor(folder, find=find) | found
+    else:
+        found = answers.doctor(folder, options.attempt, options.layer, find=find, work=work)
     print(json.dumps(found) if options.json else _told(found))
     return 0
+
+
+def _cured(folder: RunFolder, progress: Progress, work: answers.Work) -> dict[str, Any]:
+    hear_interrupts()  # how a page stops it
+
+    def tell(kept: dict[str, Any]) -> None:
+        if kept["doing"] == LOOKS:
+            progress.line(f"the doctor looks at run {kept['run']}")
+        elif kept["doing"]:
+            step = kept["steps"][-1]
+            progress.line(f"change {len(kept['steps'])}: {step['change']}")
+
+    return cure(folder, work=work, tell=tell)
 
 
 def _told(found: dict[str, Any]) -> str:
@@ -69,7 +89,37 @@ def _told(found: dict[str, Any]) -> str:
         if one["track"]:
             lines.append(f"   This rule so far: {one['track']['words']}")
         lines.append(f"   Source: {one['source']}.")
-    return "\n".join([*lines, "", *found["notes"], found["sentence"]]).strip()
+    lines += ["", *found["notes"], found["sentence"]]
+    return "\n".join([*lines, *(_course(found["cure"]) if "cure" in found else [])]).strip()
+
+
+def _course(cured: dict[str, Any]) -> list[str]:
+    """What was tried, in order, and what came of it."""
+    lines = ["", "Tried, one change on top of those that helped:"]
+    for place, one in enumerate(cured["steps"], 1):
+        gain = (
+            "no result"
+            if one["measured_gain"] is None
+            else _gain(one["measured_gain"], one["unit"])
+        )
+        lines.append(
+            f"{place}. {one['change']}: {'helped' if one['helped'] else 'did not help'}, {gain}"
+        )
+        lines.append(f"   Run {one['run']}.")
+    lines.append(f"{cured['ended']}.")
+    before, after = cured["before"], cured["after"]
+    if after and after["run"] != cured["of"]:
+        lines.append(f"Best: run {after['run']}; {_change(before, after)}.")
+    return lines
+
+
+def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
+    names = {"top1": "top-1", "kl": "KL", "sqnr_db": "SQNR of the outputs", "size_bytes": "bytes"}
+    return ", ".join(
+        f"{name} {before[key]:.6g} to {after[key]:.6g}"
+        for key, name in names.items()
+        if before[key] is not None and after[key] is not None
+    )
 
 
 def _predicted(one: dict[str, Any]) -> str:

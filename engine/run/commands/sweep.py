@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from engine.run.commands.common import load_catalog, runs_folder
+from engine.run.commands.common import hear_interrupts, load_catalog, runs_folder
 from engine.run.commands.progress import Progress
 from engine.run.commands.tables import duration, table
 from engine.run.folders.folder import RunFolder
@@ -16,6 +16,7 @@ from engine.run.sweeps.work import Cost, cost_of, work_through
 
 def sweep(options: argparse.Namespace) -> int:
     """Say what the sweep is and takes, then do it and print its matrix; exit status 1 where runs failed."""
+    hear_interrupts()  # how a page stops it
     runs = runs_folder(options)
     plan = planned(read_sweep(options.file), load_catalog(options), runs, own_code=True)
     recipes, progress = recipes_of(plan), Progress(runs=options.runs)

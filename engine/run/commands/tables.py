@@ -71,10 +71,11 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
         return [
             ("SQNR of the output", f"{result['output_sqnr_db']:.2f} dB, {worst}"),
             ("PSNR of the output", f"{result['psnr_db']:.2f} dB"),
+            *_truth(result.get("truth_psnr_db")),
         ]
     if cosine:
         words = f"mean {cosine['mean']:.4f}, least {cosine['least']:.4f}"
-        return [("cosine of the embeddings", words)]
+        return [*_verification(result), ("cosine of the embeddings", words)]
     band = result.get("top1_band") or {}
     kind = result.get("output_kind")
     if kind == "segmentation" or result["agreement"] is None:
@@ -86,6 +87,25 @@ def _quality(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("agreement", _agreement(result)),
         *_divergence(result),
     ]
+
+
+def _verification(result: dict[str, Any]) -> list[tuple[str, str]]:
+    """The share of pairs that an embedding judges wrongly, before and after; empty where none was judged."""
+    found = result.get("verification")
+    if not found:
+        return []
+    return [
+        (f"error of verification, {name}", _share(found["error"][key], found["band"][key]))
+        for name, key in (("float", "fp32"), ("quantized", "quantized"))
+    ] + [("pairs of images", f"{found['pairs']:,}")]
+
+
+def _truth(psnrs: dict[str, float] | None) -> list[tuple[str, str]]:
+    """How near to the images that should have come out; nothing where those are not known."""
+    if not psnrs:
+        return []
+    named = ", ".join(f"{name} {value:.2f}" for name, value in psnrs.items())
+    return [("PSNR to the truth", f"{named} dB")]
 
 
 def _agreement(result: dict[str, Any]) -> str:

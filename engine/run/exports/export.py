@@ -11,6 +11,7 @@ from engine.core.errors import UserError
 from engine.export import discover_formats, format_lines, read_codes
 from engine.export.base import Finished, Format, Written
 from engine.run.folders.folder import RunFolder, write_atomically
+from engine.run.questions.why.answers import COMMANDS, kept_answer
 
 Tell = Callable[[int, int, str], None]
 FOLDER = "export"  # below the run's, where no other is named
@@ -31,19 +32,8 @@ def export(
     or what a format cannot say.
     """
     chosen = _chosen(formats)
-    result = folder.result()
-    if result is None:
-        raise UserError(
-            f"run {folder.run_id!r} is not finished and has nothing to take away yet; let it end, with "
-            f"`python -m engine resume {folder.run_id}` where nothing is at work on it"
-        )
+    run, student = finished(folder, sections)
     place = _made(out if out is not None else folder.path / FOLDER)
-    student = _Student(folder)
-    run = Finished(
-        run=folder.run_id, folder=folder.path, recipe=asdict(folder.recipe), result=result,
-        sections=tuple(sections),
-        network=lambda: student.network,
-    )  # fmt: skip
     written: list[Written] = []
     proof = None
     try:
@@ -65,7 +55,30 @@ def export(
     return {"run": folder.run_id, "files": listed, "proof": proof}
 
 
-class _Student:
+def finished(folder: RunFolder, sections: Sequence[str] = ()) -> tuple[Finished, "Student"]:
+    """The run as formats take it, and its student; UserError where it is not finished."""
+    result = folder.result()
+    if result is None:
+        raise UserError(
+            f"run {folder.run_id!r} is not finished and has nothing to take away yet; let it end, with "
+            f"`python -m engine resume {folder.run_id}` where nothing is at work on it"
+        )
+    student = Student(folder)
+    run = Finished(
+        run=folder.run_id, folder=folder.path, recipe=asdict(folder.recipe), result=result,
+        sections=tuple(sections), answers=_answers(folder),
+        network=lambda: student.network,
+    )  # fmt: skip
+    return run, student
+
+
+def _answers(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """What was asked of the run, by the question."""
+    found = {command: kept_answer(folder, command) for command in COMMANDS}
+    return {command: answer for command, answer in found.items() if answer is not None}
+
+
+class Student:
     """The run's network, loaded when first asked for."""
 
     def __init__(self, folder: RunFolder) -> None:
@@ -119,7 +132,7 @@ def _made(place: Path) -> Path:
 
 
 def _proof(
-    student: _Student, onnx: Written, place: Path, run: str, tell: Tell
+    student: Student, onnx: Written, place: Path, run: str, tell: Tell
 ) -> tuple[dict[str, Any], Written]:
     """The proof of the ONNX file, and the file that it is kept in."""
     from engine.run.exports.proof import prove

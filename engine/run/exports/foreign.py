@@ -40,7 +40,7 @@ def check_contents(contents: Mapping[str, bytes], refuse: Refuse) -> None:
         elif kind == "npz":
             _check_arrays(data, name, refuse)
         else:
-            _check_image(data, name, _FORMATS[kind], refuse)
+            check_image(data, name, _FORMATS[kind], refuse)
     if not is_result(_object(contents["result.json"], "result.json", refuse)):
         raise refuse("its result.json is not a run's result")
 
@@ -133,7 +133,7 @@ def _check_arrays(data: bytes, name: str, refuse: Refuse) -> None:
         raise refuse(f"{name} holds no arrays that can be read") from None
 
 
-def _check_image(data: bytes, name: str, form: str, refuse: Refuse) -> None:
+def check_image(data: bytes, name: str, form: str, refuse: Refuse) -> None:
     """An image of its own kind, of a bounded size, whole."""
     try:
         with warnings.catch_warnings():

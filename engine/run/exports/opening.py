@@ -14,9 +14,10 @@ from engine.core.errors import UserError
 from engine.core.files import open_regular
 from engine.export.formats.bundle import KIND, MANIFEST, NEEDED, OPTIONAL, SNAPSHOT, VERSION
 from engine.run.exports.foreign import check_contents
+from engine.run.exports.foreign_answers import check_answers
 from engine.run.folders.folder import RunFolder, safe_name
 from engine.run.folders.names import may_be_named, read_recipe
-from engine.run.folders.opened import OPENED
+from engine.run.folders.opened import ANSWERS, OPENED
 
 MOST_FILES = 5000
 MOST_BYTES = 512 * 2**20  # unpacked, all together
@@ -131,14 +132,16 @@ def _placed(bundle: Path, contents: dict[str, bytes], runs: Path) -> RunFolder:
     except UserError:
         raise _refused(bundle.name, "the name of its run is none") from None
     check_contents(contents, lambda why: _refused(bundle.name, why))
+    check_answers(contents, lambda why: _refused(bundle.name, why))
     folder, beside = runs / run, runs / f".opening-{os.getpid()}"
     if folder.exists():
         raise UserError(
-            f"run {run!r} is in {runs} already; delete it first (`python -m engine delete {run}`), or open "
-            "the bundle into another folder, --runs DIR"
+            f"run {run!r} is in {runs} already; delete it first, or open the bundle into another "
+            "folder of runs"
         )
     try:
-        (beside / "snapshots").mkdir(parents=True)
+        for room in ("snapshots", ANSWERS):
+            (beside / room).mkdir(parents=True)
         for name, data in contents.items():
             (beside / name).write_bytes(data)
         recipe = read_recipe(beside / "recipe.json")

@@ -13,6 +13,7 @@ from engine.export.graph.levels import EvenLevels, ListedLevels
 from engine.export.network import InputGrid, Network, WeightGrid
 from engine.models.graph.blocks import Block
 from engine.quantization.grids.borders import BorderQuantizer
+from engine.quantization.grids.gaussian_steps import GaussianInput
 from engine.quantization.grids.learned_basis import BasisActivationQuantizer
 from engine.quantization.grids.level_sets import WeightCodes
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
@@ -92,14 +93,16 @@ def _input_grid(path: str, quantizer: ActivationQuantizer) -> InputGrid:
         return InputGrid(bits=quantizer.bits, kind="border")
     if isinstance(quantizer, BasisActivationQuantizer):
         return InputGrid(bits=quantizer.bits, kind="basis")
+    if isinstance(quantizer, GaussianInput):
+        return InputGrid(bits=quantizer.bits, kind="dynamic")
     return InputGrid(
         bits=quantizer.bits, scale=float(quantizer.scale), low=quantizer.low, high=quantizer.high
     )
 
 
 def _fixed(quantizer: ActivationQuantizer) -> nn.Module:
-    """The same rounding with constants. Borders stay as they are: plain arithmetic on the values."""
-    if isinstance(quantizer, BorderQuantizer):
+    """The same rounding with constants. Borders and moments stay as they are: plain arithmetic on values."""
+    if isinstance(quantizer, (BorderQuantizer, GaussianInput)):
         return quantizer
     if isinstance(quantizer, BasisActivationQuantizer):
         return ListedLevels(quantizer.levels()[0].detach().clone())

@@ -42,7 +42,7 @@ def prove(
     of the largest value there, and the share of values that are off by more than a thousandth of that;
     `latency_ms`: for one image.
     """
-    session = Session(written.path, threads := _threads())
+    session = Session(written.path, _threads())
     classes = context.output.has_classes and len(context.output.shape) == 1
     found = _Found(classes)
     done, total = 0, len(context.test) if context.test is not None else 0
@@ -62,7 +62,7 @@ def prove(
             found.listed(lambda x, row: _tie(context, student, network.inputs, written, x, row))
         ),
         "ends": _ends(context, student, written, first),
-        "latency_ms": _latency(context, written, first[:1].numpy(), threads),
+        "latency_ms": latency(context, written),
         "runtime": version(),
         "checked": "onnx.checker, full",  # the writer checks, and refuses what does not pass
     }
@@ -165,7 +165,10 @@ def _keep_row(seen: dict[str, Array], path: str, row: int, _path: str, x: Tensor
     seen[path] = x[row].cpu().numpy().copy()
 
 
-def _latency(context: Context, written: Written, image: Array, threads: int) -> dict[str, Any]:
+def latency(context: Context, written: Written) -> dict[str, Any]:
+    """Milliseconds for one image, medians of interleaved runs: of the float network, and of the file."""
+    threads = _threads()
+    image = next(_batches(context))[:1].numpy()
     plain = write_graph(float_network(context), "float").model.SerializeToString()
     sessions = [Session(plain, threads), Session(written.path, threads)]
     of_float, quantized = medians_ms(sessions, image, REPEATS)

@@ -1,13 +1,33 @@
 """Runs that came in a bundle: they are looked at, and were computed elsewhere. Imports no torch."""
 
 from pathlib import Path
+from typing import Any
 
 from engine.core.reading import read_object
 
+ANSWERS = "answers"  # in the run's folder: what was asked of it where it ran
 OPENED = "opened.json"  # in the run's folder: the bundle's name, and which engine made it
 
 
 def opened_from(run: Path) -> str:
     """The name of the bundle that the run's folder came in; empty for a run of one's own."""
     found = read_object(run / OPENED)
-    return "" if found is None else str(found.get("bundle", "a bundle"))
+    return "" if found is None else str(found.get("bundle", "a bundle"))[:100]
+
+
+def opened_words(run: Path) -> str:
+    """Where the run came from, in a sentence; empty for a run of one's own."""
+    found = read_object(run / OPENED)
+    if found is None:
+        return ""
+    engine = found.get("engine")
+    by = f" (made by engine {engine[:40]})" if isinstance(engine, str) else ""
+    return (
+        f"Opened from the bundle {opened_from(run)}{by}: here to look at, without its network. To compute "
+        "with it, delete it under Runs and use its recipe again."
+    )
+
+
+def brought_answer(run: Path, question: str) -> dict[str, Any] | None:
+    """What came in the bundle of a question of why; None where it was not asked, or the run is one's own."""
+    return read_object(run / ANSWERS / f"{question}.json") if opened_from(run) else None

@@ -33,5 +33,11 @@ def claim(folder: Path, owner: str, *, made: str) -> None:
     if owner == HOST or (folder / made).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError), (folder / FILE).open("x") as file:
-        file.write(json.dumps({"owner": owner}))
+    hand_over(folder, owner)
+
+
+def hand_over(folder: Path, owner: str) -> None:
+    """Make the host's folder the owner's; it stays whose it is where it is somebody's already."""
+    if owner != HOST:
+        with contextlib.suppress(FileExistsError), (folder / FILE).open("x") as file:
+            file.write(json.dumps({"owner": owner}))

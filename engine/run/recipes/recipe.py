@@ -12,6 +12,7 @@ from engine.core.needs import why_not
 from engine.core.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
+from engine.models.knobs import STORED, VARIANCES
 from engine.run.recipes.layer_bits import of_any_quantizer, plain_settings
 from engine.run.recipes.located import file_named, images_named, network_named
 from engine.run.recipes.settings import resolve, shown
@@ -107,6 +108,8 @@ def make_recipe(
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
+    if complete["model_settings"].get(VARIANCES) == STORED:
+        del complete["model_settings"][VARIANCES]  # older than this setting: their names stay
     check_space(model, complete["model_settings"])
     if complete.get("images") is None:
         defaults = {"quick": 128, "standard": 256, "paper": 1024}

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.verdicts import KINDS, Outputs, Scores, one_answer
+from engine.analysis.verdicts import KINDS, Images, Outputs, Scores, one_answer
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
 from engine.core.trace import first_not_finite
+from engine.data.halves import enlarged
 from engine.run.context import Context
 from engine.run.drive import Thinned
 from engine.run.folders import damage
@@ -54,11 +55,13 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
         verdict.values = Outputs.nothing()
     else:
         labels = None if test is None else test.labels
-        if labels is not None and not context.output.has_classes:
+        if labels is not None and context.output.kind not in _LABELLED:
             labels = None
             yield Noted(message=_NO_CLASSES)
         yield from _compared(context, student, images, labels, (found, before, name))
         verdict.values = found.values(labels)
+        if labels is not None and verdict.values.get("verification", True) is None:
+            yield Noted(message=_NO_PAIRS)
     count = len(images) if images is not None else 0 if test is None else len(test)
     verdict.values |= {"output_kind": context.output.kind, "test_images": count, "test_set": name}
     said = one_answer(context.output.kind, verdict.values)
@@ -70,6 +73,11 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
 
 _NO_CLASSES = (
     "The labels of the test images are not looked at: this network has no classes of images."
+)
+_LABELLED = ("logits", "one-logit", "embedding")  # kinds of outputs that labels are held against
+_NO_PAIRS = (
+    "Nothing is said of verification: that takes 20 pairs, and images of at least two labels; give more "
+    "images (--data FOLDER, a folder for each)."
 )
 _NOTHING = (
     "Nothing was judged: there are no test images (--data FOLDER), and no images are left that were not "
@@ -89,18 +97,38 @@ def _compared(
     thinned, done = Thinned(4), 0
     size = context.at_once(BATCH if context.card.image_shape[1] < LARGE else 25)
     batches = context.test.batches(size) if context.test is not None else _split(images, size)
+    truth = None if context.test is None else context.test.truth
+    truths = None if truth is None else truth.batches(size)
     for batch in batches:
         context.control.wait()
         x = context.for_device(batch)
         teacher = _finite(context.teacher, x, "float", name)
         # What quantizes an input makes a level of what is no number: behind it the output looks fine.
-        found.add(teacher, _finite(student, x, "quantized", name, look_inside=not done))
+        coarse = _finite(student, x, "quantized", name, look_inside=not done)
+        found.add(teacher, coarse)
+        if truths is not None and isinstance(found, Images):
+            _add_truth(context, found, (batch, next(truths)), (teacher, coarse))
         done += len(batch)
         due = labels is not None and (thinned.is_due() or done == len(labels))
         if due and labels is not None and isinstance(found, Scores):
             for part, running in found.running(labels).items():
                 values = {"top1": running}
                 yield Stepped(stage=STAGE, part=part, step=before + done, losses={}, values=values)
+
+
+def _add_truth(
+    context: Context,
+    found: Images,
+    pair: tuple[Tensor, Tensor],  # the images, and what they should become
+    given: tuple[Tensor, Tensor],  # what the float and the quantized network made of them
+) -> None:
+    """Both networks' images beside the truth, and what is had without any network."""
+    assert context.test is not None
+    small, truth = pair
+    bicubic = enlarged(small, (truth.shape[2], truth.shape[3]))
+    named = zip(("float", "quantized", "bicubic"), (*given, bicubic), strict=True)
+    pixels = context.test.pixels
+    found.add_truth(pixels(truth), **{name: pixels(images) for name, images in named})
 
 
 def _split(images: Tensor | None, size: int) -> Iterator[Tensor]:

@@ -105,9 +105,9 @@ def _weight_use(layer: Any) -> dict[str, float]:
 
 
 def _input_use(reader: Any, x: Tensor) -> dict[str, float]:
-    levels = reader.levels()
     # of the tensor as it is: a quantizer may treat channels each in its own way
-    flat, quantized = (sampled(t, _MAX_VALUES).view(1, -1) for t in (x, reader(x)))
+    values, on_grid, levels = reader.comparable(x)
+    flat, quantized = (sampled(t, _MAX_VALUES).view(1, -1) for t in (values, on_grid))
     middles = (levels[0, 1:] + levels[0, :-1]) / 2
     use = level_use(torch.bucketize(quantized, middles), levels)
     near = closeness(flat, levels, quantized)

@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from engine.analysis.codes import Distinct, distinct
-from engine.analysis.size import BitOperations, LayerBits, bit_operations, stored_bits, stored_bytes
+from engine.analysis.costs.size import (
+    BitOperations,
+    LayerBits,
+    bit_operations,
+    stored_bits,
+    stored_bytes,
+)
 from engine.models.graph.macs import count_macs
 from engine.quantization.student import quantizers
 from engine.run.context import Context

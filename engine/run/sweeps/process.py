@@ -2,21 +2,16 @@
 
 import hashlib
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from engine.core.errors import UserError
 from engine.core.reading import read_object
 from engine.run.folders.files import write_atomically
-from engine.run.machine import processes
+from engine.run.workers import detached
 
-FOLDER, ASKED, PROCESS = ".sweeps", "sweep.json", "process.json"
+FOLDER, ASKED = ".sweeps", "sweep.json"
 
 
 def folder_of(asked: Mapping[str, Any], runs: Path) -> Path:
@@ -46,38 +41,15 @@ def begin(asked: Mapping[str, Any], runs: Path) -> Path:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ASKED, json.dumps(dict(asked)).encode())
-    file = str(folder / ASKED)
-    words = [sys.executable, "-m", "engine", "sweep", file, "--runs", str(runs), "--json"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            words, cwd=Path(__file__).parents[3], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-    told = {"pid": process.pid, "born": processes.born(process.pid), "host": processes.HOST}
-    write_atomically(folder / PROCESS, json.dumps(told).encode())
+    detached.begin(folder, ["sweep", str(folder / ASKED), "--runs", str(runs), "--json"])
     return folder
 
 
 def is_at_work(folder: Path) -> bool:
     """Whether the sweep's process is there, on this machine."""
-    return _process(folder) is not None
+    return detached.is_at_work(folder, str(folder / ASKED))
 
 
 def stop(folder: Path) -> None:
     """Have the sweep end and cancel the runs that it asked for; what is finished stays."""
-    process = _process(folder)
-    if process is not None:
-        process.send_signal(signal.SIGINT)
-
-
-def _process(folder: Path) -> psutil.Process | None:
-    """The process that executes this sweep: a number in a file alone is not believed."""
-    told = read_object(folder / PROCESS) or {}
-    began = processes.born(told.get("pid"))
-    if began is None or began != told.get("born") or told.get("host") != processes.HOST:
-        return None
-    try:
-        process = psutil.Process(told["pid"])
-        return process if str(folder / ASKED) in process.cmdline() else None
-    except psutil.Error:
-        return None
+    detached.interrupt(folder, str(folder / ASKED))

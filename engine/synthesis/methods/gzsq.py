@@ -107,7 +107,8 @@ class Gzsq(ComposedMethod):
     and variances, which hardly resembles what a network does to its input; the distance can be made
     small by large deviations alone; and pixels have no bounds. The defaults take the statistics that
     N(0, 1) images have in the network itself, compare deviations too, and keep pixels valid, which
-    noise's are not: `targets=literal` with `spread_weight=0` and `bounded=false` is the paper's own form.
+    noise's are not; of a transformer they are taken behind the linear layers of its tokens too.
+    `targets=literal` with `spread_weight=0` and `bounded=false` is the paper's own form.
     What the targets can teach ends where noise does: its own statistics are met by noise best.
     """
 

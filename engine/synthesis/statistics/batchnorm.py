@@ -19,6 +19,7 @@ from engine.synthesis.classifier import read_by, rows_of
 from engine.synthesis.statistics.moments import (
     EPS,
     Moments,
+    as_maps,
     averaged,
     batch_moments,
     image_moments,
@@ -106,7 +107,9 @@ class StoredStatistics:
                 watch_inputs(model, self.paths, lambda path, x: seen[path].append(measure(x)))
             )
             stack.enter_context(
-                watch_outputs(model, outputs, lambda path, y: behind[path].append(batch_moments(y)))
+                watch_outputs(
+                    model, outputs, lambda path, y: behind[path].append(batch_moments(as_maps(y)))
+                )
             )
             if features and self.classifier:
                 stack.enter_context(

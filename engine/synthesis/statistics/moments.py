@@ -33,6 +33,11 @@ class Moments:
         return Moments(self.mean.detach(), self.std.detach(), self.count)
 
 
+def as_maps(y: Tensor) -> Tensor:
+    """Maps of channels [n, channels, h, w]; tokens [n, tokens, channels] are maps of one column."""
+    return y.transpose(1, 2).unsqueeze(-1) if y.dim() == 3 else y
+
+
 class _BatchMoments(torch.autograd.Function):
     """Per-channel mean and unbiased std in one pass, with a backward of one multiply and add.
 

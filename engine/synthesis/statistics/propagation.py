@@ -1,10 +1,11 @@
-"""What statistics to expect behind every convolution, worked out from a network's weights alone.
+"""What statistics to expect behind every layer that reads maps, worked out from a network's weights alone.
 
 Images of N(0, 1), as GZSQ takes the input to be, are carried through the network itself, and their moments
-taken behind every convolution. So whatever stands between is followed exactly, and so is what values have
-in common. To take them for independent (mean Σ w·m + b, variance Σ w²·v) is wrong from the second
-convolution on, and worse with each: channels that read the same inputs vary together. Measured on the
-bundled VGG, the deviations worked out so fell from 1.02 to 0.18 of those that N(0, 1) images have.
+taken behind every convolution, in a transformer behind every linear layer of its tokens. So whatever stands
+between is followed exactly, and so is what values have in common. To take them for independent (mean Σ w·m
++ b, variance Σ w²·v) is wrong from the second convolution on, and worse with each: channels that read the
+same inputs vary together. Measured on the bundled VGG, the deviations worked out so fell from 1.02 to 0.18
+of those that N(0, 1) images have.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from engine.core.device import laid_out
 from engine.core.trace import watch_outputs
-from engine.synthesis.statistics.moments import Moments, averaged, image_moments, pooled
+from engine.synthesis.statistics.moments import Moments, as_maps, averaged, image_moments, pooled
 
 CHUNK = 64
 
@@ -25,11 +26,13 @@ def expected_outputs(
 ) -> dict[str, Moments]:
     """The moments behind each convolution by its path, in order of execution, for so many N(0, 1) images.
 
-    `shape` is that of one image, [channels, height, width]. A convolution that runs more than once is
-    averaged over its runs, as `StoredStatistics.observe` does.
+    Behind linear layers that give tokens [n, tokens, channels] too: a token is what a pixel is elsewhere.
+    `shape` is that of one image, [channels, height, width]. A layer that runs more than once is averaged
+    over its runs, as `StoredStatistics.observe` does.
     """
     device = next(teacher.parameters()).device
-    paths = [path for path, module in teacher.named_modules() if isinstance(module, nn.Conv2d)]
+    kinds = (nn.Conv2d, nn.Linear)
+    paths = [path for path, module in teacher.named_modules() if isinstance(module, kinds)]
     rows: dict[str, list[list[Moments]]] = {}  # by path, chunk and call
     for start in range(0, images, CHUNK):
         noise = torch.randn(min(CHUNK, images - start), *shape, generator=rng).to(device)
@@ -42,11 +45,14 @@ def expected_outputs(
 
 
 def _behind(teacher: nn.Module, paths: Sequence[str], noise: Tensor) -> dict[str, list[Moments]]:
-    """Of each image, by the path of the convolution, for each of its calls."""
+    """Of each image, by the path of the layer, for each of its calls."""
     seen: dict[str, list[Moments]] = {}
-    with watch_outputs(
-        teacher, paths, lambda path, y: seen.setdefault(path, []).append(image_moments(y))
-    ):
+
+    def hear(path: str, y: Tensor) -> None:
+        if isinstance(teacher.get_submodule(path), nn.Conv2d) or y.dim() == 3:
+            seen.setdefault(path, []).append(image_moments(as_maps(y)))
+
+    with watch_outputs(teacher, paths, hear):
         teacher(laid_out(noise, teacher))
     return seen
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.analysis.doctor import discover_rules
 from engine.analysis.doctor.ranking import findings_of, ranked, weighed
-from engine.analysis.doctor.record import Fed, Loss, Norm, Wild, layer_gain
+from engine.analysis.doctor.record import Fed, Loss, Meeting, Norm, Wild, layer_gain
 from tests.analysis.doctor.records import healthy, layer, with_input, with_layer
 
 FEW = healthy(bits=3, db=12.0)  # every layer past its cliff, as at three bits
@@ -74,6 +74,13 @@ FAULTS = {
     ),
     "neighbours have very different ranges": (
         with_layer(healthy(bits=4, db=25.0), "c", ratio=400.0), ("range-ratio", "c"),
+    ),
+    "of two branches that are added one is a hundred times as large": (
+        with_layer(
+            healthy(bits=4, db=25.0), "d", inputs_db=25.0,
+            meeting=Meeting(kind="addition", sizes={"b": 0.1, "c": 10.0}),
+        ),
+        ("unequal-branches", "d"),
     ),
     "half of the levels lie below zero": (
         with_input(healthy(bits=4, db=25.0), "d", least=-0.3, low=-4.0), ("negative-values", "d"),
@@ -188,3 +195,11 @@ def test_the_network_s_gain_decides_the_order():
     assert [one.predicted_gain for one in told] == sorted(
         (one.predicted_gain for one in told), reverse=True
     )
+
+
+def test_a_small_branch_that_is_still_far_above_the_rounding_is_left_alone():
+    # Of 60 dB the branch of a hundredth of the size has 20 left, of 59 dB 19: the cliff is at 20.
+    sizes = Meeting(kind="addition", sizes={"b": 1.0, "c": 100.0})
+    for db, told in ((60.01, False), (59.0, True)):
+        run = with_layer(with_input(healthy(bits=7), "d", sqnr_db=db), "d", meeting=sizes)
+        assert ("unequal-branches" in {one.rule for one in findings_of(run)}) is told

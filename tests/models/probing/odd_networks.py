@@ -127,7 +127,7 @@ class Conv3d(nn.Module):
 
 
 def conv_3d():
-    """runs, noted: neither Conv2d nor Linear"""
+    """runs, noted: of neither Conv2d nor Linear"""
     return settled(Conv3d())
 
 
@@ -141,7 +141,7 @@ class Conv1d(nn.Module):
 
 
 def conv_1d():
-    """runs, noted: neither Conv2d nor Linear"""
+    """runs, noted: of neither Conv2d nor Linear"""
     return settled(Conv1d())
 
 
@@ -548,7 +548,7 @@ def containers():
 
 
 def functional_conv():
-    """runs, noted: neither Conv2d nor Linear"""
+    """runs, noted: of neither Conv2d nor Linear"""
     model = base()
     model.kernel = nn.Parameter(torch.randn(3, 3, 3, 3) * 0.2)
     model.__class__ = type(
@@ -606,7 +606,7 @@ def only_linear():
 
 
 def transposed():
-    """runs, noted: neither Conv2d nor Linear"""
+    """runs, noted: of neither Conv2d nor Linear"""
     return settled(nn.Sequential(cbr(3, 8, 2), nn.ConvTranspose2d(8, 8, 2, 2), Base_head()))
 
 
@@ -623,7 +623,7 @@ def unused_layers():
 
 
 def recurrent():
-    """runs, noted: neither Conv2d nor Linear"""
+    """runs, noted: of neither Conv2d nor Linear"""
 
     class Recurrent(nn.Module):
         def __init__(self):

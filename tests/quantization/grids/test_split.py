@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from engine.analysis.costs.size import LayerBits, stored_bits
 from engine.analysis.errors import sqnr_db
-from engine.analysis.size import LayerBits, stored_bits
 from engine.core.randomness import stream
 from engine.models.zoo import find_card
 from engine.quantization.grids.split import SplitWeightCodes

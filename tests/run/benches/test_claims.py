@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from engine.run.benches.claims import CLAIMS, ON_CIFAR, RESNET, SETS, VGG, Claim
-from engine.run.benches.measure_effects import Budget, Workbench
-from engine.run.benches.measures import METRICS, Made
+from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, RESNET, SETS, VGG, Claim
+from engine.run.benches.effects.measure_images import Budget, Workbench
+from engine.run.benches.effects.measures import METRICS, Made
 from engine.synthesis import discover_methods
 from engine.synthesis.labels import balanced
 from tests.contracts.nets import TinyResNet, images

@@ -14,9 +14,11 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.models.architectures.resnet import SmallResNet
 from engine.models.card import ASSETS
-from engine.run.benches import cifar as cifar10
-from engine.run.benches.claims import CIFAR, CLAIMS, ON_CIFAR, RESNET, VGG
-from engine.run.benches.effects import (
+from engine.run.benches.effects import cifar as cifar10
+from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR, RESNET, VGG
+from engine.run.benches.effects.measure_images import Budget, Workbench, budget_of, effects
+from engine.run.benches.effects.measures import METRICS, Made, Subject
+from engine.run.benches.effects.verdicts import (
     CIFAR_FILE,
     FILE,
     newest,
@@ -27,8 +29,6 @@ from engine.run.benches.effects import (
     verdict,
     verdict_of,
 )
-from engine.run.benches.measure_effects import Budget, Workbench, budget_of, effects
-from engine.run.benches.measures import METRICS, Made, Subject
 from tests.contracts.nets import TinyResNet, images, ready
 
 SIDES = ("method", "baseline", "noise", "real")

@@ -50,7 +50,11 @@ def test_a_channel_scaled_by_fifty(data, tmp_path):
     change = scaled_channel("layer2.1.bn1", "layer2.1.conv2", 5, 50.0)
     weights = checkpoint("resnet20-fashion", tmp_path / "scaled.safetensors", change)
     folder = finished(tmp_path / "runs", data, "resnet20-fashion", bits=4, weights=weights)
-    assert ("activation-outlier", "layer2.1.conv2") in first_two(asked(folder))
+    found = asked(folder, "activation-outlier", "layer2.1.conv2")
+    assert ("activation-outlier", "layer2.1.conv2") in first_two(found)
+    sound = finished(tmp_path / "runs", data, "resnet20-fashion", bits=4)
+    lost = folder.result()["logit_kl"] - sound.result()["logit_kl"]
+    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0
 
 
 def test_one_range_cut_to_a_tenth(data, tmp_path):
@@ -84,12 +88,17 @@ def test_one_layer_at_two_bits_among_eight(data, tmp_path):
     assert found["attempt"]["measured_gain"] > 0.5 * folder.result()["logit_kl"]
 
 
-def test_a_variance_next_to_zero(data, tmp_path):
-    weights = checkpoint(
-        "preact-fashion", tmp_path / "still.safetensors", still_variance("layer2.1.bn2", 3)
-    )
-    folder = finished(tmp_path / "runs", data, "preact-fashion", bits=4, weights=weights)
-    assert ("tiny-variance", "layer2.1.bn2") in first_two(asked(folder))
+@pytest.mark.parametrize(
+    ("model", "norm"), [("preact-fashion", "layer2.1.bn2"), ("resnet20-fashion", "layer1.0.bn2")]
+)
+def test_a_variance_next_to_zero(model, norm, data, tmp_path):
+    weights = checkpoint(model, tmp_path / "still.safetensors", still_variance(norm, 3))
+    folder = finished(tmp_path / "runs", data, model, weights=weights)
+    found = asked(folder, "tiny-variance")
+    assert ("tiny-variance", norm) in first_two(found)
+    lost = finished(tmp_path / "runs", data, model).result()["quantized_top1"]
+    lost -= folder.result()["quantized_top1"]
+    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0.2
 
 
 def test_some_images_a_hundred_times_as_bright(data, tmp_path):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from engine.__main__ import main
 from engine.core.errors import UserError
+from engine.export.formats.bundle import VERSION
 from engine.run.exports.export import export
 from engine.run.exports.opening import open_bundle
 from engine.run.folders.folder import RunFolder
@@ -250,7 +251,7 @@ FORGERIES = {
     "another's manifest": manifest(kind="something-else"),
     "no version": manifest(version=None),
     "a version that is a word": manifest(version="1"),
-    "a newer version": manifest(version=2),
+    "a newer version": manifest(version=VERSION + 1),
     "no run": manifest(run=None),
     "a run that leads out": manifest(run="../evil"),
     "a run that is none": manifest(run="a b"),
@@ -272,6 +273,9 @@ FORGERIES = {
     "a result that is none": put("result.json", b"{}"),
     "a result without end": put("result.json", DEEP),
     "an analysis that is none": put("analysis.json", b"\xff\xfe"),
+    "an analysis of nothing": put("analysis.json", b"{}"),
+    "an analysis of words": put("analysis.json", json.dumps(
+        {"images": 8, "test_set": "t", "kl": 0.5, "layers": [{"path": "a", "kl_gain": "1"}]}).encode()),
     "events that are none": put("events.jsonl", b"not JSON\n"),
     "events without end": put("events.jsonl", DEEP + b"\n"),
     "an event that is a number": put("events.jsonl", b"7\n"),
@@ -337,6 +341,14 @@ def test_the_honest_bundle_passes_through_the_same_hands(bundled, tmp_path):
     forged.event(time_s=1.0, kind="of-a-later-version", anything=[1])
     forged.write(tmp_path / "same.zsq")
     assert open_bundle(tmp_path / "same.zsq", tmp_path / "runs").result()["agreement"] is not None
+
+
+def test_a_bundle_of_the_first_version_still_opens(bundled, tmp_path):
+    forged = Forged(bundled[1])
+    forged.manifest["version"] = 1
+    forged.write(tmp_path / "old.zsq")
+    opened = open_bundle(tmp_path / "old.zsq", tmp_path / "runs")
+    assert list(opened.events()) == list(bundled[0].events())
 
 
 @pytest.mark.parametrize("kind", ["folder", "link to a device", "nothing"])

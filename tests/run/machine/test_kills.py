@@ -20,8 +20,8 @@ def test_an_event_that_is_missing_and_a_number_that_differs_are_seen(tmp_path):
     from engine.core.events import Noted
     from engine.run.folders.folder import RunFolder
 
-    straight = RunFolder.create(tmp_path / "a", kills.recipe(0))
-    broken = RunFolder.create(tmp_path / "b", kills.recipe(0))
+    straight = RunFolder.create(tmp_path / "a", kills.recipe(0, tmp_path))
+    broken = RunFolder.create(tmp_path / "b", kills.recipe(0, tmp_path))
     for folder, messages, agreement in ((straight, "xy", 0.5), (broken, "x", 0.25)):
         for message in messages:
             folder.append(Noted(message=message))

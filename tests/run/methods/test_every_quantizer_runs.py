@@ -15,16 +15,18 @@ from engine.run.exports.export import export
 from engine.run.folders.control import Control
 from engine.run.questions.storage import storage
 from engine.run.stages.quantize import load_student
-from tests.contracts.nets import budget
+from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+from tests.toys import TinyViT
 
 METHODS = discover_methods()
 BINARY = [name for name, cls in METHODS.items() if cls.card.fewest_weight_bits == 1]
 
 
+@pytest.mark.parametrize("network", [TinyResNet, TinyViT])
 @pytest.mark.parametrize("name", METHODS)
-def test_a_whole_run_ends_with_its_result(name, monkeypatch, tmp_path):
-    only_the_toy(monkeypatch, tmp_path)
+def test_a_whole_run_ends_with_its_result(name, network, monkeypatch, tmp_path):
+    only_the_toy(monkeypatch, tmp_path, network)
     settings = asdict(budget(METHODS[name].Settings, steps=2, batch=4))
     recipe = replace(
         RECIPE, synthesis="noise", synthesis_settings={}, quantization=name,

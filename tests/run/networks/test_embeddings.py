@@ -1,6 +1,6 @@
 """A whole tiny run of a network without classes, with images of the user's own program."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ import torch
 from PIL import Image
 
 from engine.core.errors import UserError
-from engine.core.events import Noted, Stepped
+from engine.core.events import Noted, RunFailed, Stepped
+from engine.quantization import discover_methods
 from engine.run import context
 from engine.run.commands.tables import result_table
 from engine.run.questions.analyse import analyse
+from tests.contracts.nets import budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
 PROGRAM = """
@@ -22,6 +24,7 @@ def faces():
     while True:
         yield torch.rand(3, 3, 8, 8, generator=rng)
 """
+METHODS = discover_methods()
 QUICK = {"steps": 3, "batch": 4, "correction_steps": 2, "prediction_weight": 1.0}
 
 
@@ -39,9 +42,9 @@ def recipe(monkeypatch, tmp_path):
     )  # fmt: skip
 
 
-def pictures(folder):
+def pictures(folder, names=("one", "one", "two", "two")):
     rng = np.random.default_rng(0)
-    for k, name in enumerate(("one", "one", "two", "two")):
+    for k, name in enumerate(names):
         (folder / name).mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(folder / name / f"{k}.png")
     return str(folder)
@@ -88,7 +91,7 @@ def test_images_are_those_of_the_program_in_order(recipe, tmp_path):
     assert torch.allclose(load_file(file)["images"], (drawn - 0.5) / 0.5, atol=1e-6)
 
 
-def test_labels_of_test_images_are_left_alone_and_kl_is_not_taken_in_silence(recipe, tmp_path):
+def test_of_too_few_images_no_verification_is_told_and_kl_is_not_taken_in_silence(recipe, tmp_path):
     settings = QUICK | {"prediction": "kl"}
     data = pictures(tmp_path / "data")
     folder = begun(tmp_path / "runs", replace(recipe, data=data, quantization_settings=settings))
@@ -96,5 +99,43 @@ def test_labels_of_test_images_are_left_alone_and_kl_is_not_taken_in_silence(rec
     assert result["fp32_top1"] is None
     assert result["test_images"] == 4
     notes = [note.message for note in of(folder, Noted)]
-    assert any("labels of the test images are not looked at" in note for note in notes)
+    assert result["verification"] is None
+    assert any("that takes 20 pairs" in note for note in notes)
     assert any("prediction=kl reads this network's outputs as scores" in note for note in notes)
+
+
+def test_images_of_people_in_folders_are_verified_in_pairs(recipe, tmp_path):
+    """Thirty of each: 14 pairs of the same, 16 of both; the teacher is judged as by hand."""
+    data = pictures(tmp_path / "data", ("Ann", "7") * 30)
+    folder = begun(
+        tmp_path / "runs",
+        replace(recipe, data=data, quantization="nearest", quantization_settings={}),
+    )
+    result = work(folder)
+    found = result["verification"]
+    assert found["pairs"] == 2 * 7 + 16
+    for name in ("fp32", "quantized"):
+        low, high = found["band"][name]
+        assert 0 <= low <= found["error"][name] <= high <= 1
+    told = result_table(result | {"folder": ""})
+    assert f"{100 * found['error']['quantized']:.2f} %" in told
+    assert result["fp32_top1"] is None
+    assert "top-1" not in told
+    assert not any("not looked at" in note.message for note in of(folder, Noted))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_quantizer_runs_or_says_in_a_line_that_it_reads_classes(name, recipe, tmp_path):
+    cls = METHODS[name]
+    settings = asdict(budget(cls.Settings, steps=2, batch=4))
+    folder = begun(
+        tmp_path / "runs", replace(recipe, quantization=name, quantization_settings=settings)
+    )
+    result = work(folder)
+    if "classes" in cls.card.needs:
+        assert isinstance(result, RunFailed)
+        assert "\n" not in result.message
+        assert "no scores of classes" in result.message
+        return
+    assert result["embedding_cosine"]["mean"] <= 1
+    assert result["agreement"] is None

@@ -1,4 +1,4 @@
-"""Convolutions, linear layers, normalisations, and input grids."""
+"""Convolutions, linear layers, normalisations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch.fx import Node
 
-from engine.export.graph.builder import Graph, owner, sides, tensor_of
+from engine.export.graph.builder import Graph, sides
 from engine.export.graph.folding import Folded
 from engine.export.graph.operators.common import Writer, pair, refuse, reshaped
 from engine.export.network import WeightGrid
@@ -131,70 +131,6 @@ def group_norm(
     return graph.emit("GroupNormalization", inputs, node, num_groups=groups, epsilon=eps)
 
 
-def even_levels(graph: Graph, node: Node, x: Node, scale: float, low: int, high: int) -> str:
-    """QuantizeLinear and DequantizeLinear in unsigned 8 bits; of fewer levels the codes are clipped.
-
-    Where levels lie on both sides of 0 the zero point is 128, or that of the grid where they do not fit
-    around it: ONNX Runtime 1.32 mistakes the type of signed codes where it moves them past a change of shape.
-    """
-    if high - low > 255 or low > 0:
-        refuse(node, f"an input grid of codes {low} … {high}, more than 8 bits,")
-    path = owner(node).removesuffix("input_quantizer").rstrip(".")
-    graph.grids[path] = graph.values[x]
-    around = -128 <= low < 0 and high < 128
-    middle = 128 if around else -low
-    step, zero = graph.constant(scale), graph.constant(np.asarray(middle, np.uint8))
-    codes = graph.emit("QuantizeLinear", [graph.values[x], step, zero], node)
-    if (low + middle, high + middle) != (0, 255):
-        ends = [graph.constant(np.asarray(end + middle, np.uint8)) for end in (low, high)]
-        codes = graph.emit("Clip", [codes, *ends], node)
-    return graph.emit("DequantizeLinear", [codes, step, zero], node)
-
-
-def bucketize(
-    graph: Graph,
-    node: Node,
-    x: Node,
-    middles: Node,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-) -> str:
-    """How many of the rising middles are at most x, by halving: as many comparisons as levels have bits."""
-    count = sides(middles)[0]
-    bits = (count + 1).bit_length() - 1
-    if not right or count != 2**bits - 1:
-        refuse(node, "this search")
-    place = graph.emit(
-        "Mul",
-        [
-            graph.emit("Cast", [graph.values[x]], node, to=7),
-            graph.constant(np.asarray(0, np.int64)),
-        ],
-        node,
-    )
-    for bit in reversed(range(bits)):
-        middle = graph.emit("Add", [place, graph.constant(np.asarray(2**bit - 1, np.int64))], node)
-        border = graph.emit("Gather", [graph.values[middles], middle], node)
-        above = graph.emit("GreaterOrEqual", [graph.values[x], border], node)
-        step = graph.emit(
-            "Mul",
-            [graph.emit("Cast", [above], node, to=7), graph.constant(np.asarray(2**bit, np.int64))],
-            node,
-        )
-        place = graph.emit("Add", [place, step], node)
-    return place
-
-
-def lookup(graph: Graph, node: Node, table: Node, places: Sequence[Node | None]) -> str:
-    """table[places] along the first dimension."""
-    if len(places) != 1 or places[0] is None:
-        refuse(node, "indexing in several dimensions")
-    if tensor_of(places[0]).dtype.is_floating_point:
-        refuse(node, "indexing by a mask")
-    return graph.emit("Gather", [graph.values[table], graph.values[places[0]]], node)
-
-
 WRITERS: dict[str, Writer] = {
     "aten.conv2d.default": convolution,
     "aten.conv2d.padding": convolution,
@@ -203,7 +139,4 @@ WRITERS: dict[str, Writer] = {
     "aten._native_batch_norm_legit_no_training.default": batchnorm,
     "aten.layer_norm.default": layer_norm,
     "aten.group_norm.default": group_norm,
-    "quantoscope.even_levels.default": even_levels,
-    "aten.bucketize.Tensor": bucketize,
-    "aten.index.Tensor": lookup,
 }

@@ -49,8 +49,7 @@ def kept_doctor(folder: RunFolder) -> Found | None:
 
 def with_tried(found: Found, runs: Path) -> Found:
     """The answer with what stands on the scoreboard now; a run that has ended since is measured."""
-    for row in scoreboard.begun(runs):
-        _settle(runs, row)
+    settle(runs)
     tried, at_work = scoreboard.rows(runs), scoreboard.begun(runs)
     findings = []
     for one in found["findings"]:
@@ -109,6 +108,12 @@ def counterfactual(folder: RunFolder, finding: Found) -> Recipe:
             f"to {change.words} changes nothing of run {folder.run_id!r}; try another finding"
         )
     return recipe
+
+
+def settle(runs: Path) -> None:
+    """Measure what every try gained whose run has ended since."""
+    for row in scoreboard.begun(runs):
+        _settle(runs, row)
 
 
 def _settle(runs: Path, row: scoreboard.Row) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.analysis import normalisation
 from engine.analysis.anatomy import dissect
+from engine.analysis.branches import meetings
 from engine.analysis.doctor.record import Fed, Images, Layer, Loss, Norm, RunRecord
 from engine.core.errors import UserError
 from engine.core.events import LayerMeasured
@@ -53,6 +54,7 @@ def _layers(folder: RunFolder, run: Opened, losses: Losses, tell: Tell) -> Itera
     seen = {one.path: one for one in anatomy.layers}
     writers = {pair.reader: pair for pair in _pairs(run)}
     read, order, deviations = inputs_of(run), list(run.plan), _deviations(run)
+    met = meetings(run.teacher, run.context.for_device(run.images[:MATCHED]))
     for done, path in enumerate(order):
         tell(done, len(order), f"without the bits of {path}")
         values, bits = measured.get(path, {}), run.plan[path]
@@ -76,6 +78,7 @@ def _layers(folder: RunFolder, run: Opened, losses: Losses, tell: Tell) -> Itera
             columns=_columns(_weight(run, path)),
             rows=_weight(run, path).abs().flatten(1).amax(1).double().numpy(force=True),
             input=read.get(grid_of(run, path)),
+            meeting=met.get(path),
             float_gain=gain,
         )
 

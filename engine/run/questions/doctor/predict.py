@@ -49,7 +49,7 @@ class Predictor:
 
     @torch.no_grad()
     def _gain(self, change: Change) -> Gain | None:
-        if change.model_settings:
+        if "mean" in change.model_settings:
             return self._of_normalisation(change)
         if not change.same_images:
             return None

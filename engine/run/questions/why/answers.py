@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import brought_answer
 from engine.run.questions.cached_answer import find_once, kept
 from engine.run.subprocess_answer import answer_of
 
@@ -13,8 +14,9 @@ COMMANDS = ("explain", "predictions", "bits")
 
 
 def kept_answer(folder: RunFolder, command: str) -> dict[str, Any] | None:
-    """The answer of `python -m engine COMMAND RUN --json` where it is there already."""
-    return kept(folder.path.parent, command, folder.recipe, by=_by(folder))
+    """The answer of `python -m engine COMMAND RUN --json` where it is there already, or came with the run."""
+    brought = brought_answer(folder.path, command)
+    return brought or kept(folder.path.parent, command, folder.recipe, by=_by(folder))
 
 
 def answer(

@@ -7,9 +7,11 @@ import numpy as np
 from engine.analysis.doctor.finding import Change, Finding
 from engine.analysis.doctor.record import Layer, Norm, RunRecord
 from engine.analysis.doctor.rule import Rule
+from engine.models.knobs import MENDED, TINY_VARIANCE, VARIANCES
 
-SMALL = (
-    1e-4  # of the median channel's variance (our own line; trained networks here stay far above)
+MEND = Change(
+    words="give such channels the median variance of their layer",
+    model_settings={VARIANCES: MENDED},
 )
 LOUD = 5.0  # times the median channel's deviation behind it: else it is as still as it says
 
@@ -25,12 +27,12 @@ class TinyVariance(Rule):
     def look(self, record: RunRecord) -> Iterator[Finding]:
         for k, layer in enumerate(record.layers):
             if layer.norm is not None:
-                yield from _of(record, layer.norm, _reader(record, layer, k))
+                yield from _of(layer.norm, _reader(record, layer, k))
             if layer.norm_before is not None:
-                yield from _of(record, layer.norm_before, layer)
+                yield from _of(layer.norm_before, layer)
 
 
-def _of(record: RunRecord, norm: Norm, reader: Layer | None) -> Iterator[Finding]:
+def _of(norm: Norm, reader: Layer | None) -> Iterator[Finding]:
     channels = _loud(norm)
     if not len(channels):
         return
@@ -41,7 +43,7 @@ def _of(record: RunRecord, norm: Norm, reader: Layer | None) -> Iterator[Finding
         f"{np.median(norm.variance):.1e}), so it is multiplied by {factor[worst]:.0f} where the "
         f"median is multiplied by {np.median(factor):.1f}.",
         severity="yellow", layer=norm.path, sure=True,
-        hurts=reader.path if reader else "", change=_change(record, reader),
+        hurts=reader.path if reader else "", change=MEND, unit="top1",
         evidence={"channels": channels.tolist(), "factor": factor.tolist(),
                   "variance": norm.variance.tolist()},
     )  # fmt: skip
@@ -49,7 +51,7 @@ def _of(record: RunRecord, norm: Norm, reader: Layer | None) -> Iterator[Finding
 
 def _loud(norm: Norm) -> np.ndarray:
     out = norm.seen * np.abs(norm.gamma) / np.sqrt(norm.variance + norm.eps)
-    tiny = norm.variance < SMALL * np.median(norm.variance)
+    tiny = norm.variance < TINY_VARIANCE * np.median(norm.variance)
     found: np.ndarray = np.flatnonzero(tiny & (out > LOUD * np.median(out)))
     return found
 
@@ -58,17 +60,3 @@ def _reader(record: RunRecord, layer: Layer, place: int) -> Layer | None:
     """The layer behind, as far as it is known: the one that equalisation pairs it with, else the next."""
     paired = [one for one in record.layers if one.writer == layer.path]
     return next(iter([*paired, *record.layers[place + 1 : place + 2]]), None)
-
-
-def _change(record: RunRecord, reader: Layer | None) -> Change | None:
-    """Bits for the input that the channel stretches; where it has them, or has no grid, equal ranges."""
-    if reader is None:
-        return None
-    if reader.activation_bits is not None and reader.activation_bits < 8:
-        words = f"give the input of {reader.path} 8 bits"
-        return Change(words=words, activation_bits={reader.path: 8})
-    if reader.writer and record.settings.get("equalise") is False:
-        return Change(
-            words="equalise neighbouring layers", quantization_settings={"equalise": True}
-        )
-    return None

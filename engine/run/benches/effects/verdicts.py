@@ -1,8 +1,8 @@
-"""Does each synthesis method do what its paper claims? What the measured numbers say, seed by seed.
+"""Does each method do what its paper claims? What the measured numbers say, seed by seed.
 
-Arithmetic and files, without torch, for pages too; the claims stand in `claims.py` beside this file, and
-`measure_effects.py` measures them. Only directions are judged: a small network and a small budget say
-nothing of a paper's accuracies.
+Arithmetic and files, without torch, for pages too. The claims stand in `image_claims.py` and
+`quantizer_claims.py` beside this file; `measure_images.py` and `measure_quantizers.py` measure them. Only
+directions are judged: a small network and a small budget say nothing of a paper's accuracies.
 """
 
 import json
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.benches.claims import CLAIMS
+from engine.run.benches.effects.image_claims import CLAIMS
+from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 
-# In the runs folder, or shipped among the assets: of the bundled networks, and of CIFAR-10's ResNet-20.
+# In the runs folder, or shipped among the assets: of the bundled networks, of CIFAR-10's ResNet-20; of the
+# quantizers.
 FILE, CIFAR_FILE = "effects.json", "effects-cifar10.json"
+QUANTIZER_FILE = "effects-quantizers.json"
 Values = Sequence[float | None]
 
 
@@ -134,7 +137,7 @@ def read(folder: Path, file: str = FILE) -> dict[str, Any] | None:
 
 def _in_todays_words(row: dict[str, Any]) -> dict[str, Any]:
     """The row as today's claim says it, where its numbers are of just that; else as the file has it."""
-    for claim in CLAIMS:
+    for claim in (*CLAIMS, *QUANTIZER_CLAIMS):
         if claim.name == row["name"] and claim.compared().items() <= row.items():
             return row | claim.words()
     return row

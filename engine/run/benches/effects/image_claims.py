@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 RESNET, VGG = "resnet20-fashion", "vgg-fashion"
-CIFAR = "resnet20-cifar10"  # of the user's own data: see engine/run/benches/cifar.py
+CIFAR = "resnet20-cifar10"  # of the user's own data: see engine/run/benches/effects/cifar.py
 OTHER = {RESNET: "preact-fashion"}  # of the same data; that of CIFAR-10 lies in its folder
 
 

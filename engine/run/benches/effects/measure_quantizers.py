@@ -1,0 +1,145 @@
+"""Measures the claims of quantizer_claims.py beside this file: `python -m engine bench quantizers`.
+
+Every student comes of a real run; those of one network and seed learn from the same images, which are made
+once. What was finished is found among the runs, so that a measurement that was ended goes on.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from engine.core.errors import UserError
+from engine.data.idx import read_idx
+from engine.models.card import ASSETS, LocalImages
+from engine.models.cards.sources import discover_cards
+from engine.run import new_recipe
+from engine.run.benches.effects.quantizer_claims import (
+    METRICS,
+    QUANTIZER_CLAIMS,
+    QuantizerClaim,
+)
+from engine.run.benches.effects.students import SETUPS, Setup
+from engine.run.benches.effects.verdicts import verdict_of
+from engine.run.folders.folder import write_atomically
+from engine.run.folders.tail import follow
+from engine.run.recipes.recipe import Recipe
+from engine.run.workers.launch import start
+
+IMAGES = 128  # that each student learns from
+HELD_OUT = 2000  # real test images to judge on
+REPEAT = "python -m engine bench quantizers"
+
+
+def quantizers(
+    runs: Path,
+    out: Path,
+    seeds: Sequence[int] = (0, 1, 2),
+    *,
+    only: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda line: None,
+    claims: Sequence[QuantizerClaim] = QUANTIZER_CLAIMS,
+) -> dict[str, Any]:
+    """Measure every claim; the result is written to `out`, claim by claim as they are done.
+
+    With `only`, these alone, beside what `out` has of the others. UserError for a name that is no claim, or
+    an `out` of other seeds.
+    """
+    strange = [name for name in only if name not in {claim.name for claim in claims}]
+    if strange:
+        names = ", ".join(claim.name for claim in claims)
+        raise UserError(f"--only {strange[0]!r} is no claim; choose of {names}")
+    result, rows = _heading(seeds), _kept(out, seeds) if only else {}
+    for claim in (one for one in claims if not only or one.name in only):
+        rows[claim.name] = row_of(claim, runs, seeds) | {"date": _now()}
+        tell(f"{claim.name}: {verdict_of(rows[claim.name]).words}")
+        there = [rows[one.name] for one in claims if one.name in rows]
+        write_atomically(out, (json.dumps(result | {"claims": there}, indent=1) + "\n").encode())
+    return result | {"claims": [rows[one.name] for one in claims if one.name in rows]}
+
+
+def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str, Any]:
+    """The claim with the numbers of both sides, seed by seed, and what they say."""
+    key = METRICS[claim.metric][0]
+    sides = {
+        side: [value_of(SETUPS[name], runs, seed, key) for seed in seeds]
+        for side, name in (("method", claim.method), ("baseline", claim.baseline))
+    }
+    unknown: list[float | None] = [None] * len(seeds)  # neither control belongs to a quantizer
+    values = sides | {"noise": unknown, "real": unknown}
+    row = asdict(claim) | claim.words() | claim.compared() | {"values": values}
+    judged = verdict_of(row)
+    return row | {"verdict": asdict(judged) | {"words": judged.words}}
+
+
+def value_of(one: Setup, runs: Path, seed: int, key: str) -> float | None:
+    """That number of the setup's result; the run is made if it is not there yet."""
+    folder = start(recipe_of(one, runs, seed), runs)
+    for _ in follow(folder):
+        pass
+    result = folder.result()
+    if result is None:
+        raise UserError(
+            f"run {folder.run_id} did not finish; its worker.log in {folder.path} says why"
+        )
+    value = result.get(key)
+    return None if value is None else float(f"{value:.6g}")
+
+
+def recipe_of(one: Setup, runs: Path, seed: int) -> Recipe:
+    """What the setup's run is asked for."""
+    return new_recipe(
+        runs=runs, preset="quick", model=one.network, model_settings=dict(one.network_settings),
+        data=str(held_out(one.network, runs / "held-out")), synthesis=one.synthesis, images=IMAGES,
+        seed=seed, quantization=one.quantization, quantization_settings=dict(one.settings),
+        weight_bits=one.weight_bits, activation_bits=one.activation_bits,
+    )  # fmt: skip
+
+
+def held_out(network: str, folder: Path) -> Path:
+    """The first of the bundled network's test images as files, with their labels."""
+    test = discover_cards()[network].test
+    assert isinstance(test, LocalImages)
+    mine = folder / Path(test.images).parent.name
+    if not (mine / "labels.csv").is_file():
+        mine.mkdir(parents=True, exist_ok=True)
+        pixels, labels = (read_idx(ASSETS / part)[:HELD_OUT] for part in (test.images, test.labels))
+        for k, image in enumerate(pixels):
+            Image.fromarray(image).save(mine / f"{k:04d}.png")
+        rows = "".join(f"{k:04d}.png,{label}\n" for k, label in enumerate(labels))
+        write_atomically(mine / "labels.csv", f"file,label\n{rows}".encode())
+    return mine
+
+
+def _kept(out: Path, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """What the file has of the claims that are not measured now."""
+    if not out.is_file():
+        return {}
+    before: Mapping[str, Any] = json.loads(out.read_text())
+    if before.get("seeds") != list(seeds):
+        raise UserError(
+            f"{out} is of the seeds {before.get('seeds')}; repeat those, or give another --out"
+        )
+    return {row["name"]: row for row in before["claims"]}
+
+
+def _heading(seeds: Sequence[int]) -> dict[str, Any]:
+    return {
+        "date": _now(),
+        "command": f"{REPEAT} --seeds {','.join(map(str, seeds))}",
+        "seeds": list(seeds),
+        "images": IMAGES,
+        "steps": "quick",
+        "held_out": HELD_OUT,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime())

@@ -1,0 +1,172 @@
+"""What the papers claim of their quantizers, as plain data: pairs of students (students.py beside this file).
+
+The rules are those of the images' claims (image_claims.py): a method and its control learn from the same
+images and differ in the idea alone; what one of them has no setting for apart, all shared settings are
+equal. Both are judged on real images that neither has seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.run.benches.effects.students import SETUPS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizerClaim:
+    """That one student loses less than another, its control.
+
+    Asserted ones are of a paper and were expected of any network; the others are reported only.
+    """
+
+    name: str
+    says: str  # in one sentence
+    method: str  # names of setups
+    baseline: str  # the control
+    differs: tuple[str, ...]  # settings, "quantization" or "weight_bits"
+    metric: str = "kl"
+    lower: bool = True
+    asserted: bool = False
+
+    @property
+    def network(self) -> str:
+        return SETUPS[self.method].network
+
+    @property
+    def of(self) -> str:
+        """What is measured, in words."""
+        one = SETUPS[self.method]
+        return f"W{one.weight_bits}A{one.activation_bits}: {METRICS[self.metric][1]}"
+
+    def words(self) -> dict[str, str]:
+        """What a page writes of it."""
+        return {
+            "says": self.says,
+            "of": self.of,
+            "method_title": SETUPS[self.method].title,
+            "baseline_title": SETUPS[self.baseline].title,
+        }
+
+    def compared(self) -> dict[str, Any]:
+        """What a measurement is of: a file's numbers are of today's claim where this is the same."""
+        sides = {"method": self.method, "baseline": self.baseline}
+        return {
+            **sides,
+            "differs": list(self.differs),
+            "metric": self.metric,
+            "lower": self.lower,
+            "network": self.network,
+            "settings": {side: dict(SETUPS[name].settings) for side, name in sides.items()},
+            "bits": {
+                side: [SETUPS[name].weight_bits, SETUPS[name].activation_bits]
+                for side, name in sides.items()
+            },
+        }
+
+
+METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and what it is
+    "kl": ("logit_kl", "KL divergence of teacher and student on real test images, nats"),
+    "top1": ("quantized_top1", "top-1 on real test images"),
+}
+QUANTIZER_CLAIMS = (
+    QuantizerClaim(
+        name="gpfq", says="GPFQ, weight after weight along the path, loses less than rounding to nearest.",
+        method="gpfq", baseline="nearest-w3", differs=("quantization",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="hessian", says="Errors that later weights compensate cost less than rounding to nearest.",
+        method="hessian", baseline="nearest-w3", differs=("quantization",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="adaround", says="A rounding that is learned loses less than rounding to nearest.",
+        method="adaround", baseline="nearest-w3", differs=("quantization",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="lq-nets", says="Learned uneven levels lose less than even ones of the same number.",
+        method="lq-nets", baseline="lq-nets-even", differs=("turns", "activations"), asserted=True,
+    ),
+    QuantizerClaim(
+        name="mixed", says="Bits dealt by sensitivity lose less than the same bits everywhere.",
+        method="mixed", baseline="nearest-w3", differs=("quantization",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="cfws", says="Splitting the kernels' wide centre off saves a fused network at few bits.",
+        method="cfws", baseline="cfws-off", differs=("split",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="cfws-bytes", says="The split at 4 bits loses less than 5 bits without it, in fewer bytes.",
+        method="cfws", baseline="cfws-w5", differs=("split", "weight_bits"),
+    ),
+    QuantizerClaim(
+        name="factorization", says="Factors found as codes lose less than found in floats and then rounded.",
+        method="factorization", baseline="factorization-off", differs=("aware",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="factorization-bytes", says="Quantized factors lose less than plain codes of as many bytes.",
+        method="factorization", baseline="nearest-w4-corrected", differs=("quantization",),
+    ),
+    QuantizerClaim(
+        name="std-based", says="An interval in standard deviations serves as well as a searched range.",
+        method="std-based", baseline="nearest-w3-corrected", differs=("quantization",),
+    ),
+    QuantizerClaim(
+        name="vertical", says="One code for all precisions serves 4 bits as well as a code of their own.",
+        method="vertical", baseline="vertical-own", differs=("lowest", "highest"),
+    ),
+    QuantizerClaim(
+        name="vertical-trained", says="A training for all precisions makes the one code serve 4 bits better.",
+        method="vertical-trained", baseline="vertical", differs=("steps",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="sharing", says="Shared values that learn of the teacher serve better than means of weights.",
+        method="sharing", baseline="sharing-off", differs=("steps",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="pwfn", says="Spreads that each weight learns fix the network to as few values at less loss.",
+        method="pwfn", baseline="pwfn-constant", differs=("spread",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="bitat", says="To round first what its inputs make important loses less than any order.",
+        method="bitat", baseline="bitat-random", differs=("order",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="bitat-magnitude", says="To round important columns first loses less than large weights first.",
+        method="bitat", baseline="bitat-magnitude", differs=("order",),
+    ),
+    QuantizerClaim(
+        name="slb", says="A temperature that sharpens decides better than soft levels cut at the end.",
+        method="slb", baseline="slb-soft", differs=("hottest",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="slb-adaround", says="Weights that choose among four levels end better than between two.",
+        method="slb", baseline="adaround-w2", differs=("quantization",),
+    ),
+    QuantizerClaim(
+        name="brecq", says="Roundings learned for a block's output end better than layer by layer.",
+        method="brecq", baseline="adaround-w2", differs=("quantization",), asserted=True,
+    ),
+    QuantizerClaim(
+        name="qdrop", says="Dropping the activations' quantization at random ends better.",
+        method="qdrop", baseline="qdrop-off", differs=("keep_float",),
+    ),
+    QuantizerClaim(
+        name="genie-m", says="Step sizes that are learned with the rounding end better.",
+        method="genie-m", baseline="genie-m-off", differs=("lr_weight_step",),
+    ),
+    QuantizerClaim(
+        name="pd-quant", says="To look at the network's answer beside the block's output ends better.",
+        method="pd-quant", baseline="pd-quant-off", differs=("prediction_weight",),
+    ),
+    QuantizerClaim(
+        name="aquant", says="Borders that are learned for the activations' rounding end better.",
+        method="aquant", baseline="aquant-off", differs=("lr_border",),
+    ),
+    QuantizerClaim(
+        name="gradient-l1", says="Weights trained to lie where the loss is flat bear rounding better.",
+        method="gradient-l1", baseline="gradient-l1-off", differs=("gradient_weight",),
+    ),
+    QuantizerClaim(
+        name="zero-point", says="A zero point that is searched serves inputs of both signs better.",
+        method="zero-point", baseline="zero-point-off", differs=("activation_zero",),
+    ),
+)  # fmt: skip

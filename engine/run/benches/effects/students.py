@@ -1,0 +1,141 @@
+"""The students that the claims of quantizers compare, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
+FUSED: dict[str, Any] = {  # has no BatchNorm left that images could be made from
+    "network": REPVGG, "network_settings": {"form": "fused"}, "synthesis": "gzsq",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How a student is made: a quantizer, its bits, and its settings where they differ from the preset's."""
+
+    title: str
+    quantization: str
+    weight_bits: int
+    activation_bits: int = 8
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    network: str = RESNET
+    network_settings: Mapping[str, Any] = field(default_factory=dict)
+    synthesis: str = "genie"  # what makes the images that it learns from
+
+
+_DELTA = {"batchnorm": "delta"}
+_NONE = {"batchnorm": "none"}
+
+SETUPS: Mapping[str, Setup] = {
+    "nearest-w3": Setup(title="Nearest", quantization="nearest", weight_bits=3, settings=_NONE),
+    "nearest-w3-corrected": Setup(
+        title="Nearest, BatchNorm corrected", quantization="nearest", weight_bits=3, settings=_DELTA
+    ),
+    "gpfq": Setup(title="GPFQ", quantization="gpfq", weight_bits=3, settings=_NONE),
+    "hessian": Setup(
+        title="Hessian compensation", quantization="hessian", weight_bits=3, settings=_NONE
+    ),
+    "adaround": Setup(title="AdaRound", quantization="adaround", weight_bits=3, settings=_NONE),
+    "lq-nets": Setup(title="LQ-Nets", quantization="lq-nets", weight_bits=3),
+    "lq-nets-even": Setup(
+        title="LQ-Nets, even levels", quantization="lq-nets", weight_bits=3,
+        settings={"turns": 0, "activations": "even"},
+    ),
+    "std-based": Setup(title="Std-based", quantization="std-based", weight_bits=3),
+    "vertical": Setup(title="One code for 2 to 8 bits", quantization="vertical", weight_bits=4),
+    "vertical-own": Setup(
+        title="A code for 4 bits alone", quantization="vertical", weight_bits=4,
+        settings={"lowest": 4, "highest": 4},
+    ),
+    "vertical-trained": Setup(
+        title="One code, trained for all", quantization="vertical", weight_bits=4,
+        settings={"steps": 150},
+    ),
+    "sharing": Setup(
+        title="Shared values that learn", quantization="sharing", weight_bits=2,
+        settings={"pruned": 0.5},
+    ),
+    "sharing-off": Setup(
+        title="Shared values as found", quantization="sharing", weight_bits=2,
+        settings={"pruned": 0.5, "steps": 0},
+    ),
+    "pwfn": Setup(title="PWFN", quantization="pwfn", weight_bits=4),
+    "pwfn-constant": Setup(
+        title="PWFN, one spread for all", quantization="pwfn", weight_bits=4,
+        settings={"spread": "constant"},
+    ),
+    "bitat": Setup(title="BiTAT", quantization="bitat", weight_bits=2),
+    "bitat-magnitude": Setup(
+        title="Largest weights first", quantization="bitat", weight_bits=2,
+        settings={"order": "magnitude"},
+    ),
+    "bitat-random": Setup(
+        title="Any order", quantization="bitat", weight_bits=2, settings={"order": "random"}
+    ),
+    "mixed": Setup(title="Mixed precision", quantization="mixed", weight_bits=3, settings=_NONE),
+    "slb": Setup(title="SLB", quantization="slb", weight_bits=2, settings=_DELTA),
+    "slb-soft": Setup(
+        title="SLB, never sharpened", quantization="slb", weight_bits=2,
+        settings=_DELTA | {"hottest": 1.0},
+    ),
+    "adaround-w2": Setup(
+        title="AdaRound", quantization="adaround", weight_bits=2, settings=_DELTA | {"steps": 120}
+    ),
+    "brecq": Setup(
+        title="BRECQ", quantization="brecq", weight_bits=2,
+        settings=_DELTA | {"steps": 120, "activation_zero": "none"},
+    ),
+    "qdrop": Setup(title="QDrop", quantization="qdrop", weight_bits=2, activation_bits=4),
+    "qdrop-off": Setup(
+        title="QDrop without dropping", quantization="qdrop", weight_bits=2, activation_bits=4,
+        settings={"keep_float": 0.0},
+    ),
+    "genie-m": Setup(title="GENIE-M", quantization="genie-m", weight_bits=2, activation_bits=4),
+    "genie-m-off": Setup(
+        title="GENIE-M, steps kept", quantization="genie-m", weight_bits=2, activation_bits=4,
+        settings={"lr_weight_step": 0.0},
+    ),
+    "pd-quant": Setup(title="PD-Quant", quantization="pd-quant", weight_bits=2, activation_bits=4),
+    "pd-quant-off": Setup(
+        title="PD-Quant without the prediction", quantization="pd-quant", weight_bits=2,
+        activation_bits=4, settings={"prediction_weight": 0.0},
+    ),
+    "aquant": Setup(title="AQuant", quantization="aquant", weight_bits=2, activation_bits=4),
+    "aquant-off": Setup(
+        title="AQuant, borders in the middle", quantization="aquant", weight_bits=2, activation_bits=4,
+        settings={"lr_border": 0.0},
+    ),
+    "gradient-l1": Setup(title="Gradient-l1", quantization="gradient-l1", weight_bits=3),
+    "gradient-l1-off": Setup(
+        title="As long a training without it", quantization="gradient-l1", weight_bits=3,
+        settings={"gradient_weight": 0.0},
+    ),
+    "factorization": Setup(title="Factors found as codes", quantization="factorization", weight_bits=4),
+    "factorization-off": Setup(
+        title="Factors found in floats, then rounded", quantization="factorization", weight_bits=4,
+        settings={"aware": False},
+    ),
+    "nearest-w4-corrected": Setup(
+        title="Nearest at as many bytes", quantization="nearest", weight_bits=4, settings=_DELTA
+    ),
+    "cfws": Setup(
+        title="CFWS", quantization="cfws", weight_bits=4, **FUSED
+    ),
+    "cfws-off": Setup(
+        title="CFWS without the split", quantization="cfws", weight_bits=4,
+        settings={"split": "none"}, **FUSED,
+    ),
+    "cfws-w5": Setup(
+        title="No split, 5 bits (more bytes)", quantization="cfws", weight_bits=5, settings={"split": "none"},
+        **FUSED,
+    ),
+    "zero-point": Setup(
+        title="Zero point searched", quantization="nearest", weight_bits=4, activation_bits=4,
+        network=MOBILENET, settings=_DELTA | {"activation_zero": "searched"},
+    ),
+    "zero-point-off": Setup(
+        title="Zero at 0", quantization="nearest", weight_bits=4, activation_bits=4,
+        network=MOBILENET, settings=_DELTA | {"activation_zero": "none"},
+    ),
+}  # fmt: skip

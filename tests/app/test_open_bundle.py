@@ -1,0 +1,100 @@
+"""A bundle opened in the app: a run on every page, its opener's; what is no bundle is refused in a line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app import visitors
+from app.panels.runs.open_bundle import open_in_process
+from engine.core.errors import UserError
+from engine.export.base import Finished
+from engine.export.formats.bundle import Bundle
+from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import opened_words
+from engine.run.folders.owner import owner_of
+from tests.app.browser import MARKS, browsing, is_blank, rest, served, until
+from tests.app.places import TABS
+from tests.app.test_pages import opened, texts
+from tests.app.why import bits_found, test_flips, test_provenance
+
+RECORDED = next(Path("assets/recorded").iterdir())
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A true run's bundle."""
+    folder = RunFolder(RECORDED)
+    result = folder.result()
+    assert result is not None
+    of = Finished(
+        run=folder.run_id, folder=folder.path, recipe={}, result=result, network=lambda: None,
+        answers={"explain": test_provenance.FOUND, "predictions": test_flips.FOUND, "bits": bits_found.FOUND},
+    )  # fmt: skip
+    (written,) = Bundle().write(of, tmp_path_factory.mktemp("bundle"))
+    return written.path
+
+
+@pytest.mark.slow
+def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path) -> None:
+    folder = open_in_process(str(bundle))
+    assert folder.path == runs / RECORDED.name
+    for tab in TABS:
+        at = opened(tab, run=folder.run_id)
+        assert f"Opened from the bundle {bundle.name}" in texts(at).replace("\\", "")
+    assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
+    listed = opened("runs").dataframe[0].value
+    assert listed["opened"].tolist() == [bundle.name]
+    with pytest.raises(UserError, match="already; delete it first"):
+        open_in_process(str(bundle))
+
+
+def test_the_words_of_a_bundle_are_short_and_no_markup(tmp_path: Path) -> None:
+    (tmp_path / "opened.json").write_text(f'{{"bundle": "b.zsq", "engine": "{"x" * 900}"}}')
+    assert len(opened_words(tmp_path)) < 300
+    assert "b.zsq (made by engine x" in opened_words(tmp_path)
+    (tmp_path / "opened.json").write_text('{"bundle": "b.zsq", "engine": ["x"]}')
+    assert "made by" not in opened_words(tmp_path)
+    (tmp_path / "opened.json").unlink()
+    assert opened_words(tmp_path) == ""
+
+
+@pytest.mark.slow
+def test_an_opened_run_is_its_openers(
+    bundle: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.panels.runs.open_bundle.own_mark", lambda: "somebody")
+    folder = open_in_process(str(bundle))
+    assert owner_of(folder.path) == "somebody"
+    assert visitors.may_control(folder.path), "the host may all"
+
+
+def test_a_file_that_is_no_bundle_is_refused_in_a_line(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "no.zsq").write_bytes(b"no")
+    with pytest.raises(UserError, match=r"^bundle 'no.zsq' is refused: it is no readable archive"):
+        open_in_process(str(tmp_path / "no.zsq"))
+
+
+class TestInABrowser:
+    pytestmark = MARKS
+
+    def test_a_dropped_bundle_opens_on_every_page(self, bundle: Path, tmp_path: Path) -> None:
+        runs = tmp_path / "runs"
+        runs.mkdir()
+        (tmp_path / "no.zsq").write_bytes(b"no")
+        with served(runs) as address, browsing() as page:
+            page.goto(f"{address}/runs")
+            page.get_by_role("button", name="Open a bundle").click()
+            page.locator("input[type=file]").set_input_files(tmp_path / "no.zsq")
+            page.get_by_text("is refused: it is no readable archive").wait_for()
+            page.locator("input[type=file]").set_input_files(bundle)
+            page.get_by_text("Opened from the bundle").wait_for()
+            assert (runs / RECORDED.name / "result.json").is_file()
+            for tab in TABS:
+                page.goto(f"{address}/run?run={RECORDED.name}&tab={tab}")
+                page.get_by_text("Opened from the bundle").wait_for()
+                rest(page)
+                assert not is_blank(page)
+            until(lambda: not list(runs.glob(".opening*")), "nothing beside the runs")
+            assert page.wrongs == []
+        shutil.rmtree(runs)
