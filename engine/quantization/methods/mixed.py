@@ -30,7 +30,7 @@ class MixedSettings(QuantizerSettings):
         label="Quantizer behind it",
         help="what chooses the codes once the bits are chosen",
         choices=("nearest", "gpfq", "hessian", "lq-nets", "adaround", "brecq", "qdrop", "genie-m",
-                 "quantoscope", "pd-quant", "aquant", "slb", "std-based", "vertical"),
+                 "quantoscope", "pd-quant", "aquant", "slb", "std-based", "vertical", "bitat"),
     )  # fmt: skip
     steps: int = knob(
         0,

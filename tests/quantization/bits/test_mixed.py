@@ -441,7 +441,7 @@ def test_what_holds_for_the_quantizer_behind_holds_for_mixed(rounding):
 
 
 def test_every_quantizer_can_stand_behind_but_mixed_itself():
-    whole = {"gradient-l1"}  # trains the whole network before any bits could be chosen
+    whole = {"gradient-l1", "pwfn"}  # trains the whole network before any bits could be chosen
     parts = {
         "cfws",
         "factorization",

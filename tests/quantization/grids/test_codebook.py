@@ -161,6 +161,40 @@ def test_layers_of_b_bits_share_at_most_2_to_the_b_values_and_all_of_them_one_co
     assert set(large.means.double().tolist()) <= set(book.of(4).tolist())
 
 
+def test_a_value_of_wider_layers_may_be_taken_by_narrower_ones_while_they_have_room():
+    book = Codebook()
+    for value in (0.5, 0.25, 0.125):
+        book.add(value, 8)
+    assert book.of(1).tolist() == []
+    assert book.can_add(0.5, 1, fewer=0)
+    book.add(0.5, 1)
+    book.add(0.0, 1)
+    assert book.of(1).tolist() == [0.0, 0.5]
+    assert book.of(8).tolist() == [0.0, 0.125, 0.25, 0.5]
+    assert not book.can_add(0.25, 1, fewer=0)  # there are two already
+    assert book.can_add(0.5, 1, fewer=0)  # it is one of them
+    assert book.can_add(1.0, 2, fewer=0)  # of the values for 8 bits none is theirs
+    assert Codebook(values=[0.5, 0.25], bits=[2, 2]).can_add(1.0, 2, fewer=0)
+    assert not Codebook(values=[0.5, 0.25], bits=[2, 2]).can_add(1.0, 2, fewer=1)  # kept for them
+
+
+def test_a_short_codebook_is_planned_at_once_and_reaches_the_large_weights():
+    layers = [gaussian(8000, 1, 0.03), gaussian(60, 2, 0.1)]  # many small, few large
+    cloud = cloud_of(torch.cat(layers), bits=4)
+    alike = cloud_of(torch.cat(layers), bits=4)  # each weight counts as much
+    cloud.counts = torch.cat([(1 / one.square().sum()).expand(len(one)) for one in layers])
+    book, other = Codebook(), Codebook()
+    fix_share(cloud, 0.2, book, Reach())
+    fix_share(alike, 0.2, other, Reach())
+    assert len(book.values) <= 16
+    assert max(map(abs, book.values)) > max(map(abs, other.values))
+    planned = set(book.values)
+    fix_share(cloud, 1.0, book, Reach())
+    assert planned <= set(book.values)
+    assert len(book.values) <= 16
+    assert set(cloud.means.double().tolist()) <= set(book.values)
+
+
 def test_entropy_is_shannons():
     assert shannon_entropy(torch.tensor([1, 1, 2, 0])) == pytest.approx(1.5)
     assert shannon_entropy(torch.tensor([7])) == 0

@@ -46,6 +46,18 @@ def test_no_scale_of_a_fine_search_is_much_better(bits):
     assert (found <= 1.02 * finest).all()
 
 
+@pytest.mark.parametrize("bits", [1, 2, 3])
+def test_the_scale_is_that_of_least_squares_for_its_codes(bits):
+    flat = torch.randn(3, 60, generator=torch.Generator().manual_seed(2))
+    quantizer = fitted(flat, bits)
+    for values, codes, scale in zip(flat, quantizer.codes, quantizer.scale, strict=True):
+        units = 2.0 * codes + 1 - 2**bits
+        wanted = torch.linalg.lstsq(units[:, None], values[:, None]).solution
+        # its codes are those of the nearest levels, which a last turn may have moved a little
+        assert float(scale) == pytest.approx(float(wanted), rel=0.02)
+    assert fitted(2 * flat, bits).codes.equal(quantizer.codes)
+
+
 def test_a_channel_of_zeros_is_no_trouble():
     quantizer = fitted(torch.zeros(2, 5), 1)
     assert quantizer(torch.zeros(2, 5)).abs().max() < 1e-11
