@@ -17,7 +17,8 @@ MOST_NUMBERS = 400
 
 def viewed(name, *, looking=True, **changes):
     """Every block quantized, looked at after each step; the views in order, and the blocks' states."""
-    work = quantizing()
+    # DIR-Net draws its weights of 1 bit, and has nothing to show of others.
+    work = quantizing(weight_bits=1) if name == "dir-net" else quantizing()
     changes = {"steps": 3, "batch": 4, "activation_steps": 1, "correction_steps": 1} | changes
     method = METHODS[name](budget(METHODS[name].Settings, **changes))
     views, blocks = [], []

@@ -57,6 +57,13 @@ SETUPS: Mapping[str, Setup] = {
         title="One code, trained for all", quantization="vertical", weight_bits=4,
         settings={"steps": 150},
     ),
+    "vertical-w2": Setup(
+        title="One code, not trained", quantization="vertical", weight_bits=2
+    ),
+    "vertical-w2-trained": Setup(
+        title="One code, trained for all", quantization="vertical", weight_bits=2,
+        settings={"steps": 150},
+    ),
     "sharing": Setup(
         title="Shared values that learn", quantization="sharing", weight_bits=2,
         settings={"pruned": 0.5},
