@@ -19,6 +19,7 @@ from engine.run.commands import (
     networks,
     new,
     questions,
+    ranges,
     resources,
     runs,
     similarity,
@@ -112,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    for asked in (why, doctor, storage, similarity, resources):
+    for asked in (why, doctor, ranges, storage, similarity, resources):
         asked.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")

@@ -43,6 +43,11 @@ WHY = {
         does="Every layer's weights and input are rounded at each number of bits, and the network is judged "
         "with that alone",
     ),
+    "ranges": Question(
+        command="ranges", button="Find these images", icon=":material/image_search:",
+        does="Every layer's input is looked at, image by image, and its grid fitted again without each of "
+        "those that reach furthest",
+    ),
     "resources": Question(
         command="resources", button="Tell bytes, energy and time", icon=":material/bolt:",
         does="The network is written as ONNX, and one image passes it and the float network in turns, many "

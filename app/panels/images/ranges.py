@@ -6,11 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app.actions import try_it
-from app.diagnoses import doctor_says
-from app.panels.ask_why import why_not
+from app.panels.ask_why import ask_for, is_pending, known, why_not
 from app.panels.url_menu import menu
 from app.text import explain
-from app.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.answers import counterfactual
 
@@ -18,39 +16,25 @@ OF_LAYER = (
     "range-layer"  # in the address: a layer here is one that rounds its input, not a BatchNorm
 )
 MATTERS_DB = 1.0  # a layer that gains so much without one image hangs on it
-TAKES = "Looks at every layer's input, image by image: up to a minute. The doctor's findings come with it."
 
 
 def ranges_section(folder: RunFolder) -> bool:
     """The question, closed until it is opened; whether an answer is awaited."""
     if folder.result() is None or why_not(folder):
         return False
-    answer = doctor_says(folder, wanted=False)
     more = st.expander(
         "Which image sets a layer's range?", icon=":material/image_search:", key="ranges-more",
         on_change="rerun", expanded=OF_LAYER in st.query_params,
     )  # fmt: skip
-    if not more.open:
-        return answer is not None and answer.is_pending
-    with more:
-        if answer is None:
-            if not st.button(
-                "Find these images", icon=":material/image_search:", key="ask-ranges", help=TAKES
-            ):
+    if more.open:
+        with more:
+            found = known(folder, "ranges")
+            if found is None:
                 st.caption(explain("ranges"))
-                return False
-            answer = doctor_says(folder, wanted=True)
-        if answer is None or answer.is_pending:
-            st.info(
-                "Every layer's input is looked at, image by image.",
-                icon=":material/hourglass_top:",
-            )
-            return True
-        if answer.error:
-            st.error(plain(answer.error))
-        else:
-            _found(folder, answer.value)
-    return False
+                ask_for(folder, "ranges", len((folder.result() or {}).get("layers", [])))
+            else:
+                _found(folder, found)
+    return is_pending(folder, "ranges")
 
 
 def _found(folder: RunFolder, found: dict[str, Any]) -> None:

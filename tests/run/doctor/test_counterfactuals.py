@@ -1,10 +1,12 @@
 """What is tried out in memory is what a run of the changed recipe ends with; images can be left out."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
+from engine.__main__ import main
 from engine.analysis.doctor.finding import Change
 from engine.analysis.errors import sqnr_db
 from engine.core.errors import UserError
@@ -161,6 +163,17 @@ def test_the_range_without_an_image_is_that_of_a_run_without_it(folder):
         _, run = tried(folder, Change(words="", leave_out=(one["image"],)))
         down = run.student.get_submodule("down")  # nothing quantized stands before it
         assert one["step"] == pytest.approx(float(down.input_quantizer.scale))
+
+
+def test_the_command_tells_each_layers_furthest_images(folder, capsys):
+    words = ["ranges", folder.run_id, "--runs", str(folder.path.parent)]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first = ranges_of(open_run(folder))[0]
+    assert found["ranges"][0]["layer"] == first["layer"]
+    assert found["ranges"][0]["images"] == first["images"]
+    assert main(words) == 0
+    assert "gain of the others, dB" in capsys.readouterr().out
 
 
 def test_the_error_without_an_image_is_that_of_the_others(folder):

@@ -14,11 +14,9 @@ from engine.analysis.doctor.rules.outcome.not_finite import NotFinite
 from engine.core.events import RunFailed
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.gather import failed_record, record_of
-from engine.run.questions.doctor.left_out import ranges_of
 from engine.run.questions.doctor.losses import Losses
 from engine.run.questions.doctor.predict import Predictor
-from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
-from engine.run.questions.why.through import pictures
+from engine.run.questions.why.opened import Tell, open_run, tell_nobody
 
 IMAGES = 256  # of those that the run was judged on
 MOST = 20  # findings: what comes behind gains next to nothing
@@ -32,10 +30,10 @@ def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
 
     {"run", "loss": {"value", "unit", "images", "agreement"}, "findings": [{"rule", "title", "source",
     "layer", "cause", "severity", "evidence", "change", "predicted_gain", "band", "unit"}], "sentence",
-    "notes", "ranges", "pictures"}. Gains are the loss less that with the change, tried out in memory on the
+    "notes"}. Gains are the loss less that with the change, tried out in memory on the
     same images: "KL" in nats, "top1" in shares, else decibels; `band` is the 95 % band over the images.
-    `ranges`: see `left_out.ranges_of`; `pictures` has its images by their places. A run that broke on values
-    that are no numbers has that one finding; UserError in one line for any other without a student.
+    A run that broke on values that are no numbers has that one finding; UserError in one line for any other
+    without a student.
     """
     broken = _broken(folder)
     if broken is not None:
@@ -55,18 +53,7 @@ def doctor(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
         predicted.append(weighed(predictor.of(finding), record.loss))
     result = folder.result() or {}
     notes = [result["other_engine"]] if "other_engine" in result else []
-    answer = _answer(record, ranked(predicted, record.loss)[:MOST], notes)
-    ranges = ranges_of(run)
-    return answer | {"ranges": ranges, "pictures": _pictures(run, ranges)}
-
-
-def _pictures(run: Opened, ranges: list[dict[str, Any]]) -> dict[str, str]:
-    """The images that are named, by their places, as addresses that need no request."""
-    places = sorted({one["image"] for layer in ranges for one in layer["images"]})
-    if not places or run.images[0].dim() != 3:
-        return {}
-    shown = pictures(run.images[places], *run.context.normalisation)
-    return dict(zip(map(str, places), shown, strict=True))
+    return _answer(record, ranked(predicted, record.loss)[:MOST], notes)
 
 
 def _broken(folder: RunFolder) -> RunRecord | None:
@@ -90,8 +77,6 @@ def _answer(record: RunRecord, findings: list[Finding], notes: list[str]) -> dic
         },
         "findings": [one.plain() for one in findings],
         "sentence": _sentence(findings, loss),
-        "ranges": [],
-        "pictures": {},
         "notes": notes,
     }  # fmt: skip
 

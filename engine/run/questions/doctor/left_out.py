@@ -8,11 +8,34 @@ from torch import Tensor
 from engine.analysis.errors import decibels
 from engine.core.trace import watch_inputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
+from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.inputs import fitted, readers_of
-from engine.run.questions.why.opened import Opened
+from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
 from engine.run.questions.why.passes import without_grid
+from engine.run.questions.why.through import pictures
 
 NAMED = 3  # images a layer: those that reach furthest
+
+
+@torch.no_grad()
+def ranges(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
+    """{"run", "ranges", "pictures"}: see `ranges_of`; `pictures` has its images by their places.
+
+    UserError in one line for a run that is not finished, or has no student.
+    """
+    run = open_run(folder, 1)
+    tell(0, 1, "every layer's input, image by image")
+    found = ranges_of(run)
+    return {"run": folder.run_id, "ranges": found, "pictures": _pictures(run, found)}
+
+
+def _pictures(run: Opened, found: list[dict[str, Any]]) -> dict[str, str]:
+    """The images that are named, by their places, as addresses that need no request."""
+    places = sorted({one["image"] for layer in found for one in layer["images"]})
+    if not places or run.images[0].dim() != 3:
+        return {}
+    shown = pictures(run.images[places], *run.context.normalisation)
+    return dict(zip(map(str, places), shown, strict=True))
 
 
 @torch.no_grad()
