@@ -43,6 +43,10 @@ WHY = {
         does="Every layer's weights and input are rounded at each number of bits, and the network is judged "
         "with that alone",
     ),
+    "similarity": Question(
+        command="similarity", button="Compare the weights", icon=":material/compare_arrows:",
+        does="Every layer's weights in teacher and student are freed of scales that do nothing, and compared",
+    ),
     "ranges": Question(
         command="ranges", button="Find these images", icon=":material/image_search:",
         does="Every layer's input is looked at, image by image, and its grid fitted again without each of "

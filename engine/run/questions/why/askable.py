@@ -8,7 +8,7 @@ START_S = 6.0  # a process, the library, both networks
 # on the bundled ResNet-20; of `bits` most goes into grids fitted at seven widths.
 PASSES = {
     "explain": (16, 400), "predictions": (0, 400), "bits": (3300, 2000), "resources": (0, 400),
-    "storage": (0, 100), "ranges": (800, 0),
+    "storage": (0, 100), "ranges": (800, 0), "similarity": (0, 200),
 }  # fmt: skip
 
 

@@ -1,0 +1,72 @@
+"""How far did the weights move? Each layer's drift from the teacher; scales and orders do not count."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.charts.why.similarity import alike_map, drifts
+from app.components import mount
+from app.panels.ask_why import ask_for, is_pending, known, why_not
+from app.text import explain
+from app.words import plain
+from engine.run.folders.folder import RunFolder
+
+QUESTION = "similarity"
+
+
+def drift_section(folder: RunFolder, chosen: str, layers: int) -> bool:
+    """The question, closed until it is opened; whether an answer is awaited."""
+    if folder.result() is None or why_not(folder):
+        return False
+    more = st.expander(
+        "How far did the weights move?", icon=":material/compare_arrows:", key="drift-more",
+        on_change="rerun",
+    )  # fmt: skip
+    if more.open:
+        with more:
+            found = known(folder, QUESTION)
+            if found is None:
+                st.caption(explain(QUESTION))
+                ask_for(folder, QUESTION, layers)
+            else:
+                _found(folder, found, chosen)
+    return is_pending(folder, QUESTION)
+
+
+def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
+    st.markdown(verdict(found), help=explain(QUESTION))
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        chart = drifts(found["layers"], chosen)
+        mount.live_plot(chart, key=f"drift-{folder.run_id}", run=folder.run_id, offset=0)
+    with right:
+        chart = alike_map(found["matrix"])
+        mount.live_plot(chart, key=f"alike-{folder.run_id}", run=folder.run_id, offset=0)
+    for note in found["notes"]:
+        st.caption(plain(note))
+    frame = pd.DataFrame(found["layers"])
+    st.download_button(
+        "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-similarity.csv", "text/csv",
+        icon=":material/download:", key="similarity-csv",
+    )  # fmt: skip
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """The layer that moved most, and whether drift goes along with the error that weights bring."""
+    known_ones = [one for one in found["layers"] if one["drift"] is not None]
+    if not known_ones:
+        return "No layer's weights can be compared."
+    worst = max(known_ones, key=lambda one: one["drift"])
+    said = (
+        f"**The weights of `{plain(worst['path'])}` moved most**: a cosine of {worst['chain']:.4f}."
+    )
+    rank = found["drift_rank"]
+    if rank is None:
+        return said
+    strong = abs(rank) >= 0.7
+    return (
+        f"{said} Over the layers, drift and the noise that weights bring rank "
+        f"{'alike' if strong and rank > 0 else 'loosely alike' if rank > 0.3 else 'otherwise'} "
+        f"(Spearman {rank:+.2f})."
+    )
