@@ -13,6 +13,12 @@ from app.words import plain
 from engine.run.folders.folder import RunFolder
 
 QUESTION = "similarity"
+RANKS = (  # from which rank correlation on what is said of it
+    (0.7, "rank alike"),
+    (0.3, "rank loosely alike"),
+    (-0.3, "have little to do with each other"),
+    (-1.0, "rank the other way round"),
+)
 
 
 def drift_section(folder: RunFolder, chosen: str, layers: int) -> bool:
@@ -64,9 +70,5 @@ def verdict(found: dict[str, Any]) -> str:
     rank = found["drift_rank"]
     if rank is None:
         return said
-    strong = abs(rank) >= 0.7
-    return (
-        f"{said} Over the layers, drift and the noise that weights bring rank "
-        f"{'alike' if strong and rank > 0 else 'loosely alike' if rank > 0.3 else 'otherwise'} "
-        f"(Spearman {rank:+.2f})."
-    )
+    how = next(words for least, words in RANKS if rank >= least)
+    return f"{said} Over the layers, drift and the noise that weights bring {how} (Spearman {rank:+.2f})."
