@@ -47,7 +47,7 @@ def _beside_the_truth(result: dict[str, Any]) -> list[Metric]:
         ("PSNR to the truth", f"{psnrs['quantized']:.2f} dB",
          f"How near the quantized network's images are to those that it should give: the mean {judged}. "
          "Higher is better."),
-        ("Float · bicubic", f"{psnrs['float']:.2f} · {psnrs['bicubic']:.2f} dB",
+        ("Float · bicubic, dB", f"{psnrs['float']:.1f} · {psnrs['bicubic']:.1f}",
          "PSNR to the truth of the float network's images, and of the small images enlarged by bicubic "
          "interpolation, without any network."),
     ]  # fmt: skip
@@ -61,6 +61,15 @@ def brief(result: dict[str, Any]) -> str:
     if result.get("agreement") is None:
         return ""
     return "one class alone" if result.get("answers") == 1 else f"{result['agreement']:.1%} agree"
+
+
+def of_what(result: dict[str, Any]) -> str:
+    """What the one number is held against, where it is no accuracy."""
+    told = {
+        "image": "of signal to noise, the float network's images being the signal",
+        "embedding": "between the float network's embeddings and these",
+    }
+    return told.get(kind_of(result), "there are no labels to be right by")
 
 
 def sentence(result: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from app.history import read_history
 from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
-from app.panels.measured import brief, compared, metrics, sentence
+from app.panels.measured import brief, compared, metrics, of_what, sentence
 from engine.core.events import StageStarted
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate, result
@@ -51,6 +51,7 @@ def finished(runs: Path, found: dict[str, Any]) -> RunFolder:
 def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     found, short, words = KINDS[kind]
     assert brief(found) == short
+    assert ("labels" in of_what(found)) == (kind not in ("image", "enlarged", "embedding"))
     assert words in sentence(found)
     folder = finished(runs, found)
     at = opened("answers", run=folder.run_id)
@@ -60,7 +61,7 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     assert "100.0%" not in told.values()
     if kind == "enlarged":
         assert told["PSNR to the truth"] == "27.36 dB"
-        assert told["Float · bicubic"] == "28.51 · 25.04 dB"
+        assert told["Float · bicubic, dB"] == "28.5 · 25.0"
     if kind == "image":
         assert (told["Output SQNR"], told["Output PSNR"]) == ("7.8 dB", "18.2 dB")
         assert "Agreement" not in told

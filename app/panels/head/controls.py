@@ -83,5 +83,5 @@ def _accuracy(folder: RunFolder) -> dict[str, str] | None:
     told = accuracy_words(result)
     if told is None:
         brief = measured.brief(result)
-        told = (brief, "there are no labels to be right by") if brief else None
+        told = (brief, measured.of_what(result)) if brief else None
     return told and {"value": told[0], "note": told[1]}
