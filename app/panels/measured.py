@@ -107,10 +107,20 @@ def brief_note(result: dict[str, Any]) -> str:
     """What a run without an accuracy has beside its one number, in a few words."""
     pairs = result.get("verification")
     if not pairs:
-        return error_words(result) or "there are no labels to be right by"
+        return _of_what(result)
     low, high = pairs["change"]["band"]
     than = "more than" if low > 0 else "fewer than" if high < 0 else "as many, but for chance, as"
     return f"{than} the teacher's {pairs['error']['fp32']:.2%}"
+
+
+def _of_what(result: dict[str, Any]) -> str:
+    """What the one number is of, where it is no accuracy."""
+    error = error_words(result)
+    told = {
+        "image": f"of signal to noise{f': {error}' if error else ''}",
+        "embedding": "between the float network's embeddings and these",
+    }
+    return told.get(kind_of(result), "there are no labels to be right by")
 
 
 def _beside_the_truth(result: dict[str, Any]) -> list[Metric]:
@@ -122,7 +132,7 @@ def _beside_the_truth(result: dict[str, Any]) -> list[Metric]:
         ("PSNR to the truth", f"{psnrs['quantized']:.2f} dB",
          f"How near the quantized network's images are to those that it should give: the mean {judged}. "
          "Higher is better."),
-        ("Float · bicubic", f"{psnrs['float']:.2f} · {psnrs['bicubic']:.2f} dB",
+        ("Float · bicubic, dB", f"{psnrs['float']:.1f} · {psnrs['bicubic']:.1f}",
          "PSNR to the truth of the float network's images, and of the small images enlarged by bicubic "
          "interpolation, without any network."),
     ]  # fmt: skip

@@ -71,6 +71,8 @@ def finished(runs: Path, found: dict[str, Any]) -> RunFolder:
 def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     found, short, words = KINDS[kind]
     assert brief(found) == short
+    judged = ("image", "enlarged", "embedding", "verification")  # by something else than labels
+    assert ("labels" in brief_note(found)) == (kind not in judged)
     assert words in sentence(found)
     folder = finished(runs, found)
     at = opened("answers", run=folder.run_id)
@@ -80,7 +82,7 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     assert "100.0%" not in told.values()
     if kind == "enlarged":
         assert told["PSNR to the truth"] == "27.36 dB"
-        assert told["Float · bicubic"] == "28.51 · 25.04 dB"
+        assert told["Float · bicubic, dB"] == "28.5 · 25.0"
     if kind == "image":
         assert (told["Output SQNR"], told["Output PSNR"]) == ("7.8 dB", "18.2 dB")
         assert "Agreement" not in told
