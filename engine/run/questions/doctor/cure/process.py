@@ -25,7 +25,10 @@ def is_at_work(folder: RunFolder) -> bool:
 def stop(folder: RunFolder) -> None:
     """Have it end, and cancel the run that it tries; what is finished stays. UserError where another did."""
     if not _has_process(folder) and is_at_work(folder):
-        raise UserError("this was begun on the command line; end it there, with Ctrl-C")
+        raise UserError(
+            f"what is tried for run {folder.run_id!r} was begun on the command line; press Ctrl-C there to "
+            "end it, or let it end"
+        )
     detached.interrupt(place_of(folder), folder.run_id)
 
 
