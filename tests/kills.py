@@ -19,18 +19,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from engine.core.events import Event
-from engine.data.idx import read_idx
-from engine.models.card import ASSETS
 from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers.launch import worker_environment
+from tests.few_images import few_images
 
 ROOT = Path(__file__).parents[1]
-JUDGED = 100  # images
 PATIENCE_S = 300.0
 CHECKPOINT_EVERY_S = 0.1  # so that many kills meet one
 # What is being written when the worker is killed: files beside their place, or the pictures themselves.
@@ -53,18 +49,6 @@ def recipe(seed: int, data: Path) -> Recipe:
         synthesis_settings={"steps": 24, "batch": 4}, quantization_settings={"steps": 6, "batch": 4},
         data=str(data),
     )  # fmt: skip
-
-
-def few_images(folder: Path) -> Path:
-    """A folder of the first test images with their labels: judging ten thousand took most of a run's time."""
-    folder.mkdir()
-    parts = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
-    pixels, labels = (read_idx(ASSETS / "fashion-mnist" / part)[:JUDGED] for part in parts)
-    for k, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{k}.png")
-    rows = [f"{k}.png,{label}" for k, label in enumerate(labels)]
-    (folder / "labels.csv").write_text("\n".join(["file,label", *rows, ""]))
-    return folder
 
 
 def work(path: str) -> int:

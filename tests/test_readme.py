@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.few_images import few_images
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.slow
 def test_the_five_lines_of_python_run_as_they_stand(tmp_path):
-    """As they stand, but for a smaller budget."""
+    """As they stand, but for a smaller budget and fewer images to judge with."""
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    data = few_images(tmp_path / "data")
     small = 'images=8, synthesis_settings={"steps": 3}, quantization_settings={"steps": 2}, preset="quick"'
+    small += f', data="{data}"'
     assert 'preset="quick"' in code
     done = subprocess.run(
         [sys.executable, "-c", code.replace('preset="quick"', small)],

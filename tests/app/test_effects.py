@@ -84,7 +84,7 @@ def test_a_card_says_in_which_settings_the_two_sides_differ(shipped: Path) -> No
         a_row(differs=["slack", "emphasis"]), a_row(name="batchnorm", differs=[]), a_row(name="old"),
     ]  # fmt: skip
     (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
-    assert "all is alike but its setting: slack and emphasis" in texts(opened("evidence"))
+    assert "all is alike but its settings: slack and emphasis" in texts(opened("evidence"))
     assert "Both are of the same images" in texts(opened("evidence", claim="batchnorm"))
     old = texts(opened("evidence", claim="old"))
     assert "all is alike" not in old

@@ -12,6 +12,7 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.run.new_method import KINDS, new_method
+from tests.few_images import few_images
 
 ROOT = Path(__file__).parents[3]
 STEP = {
@@ -69,7 +70,7 @@ def test_a_new_method_runs_once_its_three_lines_are_filled_in(house, kind):
     ran = python(
         house, "-m", "engine", "run", "--model", "vgg-fashion" if kind == "quantization"
         else "resnet20-fashion", *OTHER[kind], "--preset", "quick", "--images", "4",
-        "--set", f"{kind}.steps=2", "--json",
+        "--set", f"{kind}.steps=2", "--data", str(few_images(house / "few")), "--json",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout.splitlines()[-1])[kind] == NAMES[kind]
