@@ -16,6 +16,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.sweeps.cells import cells_of, may_be_chance
 from engine.run.sweeps.plan import make_sweep, planned, read_sweep, recipes_of
 from engine.run.sweeps.work import cost_of
+from tests.few_images import few_images
 
 SMALL = {
     "models": ["vgg-fashion"], "synthesis": ["noise"], "quantization": ["nearest"],
@@ -182,7 +183,9 @@ def test_what_is_finished_costs_nothing(catalog, tmp_path):
 @pytest.mark.slow
 def test_a_small_sweep_runs_to_its_end_and_is_found_when_it_is_asked_for_again(tmp_path, capsys):
     file = tmp_path / "sweep.json"
-    file.write_text(json.dumps(SMALL | {"bits": [[8, 8], [2, 8]], "synthesis": ["noise", "genie"]}))
+    asked_for = {"bits": [[8, 8], [2, 8]], "synthesis": ["noise", "genie"]}
+    judged = {"data": str(few_images(tmp_path / "few"))}
+    file.write_text(json.dumps(SMALL | asked_for | judged))
     asked = ["sweep", str(file), "--runs", str(tmp_path / "runs"), "--json"]
     assert main(asked) == 0
     said = capsys.readouterr()
