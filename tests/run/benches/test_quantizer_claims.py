@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipes(folder):
-    """The recipe of every setup, each made once; few images to judge on, which are looked through each time."""
+    """The recipe of every setup, each made once, with few images to judge on: all are looked through."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measuring, "HELD_OUT", 20)
         place = folder / "few"
