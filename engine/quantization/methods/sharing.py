@@ -31,6 +31,11 @@ from engine.quantization.rounding.views import levels_view
 class SharingSettings(DistilledSettings):
     """What is pruned, and how values are found. The rule for weights' ranges does not count."""
 
+    # In some hundred steps values that learned lost more than those as found (bench quantizers, 2 bits).
+    steps: int = knob_of(
+        DistilledSettings, "steps", quick=0,
+        help="of the whole network, each of one mini-batch; 0: values stay as they are found",
+    )  # fmt: skip
     lr: float = knob_of(
         DistilledSettings, "lr", default=1e-2,
         label="Learning rate of the values",

@@ -66,7 +66,7 @@ SETUPS: Mapping[str, Setup] = {
     ),
     "sharing": Setup(
         title="Shared values that learn", quantization="sharing", weight_bits=2,
-        settings={"pruned": 0.5},
+        settings={"pruned": 0.5, "steps": 150},
     ),
     "sharing-off": Setup(
         title="Shared values as found", quantization="sharing", weight_bits=2,
