@@ -145,9 +145,18 @@ class QuantizationMethod(ABC):
             activations=activation_maker(chosen),
         )
 
+    def idle_ranges(self) -> dict[str, str]:
+        """Why a rule for a range ("weight", "activation") has nothing to decide here; none: each decides."""
+        return {}
+
     def notes(self) -> list[str]:
         """What a user should know of these settings before anything is quantized."""
-        return []
+        rules = {what: getattr(self.settings, f"{what}_range") for what in self.idle_ranges()}
+        return [
+            f"The rule {rules[what]!r} for the {what}s' range has nothing to decide: {why}."
+            for what, why in self.idle_ranges().items()
+            if rules[what] != "mse"  # the usual one, which nobody has asked for
+        ]
 
     def remarks(self, teacher: nn.Module) -> list[str]:
         """What a user should know of these settings on this network; mostly nothing."""

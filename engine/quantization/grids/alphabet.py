@@ -49,11 +49,11 @@ def with_alphabet(makers: Makers, settings: Any) -> Makers:
     return replace(makers, weights=weights)
 
 
-def notes_on(settings: Any) -> list[str]:
-    """What a user should know of settings that do not go together."""
-    if settings.alphabet == "grid" or settings.weight_range == "mse":
-        return []
-    return [
-        f"The rule {settings.weight_range!r} for the weights' range has nothing to decide here: the alphabet "
-        f"{settings.alphabet!r} ends where its radius says. quantization.alphabet=grid follows the rule."
-    ]
+def idle_ranges(settings: Any) -> dict[str, str]:
+    """Why the rule for the weights' range has nothing to decide; empty where the alphabet follows it."""
+    if settings.alphabet == "grid":
+        return {}
+    return {
+        "weight": f"the alphabet {settings.alphabet!r} ends where its radius says; "
+        "quantization.alphabet=grid follows the rule"
+    }

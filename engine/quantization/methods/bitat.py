@@ -11,14 +11,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.base import QuantizationMethod, QuantizerSettings
+from engine.core.method import MethodCard, knob, knob_of
+from engine.quantization.base import QuantizerSettings
 from engine.quantization.grids.mid_rise import MidRiseWeightCodes
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.plan import BlockLike
-from engine.quantization.rounding.layerwise import LayerwiseRounding, PatchwiseSettings
+from engine.quantization.rounding.layerwise import PatchwiseSettings
+from engine.quantization.rounding.method import Layerwise, Policy
 from engine.quantization.rounding.ordered import ORDERS, ThreeOrders
 from engine.quantization.rounding.patches import LayerProblem
 
@@ -61,7 +60,7 @@ class BitatSettings(PatchwiseSettings):
     batchnorm: str = knob_of(QuantizerSettings, "batchnorm", quick="delta", standard="delta")
 
 
-class Bitat(QuantizationMethod):
+class Bitat(Layerwise):
     """Levels are ±a for each channel at 1 bit, ±a and ±3a at 2, and so on."""
 
     card = MethodCard(
@@ -81,27 +80,10 @@ class Bitat(QuantizationMethod):
     def makers(self) -> Makers:
         return replace(super().makers(), weights=MidRiseWeightCodes)
 
-    def notes(self) -> list[str]:
-        rule = self.settings.weight_range
-        if rule == "mse":
-            return []
-        return [
-            f"The rule {rule!r} for the weights' range has nothing to decide: scales are of least squares."
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        return {"weight": "scales are of least squares"}
 
-    def steps_per_block(self) -> int:
-        return int(self.settings.steps)
-
-    def reconstruct(
-        self,
-        student: nn.Module,
-        block: BlockLike,
-        *,
-        x_teacher: Tensor,
-        x_student: Tensor,
-        y_teacher: Tensor,
-        rng: torch.Generator,
-    ) -> Machine | None:
+    def policy(self, rng: torch.Generator) -> Policy:
         chosen: Any = self.settings
         seed = int(torch.randint(2**31, (), generator=rng))
         ordered = partial(
@@ -115,7 +97,4 @@ class Bitat(QuantizationMethod):
             alone = replace(problem, x_student=problem.x_teacher, held_student=problem.held_teacher)
             return ordered(alone)
 
-        return LayerwiseRounding(
-            student, block, x_teacher=x_teacher, x_student=x_student, patches=chosen.patches,
-            policy=policy, steps=chosen.steps, rng=rng,
-        )  # fmt: skip
+        return policy

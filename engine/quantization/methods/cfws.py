@@ -71,13 +71,8 @@ class Cfws(QuantizationMethod):
         weights = partial(SplitWeightCodes, split=chosen.split, by_channel=chosen.by_channel)
         return replace(super().makers(), weights=weights)
 
-    def notes(self) -> list[str]:
-        rule = self.settings.weight_range
-        if rule == "mse":
-            return []
-        return [
-            f"The rule {rule!r} for the weights' range has nothing to decide: nothing is clipped here."
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        return {"weight": "nothing is clipped here"}
 
     def remarks(self, teacher: nn.Module) -> list[str]:
         if any(isinstance(module, RepVGGBlock) for module in teacher.modules()):

@@ -81,23 +81,16 @@ class Daq(QuantizationMethod):
             ),
         )
 
+    def idle_ranges(self) -> dict[str, str]:
+        return dict.fromkeys(("weight", "activation"), "levels follow deviations")
+
     def notes(self) -> list[str]:
-        chosen: DaqSettings = self.settings
-        each = "channel of each image" if chosen.grids == "channel" else "image"
-        said = [
+        each = "channel of each image" if self.settings.grids == "channel" else "image"
+        return [
             f"The mean and deviation of every {each} are taken when it is computed, at every layer: a cost "
-            "at run time that bits and bytes do not show."
+            "at run time that bits and bytes do not show.",
+            *super().notes(),
         ]
-        for what, rule in (
-            ("weight", chosen.weight_range),
-            ("activation", chosen.activation_range),
-        ):
-            if rule != "mse":
-                said.append(
-                    f"The rule {rule!r} for the {what}s' range has nothing to decide here: levels follow "
-                    "deviations."
-                )
-        return said
 
     def reconstruct(self, *args: Any, **kwargs: Any) -> None:
         return None

@@ -10,13 +10,10 @@ An eighth of the images is kept back, to measure the error on what no code was c
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, knob
-from engine.quantization.base import QuantizationMethod
-from engine.quantization.grids.alphabet import notes_on, with_alphabet
+from engine.core.method import MethodCard, knob
+from engine.quantization.grids.alphabet import idle_ranges, with_alphabet
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.plan import BlockLike
 from engine.quantization.rounding.columns import (
     Choose,
     GreedyPath,
@@ -24,7 +21,8 @@ from engine.quantization.rounding.columns import (
     choose_nearest,
     choose_sparse,
 )
-from engine.quantization.rounding.layerwise import LayerwiseRounding, LayerwiseSettings
+from engine.quantization.rounding.layerwise import LayerwiseSettings
+from engine.quantization.rounding.method import Layerwise, Policy
 from engine.quantization.rounding.patches import LayerProblem
 
 
@@ -46,7 +44,7 @@ class GpfqSettings(LayerwiseSettings):
     )  # fmt: skip
 
 
-class Gpfq(QuantizationMethod):
+class Gpfq(Layerwise):
     """One pass over the columns of each layer, with the teacher's output as the target."""
 
     card = MethodCard(
@@ -63,32 +61,16 @@ class Gpfq(QuantizationMethod):
     def makers(self) -> Makers:
         return with_alphabet(super().makers(), self.settings)
 
-    def notes(self) -> list[str]:
-        return notes_on(self.settings)
+    def idle_ranges(self) -> dict[str, str]:
+        return idle_ranges(self.settings)
 
-    def steps_per_block(self) -> int:
-        return int(self.settings.steps)
-
-    def reconstruct(
-        self,
-        student: nn.Module,
-        block: BlockLike,
-        *,
-        x_teacher: Tensor,
-        x_student: Tensor,
-        y_teacher: Tensor,
-        rng: torch.Generator,
-    ) -> Machine | None:
-        chosen: GpfqSettings = self.settings
+    def policy(self, rng: torch.Generator) -> Policy:
         form = self._form(rng)
 
         def policy(problem: LayerProblem) -> GreedyPath:
             return GreedyPath(problem, form)
 
-        return LayerwiseRounding(
-            student, block, x_teacher=x_teacher, x_student=x_student, patches=chosen.patches,
-            policy=policy, steps=chosen.steps, rng=rng,
-        )  # fmt: skip
+        return policy
 
     def _form(self, rng: torch.Generator) -> Choose:
         if self.settings.form == "stochastic":

@@ -9,15 +9,13 @@ An eighth of the images is kept back, to measure the error on what no code was c
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 
-from engine.core.method import Machine, MethodCard, knob, knob_of
-from engine.quantization.base import QuantizationMethod
-from engine.quantization.grids.alphabet import notes_on, with_alphabet
+from engine.core.method import MethodCard, knob, knob_of
+from engine.quantization.grids.alphabet import idle_ranges, with_alphabet
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.plan import BlockLike
 from engine.quantization.rounding.columns import HessianCompensated
-from engine.quantization.rounding.layerwise import LayerwiseRounding, LayerwiseSettings
+from engine.quantization.rounding.layerwise import LayerwiseSettings
+from engine.quantization.rounding.method import Layerwise, Policy
 from engine.quantization.rounding.patches import LayerProblem
 
 
@@ -40,7 +38,7 @@ class HessianSettings(LayerwiseSettings):
     )
 
 
-class Hessian(QuantizationMethod):
+class Hessian(Layerwise):
     """The yardstick for greedy path following: the same target, another rounding.
 
     As GPTQ, on a grid for each channel; with the other's alphabet the levels are the same too.
@@ -60,22 +58,10 @@ class Hessian(QuantizationMethod):
     def makers(self) -> Makers:
         return with_alphabet(super().makers(), self.settings)
 
-    def notes(self) -> list[str]:
-        return notes_on(self.settings)
+    def idle_ranges(self) -> dict[str, str]:
+        return idle_ranges(self.settings)
 
-    def steps_per_block(self) -> int:
-        return int(self.settings.steps)
-
-    def reconstruct(
-        self,
-        student: nn.Module,
-        block: BlockLike,
-        *,
-        x_teacher: Tensor,
-        x_student: Tensor,
-        y_teacher: Tensor,
-        rng: torch.Generator,
-    ) -> Machine | None:
+    def policy(self, rng: torch.Generator) -> Policy:
         chosen: HessianSettings = self.settings
 
         def policy(problem: LayerProblem) -> HessianCompensated:
@@ -83,7 +69,4 @@ class Hessian(QuantizationMethod):
                 problem, damping=chosen.damping, by_energy=chosen.order == "energy"
             )
 
-        return LayerwiseRounding(
-            student, block, x_teacher=x_teacher, x_student=x_student, patches=chosen.patches,
-            policy=policy, steps=chosen.steps, rng=rng,
-        )  # fmt: skip
+        return policy

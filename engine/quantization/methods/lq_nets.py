@@ -70,16 +70,10 @@ class LqNets(QuantizationMethod):
             return uneven
         return replace(uneven, activations=super().makers().activations)
 
-    def notes(self) -> list[str]:
-        chosen: LqNetsSettings = self.settings
-        without = [("weight", chosen.weight_range)]
-        if chosen.activations == "learned":
-            without.append(("activation", chosen.activation_range))
-        return [
-            f"The rule {rule!r} for the {what}s' range has nothing to decide here: the levels are learned."
-            for what, rule in without
-            if rule != "mse"
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        why = "the levels are learned"
+        learned = self.settings.activations == "learned"
+        return {"weight": why} | ({"activation": why} if learned else {})
 
     def reconstruct(self, *args: Any, **kwargs: Any) -> None:
         return None

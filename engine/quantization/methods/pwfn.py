@@ -112,13 +112,8 @@ class Pwfn(Distilled):
         chosen: PwfnSettings = self.settings
         return Reach(delta=chosen.delta, most_order=chosen.order, finest=chosen.finest)
 
-    def notes(self) -> list[str]:
-        rule = self.settings.weight_range
-        if rule == "mse":
-            return []
-        return [
-            f"The rule {rule!r} for the weights' range has nothing to decide: there is a codebook."
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        return {"weight": "there is a codebook"}
 
     def remarks(self, teacher: nn.Module) -> list[str]:
         """Weights so small that the codebook has nothing but 0 for them."""

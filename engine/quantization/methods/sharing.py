@@ -81,13 +81,8 @@ class Sharing(Distilled):
         weights = partial(SharedWeightCodes, sharing=chosen.sharing, prune=chosen.pruned)
         return replace(super().makers(), weights=weights)
 
-    def notes(self) -> list[str]:
-        rule = self.settings.weight_range
-        if rule == "mse":
-            return []
-        return [
-            f"The rule {rule!r} for the weights' range has nothing to decide: values are shared."
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        return {"weight": "values are shared"}
 
     def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> Learner:
         return TableLearner(student, blocks, self.settings.lr)

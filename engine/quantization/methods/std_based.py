@@ -95,14 +95,8 @@ class StdBased(QuantizationMethod):
         )
         return replace(super().makers(), weights=weights)
 
-    def notes(self) -> list[str]:
-        chosen: StdBasedSettings = self.settings
-        if chosen.weight_range == "mse":
-            return []
-        return [
-            f"The rule {chosen.weight_range!r} for the weights' range has nothing to decide here: the "
-            "interval is a multiple of their standard deviation."
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        return {"weight": "the interval is a multiple of their standard deviation"}
 
     def reconstruct(self, *args: Any, **kwargs: Any) -> None:
         return None

@@ -81,13 +81,8 @@ class Vertical(Distilled):
         precisions = range(chosen.lowest, chosen.highest + 1)
         return replace(super().makers(), weights=partial(NestedWeightCodes, precisions=precisions))
 
-    def notes(self) -> list[str]:
-        rule = self.settings.weight_range
-        if rule == "mse":
-            return []
-        return [
-            f"The rule {rule!r} for the weights' range has nothing to decide: all precisions share a clip."
-        ]
+    def idle_ranges(self) -> dict[str, str]:
+        return {"weight": "all precisions share a clip"}
 
     def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> Learner:
         return SandwichLearner(student, blocks, self.settings)
