@@ -13,22 +13,24 @@ from typing import NoReturn
 from engine.core.errors import UserError
 from engine.run.commands import (
     benches,
-    doctor,
     exports,
     listing,
     networks,
     new,
     questions,
-    ranges,
-    resources,
     runs,
-    similarity,
-    storage,
     sweep,
-    why,
 )
 from engine.run.commands.common import whole_number
 from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
+from engine.run.commands.finished_run import (
+    doctor,
+    ranges,
+    resources,
+    similarity,
+    storage,
+    why,
+)
 from engine.run.commands.recipe import add_options
 
 

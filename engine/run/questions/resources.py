@@ -13,11 +13,12 @@ from engine.analysis.costs.energy import SOURCE, Energy, Work, energy
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.askable import refuse_unfinished
+from engine.run.questions.why.opened import Tell, tell_nobody
 
 IMAGE_BITS = 8  # of an input that is not quantized: an image's pixels
 
 
-def resources(folder: RunFolder) -> dict[str, Any]:
+def resources(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     """What `python -m engine resources RUN --json` prints; float32 beside quantized.
 
     `bytes` and `bit_operations`: {"fp32", "quantized", "how"}; `energy_uj`: {"fp32", "quantized"} of
@@ -32,6 +33,7 @@ def resources(folder: RunFolder) -> dict[str, Any]:
     stored, moved = result["size_bytes"], result["bit_operations"]
     layers = [_work(layer) for layer in result["layers"] if layer.get("bit_operations")]
     plain = [Work(macs=layer.macs) for layer in layers]
+    tell(0, 1, "one image through both networks, many times")
     latency, note = _latency(folder)
     return {
         "run": folder.run_id,

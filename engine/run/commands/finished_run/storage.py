@@ -5,11 +5,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from engine.run.commands.common import runs_folder
-from engine.run.commands.progress import Progress
+from engine.run.commands.finished_run.answered import Question, answered
 from engine.run.commands.tables import table
-from engine.run.folders.folder import RunFolder
-from engine.run.questions.why import answers
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -19,18 +16,15 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def storage(options: argparse.Namespace) -> int:
-    folder = RunFolder.open(runs_folder(options), options.run)
-
-    def find() -> dict[str, Any]:
-        from engine.run.questions.storage import storage  # torch, which a kept answer does not need
-        from engine.run.workers.worker import settle_in
-
-        settle_in()
-        return storage(folder, Progress().counted)
-
-    found = answers.answer(folder, "storage", find)
+    found = answered(options, "storage", _question)
     print(json.dumps(found) if options.json else _told(found))
     return 0
+
+
+def _question() -> Question:
+    from engine.run.questions.storage import storage
+
+    return storage
 
 
 def _told(found: dict[str, Any]) -> str:

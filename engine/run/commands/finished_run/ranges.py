@@ -5,11 +5,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from engine.run.commands.common import runs_folder
-from engine.run.commands.progress import Progress
+from engine.run.commands.finished_run.answered import Question, answered
 from engine.run.commands.tables import table
-from engine.run.folders.folder import RunFolder
-from engine.run.questions.why import answers
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -19,21 +16,16 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def ranges(options: argparse.Namespace) -> int:
-    folder = RunFolder.open(runs_folder(options), options.run)
-
-    def find() -> dict[str, Any]:
-        from engine.run.questions.doctor.left_out import (
-            ranges,
-        )  # torch, which a kept answer does not need
-        from engine.run.workers.worker import settle_in
-
-        settle_in()
-        return ranges(folder, Progress().counted)
-
-    found = answers.answer(folder, "ranges", find)
+    found = answered(options, "ranges", _question)
     told = {name: value for name, value in found.items() if name != "pictures"}
     print(json.dumps(told) if options.json else _told(found["ranges"]))
     return 0
+
+
+def _question() -> Question:
+    from engine.run.questions.doctor.left_out import ranges
+
+    return ranges
 
 
 def _told(ranges: list[dict[str, Any]]) -> str:

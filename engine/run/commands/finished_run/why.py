@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.run.commands.common import runs_folder
+from engine.run.commands.finished_run.answered import Question, answered
 from engine.run.commands.progress import Progress
 from engine.run.commands.tables import table
 from engine.run.folders.folder import RunFolder
@@ -30,59 +31,35 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def explain(options: argparse.Namespace) -> int:
-    folder = RunFolder.open(runs_folder(options), options.run)
-
-    def find() -> dict[str, Any]:
-        from engine.run.questions.why.explain import (
-            explain,
-        )  # torch, which a kept answer does not need
-
-        _settle_in()
-        return explain(folder, Progress().counted)
-
-    found = answers.of_layer(answers.answer(folder, "explain", find), options.layer)
+    found = answers.of_layer(answered(options, "explain", _ask_explain), options.layer)
     print(json.dumps(found) if options.json else _explained(found))
     return 0
 
 
 def predictions(options: argparse.Namespace) -> int:
-    folder = RunFolder.open(runs_folder(options), options.run)
-
-    def find() -> dict[str, Any]:
-        from engine.run.questions.why.predictions import predictions
-
-        _settle_in()
-        return predictions(folder, Progress().counted)
-
-    found = answers.answer(folder, "predictions", find)
+    found = answered(options, "predictions", _ask_predictions)
     told = {name: value for name, value in found.items() if name != "pictures"}
     print(json.dumps(told) if options.json else _predicted(found))
     return 0
 
 
 def bits(options: argparse.Namespace) -> int:
-    folder = RunFolder.open(runs_folder(options), options.run)
-
-    def find() -> dict[str, Any]:
-        from engine.run.questions.why.fewer_bits.bits import bits
-
-        _settle_in()
-        return bits(folder, Progress().counted)
-
     if options.at is not None:
-        return _tried(folder, options)
-    found = answers.answer(folder, "bits", find)
+        return _tried(options)
+    found = answered(options, "bits", _ask_bits)
     print(json.dumps(found) if options.json else _bits(found))
     return 0
 
 
-def _tried(folder: RunFolder, options: argparse.Namespace) -> int:
+def _tried(options: argparse.Namespace) -> int:
+    folder = RunFolder.open(runs_folder(options), options.run)
     at = bits_wanted(options.at, {"name": "nearest"})
 
     def find() -> dict[str, Any]:
         from engine.run.questions.why.fewer_bits.trial import trial
+        from engine.run.workers.worker import settle_in
 
-        _settle_in()
+        settle_in()
         return trial(folder, at, Progress().counted)
 
     found = answers.trial(folder, at, find)
@@ -96,10 +73,22 @@ def _tried(folder: RunFolder, options: argparse.Namespace) -> int:
     return 0
 
 
-def _settle_in() -> None:
-    from engine.run.workers.worker import settle_in
+def _ask_explain() -> Question:
+    from engine.run.questions.why.explain import explain
 
-    settle_in()
+    return explain
+
+
+def _ask_predictions() -> Question:
+    from engine.run.questions.why.predictions import predictions
+
+    return predictions
+
+
+def _ask_bits() -> Question:
+    from engine.run.questions.why.fewer_bits.bits import bits
+
+    return bits
 
 
 def _explained(found: dict[str, Any]) -> str:
