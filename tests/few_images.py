@@ -2,20 +2,15 @@
 
 from pathlib import Path
 
-from PIL import Image
-
 from engine.data.idx import read_idx
 from engine.models.card import ASSETS
+from engine.run.benches.image_files import write_images, write_table
 
 PARTS = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 
 
 def few_images(folder: Path, count: int = 100) -> Path:
     """The first so many test images of Fashion-MNIST as files, with their labels, in a new folder."""
-    folder.mkdir()
     pixels, labels = (read_idx(ASSETS / "fashion-mnist" / part)[:count] for part in PARTS)
-    for k, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{k}.png")
-    rows = [f"{k}.png,{label}" for k, label in enumerate(labels)]
-    (folder / "labels.csv").write_text("\n".join(["file,label", *rows, ""]))
+    write_table(folder, write_images(folder, pixels, labels.tolist()))
     return folder

@@ -20,6 +20,7 @@ from engine.core.errors import UserError
 from engine.models.architectures.resnet import SmallResNet
 from engine.models.checkpoints.read import read_checkpoint
 from engine.run import new_recipe
+from engine.run.benches.image_files import write_images, write_table
 from engine.run.folders.folder import write_atomically
 from engine.run.folders.tail import follow
 from engine.run.workers.launch import start
@@ -119,15 +120,11 @@ def _images(data: Path, folder: Path) -> Path:
 
 def image_folder(data: Path, pictures: Mapping[str, Sequence[str]], folder: Path) -> Path:
     """Every row of these pictures of `data` as an image file, named by its group, with their labels."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = ["file,label"]
+    lines: list[str] = []
     for group, names in pictures.items():
         pixels, labels = _read(data, names)
-        files = [f"{group}{k:04d}.png" for k in range(len(labels))]
-        for file, image in zip(files, pixels, strict=True):
-            Image.fromarray(image).save(folder / file)
-        rows += [f"{file},{label}" for file, label in zip(files, labels, strict=True)]
-    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+        lines += write_images(folder, pixels, labels, group)
+    write_table(folder, lines)
     return folder
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from engine.core.errors import UserError
 from engine.data.idx import read_idx
@@ -27,6 +26,7 @@ from engine.run.benches.effects.quantizer_claims import (
 )
 from engine.run.benches.effects.students import SETUPS, Setup
 from engine.run.benches.effects.verdicts import verdict_of
+from engine.run.benches.image_files import write_images, write_table
 from engine.run.folders.folder import write_atomically
 from engine.run.folders.tail import follow
 from engine.run.recipes.recipe import Recipe
@@ -113,12 +113,8 @@ def held_out(network: str, folder: Path) -> str:
         return ""
     mine = folder / Path(test.images).parent.name
     if not (mine / "labels.csv").is_file():
-        mine.mkdir(parents=True, exist_ok=True)
         pixels, labels = (read_idx(ASSETS / part)[:HELD_OUT] for part in (test.images, test.labels))
-        for k, image in enumerate(pixels):
-            Image.fromarray(image).save(mine / f"{k:04d}.png")
-        rows = "".join(f"{k:04d}.png,{label}\n" for k, label in enumerate(labels))
-        write_atomically(mine / "labels.csv", f"file,label\n{rows}".encode())
+        write_table(mine, write_images(mine, pixels, labels.tolist()))
     return str(mine)
 
 
