@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from engine.core.samples import sample_places, sampled
-from engine.quantization.grids.learned_basis import (
+from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_grid
+from engine.quantization.grids.weights.learned_basis import (
     BasisActivationQuantizer,
     basis_error,
     learn_basis,
 )
-from engine.quantization.grids.range_search import activation_range
-from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_grid
 
 
 def bordered(*shape: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engine.export.planes import Layer, read_planes, write_planes
-from engine.quantization.grids.nested import STORED_BITS
+from engine.quantization.grids.weights.nested import STORED_BITS
 from engine.quantization.methods.vertical import Vertical
 from tests.contracts.nets import images, quantized
 

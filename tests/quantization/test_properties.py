@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from engine.quantization.grids.alphabet import AlphabetQuantizer
 from engine.quantization.grids.borders import BorderQuantizer
-from engine.quantization.grids.learned_basis import BasisActivationQuantizer, BasisWeightQuantizer
 from engine.quantization.grids.level_sets import level_values
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.grids.range_search import ACTIVATION_RULES, RULES
+from engine.quantization.grids.weights.learned_basis import (
+    BasisActivationQuantizer,
+    BasisWeightQuantizer,
+)
 
 WEIGHTS = {
     **{rule: partial(WeightQuantizer, rule=rule) for rule in RULES},

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from engine.core.method import Losses, View
 from engine.quantization.distillation.fixing_view import fixing_view
 from engine.quantization.distillation.learner import Learner
-from engine.quantization.grids.codebook.fixing import (
+from engine.quantization.grids.weights.codebook.fixing import (
     Cloud,
     Codebook,
     Reach,
     fix_all,
     shannon_entropy,
 )
-from engine.quantization.grids.codebook.powers import LEAST_SIGMA, MOST_SIGMA, prior_sigma
+from engine.quantization.grids.weights.codebook.powers import LEAST_SIGMA, MOST_SIGMA, prior_sigma
 from engine.quantization.plan import BlockLike
 
 SHARES = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 1.0)  # fixed after each round (release)

@@ -14,8 +14,8 @@ import torch
 
 from engine.core.method import MethodCard, knob, knob_of
 from engine.quantization.base import QuantizerSettings
-from engine.quantization.grids.mid_rise import MidRiseWeightCodes
 from engine.quantization.grids.quantizers import Makers
+from engine.quantization.grids.weights.mid_rise import MidRiseWeightCodes
 from engine.quantization.rounding.layerwise import PatchwiseSettings
 from engine.quantization.rounding.method import Layerwise, Policy
 from engine.quantization.rounding.ordered import ORDERS, ThreeOrders

@@ -16,7 +16,7 @@ from engine.core.method import MethodCard, View, knob, knob_of
 from engine.models.architectures.repvgg import RepVGGBlock
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.grids.split import SPLITS, SplitWeightCodes, has_centre
+from engine.quantization.grids.weights.split import SPLITS, SplitWeightCodes, has_centre
 from engine.quantization.plan import BlockLike
 
 _BINS = 48  # of a picture's histograms

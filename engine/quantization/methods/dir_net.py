@@ -22,7 +22,8 @@ from engine.core.samples import sampled
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings
-from engine.quantization.grids.binary import (
+from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
+from engine.quantization.grids.weights.binary import (
     FELT,
     BinaryWeightCodes,
     held_back,
@@ -30,7 +31,6 @@ from engine.quantization.grids.binary import (
     sign_entropy,
     slope,
 )
-from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 from engine.quantization.plan import BlockLike
 from engine.quantization.student import quantizers
 from engine.quantization.trained import TrainedWeight

@@ -13,8 +13,8 @@ from torch import nn
 
 from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
-from engine.quantization.grids.factored import FactoredWeightCodes
 from engine.quantization.grids.quantizers import Makers
+from engine.quantization.grids.weights.factored import FactoredWeightCodes
 from engine.quantization.plan import BlockLike
 
 

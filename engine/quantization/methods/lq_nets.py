@@ -13,13 +13,13 @@ from torch import nn
 
 from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
-from engine.quantization.grids.learned_basis import (
+from engine.quantization.grids.quantizers import Makers
+from engine.quantization.grids.weights.learned_basis import (
     TURNS,
     BasisActivationQuantizer,
     BasisWeightQuantizer,
     basis_levels,
 )
-from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike
 from engine.quantization.rounding.views import levels_view
 

@@ -6,7 +6,7 @@ uncertainties for quantisation", NeurIPS 2023, arXiv:2309.13575, in the reading 
 Departures: the loss is the distance to the teacher's answers on generated images, with BatchNorm as it is,
 and the optimiser Adam; biases and BatchNorm stay float and are counted as such (there, biases are fixed
 too); a layer of b bits takes at most 2^b values of the codebook, which there has no limit. How fixing
-differs is told in engine.quantization.grids.codebook.fixing.
+differs is told in engine.quantization.grids.weights.codebook.fixing.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +22,9 @@ from engine.quantization.base import Distiller, QuantizerSettings
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings
 from engine.quantization.distillation.weight_fixing import FixingLearner, FixingSettings
-from engine.quantization.grids.codebook.fixed_weight import FixedWeightCodes
-from engine.quantization.grids.codebook.fixing import Reach
 from engine.quantization.grids.quantizers import Makers
+from engine.quantization.grids.weights.codebook.fixed_weight import FixedWeightCodes
+from engine.quantization.grids.weights.codebook.fixing import Reach
 from engine.quantization.plan import BlockLike, LayerBits
 
 SPREADS = ("learned", "prior", "constant")

@@ -21,8 +21,12 @@ from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings
-from engine.quantization.grids.codebook.shared import SHARINGS, SPARED_BITS, SharedWeightCodes
 from engine.quantization.grids.quantizers import Makers
+from engine.quantization.grids.weights.codebook.shared import (
+    SHARINGS,
+    SPARED_BITS,
+    SharedWeightCodes,
+)
 from engine.quantization.plan import BlockLike
 from engine.quantization.rounding.views import levels_view
 

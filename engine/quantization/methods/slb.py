@@ -21,7 +21,7 @@ from engine.core.method import Losses, Machine, MethodCard, View, knob, knob_of
 from engine.core.samples import sampled
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.grids.searched import SearchedWeightQuantizer
+from engine.quantization.grids.weights.searched import SearchedWeightQuantizer
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction.block import BlockReconstruction
 from engine.quantization.reconstruction.blockwise import Blockwise

@@ -17,7 +17,7 @@ from engine.core.errors import UserError
 from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.grids.std_interval import (
+from engine.quantization.grids.weights.std_interval import (
     ALPHAS,
     SPARED_BITS,
     LogWeightCodes,

@@ -23,8 +23,8 @@ from engine.quantization.base import QuantizerSettings
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings
 from engine.quantization.distillation.trainer import divergence
-from engine.quantization.grids.nested import STORED_BITS, NestedWeightCodes, middles, prefix
 from engine.quantization.grids.quantizers import Makers
+from engine.quantization.grids.weights.nested import STORED_BITS, NestedWeightCodes, middles, prefix
 from engine.quantization.plan import BlockLike
 from engine.quantization.rounding.views import levels_view
 

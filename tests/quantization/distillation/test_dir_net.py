@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.quantization.grids.binary import BinaryWeightCodes
+from engine.quantization.grids.weights.binary import BinaryWeightCodes
 from engine.quantization.methods.dir_net import DirNet
 from tests.contracts.nets import budget, quantizing
 

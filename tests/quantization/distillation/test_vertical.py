@@ -5,7 +5,7 @@ import torch
 
 from engine.core.randomness import stream
 from engine.quantization.distillation.trainer import divergence
-from engine.quantization.grids.nested import NestedWeightCodes, floor_codes, prefix
+from engine.quantization.grids.weights.nested import NestedWeightCodes, floor_codes, prefix
 from engine.quantization.methods.vertical import SandwichLearner, Vertical
 from tests.contracts.nets import budget, quantizing
 

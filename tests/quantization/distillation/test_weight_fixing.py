@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engine.quantization.distillation.weight_fixing import SHARES, share_after
-from engine.quantization.grids.codebook.powers import MOST_SIGMA
+from engine.quantization.grids.weights.codebook.powers import MOST_SIGMA
 from engine.quantization.methods.pwfn import Pwfn
 from engine.quantization.student import make_student, restore_block
 from tests.contracts.nets import budget, quantizing

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from engine.quantization.grids.binary import (
+from engine.quantization.grids.weights.binary import (
     FELT,
     BinaryWeightCodes,
     held_back,

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.quantization.grids.codebook.fixed_weight import (
+from engine.quantization.grids.weights.codebook.fixed_weight import (
     READER_BITS,
     VALUE_BITS,
     FixedWeightCodes,
 )
-from engine.quantization.grids.codebook.fixing import (
+from engine.quantization.grids.weights.codebook.fixing import (
     Cloud,
     Codebook,
     Reach,
@@ -20,7 +20,7 @@ from engine.quantization.grids.codebook.fixing import (
     fix_share,
     shannon_entropy,
 )
-from engine.quantization.grids.codebook.powers import LEAST_SIGMA, prior_sigma, signed_sums
+from engine.quantization.grids.weights.codebook.powers import LEAST_SIGMA, prior_sigma, signed_sums
 
 
 def gaussian(count, seed=0, std=0.05):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from engine.core.randomness import stream
-from engine.quantization.grids.cp_admm import (
+from engine.quantization.grids.quantizers import WeightQuantizer
+from engine.quantization.grids.weights.cp_admm import (
     _normal_equations,
     admm,
     balanced,
@@ -12,8 +13,7 @@ from engine.quantization.grids.cp_admm import (
     cp_als,
     relative_error,
 )
-from engine.quantization.grids.factored import FactoredWeightCodes, on_grid, rank_for, ways
-from engine.quantization.grids.quantizers import WeightQuantizer
+from engine.quantization.grids.weights.factored import FactoredWeightCodes, on_grid, rank_for, ways
 
 
 def tensor(*shape: int, rank: int = 6, noise: float = 0.1, seed: int = 0) -> torch.Tensor:

@@ -7,8 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.quantization.grids.basis_start import even_basis
-from engine.quantization.grids.learned_basis import (
+from engine.quantization.grids.level_sets import level_values, nearest_codes
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.grids.weights.basis_start import even_basis
+from engine.quantization.grids.weights.learned_basis import (
     TURNS,
     BasisActivationQuantizer,
     BasisWeightQuantizer,
@@ -17,8 +19,6 @@ from engine.quantization.grids.learned_basis import (
     basis_levels,
     learn_basis,
 )
-from engine.quantization.grids.level_sets import level_values, nearest_codes
-from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 
 WEIGHTS = (WeightQuantizer, BasisWeightQuantizer)
 SHAPES = ("gaussian", "laplace", "bimodal", "constant")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.quantization.grids.mid_rise import MidRiseWeightCodes, best_scale, unit_levels
+from engine.quantization.grids.weights.mid_rise import MidRiseWeightCodes, best_scale, unit_levels
 
 
 def fitted(weight, bits):

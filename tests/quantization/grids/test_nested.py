@@ -6,7 +6,7 @@ import torch
 from engine.core.errors import UserError
 from engine.core.randomness import stream
 from engine.quantization.grids.level_sets import nearest_codes
-from engine.quantization.grids.nested import (
+from engine.quantization.grids.weights.nested import (
     CLIP_RATIOS,
     STORED_BITS,
     NestedWeightCodes,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.core.randomness import stream
-from engine.quantization.grids.codebook.shared import (
+from engine.quantization.grids.weights.codebook.shared import (
     SHARINGS,
     SharedWeightCodes,
     by_chance,

@@ -7,7 +7,7 @@ from engine.analysis.costs.size import LayerBits, stored_bits
 from engine.analysis.errors import sqnr_db
 from engine.core.randomness import stream
 from engine.models.zoo import find_card
-from engine.quantization.grids.split import SplitWeightCodes
+from engine.quantization.grids.weights.split import SplitWeightCodes
 
 
 def fused_like(out: int = 12, inner: int = 10) -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 
 from engine.core.errors import UserError
 from engine.core.randomness import stream
-from engine.quantization.grids.std_interval import (
+from engine.quantization.grids.weights.std_interval import (
     ALPHAS,
     LogWeightCodes,
     StdWeightQuantizer,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.quantization.grids.level_sets import nearest_codes
-from engine.quantization.grids.mid_rise import MidRiseWeightCodes
+from engine.quantization.grids.weights.mid_rise import MidRiseWeightCodes
 from engine.quantization.methods.bitat import Bitat
 from engine.quantization.rounding.columns import HessianCompensated
 from engine.quantization.rounding.ordered import ORDERS, OrderedRounding, ThreeOrders

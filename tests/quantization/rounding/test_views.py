@@ -5,8 +5,8 @@ import torch
 
 from engine.core.method import View
 from engine.quantization import discover_methods
-from engine.quantization.grids.learned_basis import basis_error, learn_basis
 from engine.quantization.grids.quantizers import WeightQuantizer
+from engine.quantization.grids.weights.learned_basis import basis_error, learn_basis
 from engine.quantization.rounding.views import soft_rounding_view
 from engine.quantization.student import stored_block
 from tests.contracts.nets import budget, quantizing

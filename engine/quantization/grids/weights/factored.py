@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.quantization.grids.cp_admm import admm, compose, cp_als
 from engine.quantization.grids.level_sets import CodedPart, StoredWeight, WeightCodes
-from engine.quantization.grids.split import last_code, symmetric_codes, symmetric_levels
+from engine.quantization.grids.weights.cp_admm import admm, compose, cp_als
+from engine.quantization.grids.weights.split import last_code, symmetric_codes, symmetric_levels
 
 STEP_BITS = 32  # of each factor's step
 COLOURS = 3  # a layer that reads no more than an image's channels has no inner way to factorize

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from engine.core.samples import sampled
-from engine.quantization.grids.basis_start import even_starts
 from engine.quantization.grids.level_sets import WeightCodes, nearest_codes
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
+from engine.quantization.grids.weights.basis_start import even_starts
 
 TURNS = 100
 SETTLED = 1e-6  # relative fall of the error at which the turns end

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from engine.quantization.grids.level_sets import WeightCodes, nearest_codes
-from engine.quantization.grids.nested import CLIP_RATIOS, middles
+from engine.quantization.grids.weights.nested import CLIP_RATIOS, middles
 
 SCALE_BITS = 32
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from engine.quantization.grids.codebook.fixing import Cloud, Codebook, Reach, fix_all
-from engine.quantization.grids.codebook.powers import prior_sigma
 from engine.quantization.grids.level_sets import CodedPart, WeightCodes, nearest_codes
+from engine.quantization.grids.weights.codebook.fixing import Cloud, Codebook, Reach, fix_all
+from engine.quantization.grids.weights.codebook.powers import prior_sigma
 
 VALUE_BITS = (
     32 + 8

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from engine.core.samples import sampled
-from engine.quantization.grids.codebook.powers import LEAST_SIGMA, signed_sums
 from engine.quantization.grids.level_sets import nearest_codes
+from engine.quantization.grids.weights.codebook.powers import LEAST_SIGMA, signed_sums
 
 _LEAST_DISTANCE = 2.0**-20  # σ counts as at least this where distances are told
 _TRIED = 2**14  # weights, for the first δ where the codebook is short
