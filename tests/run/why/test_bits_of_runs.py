@@ -142,7 +142,11 @@ def test_a_choice_of_bits_is_measured_as_the_points_of_the_front_are(answered, c
 
 def test_a_run_of_1_bit_is_in_no_table_and_says_so_in_a_line(monkeypatch, tmp_path, capsys):
     only_the_toy(monkeypatch, tmp_path)
-    folder = begun(tmp_path / "runs", replace(NEAREST, quantization="vertical", weight_bits=1))
+    untrained = {"steps": 0}
+    recipe = replace(
+        NEAREST, quantization="vertical", weight_bits=1, quantization_settings=untrained
+    )
+    folder = begun(tmp_path / "runs", recipe)
     work(folder)
     assert main(["bits", folder.run_id, "--json", "--runs", str(folder.path.parent)]) == 2
     told = capsys.readouterr().err
