@@ -47,8 +47,10 @@ def everything() -> None:
     own_key()
     folders = list_runs(runs_folder())
     recorded = recorded_run()
-    if not folders:
+    if not folders and recorded is None:
         nothing_yet()
+    elif not folders:
+        nothing_yet("None of your own yet")
     if recorded is not None and recorded.run_id not in {one.run_id for one in folders}:
         folders.append(recorded)
     if folders:

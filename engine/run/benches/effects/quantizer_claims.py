@@ -65,12 +65,12 @@ class QuantizerClaim:
 
 
 METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and what it is
-    "kl": ("logit_kl", "KL divergence of teacher and student on real test images, nats"),
+    "kl": ("logit_kl", "KL from the teacher, nats"),
     "sqnr": (
         "output_sqnr_db",
-        "the output's signal over what quantization adds to it, real test images, dB",
+        "SQNR of the output, dB",
     ),
-    "top1": ("quantized_top1", "top-1 on real test images"),
+    "top1": ("quantized_top1", "top-1"),
 }
 QUANTIZER_CLAIMS = (
     QuantizerClaim(
