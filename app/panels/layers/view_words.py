@@ -74,7 +74,8 @@ def _fixing(seen: Seen) -> str:
     values = seen[-1]["values"]
     return (
         f"Round {values['round']:.0f}: {values['fixed']:.1%} of the weights are fixed, to "
-        f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits."
+        f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits. "
+        "Drawn is how far 99.5 % of the weights reach."
     )
 
 

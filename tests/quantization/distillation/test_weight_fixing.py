@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.quantization.distillation.fixing_view import fixing_view
 from engine.quantization.distillation.weight_fixing import SHARES, share_after
 from engine.quantization.grids.weights.codebook.powers import MOST_SIGMA
 from engine.quantization.methods.pwfn import Pwfn
@@ -171,3 +172,16 @@ def test_a_network_of_tiny_weights_is_told_that_they_will_be_0():
     (told,) = method.remarks(work.teacher)
     assert "Of 1 layers, stem.0 first" in told
     assert "quantization.finest, which is 7" in told
+
+
+def test_the_picture_reaches_as_far_as_most_weights_and_leaves_out_the_few_beyond():
+    free = torch.cat([torch.linspace(-0.1, 0.1, 996), torch.tensor([1.0, -1.0, 1.0, 1.0])])
+    none = {"values": torch.zeros(0), "held": torch.zeros(0), "entropy": 0.0}
+    seen = fixing_view(free, [none])
+    assert 0.095 < float(seen.arrays["centres"].abs().max()) <= 0.1
+    assert float(seen.arrays["free"].sum()) == pytest.approx(0.995, abs=0.003)
+    book = {"values": torch.tensor([-1.0, 0.0, 0.125]), "held": torch.tensor([0.001, 0.6, 0.399])}
+    fixed = fixing_view(torch.zeros(0), [book | {"entropy": 1.0}])
+    assert fixed.arrays["now"].tolist() == [0.0, 0.125]
+    assert fixed.arrays["value"].tolist() == [0.0, 0.125]
+    assert fixed.values["unique"] == 3.0
