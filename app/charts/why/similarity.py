@@ -40,7 +40,9 @@ def alike_map(matrix: Mapping[str, Any]) -> LiveFigure:
         "teacher", type="category", autorange="reversed", showgrid=False, tickvals=rows,
         ticktext=list(map(short, rows)),
     )  # fmt: skip
-    x_axis = layer_axis(columns, "") | {"showgrid": False, "title": {"text": "student"}}
+    x_axis = axis(
+        "student, in the same order", type="category", showgrid=False, showticklabels=False
+    )
     shown = layout(MAP_PX, xaxis=x_axis, yaxis=y_axis)
     diagonal = [row[k] for k, row in enumerate(matrix["cosines"]) if k < len(row)]
     known = [one for one in diagonal if one is not None]

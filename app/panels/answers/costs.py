@@ -13,6 +13,7 @@ from app.text import explain
 from app.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 QUESTIONS = ("resources", "storage")  # that are asked beside the page
 
 
@@ -41,39 +42,42 @@ def costs_section(folder: RunFolder, layers: int) -> None:
 
 def _resources(found: Mapping[str, Any]) -> None:
     st.markdown(f"**{plain(found['sentence'])}**")
-    lines = ["| | Float | Quantized | |", "|:--|--:|--:|:--|"]
+    lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
     st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
     if found["latency_note"]:
         st.caption(plain(found["latency_note"]))
-    st.caption(
-        plain(
-            f"All for one image. Energy by {found['energy_uj']['source']}: an estimate of its order."
-        )
+    st.caption(plain(known_words(found)))
+
+
+def known_words(found: Mapping[str, Any]) -> str:
+    """How each of the costs is known."""
+    time = found["latency_ms"]
+    measured = ""
+    if time is not None:
+        threads = f"{time['threads']} thread{'s' if time['threads'] > 1 else ''}"
+        measured = f" Time is measured on this machine, {threads}."
+    return (
+        "All for one image. Bytes and bit operations are counted. Energy is estimated, its order at most: by "
+        f"{found['energy_uj']['source']}.{measured}"
     )
 
 
-def cost_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """A row a cost: the float network's, the quantized one's, and how each is known."""
+def cost_rows(found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """A row a cost: the float network's, and the quantized one's."""
     size, moved, spent = found["bytes"], found["bit_operations"], found["energy_uj"]
-    plain_, quantized = spent["fp32"], spent["quantized"]
+    float_, quantized = spent["fp32"], spent["quantized"]
     rows = [
-        ("Bytes", size_words(size["fp32"]), size_words(size["quantized"]), "counted"),
-        ("Bit operations", count_words(moved["fp32"]), count_words(moved["quantized"]), "counted"),
-        ("Energy, arithmetic", _uj(plain_["arithmetic"]), _uj(quantized["arithmetic"]),
-         "estimated"),
-        ("Energy, weights from a cache", _range(plain_["weights_cached"]),
-         _range(quantized["weights_cached"]), "estimated"),
-        ("Energy, weights from DRAM", _range(plain_["weights_dram"]),
-         _range(quantized["weights_dram"]), "estimated"),
+        ("Bytes", size_words(size["fp32"]), size_words(size["quantized"])),
+        ("Bit operations", count_words(moved["fp32"]), count_words(moved["quantized"])),
+        ("Energy: arithmetic", _uj(float_["arithmetic"]), _uj(quantized["arithmetic"])),
     ]  # fmt: skip
+    for key, where in (("weights_cached", "cache"), ("weights_dram", "DRAM")):
+        name = f"Energy: weights, {where}"
+        rows.append((name, _range(float_[key]), _range(quantized[key])))
     time = found["latency_ms"]
     if time is not None:
-        cores = f"{time['threads']} thread{'s' if time['threads'] > 1 else ''}"
-        rows.append(
-            ("Time", f"{time['float']:.3g} ms", f"{time['quantized']:.3g} ms",
-             f"measured, {cores}")
-        )  # fmt: skip
-    return rows
+        rows.append(("Time", f"{time['float']:.3g} ms", f"{time['quantized']:.3g} ms"))
+    return [(name, a.replace(" ", NO_BREAK), b.replace(" ", NO_BREAK)) for name, a, b in rows]
 
 
 def _uj(value: float) -> str:
@@ -81,7 +85,7 @@ def _uj(value: float) -> str:
 
 
 def _range(ends: list[float]) -> str:
-    return f"{_short(ends[0])} to {_short(ends[1])} µJ"
+    return f"{_short(ends[0])}–{_short(ends[1])} µJ"
 
 
 def _short(value: float) -> str:

@@ -37,7 +37,7 @@ def claims_table(result: Result, wanted: Sequence[Any]) -> None:
     if chosen in rows:
         with st.container(border=True):
             _opened(rows[chosen], result)
-    lines = ["| What is claimed | Measured by | |", "|:--|:--|:--|"]
+    lines = ["| | What is claimed, and what it is measured by |", "|:--|:--|"]
     lines += [
         _line(row["says"], row["of"], chip_of(row), bool(row["asserted"])) for row in rows.values()
     ]
@@ -50,8 +50,10 @@ def claims_table(result: Result, wanted: Sequence[Any]) -> None:
 
 def _line(says: str, of: str, chip: str, asserted: bool) -> str:  # noqa: FBT001
     icon, colour, _ = CHIPS[chip]
-    cells = [one.replace("|", r"\|") for one in (f"{says}{' °' if asserted else ''}", of)]
-    return f"| {cells[0]} | {cells[1]} | :{colour}-badge[{icon} {chip}] |"
+    claimed, measured = (
+        one.replace("|", r"\|") for one in (f"{says}{' °' if asserted else ''}", of)
+    )
+    return f"| :{colour}-badge[{icon} {chip}] | {claimed} :gray[{measured}] |"
 
 
 def _opened(row: Mapping[str, Any], result: Result) -> None:

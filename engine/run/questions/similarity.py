@@ -52,7 +52,7 @@ def similarity(folder: RunFolder, other: RunFolder | None = None) -> dict[str, A
         "test": _tested(table, a, folder.recipe.seed) if alike else None,
         "drift_rank": _drift_rank(rows, folder) if other is None else None,
     }
-    return found | {"notes": _notes(found, alike=alike)}
+    return found | {"notes": _notes(found, alike=alike), "sentence": _sentence(found)}
 
 
 def _both(folder: RunFolder, other: RunFolder | None) -> tuple[Streams, State, State, Streams]:
@@ -134,16 +134,10 @@ def _notes(found: dict[str, Any], *, alike: bool) -> list[str]:
     if not alike:
         return ["The two are of different architectures: layers are compared where shapes agree."]
     notes = []
-    known = [row for row in found["layers"] if row["drift"] is not None]
-    if known:
-        worst = max(known, key=lambda row: row["drift"])
-        notes.append(
-            f"{worst['path']} has drifted most: chain-normalised cosine {worst['chain']:.4f}."
-        )
     if found["moved_channels"]:
         notes.append(
-            f"{found['moved_channels']} channels find their best partner in another place; `matched` has "
-            "them there."
+            f"{found['moved_channels']} channels find their best partner in another place: matched, they "
+            "are compared there."
         )
     test = found["test"]
     if test["p"] is None:
@@ -154,8 +148,16 @@ def _notes(found: dict[str, Any], *, alike: bool) -> list[str]:
             f"{test['different']:.4f}; p = {test['p']:.3f} in {test['pairings']} random pairings (a stand-in "
             "for the paper's trained discriminator)."
         )
-    if found["drift_rank"] is not None:
-        notes.append(
-            f"Rank correlation of a layer's drift with the noise of its weights: {found['drift_rank']:.2f}."
-        )
     return notes
+
+
+def _sentence(found: dict[str, Any]) -> str:
+    """The layer that has drifted most, and whether drift goes along with the noise of the weights."""
+    known = [row for row in found["layers"] if row["drift"] is not None]
+    if not known:
+        return "No layer's weights can be compared."
+    worst = max(known, key=lambda row: row["drift"])
+    said = f"{worst['path']} has drifted most: chain-normalised cosine {worst['chain']:.4f}."
+    if found["drift_rank"] is None:
+        return said
+    return f"{said} Rank correlation of drift with the noise of the weights: {found['drift_rank']:.2f}."

@@ -58,7 +58,7 @@ def _told(found: dict[str, Any]) -> str:
         told = table([("layer", "as they are", "chain-normalised", "and matched"), *rows])
     else:
         told = table([("layer", "most like", "cosine"), *_nearest(found["matrix"])])
-    return "\n".join([told, "", *found["notes"]])
+    return "\n".join([told, "", *found["notes"], found["sentence"]])
 
 
 def _nearest(matrix: dict[str, Any]) -> list[tuple[str, str, str]]:
