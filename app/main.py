@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.moved import moved_pages
+from app.links.moved import moved_pages
 from app.panels.new_run.dialog import new_run_button, open_dialog
 
 PAGES = [

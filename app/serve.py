@@ -11,11 +11,11 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's own folder ther
 import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 
+from app.access.sharing import greeting, sharing  # noqa: E402
 from app.server.guard import Guard  # noqa: E402
 from app.server.home import Home  # noqa: E402
 from app.server.routes import lifespan, routes  # noqa: E402
 from app.server.watch import Watches  # noqa: E402
-from app.sharing import greeting, sharing  # noqa: E402
 from engine.core.errors import UserError  # noqa: E402
 
 _WATCHES = Watches()

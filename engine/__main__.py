@@ -21,8 +21,6 @@ from engine.run.commands import (
     runs,
     sweep,
 )
-from engine.run.commands.common import whole_number
-from engine.run.commands.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.finished_run import (
     doctor,
     ranges,
@@ -31,6 +29,8 @@ from engine.run.commands.finished_run import (
     storage,
     why,
 )
+from engine.run.commands.printed.common import whole_number
+from engine.run.commands.printed.ending import BROKEN, close_streams, end, open_streams
 from engine.run.commands.recipe import add_options
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.words import plain
+from app.wording.words import plain
 
 
 def agreed(paths: dict[str, str], *, key: str) -> bool:

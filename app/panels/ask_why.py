@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import ask, is_asked
-from app.words import plain, time_words
+from app.engine_calls.background import ask, is_asked
+from app.wording.words import plain, time_words
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 from engine.run.questions.why import answers

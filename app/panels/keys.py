@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import visitors
-from app.sharing import sharing
+from app.access import visitors
+from app.access.sharing import sharing
 
 
 def own_key() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.levels import error_share
+from app.charts.layers.levels import error_share
 
 Metric = tuple[str, str, str]  # label, value, help
 

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.history import read_history
-from app.layer_numbers import numbers_of
 from app.panels.layers.layer_table import table
 from app.report.sections import TITLES
-from app.words import plain, size_words
+from app.run_files.history import read_history
+from app.wording.layer_numbers import numbers_of
+from app.wording.words import plain, size_words
 from engine.core.errors import UserError
 from engine.export import format_lines, needs_network
 from engine.run.folders.folder import RunFolder

@@ -4,13 +4,13 @@ import base64
 from typing import Any
 
 from app.charts.bindings import extended
-from app.charts.results import Accuracy, accuracies
+from app.charts.images.synthesis import gap_map, losses
+from app.charts.outcomes.results import Accuracy, accuracies
 from app.charts.style import FLOAT, QUANTIZED, LiveFigure
-from app.charts.synthesis import gap_map, losses
-from app.data_words import data_words
 from app.panels import measured
 from app.report.section import Section, size
 from app.report.story import Story
+from app.wording.data_words import data_words
 
 MOST_FRAMES = 60
 

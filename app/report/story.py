@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.answers import kept_answer
 from engine.run.recipes.recipe import Recipe

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.charts import allocation as chosen_bits
-from app.charts import layer_costs
+from app.charts.layers import allocation as chosen_bits
+from app.charts.layers import layer_costs
 from app.charts.why import bits as by_width
 from app.charts.why import growth as growing
 from app.charts.why import predictions, provenance

@@ -12,8 +12,8 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from app.address import count, plain_name
-from app.run_folders import open_run
+from app.links.address import count, plain_name
+from app.run_files.run_folders import open_run
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 

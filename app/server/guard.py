@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.sharing import LOOPBACK, Sharing, own_name, sharing
-from app.visitors import COOKIE, is_token, new_token
+from app.access.sharing import LOOPBACK, Sharing, own_name, sharing
+from app.access.visitors import COOKIE, is_token, new_token
 
 # The first thing that the page's script fetches, before it opens its websocket. The page itself would be
 # too early: a SameSite=Strict cookie is not sent with it where a link of another site leads here, and the

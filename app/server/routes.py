@@ -51,7 +51,9 @@ async def lifespan(watches: Watches, app: Any) -> AsyncIterator[None]:  # noqa: 
 
 
 def _warm() -> None:
-    from app.choices import load_catalog  # Streamlit's cache wants its runtime, which is up now
+    from app.engine_calls.choices import (
+        load_catalog,  # Streamlit's cache wants its runtime, which is up now
+    )
     from app.server.files import _plotly
 
     _plotly()

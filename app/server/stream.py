@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from app.address import byte_offset
-from app.run_folders import open_run
+from app.links.address import byte_offset
+from app.run_files.run_folders import open_run
 from app.server.watch import Watch, Watches
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder

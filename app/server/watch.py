@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.run_folders import state_of
+from app.run_files.run_folders import state_of
 from engine.run.folders.folder import RunFolder
 
 LOOK_EVERY_S = 0.05

@@ -4,10 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import start_run
-from app.background import look_again
-from app.choices import load_catalog
-from app.diagnoses import diagnosis, estimate
+from app.engine_calls.actions import start_run
+from app.engine_calls.background import look_again
+from app.engine_calls.choices import load_catalog
+from app.engine_calls.diagnoses import diagnosis, estimate
+from app.engine_calls.recipes import paths_in, recipe_of
 from app.panels.agree import agreed
 from app.panels.bring.page import bring_your_own
 from app.panels.networks.anatomy import head, layer_detail, layer_map, layer_table
@@ -16,11 +17,10 @@ from app.panels.networks.listed import chosen_network, network_list
 from app.panels.networks.methods import method_list, method_menu
 from app.panels.networks.settings import network_settings
 from app.panels.new_run.estimate import preset_estimates, source_words
-from app.recipes import paths_in, recipe_of
-from app.run_folders import runs_folder
-from app.words import plain
+from app.run_files.run_folders import runs_folder
+from app.wording.words import plain
 from engine.core.errors import UserError
-from engine.run.questions.diagnose import findings_for, layers_with_bits, methods_for
+from engine.run.questions.before_a_run.diagnose import findings_for, layers_with_bits, methods_for
 from engine.run.recipes.recipe import Recipe
 
 

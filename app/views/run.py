@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from app.history import read_history
+from app.links.state import current_run
 from app.panels.empty_page import nothing_yet
 from app.panels.head.outcome import notes
 from app.panels.head.run_head import run_head
 from app.panels.head.tab_choice import tab_of
-from app.state import current_run
+from app.run_files.history import read_history
 from app.views.tabs import answers, images, layers
 from engine.run.folders.folder import RunFolder
 

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from app.actions import delete_run
-from app.choices import load_catalog
-from app.differences import Ran, differences
+from app.engine_calls.actions import delete_run
+from app.engine_calls.choices import load_catalog
 from app.panels.compare.comparison import comparison
 from app.panels.compare.pick import pick_runs
 from app.panels.empty_page import nothing_yet
@@ -15,8 +14,9 @@ from app.panels.runs.open_bundle import open_bundle
 from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
 from app.panels.runs.table import many_runs, table_key
 from app.panels.sweeps.page import sweep_list, sweep_page
-from app.run_folders import recorded_run, runs_folder
-from app.words import STATES, plain
+from app.run_files.run_folders import recorded_run, runs_folder
+from app.wording.differences import Ran, differences
+from app.wording.words import STATES, plain
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 

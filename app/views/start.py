@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from app.choices import load_catalog
-from app.history import read_history
+from app.engine_calls.choices import load_catalog
 from app.panels.new_run.dialog import new_run_button
 from app.panels.runs.table import runs_table
 from app.panels.start.bits import bits_slider
 from app.panels.start.cards import preset_cards
 from app.panels.start.growing import growing
-from app.run_folders import recorded_run, runs_folder
-from app.words import plain
+from app.run_files.history import read_history
+from app.run_files.run_folders import recorded_run, runs_folder
+from app.wording.words import plain
 from engine.run.folders.folder import list_runs
 
 RECENT = 5

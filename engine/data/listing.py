@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from engine.core.errors import UserError
-from engine.core.files import check_size, sha256_of
+from engine.core.outside.files import check_size, sha256_of
 from engine.data.archive import LEFT_OUT, inner_folder
 from engine.data.classes import NAMES_FILES, Classes, number_classes, with_names_of, wnid_of
 from engine.data.datasets import Part, find_arrays

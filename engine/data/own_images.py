@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.core.errors import UserError
-from engine.core.own_code import load_factory
+from engine.core.outside.own_code import load_factory
 from engine.data.decode import to_pixels
 
 _SLACK = 1e-3  # by which a generator's pixels may leave [0, 1]: they are clipped

@@ -15,7 +15,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from engine.core.errors import UserError
-from engine.core.randomness import seeded_init, stream
+from engine.core.sampling.randomness import seeded_init, stream
 from engine.core.trace import watch_inputs
 
 Shape = tuple[int, int, int]

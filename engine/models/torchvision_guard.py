@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from engine.core.errors import UserError
-from engine.core.torchvision_guard import define_missing, guard_torchvision
+from engine.core.outside.torchvision_guard import define_missing, guard_torchvision
 
 __all__ = ["define_missing", "is_installed", "torchvision_models"]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from engine.core.layout import within_bounds
 from engine.quantization.grids.level_sets import StoredWeight
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 
@@ -38,7 +39,7 @@ class QuantLayer:
     def forward(self, x: Tensor) -> Tensor:
         if self.input_quantizer is not None:
             x = self.input_quantizer(x)
-        out: Tensor = super().forward(x)  # type: ignore[misc]
+        out: Tensor = super().forward(within_bounds(x, self))  # type: ignore[misc, arg-type]
         return out
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.analysis.diagnosis.stored import of_statistics
-from engine.core.device import laid_out
 from engine.core.errors import UserError
+from engine.core.layout import laid_out
 from engine.core.needs import why_not
 from engine.data.classes import Classes
 from engine.data.datasets import Part

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunStarted, SnapshotSaved, StageStarted, Stepped
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 from engine.run.folders.control import CHECKPOINT_MARK as MARK
 from engine.run.folders.damage import lent_snapshot
 from engine.run.folders.folder import ACTIVE, RunFolder, write_atomically

@@ -17,14 +17,14 @@ from engine.run.machine.memory_limit import Room
 from engine.run.machine.resources import peak_memory_mb
 from engine.run.recipes.left_out import places_kept
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.bits import allocation
-from engine.run.stages.judge import Verdict, judge
-from engine.run.stages.labels import check_labels, require_labels_inside
+from engine.run.stages.judging.judge import Verdict, judge
+from engine.run.stages.judging.labels import check_labels, require_labels_inside
+from engine.run.stages.judging.sizes import sizes
 from engine.run.stages.memory import make_room
-from engine.run.stages.quantize import chosen_method, load_student, quantize
-from engine.run.stages.reuse import find_images, take_over
-from engine.run.stages.sizes import sizes
-from engine.run.stages.synthesise import load_images, synthesise
+from engine.run.stages.quantization.bits import allocation
+from engine.run.stages.quantization.quantize import chosen_method, load_student, quantize
+from engine.run.stages.synthesis.reuse import find_images, take_over
+from engine.run.stages.synthesis.synthesise import load_images, synthesise
 
 
 def execute(

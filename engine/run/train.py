@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.analysis.verification import verify
-from engine.core.device import channels_last
+from engine.analysis.answers.verification import verify
+from engine.core.layout import channels_last
 from engine.data.idx import read_idx, write_idx
 from engine.models.architectures.angular_margin import AngularMargin
 from engine.models.card import ASSETS

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.analysis.errors import image_psnrs
-from engine.core.device import channels_last
+from engine.analysis.layers.errors import image_psnrs
+from engine.core.layout import channels_last
 from engine.data.halves import enlarged, halved
 from engine.data.idx import read_idx
 from engine.models.card import ASSETS

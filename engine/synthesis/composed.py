@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import laid_out
 from engine.core.errors import UserError
+from engine.core.layout import laid_out
 from engine.core.method import Losses
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.canvas import Canvas

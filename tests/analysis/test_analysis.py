@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis.accuracy import agreement, logit_kl, paired_drop, top1, wilson
+from engine.analysis.answers.accuracy import agreement, logit_kl, paired_drop, top1, wilson
 from engine.analysis.costs.size import LayerBits, stored_bits, stored_bytes
-from engine.analysis.errors import LIMIT_DB, cosine, distance, sqnr_db
-from engine.analysis.images import class_spread, confidence
+from engine.analysis.images.confidence import class_spread, confidence
+from engine.analysis.layers.errors import LIMIT_DB, cosine, distance, sqnr_db
 
 
 class TestSqnr:

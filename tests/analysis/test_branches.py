@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.branches import meetings
+from engine.analysis.diagnosis.branches import meetings
 from tests.toys import ResidualToy
 
 

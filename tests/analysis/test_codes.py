@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.analysis.codes import IDEAL_RMSE, closeness, code_histogram, distinct, level_use
 from engine.analysis.costs.size import BitOperations, LayerBits, bit_operations, stored_bytes
+from engine.analysis.layers.codes import IDEAL_RMSE, closeness, code_histogram, distinct, level_use
 
 
 def test_four_levels_used_alike_carry_two_bits_and_none_is_dead():

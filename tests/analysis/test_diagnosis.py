@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.anatomy import dissect
+from engine.analysis.diagnosis.anatomy import dissect
 from engine.analysis.diagnosis.examine import examine
 from engine.analysis.diagnosis.finding import Finding
-from engine.analysis.input_space import by_images, without_images
-from engine.analysis.normalisation import best_common, implied, match, renormalised, stem_of
+from engine.analysis.inputs.input_space import by_images, without_images
+from engine.analysis.inputs.normalisation import best_common, implied, match, renormalised, stem_of
 from engine.core.trace import count_hooks
 from engine.data.images import open_idx
 from engine.models.card import ASSETS

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from engine.analysis.image_statistics import (
+from engine.analysis.images.image_statistics import (
     pair_cosines,
     portrait,
     power_spectrum,
     spread_and_distance,
     total_variation,
 )
-from engine.analysis.likeness import (
+from engine.analysis.images.likeness import (
     MEASURES,
     joint_map,
     measures_of,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.analysis.labels import examine_labels
+from engine.analysis.inputs.labels import examine_labels
 
 CLASSES, IMAGES = 12, 360
 ORDER = torch.tensor([3, 7, 1, 0, 9, 2, 8, 5, 4, 6, 11, 10])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.analysis import predictions as p
+from engine.analysis.answers import predictions as p
 
 LOG = np.log
 TEACHER = LOG(np.array([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.25, 0.35, 0.4]]))

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.analysis.provenance import PARTS, Shares, error_parts
-from engine.analysis.reading import sentence, verdict
+from engine.analysis.layers.provenance import PARTS, Shares, error_parts
+from engine.analysis.layers.reading import sentence, verdict
 
 
 def shares_of(teacher, student, *reads):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from engine.analysis.accuracy import agreement, logit_kl, top1
-from engine.analysis.errors import image_psnrs
-from engine.analysis.verdicts import KINDS, one_answer
+from engine.analysis.answers.accuracy import agreement, logit_kl, top1
+from engine.analysis.answers.verdicts import KINDS, one_answer
+from engine.analysis.layers.errors import image_psnrs
 from engine.core.errors import UserError
 from engine.core.paired import mean_band
 

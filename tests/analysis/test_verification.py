@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from engine.analysis.accuracy import wilson
-from engine.analysis.verification import (
+from engine.analysis.answers.accuracy import wilson
+from engine.analysis.answers.verification import (
     best_threshold,
     equal_error_rate,
     judged_rightly,

@@ -78,7 +78,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(tmp_path / "recorded"))
     monkeypatch.setattr("engine.run.catalog.load", lambda runs: CATALOG)
     monkeypatch.setattr("engine.run.catalog.last_known", lambda runs: CATALOG)
-    monkeypatch.setattr("engine.run.questions.estimate.pace_of", _not_measured)
+    monkeypatch.setattr("engine.run.questions.before_a_run.estimate.pace_of", _not_measured)
     return folder
 
 

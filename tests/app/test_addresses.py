@@ -35,8 +35,12 @@ def test_every_page_opens_whatever_the_address_says(
 ) -> None:
     if page == "networks":
         found = request.getfixturevalue("answer")
-        monkeypatch.setattr("engine.run.questions.diagnose.kept", lambda runs, recipe: found)
-        monkeypatch.setattr("engine.run.questions.estimate.kept_pace", lambda runs, recipe: PACE)
+        monkeypatch.setattr(
+            "engine.run.questions.before_a_run.diagnose.kept", lambda runs, recipe: found
+        )
+        monkeypatch.setattr(
+            "engine.run.questions.before_a_run.estimate.kept_pace", lambda runs, recipe: PACE
+        )
     run = fabricate(runs, Fabricated()).run_id
     fabricate(runs, Fabricated(seed=1))
     at = opened(page, **({"run": run} if page in TABS else {}))
@@ -116,7 +120,7 @@ def test_from_the_middle_of_a_line_the_stream_begins_anew(
 
 @pytest.mark.parametrize("run", ["a" * 300, "a\0b", "../recorded", "/etc", "\ud800", ".", ""])
 def test_a_run_of_no_possible_name_is_not_there(run: str, runs: Path) -> None:
-    from app.run_folders import open_run
+    from app.run_files.run_folders import open_run
 
     with pytest.raises(UserError):
         open_run(run)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.background import Answer
+from app.engine_calls.background import Answer
 from tests.app.test_new_run import dialog
 from tests.app.test_pages import opened, started, texts
 
@@ -21,7 +21,7 @@ def opened_files(runs: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("engine.run.recipes.recipe.sha256_of", look)
     monkeypatch.setattr("engine.run.networks.inspect", look)
-    monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: Answer())
+    monkeypatch.setattr("app.engine_calls.diagnoses.ask", lambda kind, key, question: Answer())
     return seen
 
 
@@ -65,7 +65,7 @@ def test_a_path_to_bring_is_not_looked_into_while_it_is_typed(
 def test_a_device_is_refused_on_the_page_at_once(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: Answer())
+    monkeypatch.setattr("app.engine_calls.diagnoses.ask", lambda kind, key, question: Answer())
     at = opened("networks", weights="/dev/zero")
     at.button(key="network-files-look").click().run()
     assert "/dev/zero is a device" in at.error[0].value

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.uploads import by_path, files_of, uploaded
+from app.access.uploads import by_path, files_of, uploaded
 from engine.core.errors import UserError
 from tests.app.test_pages import opened, texts
 

@@ -174,9 +174,10 @@ def test_scrubbing_happens_in_the_browser_and_lands_in_the_address(
 
 def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: Path) -> None:
     """The rules in bindings.js against those in bindings.py, on every event of a whole run."""
-    from app.charts import quantization, reconstruction, synthesis
     from app.charts.bindings import extended
-    from app.history import read_history
+    from app.charts.images import synthesis
+    from app.charts.layers import quantization, reconstruction
+    from app.run_files.history import read_history
     from tests.app.fabricate import Fabricated, fabricate
 
     events = read_history(fabricate(tmp_path, Fabricated())).events

@@ -4,12 +4,13 @@ import math
 
 import pytest
 
-from app.charts import compare, quantization, reconstruction, synthesis
 from app.charts.bindings import MOST_COLUMNS, MOST_POINTS, extended
-from app.charts.levels import bad_db, good_db
-from app.charts.results import Accuracy, accuracies, overlap
+from app.charts.images import compare, synthesis
+from app.charts.layers import quantization, reconstruction
+from app.charts.layers.levels import bad_db, good_db
+from app.charts.outcomes.results import Accuracy, accuracies, overlap
+from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
 from app.charts.style import FINE, OVER, WATCH
-from app.charts.verdicts import inherited_verdict, layers_verdict
 
 LAYERS = [{"path": path} for path in ("a", "b", "c")]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.charts import compare, image_statistics
+from app.charts.images import compare, image_statistics
 from app.charts.panels import LEAST_WIDTH, panels
 from app.charts.style import QUIET
 from app.panels.compare.measures import number_words

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.data_words import data_words
+from app.wording.data_words import data_words
 from engine.run.recipes.recipe import Recipe
 from engine.synthesis import discover_methods
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.charts.ablation import earned
-from app.charts.effects import claim
+from app.charts.outcomes.ablation import earned
+from app.charts.outcomes.effects import claim
 from engine.run.benches.ladder import CONTROL, LADDER, OWN
 from tests.app.test_pages import opened, texts
 
@@ -47,7 +47,7 @@ def shipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """The folder of the shipped file, empty."""
     folder = tmp_path / "assets"
     folder.mkdir()
-    monkeypatch.setattr("app.run_folders.ROOT", tmp_path)
+    monkeypatch.setattr("app.run_files.run_folders.ROOT", tmp_path)
     return folder
 
 

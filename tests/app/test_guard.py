@@ -9,8 +9,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from app.access.visitors import COOKIE
 from app.server.guard import FIRST_FETCHED, Guard
-from app.visitors import COOKIE
 
 PORT = "8501"
 

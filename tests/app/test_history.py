@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app import history
-from app.history import read_history
+from app.run_files import history
+from app.run_files.history import read_history
 from tests.app.fabricate import Fabricated, fabricate
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.charts.layer_costs import gains, measures_known
+from app.charts.layers.layer_costs import gains, measures_known
 from app.panels.layers.layer_costs import cost_table, cost_words, sure_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
-from engine.run.questions import layer_costs
+from engine.run.questions.costs import layer_costs
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from app.charts import layer as charts
-from app.charts.levels import bad_db, good_db
-from app.layer_numbers import NUMBERS, known_numbers, numbers_of
+from app.charts.layers import layer as charts
+from app.charts.layers.levels import bad_db, good_db
 from app.panels.layers.layer_table import COLUMNS, errors, table
+from app.wording.layer_numbers import NUMBERS, known_numbers, numbers_of
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
 

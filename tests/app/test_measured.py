@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.history import read_history
 from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
 from app.panels.measured import (
@@ -18,6 +17,7 @@ from app.panels.measured import (
     standing,
     verification_words,
 )
+from app.run_files.history import read_history
 from engine.core.events import StageStarted
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate, result

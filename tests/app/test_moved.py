@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.moved import MOVED
+from app.links.moved import MOVED
 from tests.app.browser import MARKS, browsing, rest, served
 from tests.app.fabricate import Fabricated, fabricate
 

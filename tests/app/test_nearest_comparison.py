@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.charts import allocation
-from app.charts.results import Accuracy
+from app.charts.layers import allocation
+from app.charts.outcomes.results import Accuracy
 from app.charts.style import QUANTIZED, QUIET
 from app.panels.answers import nearest_comparison as gain
 from app.panels.answers.nearest_comparison import gain_words, paired_gain, plain_run

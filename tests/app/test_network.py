@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.background import Answer, ask
-from app.charts.network import arrange, merged, network_map
-from app.charts.weights import channel_ranges, histogram
+from app.charts.layers.weights import channel_ranges, histogram
+from app.charts.networks.network import arrange, merged, network_map
+from app.engine_calls.background import Answer, ask
 from engine.core.errors import UserError
-from engine.run.questions.examine import collect
+from engine.run.questions.before_a_run.examine import collect
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_new_run import dialog
@@ -50,8 +50,12 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture
 def page(runs: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> Path:
-    monkeypatch.setattr("engine.run.questions.diagnose.kept", lambda runs, recipe: answer)
-    monkeypatch.setattr("engine.run.questions.estimate.kept_pace", lambda runs, recipe: PACE)
+    monkeypatch.setattr(
+        "engine.run.questions.before_a_run.diagnose.kept", lambda runs, recipe: answer
+    )
+    monkeypatch.setattr(
+        "engine.run.questions.before_a_run.estimate.kept_pace", lambda runs, recipe: PACE
+    )
     return runs
 
 
@@ -105,12 +109,13 @@ def test_unknown_network_is_explained(page: Path) -> None:
 def test_page_says_that_the_network_is_being_loaded(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: Answer())
+    monkeypatch.setattr("app.engine_calls.diagnoses.ask", lambda kind, key, question: Answer())
     assert "being loaded" in texts(opened("networks"))
 
 
 def test_refusal_is_shown_as_it_was_said(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.diagnoses.ask", lambda *asked: Answer(error="weights x are not there"))
+    gone = Answer(error="weights x are not there")
+    monkeypatch.setattr("app.engine_calls.diagnoses.ask", lambda *asked: gone)
     assert opened("networks").error[0].value == "weights x are not there"
 
 
@@ -133,7 +138,7 @@ def test_question_is_put_once_and_some_time_after_a_refusal_again(
 
     # the page that waits draws itself anew when the answer is there, and must find it then
     assert answer_to() == answer_to() == Answer(error="not there yet")
-    monkeypatch.setattr("app.background.TOLD_S", 0.0)
+    monkeypatch.setattr("app.engine_calls.background.TOLD_S", 0.0)
     assert answer_to() == Answer(error="not there yet")
     assert answer_to() == answer_to() == Answer(value="found")
     assert len(put) == 2

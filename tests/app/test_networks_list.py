@@ -27,7 +27,7 @@ def three(runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundled network, another one, and one whose weights are missing; none is ever looked over."""
     catalog = CATALOG | {"models": [MISSING, OTHER, *CATALOG["models"]]}
     monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
-    monkeypatch.setattr("app.diagnoses.ask", lambda *asked: _Pending())
+    monkeypatch.setattr("app.engine_calls.diagnoses.ask", lambda *asked: _Pending())
     return runs
 
 

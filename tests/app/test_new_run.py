@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.background import Answer
+from app.engine_calls.background import Answer
 from app.panels.new_run import value_words
 from app.panels.new_run.bits_table import unlike
 from app.panels.new_run.draft import open_draft, recipe_fields

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app import visitors
+from app.access import visitors
 from app.panels.runs.open_bundle import open_in_process
 from engine.core.errors import UserError
 from engine.export.base import Finished

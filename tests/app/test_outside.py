@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.words import plain
+from app.wording.words import plain
 from engine.core import events
 from tests.app.browser import MARKS, browsing, is_blank, rest, served
 from tests.app.fabricate import Fabricated, fabricate

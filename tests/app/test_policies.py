@@ -8,9 +8,9 @@ import pytest
 
 from app.charts.bindings import extended
 from app.charts.views import CHARTS
-from app.history import read_history
-from app.panels.layers.policy import QUESTIONS, forms_of, takes_steps
-from app.panels.layers.view_words import words
+from app.panels.layers.at_work.policy import QUESTIONS, forms_of, takes_steps
+from app.panels.layers.at_work.view_words import words
+from app.run_files.history import read_history
 from app.text import explain
 from engine.quantization import discover_methods
 from engine.run.recipes.recipe import Recipe
@@ -124,7 +124,7 @@ def test_mixed_bits_show_the_quantizer_behind_them(
 ) -> None:
     history = read_history(fabricate(runs, Fabricated()))
     gpfq = {"quantization": [{"name": "gpfq", "shows": ["path"]}]}
-    monkeypatch.setattr("app.panels.layers.policy.load_catalog", lambda: gpfq)
+    monkeypatch.setattr("app.panels.layers.at_work.policy.load_catalog", lambda: gpfq)
     recipe = Recipe(
         model="m", synthesis="s", quantization="mixed", quantization_settings={"rounding": "gpfq"}
     )

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.history import read_history
+from app.links.state import layer_among
 from app.panels.head.compare_with import nearest_relatives
 from app.panels.head.tab_choice import at_rest, at_work
 from app.panels.take_away import FORMATS
-from app.state import layer_among
+from app.run_files.history import read_history
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
@@ -133,7 +133,7 @@ def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
         import streamlit as st
 
         from app.panels.take_away import _made_on_demand
-        from app.run_folders import open_run
+        from app.run_files.run_folders import open_run
 
         for name in ("tables", "onnx"):
             _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.differences import Ran, changed, differences
 from app.panels.compare.results import paired_between, same_images, verdict
 from app.panels.runs.find import matches
-from app.run_notes import LONGEST_NOTE, Note, note_of, write_note
+from app.run_files.run_notes import LONGEST_NOTE, Note, note_of, write_note
+from app.wording.differences import Ran, changed, differences
 from engine.core.errors import UserError
 from engine.core.paired import packed
 from engine.run.questions.compare import open_side
@@ -91,7 +91,7 @@ def test_a_note_of_somebody_else_s_run_is_refused(
     finished: str, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = fabricate(runs, Fabricated(seed=4))
-    monkeypatch.setattr("app.visitors.may_control", lambda path: False)
+    monkeypatch.setattr("app.access.visitors.may_control", lambda path: False)
     with pytest.raises(UserError, match="somebody else's"):
         write_note(folder, Note(name="mine now"))
     assert note_of(folder) == Note()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.background import Answer
+from app.engine_calls.background import Answer
 from app.presets import CARDS
-from app.run_folders import recorded_run
+from app.run_files.run_folders import recorded_run
 from engine.run.recipes.recipe import make_recipe
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
@@ -31,7 +31,9 @@ def card_run(runs: Path) -> str:
 def test_a_card_says_time_and_memory_before_anything_is_started(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.run.questions.estimate.kept_pace", lambda runs, recipe: PACE)
+    monkeypatch.setattr(
+        "engine.run.questions.before_a_run.estimate.kept_pace", lambda runs, recipe: PACE
+    )
     text = texts(opened("start"))
     assert "GB of memory" in text
     assert "about **" in text

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import visitors
-from app.actions import delete_run, forget_network, fork_run, save_network
-from app.choices import may_use
+from app.access import visitors
+from app.access.uploads import by_path, uploaded
+from app.engine_calls.actions import delete_run, forget_network, fork_run, save_network
+from app.engine_calls.choices import may_use
+from app.engine_calls.recipes import followed, recipe_of
 from app.panels.runs.table import table_key
-from app.recipes import followed, recipe_of
-from app.run_folders import runs_folder
-from app.uploads import by_path, uploaded
+from app.run_files.run_folders import runs_folder
 from engine.core.errors import UserError
 from engine.run.folders.control import read_wish
 from engine.run.folders.folder import RunFolder, list_runs
@@ -35,7 +35,7 @@ class Browser:
         self.patch = monkeypatch
 
     def of(self, token: str) -> None:
-        self.patch.setattr("app.visitors.token", lambda: token)
+        self.patch.setattr("app.access.visitors.token", lambda: token)
 
 
 @pytest.fixture
@@ -102,8 +102,8 @@ def test_what_a_browser_sends_is_refused_whether_or_not_there_is_a_button(
     def page() -> None:
         import streamlit as st
 
-        from app.actions import steer
-        from app.run_folders import open_run
+        from app.engine_calls.actions import steer
+        from app.run_files.run_folders import open_run
 
         steer(open_run(st.query_params["run"]), st.query_params["wish"])
 
@@ -354,7 +354,7 @@ def test_what_one_visitor_brought_no_other_finds_by_its_name(
     mine = [CATALOG["models"][0] | {"name": f"mine/{name}"} for name in ("hers", "workshop")]
     catalog = CATALOG | {"models": [*CATALOG["models"], *mine]}
     monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
-    monkeypatch.setattr("app.diagnoses.ask", lambda kind, key, question: _pending())
+    monkeypatch.setattr("app.engine_calls.diagnoses.ask", lambda kind, key, question: _pending())
     for token, hers in ((ANNA, True), (BEN, False)):
         browser.of(token)
         assert may_use("mine/hers") == hers
@@ -369,7 +369,7 @@ def test_what_one_visitor_brought_no_other_finds_by_its_name(
 
 
 def _pending() -> Any:
-    from app.background import Answer
+    from app.engine_calls.background import Answer
 
     return Answer()
 

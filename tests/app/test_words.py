@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.words import count_words, size_words
+from app.wording.words import count_words, size_words
 
 
 @pytest.mark.parametrize(

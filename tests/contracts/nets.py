@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import Machine, Settings, describe
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.models.architectures.resnet import BasicBlock
 from engine.models.graph.blocks import Block, find_blocks
 from engine.models.graph.rest import Rest
@@ -18,7 +18,7 @@ from engine.quantization.methods.nearest import NearestSettings
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.quantization.student import fit_block, make_student, restore_block
 from engine.quantization.trained import TrainedStudent
-from engine.run.stages.reuse import asks_for_student
+from engine.run.stages.synthesis.reuse import asks_for_student
 from engine.synthesis.base import Request
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.analysis.verification import verify
+from engine.analysis.answers.verification import verify
 from engine.core.errors import UserError
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, catalog_entry

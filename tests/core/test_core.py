@@ -9,7 +9,7 @@ from torch import nn
 
 from engine.core import device
 from engine.core.method import Machine, MethodCard, Settings, describe, discover, knob, knob_of
-from engine.core.randomness import derive, seeded_init, stream
+from engine.core.sampling.randomness import derive, seeded_init, stream
 from engine.core.trace import count_hooks, watch_inputs, watch_outputs
 from tests.toys import Failing, TwoBlocks
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import UserError
-from engine.core.files import check_regular, check_size, open_regular, sha256_of, typed_path, walk
+from engine.core.outside.files import (
+    check_regular,
+    check_size,
+    open_regular,
+    sha256_of,
+    typed_path,
+    walk,
+)
 from engine.data.listing import check_folder, content_of, list_images
 from engine.models.checkpoints.read import read_checkpoint
 from engine.run.networks import unpacked
@@ -104,7 +111,9 @@ def test_what_was_opened_is_what_was_checked(
     """Another file may come under the same name between the look and the opening."""
     (tmp_path / "file").write_bytes(b"x")
     real = os.open
-    monkeypatch.setattr("engine.core.files.os.open", lambda path, flags: real("/dev/zero", flags))
+    monkeypatch.setattr(
+        "engine.core.outside.files.os.open", lambda path, flags: real("/dev/zero", flags)
+    )
     with pytest.raises(UserError, match="is a device"), open_regular(tmp_path / "file"):
         pass
 
@@ -154,7 +163,7 @@ def test_a_folder_of_everything_is_refused_before_it_is_listed(
 def test_what_is_large_and_unchanged_is_hashed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.core import files
+    from engine.core.outside import files
 
     counted: list[str] = []
     real = files._hash

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.core.samples import sample_places, sampled
+from engine.core.sampling.samples import sample_places, sampled
 from engine.quantization.grids.range_search import activation_range
 from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_grid
 from engine.quantization.grids.weights.learned_basis import (

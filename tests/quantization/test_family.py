@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import find_blocks, layer_blocks
 from engine.models.graph.rest import Rest
 from engine.models.graph.walk import Walk, WalkPlan

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.synthesis.generators.doubling import DoublingConv2d
 from engine.synthesis.generators.genie_generator import LATENT, Generator
 from engine.synthesis.losses import statistics as statistics_loss

@@ -8,7 +8,7 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.core.method import describe
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.synthesis.methods.aac import Aac
 from engine.synthesis.methods.deep_inversion import DeepInversion
 from engine.synthesis.methods.dsg import Dsg, margins, noise_gaps

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.generators.latent_images import LatentImages
 from engine.synthesis.labels import POLICIES, balanced, one_class, uniform

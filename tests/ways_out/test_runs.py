@@ -16,7 +16,7 @@ from engine.run import fork as forks
 from engine.run.catalog import _method_entry
 from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import ACTIVE, RunFolder
-from engine.run.questions.analyse import analyse
+from engine.run.questions.costs.analyse import analyse
 from engine.run.recipes.recipe import make_recipe
 from engine.run.workers import launch
 from engine.run.workers.worker import run

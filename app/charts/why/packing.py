@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
-from app.words import size_words
+from app.wording.words import size_words
 
 NAMES = {
     "packed": "packed densely",

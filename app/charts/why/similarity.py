@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.quantization import layer_axis
+from app.charts.images.synthesis import short
+from app.charts.layers.quantization import layer_axis
 from app.charts.style import QUANTIZED, QUIET, LiveFigure, axis, layout
-from app.charts.synthesis import short
 
 ALIKE_SCALE = [[0.0, "rgba(128,140,160,0.16)"], [0.5, "#9cc3e6"], [1.0, "#2a6fb0"]]
 DRIFT_PX, MAP_PX = 260, 380

@@ -5,17 +5,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.address import count
 from app.charts.why import growth as growth_charts
 from app.charts.why.predictions import class_name
 from app.components import mount
+from app.links.address import count
 from app.panels.answers.sureness import sureness
 from app.panels.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
 from app.panels.measured import kind_of
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import layer_at
 from app.text import explain
-from app.words import plain
+from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import start_run
-from app.charts.results import Accuracy, accuracies, overlap
+from app.charts.outcomes.results import Accuracy, accuracies, overlap
 from app.charts.style import QUANTIZED, QUIET
-from app.choices import load_catalog, title_of
 from app.components import mount
+from app.engine_calls.actions import start_run
+from app.engine_calls.choices import load_catalog, title_of
 from app.panels import measured
-from app.run_folders import runs_folder
+from app.run_files.run_folders import runs_folder
 from app.text import explain
-from app.words import plain
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
 from engine.run.folders.folder import RunFolder, list_runs

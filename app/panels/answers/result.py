@@ -4,13 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts.results import Accuracy, accuracies, overlap
+from app.charts.outcomes.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
-from app.choices import title_of
 from app.components import mount
-from app.data_words import data_words
+from app.engine_calls.choices import title_of
 from app.panels import measured
-from app.words import count_words, plain, size_words
+from app.wording.data_words import data_words
+from app.wording.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder
 
 

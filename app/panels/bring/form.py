@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.words import plain
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.networks import Brought
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.actions import forget_network, save_network, start_run
-from app.choices import may_use
+from app.access.uploads import Source, files_of
+from app.access.visitors import may_control
+from app.engine_calls.actions import forget_network, save_network, start_run
+from app.engine_calls.choices import may_use
 from app.panels.bring.file import file_step
 from app.panels.bring.form import form_step
 from app.panels.bring.trial import images_choice, trial_step
 from app.presets import USUAL
-from app.run_folders import runs_folder
-from app.uploads import Source, files_of
-from app.visitors import may_control
-from app.words import plain
+from app.run_files.run_folders import runs_folder
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought

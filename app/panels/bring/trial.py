@@ -5,9 +5,9 @@ from typing import Any
 
 import streamlit as st
 
+from app.access.uploads import Source, by_path, files_of, most_mb, uploaded
 from app.panels.bring.form import take_space
-from app.uploads import Source, by_path, files_of, most_mb, uploaded
-from app.words import plain
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
 from engine.run.networks import Brought

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from app.choices import load_catalog, title_of
 from app.components import mount
-from app.differences import setting_labels
+from app.engine_calls.choices import load_catalog, title_of
 from app.panels.compare import results
 from app.panels.compare.image_statistics import class_histogram, distributions, features, spreads
 from app.panels.compare.measures import measures
 from app.panels.compare.side_by_side import common_axis, courses, films, gap_maps, what_differs
-from app.run_folders import is_live, open_run, state_of
+from app.run_files.run_folders import is_live, open_run, state_of
 from app.text import explain
-from app.words import plain
+from app.wording.differences import setting_labels
+from app.wording.words import plain
 from engine.run.folders.folder import ACTIVE
 from engine.run.questions.compare import Side, open_side
 

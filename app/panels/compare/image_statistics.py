@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.charts import image_statistics as charts
-from app.charts.compare import lines
+from app.charts.images import image_statistics as charts
+from app.charts.images.compare import lines
 from app.charts.panels import letter
 from app.charts.style import axis
-from app.choices import load_catalog
+from app.engine_calls.choices import load_catalog
 from app.panels.compare.side_by_side import draw, joined
 from engine.run.questions.compare import Side
 from engine.run.questions.image_statistics import (

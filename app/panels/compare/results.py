@@ -6,20 +6,20 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts.dumbbells import dumbbells, height_px
+from app.charts.layers.dumbbells import dumbbells, height_px
+from app.charts.outcomes.results import Accuracy, accuracies
 from app.charts.panels import letter
-from app.charts.results import Accuracy, accuracies
 from app.charts.style import SERIES
 from app.components import mount
 from app.panels import measured
 from app.panels.room import room
-from app.run_folders import is_live, state_of
+from app.run_files.run_folders import is_live, state_of
 from app.text import explain
 from engine.core.paired import PairedDrop, drop_between
 from engine.run.folders.folder import ACTIVE
 from engine.run.questions.compare import Side
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.reuse import synthesis_key
+from engine.run.stages.synthesis.reuse import synthesis_key
 
 CHART_REM = (5.0, 3.5)  # of the accuracies: at least, and for each of them
 WORDS_REM = 2.5  # above the chart of the layers

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts import compare as charts
+from app.charts.images import compare as charts
 from app.charts.panels import letter
 from app.charts.style import SERIES, LiveFigure
-from app.choices import title_of
 from app.components import mount
-from app.differences import changed
+from app.engine_calls.choices import title_of
 from app.panels.url_menu import buttons
-from app.run_notes import note_of
-from app.words import plain, recipe_words
+from app.run_files.run_notes import note_of
+from app.wording.differences import changed
+from app.wording.words import plain, recipe_words
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.compare import Side, course, frame_at, gap_difference, gap_grid
 from engine.run.recipes.recipe import Recipe

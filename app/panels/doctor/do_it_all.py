@@ -5,10 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.cures import Course, course_of, start_cure, stop_cure
+from app.access.visitors import may_control
+from app.engine_calls.cures import Course, course_of, start_cure, stop_cure
 from app.panels.doctor.finding import amount_words, run_link, upper
-from app.visitors import may_control
-from app.words import plain, size_words, time_words
+from app.wording.words import plain, size_words, time_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure.cure import MOST_RUNS

@@ -5,13 +5,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.diagnoses import doctor_says
+from app.engine_calls.diagnoses import doctor_says
 from app.panels.ask_why import why_not
 from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card
-from app.run_folders import runs_folder
+from app.run_files.run_folders import runs_folder
 from app.text import explain
-from app.words import plain
+from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.scoreboard import board
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import try_it
-from app.charts.doctor import evidence_chart, evidence_words
+from app.charts.why.doctor import evidence_chart, evidence_words
 from app.components import mount
-from app.run_folders import is_recorded, open_run
-from app.words import plain
+from app.engine_calls.actions import try_it
+from app.run_files.run_folders import is_recorded, open_run
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 

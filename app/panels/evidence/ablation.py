@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts import ablation as charts
+from app.charts.outcomes import ablation as charts
 from app.components import mount
 from engine.run.benches.ladder import CONTROL, LADDER, OWN, mean_of, percent, rows_of
 

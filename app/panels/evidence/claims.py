@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from app.charts import effects as charts
+from app.charts.outcomes import effects as charts
 from app.components import mount
 from app.panels.evidence.effects import differs_words, network_title
 from app.panels.url_menu import menu

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.choices import title_of
+from app.engine_calls.choices import title_of
 from engine.run.benches.effects.image_claims import CIFAR
 from engine.run.benches.effects.verdicts import rows_of
 

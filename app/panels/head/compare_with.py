@@ -5,10 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.choices import title_of
+from app.engine_calls.choices import title_of
 from app.panels.answers.nearest_comparison import PLAIN, plain_run, start_plain
-from app.run_folders import is_recorded, recorded_run, runs_folder
-from app.words import bits_of, plain
+from app.run_files.run_folders import is_recorded, recorded_run, runs_folder
+from app.wording.words import bits_of, plain
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe
 

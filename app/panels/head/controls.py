@@ -4,14 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import steer
-from app.charts.verdicts import accuracy_words
+from app.access.visitors import may_control
+from app.charts.outcomes.verdicts import accuracy_words
 from app.components import mount
-from app.history import History
+from app.engine_calls.actions import steer
 from app.panels import measured
-from app.run_folders import is_live, is_recorded, state_of
-from app.visitors import may_control
-from app.words import time_words
+from app.run_files.history import History
+from app.run_files.run_folders import is_live, is_recorded, state_of
+from app.wording.words import time_words
 from engine.run.folders.control import read_wish
 from engine.run.folders.folder import RunFolder
 

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels import measured
-from app.words import size_words
+from app.wording.words import size_words
 from engine.run.folders.folder import RunFolder
 
 

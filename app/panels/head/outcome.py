@@ -4,12 +4,12 @@ import re
 
 import streamlit as st
 
-from app.actions import steer
-from app.history import History
+from app.access.visitors import may_control
+from app.engine_calls.actions import steer
 from app.panels.room import room
-from app.run_folders import is_recorded, state_of
-from app.visitors import may_control
-from app.words import plain
+from app.run_files.history import History
+from app.run_files.run_folders import is_recorded, state_of
+from app.wording.words import plain
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.opened import opened_words
 

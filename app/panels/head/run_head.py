@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.actions import fields_of
 from app.components import mount
-from app.history import History
+from app.engine_calls.actions import fields_of
 from app.panels.head.compare_with import compare_with
 from app.panels.head.controls import controls
 from app.panels.head.outcome import notes, outcome
 from app.panels.keys import ask_for_key
 from app.panels.new_run.dialog import new_run_button
 from app.panels.take_away import take_away_button
-from app.run_folders import is_live, is_recorded, recorded_run, runs_folder, state_of
-from app.words import STATES, recipe_words
+from app.run_files.history import History
+from app.run_files.run_folders import is_live, is_recorded, recorded_run, runs_folder, state_of
+from app.wording.words import STATES, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.folders.opened import opened_from

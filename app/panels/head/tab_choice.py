@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app.history import History
 from app.presets import USUAL
-from app.run_folders import is_live
+from app.run_files.history import History
+from app.run_files.run_folders import is_live
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 

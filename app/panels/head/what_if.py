@@ -5,11 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import fork_run, started
-from app.choices import load_catalog
+from app.engine_calls.actions import fork_run, started
+from app.engine_calls.choices import load_catalog
 from app.panels.new_run.knobs import knobs
-from app.run_folders import is_recorded
-from app.words import plain
+from app.run_files.run_folders import is_recorded
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.fork import can_change, can_fork

@@ -4,12 +4,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts import synthesis
 from app.charts.bindings import extended
+from app.charts.images import synthesis
 from app.charts.style import LiveFigure
 from app.components import mount
-from app.history import History
-from app.run_folders import is_live
+from app.run_files.history import History
+from app.run_files.run_folders import is_live
 from engine.run.folders.folder import RunFolder
 
 ALT = "Images made from the network's BatchNorm statistics."

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.actions import try_it
+from app.engine_calls.actions import try_it
 from app.panels.ask_why import ask_for, is_pending, known, why_not
 from app.panels.url_menu import menu
 from app.text import explain

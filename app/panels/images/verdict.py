@@ -2,7 +2,7 @@
 
 import math
 
-from app.history import History
+from app.run_files.history import History
 
 SMALLEST = 1e-3  # of a gap, in words
 

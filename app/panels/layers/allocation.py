@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from app.charts import allocation as charts
-from app.charts.allocation import additivity_words, allocation_words
+from app.charts.layers import allocation as charts
+from app.charts.layers.allocation import additivity_words, allocation_words
 from app.components import mount
-from app.history import History
+from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 

@@ -9,7 +9,7 @@ from app.charts.why.similarity import alike_map, drifts
 from app.components import mount
 from app.panels.ask_why import ask_for, is_pending, known, why_not
 from app.text import explain
-from app.words import plain
+from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
 QUESTION = "similarity"

@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts import layer_costs as charts
+from app.charts.layers import layer_costs as charts
 from app.components import mount
-from app.diagnoses import layer_cost
+from app.engine_calls.diagnoses import layer_cost
 from app.panels.url_menu import buttons
-from app.words import plain
+from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
 DEFINITIONS = {

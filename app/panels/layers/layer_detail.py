@@ -4,16 +4,16 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts import layer as charts
+from app.charts.layers import layer as charts
 from app.components import mount
-from app.history import History
-from app.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
+from app.links.state import layer_among
 from app.panels.layers.layer_costs import worst_layer
 from app.panels.layers.layer_table import error_table, layer_table
 from app.panels.layers.provenance import layer_provenance
 from app.panels.url_menu import menu
-from app.state import layer_among
+from app.run_files.history import History
 from app.text import explain
+from app.wording.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
 from engine.run.folders.folder import RunFolder
 
 

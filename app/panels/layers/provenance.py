@@ -15,7 +15,7 @@ from app.panels.new_run.draft import recipe_fields
 from app.panels.new_run.variants import layer_at
 from app.panels.room import room
 from app.text import explain
-from app.words import plain
+from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe

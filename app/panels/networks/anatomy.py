@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts import weights
-from app.charts.network import SHADES, network_map, short_count
+from app.charts.layers import weights
+from app.charts.networks.network import SHADES, network_map, short_count
 from app.components import mount
 from app.panels.url_menu import buttons
 

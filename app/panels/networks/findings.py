@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.words import plain
+from app.wording.words import plain
 
 COLOURS = {"problem": "red", "warning": "orange", "note": "blue"}
 ICONS = {"problem": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}

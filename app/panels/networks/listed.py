@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.charts.network import short_count
+from app.charts.networks.network import short_count
+from app.links.state import newest_run
 from app.presets import USUAL
-from app.state import newest_run
-from app.words import plain
+from app.wording.words import plain
 from engine.run import networks
 
 SOURCES = {"all": "All", "bundled": "Bundled", "torchvision": "torchvision", "yours": "Yours"}

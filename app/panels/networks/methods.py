@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.panels.url_menu import menu
 from app.presets import SOURCES, USUAL
-from app.words import plain
+from app.wording.words import plain
 
 KINDS = {"synthesis": "Images from", "quantization": "Quantizer"}
 

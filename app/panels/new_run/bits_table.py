@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.diagnoses import diagnosis
+from app.engine_calls.diagnoses import diagnosis
+from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.draft import Draft
-from app.recipes import recipe_of
-from app.words import plain
+from app.wording.words import plain
 from engine.core.errors import UserError
-from engine.run.questions.diagnose import layers_with_bits
+from engine.run.questions.before_a_run.diagnose import layers_with_bits
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 from engine.run.recipes.recipe import find
 from engine.run.recipes.wanted import BITS, weight_bits_of

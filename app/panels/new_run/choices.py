@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.panels.new_run.draft import KINDS, Draft
 from app.presets import USUAL
-from app.words import plain
+from app.wording.words import plain
 from engine.run.recipes.recipe import find, refusal
 
 

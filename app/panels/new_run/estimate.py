@@ -4,12 +4,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import LOOK_AGAIN_S, look_again
-from app.diagnoses import at_presets, diagnosis, estimate
-from app.recipes import recipe_of
-from app.words import EFFORTS, plain, time_words
+from app.engine_calls.background import LOOK_AGAIN_S, look_again
+from app.engine_calls.diagnoses import at_presets, diagnosis, estimate
+from app.engine_calls.recipes import recipe_of
+from app.wording.words import EFFORTS, plain, time_words
 from engine.core.errors import UserError
-from engine.run.questions.diagnose import findings_for
+from engine.run.questions.before_a_run.diagnose import findings_for
 from engine.run.recipes.recipe import Recipe
 
 ICONS = {"problem": ":red[:material/error:]", "warning": ":orange[:material/warning:]"}

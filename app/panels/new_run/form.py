@@ -15,7 +15,7 @@ from app.panels.new_run.draft import (
 )
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
-from app.words import EFFORTS, plain
+from app.wording.words import EFFORTS, plain
 from engine.run.recipes.recipe import PRESETS, find, no_folder
 from engine.run.recipes.wanted import BITS, weight_bits_of
 

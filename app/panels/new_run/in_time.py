@@ -4,13 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from app.diagnoses import pace_of
+from app.engine_calls.diagnoses import pace_of
+from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.draft import Draft, recipe_fields
-from app.recipes import recipe_of
-from app.run_folders import runs_folder
-from app.words import plain
+from app.run_files.run_folders import runs_folder
+from app.wording.words import plain
 from engine.core.errors import UserError
-from engine.run.questions.time_budget import clock, fitted, is_steps
+from engine.run.questions.before_a_run.time_budget import clock, fitted, is_steps
 
 TIMES = {30: "30 s", 120: "2 min", 600: "10 min"}
 HELP = (

@@ -1,6 +1,6 @@
 """What the values of menus mean, in words: by the setting's name and the value that a recipe holds."""
 
-from app.choices import title_of
+from app.engine_calls.choices import title_of
 
 EDGES = {
     "brecq": "First and last layer's weights, second layer's input, last input",

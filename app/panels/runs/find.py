@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.run_folders import state_of
-from app.run_notes import note_of
-from app.words import bits_of, recipe_words
+from app.run_files.run_folders import state_of
+from app.run_files.run_notes import note_of
+from app.wording.words import bits_of, recipe_words
 from engine.run.folders.folder import ACTIVE, RunFolder
 
 GROUPS = {

@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from app.actions import steer
-from app.history import read_history
+from app.access.visitors import may_control
+from app.engine_calls.actions import steer
 from app.panels.keys import ask_for_key
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import another_seed, same_recipe
-from app.run_folders import is_recorded, state_of
-from app.run_notes import LONGEST_NAME, LONGEST_NOTE, Note, note_of, write_note
-from app.visitors import may_control
-from app.words import STATES, plain, recipe_words
+from app.run_files.history import read_history
+from app.run_files.run_folders import is_recorded, state_of
+from app.run_files.run_notes import LONGEST_NAME, LONGEST_NOTE, Note, note_of, write_note
+from app.wording.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder
 

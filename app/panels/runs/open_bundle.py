@@ -5,10 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.run_folders import runs_folder
-from app.uploads import most_mb, uploaded
-from app.visitors import own_mark
-from app.words import plain
+from app.access.uploads import most_mb, uploaded
+from app.access.visitors import own_mark
+from app.run_files.run_folders import runs_folder
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.owner import hand_over

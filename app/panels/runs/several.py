@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.actions import delete_run
-from app.run_folders import is_recorded, state_of
-from app.run_notes import note_of
-from app.visitors import may_control
-from app.words import STATES, plain, recipe_words
+from app.access.visitors import may_control
+from app.engine_calls.actions import delete_run
+from app.run_files.run_folders import is_recorded, state_of
+from app.run_files.run_notes import note_of
+from app.wording.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder
 

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.choices import title_of
+from app.engine_calls.choices import title_of
 from app.panels import measured
-from app.run_folders import state_of
-from app.run_notes import note_of
-from app.words import STATES, bits_of
+from app.run_files.run_folders import state_of
+from app.run_files.run_notes import note_of
+from app.wording.words import STATES, bits_of
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts.style import FLOAT, GRID, OVER, QUANTIZED, SERIES, WATCH
 from app.components import mount
-from app.run_folders import shipped
+from app.run_files.run_folders import shipped
 from engine.run.benches.start.shipped import SLIDER
 
 FIRST = 4  # bits that it stands at until it is moved: the answers there hardly differ

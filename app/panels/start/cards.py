@@ -4,14 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import started
-from app.background import look_again
-from app.diagnoses import estimate, known_estimate
+from app.engine_calls.actions import started
+from app.engine_calls.background import look_again
+from app.engine_calls.diagnoses import estimate, known_estimate
+from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.estimate import estimate_words
 from app.presets import CARDS, Preset
-from app.recipes import recipe_of
-from app.run_folders import is_recorded, open_run, runs_folder
-from app.words import plain, time_words
+from app.run_files.run_folders import is_recorded, open_run, runs_folder
+from app.wording.words import plain, time_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe

@@ -4,14 +4,14 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts import synthesis
-from app.choices import title_of
+from app.charts.images import synthesis
 from app.components import mount
-from app.history import History
+from app.engine_calls.choices import title_of
 from app.panels.images.growth import film, live_chart
 from app.panels.start.bits import data_address
-from app.run_folders import shipped
-from app.words import plain, size_words
+from app.run_files.history import History
+from app.run_files.run_folders import shipped
+from app.wording.words import plain, size_words
 from engine.run.benches.start.shipped import FILM
 from engine.run.folders.folder import RunFolder
 

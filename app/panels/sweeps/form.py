@@ -6,12 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import ask, look_again
-from app.choices import load_catalog, title_of
+from app.engine_calls.background import ask, look_again
+from app.engine_calls.choices import load_catalog, title_of
+from app.engine_calls.sweeps import plan_of, start_sweep
 from app.presets import USUAL
-from app.run_folders import runs_folder
-from app.sweeps import plan_of, start_sweep
-from app.words import EFFORTS, plain, time_words
+from app.run_files.run_folders import runs_folder
+from app.wording.words import EFFORTS, plain, time_words
 from engine.core.errors import UserError
 from engine.run.sweeps.plan import Planned, recipes_of
 from engine.run.sweeps.work import Cost, cost_of

@@ -6,12 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import look_again
-from app.choices import title_of
-from app.run_folders import runs_folder
-from app.sweeps import kept_plan, start_sweep, stop_sweep
-from app.visitors import may_control
-from app.words import plain
+from app.access.visitors import may_control
+from app.engine_calls.background import look_again
+from app.engine_calls.choices import title_of
+from app.engine_calls.sweeps import kept_plan, start_sweep, stop_sweep
+from app.run_files.run_folders import runs_folder
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of

@@ -4,12 +4,12 @@ from typing import Any
 
 import streamlit as st
 
-from app.choices import title_of
+from app.engine_calls.choices import title_of
+from app.engine_calls.sweeps import sweep_folder
 from app.panels.sweeps.form import sweep_form
 from app.panels.sweeps.matrix import sweep_matrix
-from app.run_folders import runs_folder
-from app.sweeps import sweep_folder
-from app.words import ago, plain
+from app.run_files.run_folders import runs_folder
+from app.wording.words import ago, plain
 from engine.core.errors import UserError
 from engine.run.sweeps import process
 from engine.run.sweeps.plan import make_sweep

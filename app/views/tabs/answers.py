@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from app.background import look_again
-from app.charts import reconstruction
-from app.charts.verdicts import outcome_verdict
-from app.history import History
+from app.charts.layers import reconstruction
+from app.charts.outcomes.verdicts import outcome_verdict
+from app.engine_calls.background import look_again
 from app.panels.answers.costs import QUESTIONS, costs_section
 from app.panels.answers.flips import flips_section
 from app.panels.answers.nearest_comparison import gain_panel
@@ -16,7 +15,8 @@ from app.panels.head.headline import headline
 from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.images.growth import live_chart
 from app.panels.room import room
-from app.run_folders import state_of
+from app.run_files.history import History
+from app.run_files.run_folders import state_of
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 

@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from app.background import look_again
-from app.charts import synthesis
+from app.charts.images import synthesis
 from app.components import mount
-from app.history import History
+from app.engine_calls.background import look_again
+from app.links.state import current_view, layer_among
 from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images.growth import film, gap_map, live_chart
 from app.panels.images.ranges import ranges_section
 from app.panels.images.verdict import growth_verdict, last_gaps
 from app.panels.room import room
 from app.panels.url_menu import menu
-from app.run_folders import is_live, state_of
-from app.state import current_view, layer_among
+from app.run_files.history import History
+from app.run_files.run_folders import is_live, state_of
 from app.text import explain
 from engine.run.folders.folder import ACTIVE, RunFolder
 

@@ -4,19 +4,19 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import look_again
-from app.charts import quantization
-from app.charts.verdicts import inherited_verdict, layers_verdict
-from app.history import History
+from app.charts.layers import quantization
+from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
+from app.engine_calls.background import look_again
 from app.panels.ask_why import is_pending, known
 from app.panels.doctor.doctor import doctor_panel
 from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
 from app.panels.layers.allocation import allocation_panel
-from app.panels.layers.blocks import blocks_again, blocks_at_work
+from app.panels.layers.at_work.blocks import blocks_again, blocks_at_work
 from app.panels.layers.drift import drift_section
-from app.panels.layers.fader import fader_section
+from app.panels.layers.fewer_bits.fader import fader_section
+from app.panels.layers.fewer_bits.measure_bits import is_measuring
 from app.panels.layers.layer_costs import (
     ask_costs,
     cost_chart,
@@ -26,10 +26,10 @@ from app.panels.layers.layer_costs import (
     worst_layer,
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
-from app.panels.layers.measure_bits import is_measuring
 from app.panels.layers.provenance import all_provenance
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
+from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.anatomy import Anatomy, Layer
+from engine.analysis.diagnosis.anatomy import Anatomy, Layer
 from engine.analysis.diagnosis.finding import Finding, and_others
 from engine.analysis.diagnosis.stored import batchnorms
 

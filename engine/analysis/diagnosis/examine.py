@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from engine.analysis.anatomy import Anatomy
 from engine.analysis.diagnosis import channels, stored, structure
+from engine.analysis.diagnosis.anatomy import Anatomy
 from engine.analysis.diagnosis.finding import LEVELS, Finding
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
-from engine.analysis.anatomy import Anatomy
+from engine.analysis.diagnosis.anatomy import Anatomy
 from engine.analysis.diagnosis.finding import Finding, and_others
 
 _BATCHNORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

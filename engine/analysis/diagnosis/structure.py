@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from engine.analysis.anatomy import Anatomy
+from engine.analysis.diagnosis.anatomy import Anatomy
 from engine.analysis.diagnosis.finding import Finding, and_others
 
 _JUDGED = {

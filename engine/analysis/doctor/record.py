@@ -109,7 +109,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fed:
-    """How real images meet the first BatchNorm, see engine.analysis.normalisation."""
+    """How real images meet the first BatchNorm, see engine.analysis.inputs.normalisation."""
 
     stem: str
     mean: tuple[float, ...]

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
-from engine.analysis.bit_tables import CLIFF_DB
 from engine.analysis.doctor.finding import Finding
 from engine.analysis.doctor.record import Layer, RunRecord
+from engine.analysis.layers.bit_tables import CLIFF_DB
 
 MUCH_DB = 6.0  # of a layer, from which a gain counts as large: half of its error (our own line)
 SOME_DB = 2.0

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from engine.core.errors import UserError
-from engine.core.own_code import file_and_factory, guarded, is_own, load_factory
+from engine.core.outside.own_code import file_and_factory, guarded, is_own, load_factory
 from engine.models.card import ModelCard
 from engine.models.probing.image_size import Size, channels_of, known_shape
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
-from engine.core.files import sha256_of
+from engine.core.outside.files import sha256_of
 from engine.models.knobs import card_knobs, check_input_space, form_knob
 
 if TYPE_CHECKING:

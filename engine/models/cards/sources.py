@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.own_code import check_named
+from engine.core.outside.own_code import check_named
 from engine.models.card import ModelCard
 from engine.models.cards.from_timm import timm_card, timm_cards
 from engine.models.cards.from_torchvision import torchvision_card, torchvision_cards

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, _weights_only_unpickler
 
 from engine.core.errors import UserError
-from engine.core.files import check_regular
+from engine.core.outside.files import check_regular
 from engine.models.checkpoints.pickles import Inert, stand_ins
 
 MAX_CHECKPOINT_BYTES = 4 * 2**30

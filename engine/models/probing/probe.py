@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import channels_last, contiguous
 from engine.core.errors import UserError
-from engine.core.own_code import in_its_folder, in_words, is_own
-from engine.core.randomness import stream
+from engine.core.layout import channels_last, contiguous
+from engine.core.outside.own_code import in_its_folder, in_words, is_own
+from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.card import ModelCard
 from engine.models.graph.flow import is_layer

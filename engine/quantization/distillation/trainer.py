@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from engine.core.batches import MiniBatches
 from engine.core.method import Losses, View
+from engine.core.sampling.batches import MiniBatches
 from engine.core.trace import watch_outputs
 from engine.quantization.distillation.learner import Learner, share
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engine.core.peaks import Reduce, peak
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.grids.full_range_kl import full_range_kl_ratio
 from engine.quantization.grids.uniform import (
     CLIP_RATIOS,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 
 CLIP_RATIOS = tuple(
     i / 100 for i in range(100, 0, -1)

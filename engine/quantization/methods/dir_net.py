@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import MethodCard, View, knob, knob_of
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from engine.core.method import Losses, Machine, MethodCard, View, knob, knob_of
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.grids.weights.searched import SearchedWeightQuantizer

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.batches import MiniBatches
 from engine.core.method import Losses, View
+from engine.core.sampling.batches import MiniBatches
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction.learners import BlockLearners

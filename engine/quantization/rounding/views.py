@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.core.method import View
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.grids.quantizers import WeightQuantizer
 
 BINS = 24  # of a histogram

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.core.device import channels_last
 from engine.core.errors import UserError
-from engine.core.randomness import stream
+from engine.core.layout import channels_last
+from engine.core.sampling.randomness import stream
 from engine.models.card import ModelCard
 from engine.models.cards.sources import discover_cards
 from engine.run.benches.parity import parity

@@ -16,8 +16,8 @@ import torch
 from engine.run import new_recipe
 from engine.run.folders.folder import RunFolder, write_atomically
 from engine.run.folders.tail import follow
-from engine.run.questions import layer_costs
-from engine.run.questions.analyse import analyse
+from engine.run.questions.costs import layer_costs
+from engine.run.questions.costs.analyse import analyse
 from engine.run.workers.launch import start
 
 IMAGES = 400  # of the test images, judged once for each layer

@@ -4,9 +4,9 @@ import argparse
 import json
 
 from engine.core.errors import UserError
-from engine.run.commands.common import runs_folder
-from engine.run.commands.progress import Progress
-from engine.run.commands.tables import table
+from engine.run.commands.printed.common import runs_folder
+from engine.run.commands.printed.progress import Progress
+from engine.run.commands.printed.tables import table
 
 
 def bench(options: argparse.Namespace) -> int:

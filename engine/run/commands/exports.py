@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.core.files import typed_path
+from engine.core.outside.files import typed_path
 from engine.export import format_lines
-from engine.run.commands.common import runs_folder
-from engine.run.commands.progress import Progress
-from engine.run.commands.tables import table
+from engine.run.commands.printed.common import runs_folder
+from engine.run.commands.printed.progress import Progress
+from engine.run.commands.printed.tables import table
 from engine.run.folders.files import told
 from engine.run.folders.folder import RunFolder
 

@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.own_code import is_own
+from engine.core.outside.own_code import is_own
 from engine.run.catalog import OWN, TIMM, named
-from engine.run.commands.common import load_catalog, print_rows, runs_folder
+from engine.run.commands.printed.common import load_catalog, print_rows, runs_folder
 from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 from engine.run.recipes.recipe import PRESETS
 from engine.run.recipes.settings import shown

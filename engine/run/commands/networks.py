@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.commands.common import finite_number, runs_folder, whole_number
-from engine.run.commands.tables import facts_table
+from engine.run.commands.printed.common import finite_number, runs_folder, whole_number
+from engine.run.commands.printed.tables import facts_table
 from engine.run.networks import Brought, networks_folder
 from engine.run.recipes.settings import shown
 

@@ -4,8 +4,8 @@ import argparse
 import json
 import os
 
-from engine.run.commands.common import load_catalog, runs_folder
-from engine.run.commands.diagnosis import diagnosis_text, estimate_text
+from engine.run.commands.printed.common import load_catalog, runs_folder
+from engine.run.commands.printed.diagnosis import diagnosis_text, estimate_text
 from engine.run.commands.recipe import recipe_of
 from engine.run.networks import networks_folder
 
@@ -13,8 +13,8 @@ from engine.run.networks import networks_folder
 def diagnose(options: argparse.Namespace) -> int:
     catalog = load_catalog(options)
     recipe = recipe_of(options, catalog, runs_folder(options))
-    from engine.run.questions.diagnose import joined
-    from engine.run.questions.examine import collect
+    from engine.run.questions.before_a_run.diagnose import joined
+    from engine.run.questions.before_a_run.examine import collect
 
     answer = joined(collect(recipe, networks_folder(runs_folder(options))), recipe, catalog)
     print(json.dumps(answer) if options.json else diagnosis_text(answer))
@@ -22,7 +22,7 @@ def diagnose(options: argparse.Namespace) -> int:
 
 
 def estimate(options: argparse.Namespace) -> int:
-    from engine.run.questions import estimate
+    from engine.run.questions.before_a_run import estimate
 
     runs = runs_folder(options)
     recipe = recipe_of(options, load_catalog(options), runs)
@@ -32,7 +32,7 @@ def estimate(options: argparse.Namespace) -> int:
 
 
 def pace(options: argparse.Namespace) -> int:
-    from engine.run.questions.pace import measure
+    from engine.run.questions.before_a_run.pace import measure
     from engine.run.workers.worker import settle_in
 
     runs = runs_folder(options)

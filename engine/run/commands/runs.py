@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from engine.core.errors import UserError
-from engine.run.commands.common import load_catalog, print_rows, runs_folder
-from engine.run.commands.progress import Progress, attend
+from engine.run.commands.printed.common import load_catalog, print_rows, runs_folder
+from engine.run.commands.printed.progress import Progress, attend
 from engine.run.commands.recipe import parse_settings, recipe_of
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
 def in_time(recipe: Recipe, options: argparse.Namespace, runs: Path) -> Recipe:
     """The recipe with as many images and steps as the time of --within allows."""
-    from engine.run.questions.time_budget import seconds_in, total_words, within
+    from engine.run.questions.before_a_run.time_budget import seconds_in, total_words, within
 
     seconds = seconds_in(options.within)
     given: dict[str, set[str]] = {
@@ -96,7 +96,9 @@ def analyse(options: argparse.Namespace) -> int:
     folder = RunFolder.open(runs_folder(options), options.run)
     if options.images < 1:
         raise UserError(f"--images is {options.images}; give 1 or more")
-    from engine.run.questions.analyse import analyse  # torch, which the other commands do not need
+    from engine.run.questions.costs.analyse import (
+        analyse,  # torch, which the other commands do not need
+    )
     from engine.run.workers.worker import settle_in
 
     settle_in()

@@ -5,9 +5,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from engine.run.commands.common import hear_interrupts, load_catalog, runs_folder
-from engine.run.commands.progress import Progress
-from engine.run.commands.tables import duration, table
+from engine.run.commands.printed.common import hear_interrupts, load_catalog, runs_folder
+from engine.run.commands.printed.progress import Progress
+from engine.run.commands.printed.tables import duration, table
 from engine.run.folders.folder import RunFolder
 from engine.run.sweeps.cells import cells_of
 from engine.run.sweeps.plan import Planned, planned, read_sweep, recipes_of

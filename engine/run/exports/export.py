@@ -89,7 +89,7 @@ class Student:
         from engine.core import device as devices
         from engine.run.context import make_context
         from engine.run.folders.control import Control
-        from engine.run.stages.quantize import load_student
+        from engine.run.stages.quantization.quantize import load_student
 
         if not any((self._folder.path / "blocks").glob("*.safetensors")):
             raise UserError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.files import open_regular
+from engine.core.outside.files import open_regular
 from engine.export.formats.bundle import KIND, MANIFEST, NEEDED, OPTIONAL, SNAPSHOT, VERSION
 from engine.run.exports.foreign import check_contents
 from engine.run.exports.foreign_answers import check_answers

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine.core.reading import is_number, read_object
+from engine.core.outside.reading import is_number, read_object
 from engine.run.folders.files import write_atomically
 
 _LOOK_EVERY_S = 0.05

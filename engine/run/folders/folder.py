@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 from engine.run.folders.files import is_disk_full, set_aside, told, write_atomically
 from engine.run.folders.names import is_result, may_be_named, read_recipe
 from engine.run.folders.opened import opened_from

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 from engine.run.recipes.recipe import Recipe
 
 # Of the first recipes, whose runs are named by these alone.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 
 ANSWERS = "answers"  # in the run's folder: what was asked of it where it ran
 OPENED = "opened.json"  # in the run's folder: the bundle's name, and which engine made it

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from engine.core.reading import is_number
+from engine.core.outside.reading import is_number
 
 WORKER = "engine.run.workers.worker"  # the module that a worker executes
 _AS_BEFORE = "engine.run.worker"  # one that an older version began may still be at work

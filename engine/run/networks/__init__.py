@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.files import sha256_of
+from engine.core.outside.files import sha256_of
 from engine.data.archive import inner_folder, unpack
 from engine.models.cards.saved import (
     PREFIX,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.analysis.likeness import MEASURES, Measure, joint_map, measures_of
+from engine.analysis.images.likeness import MEASURES, Measure, joint_map, measures_of
 from engine.run.questions.compare import Side
 
 PAIR_BINS = 40

@@ -8,7 +8,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from engine.core.errors import UserError
-from engine.core.own_code import is_own
+from engine.core.outside.own_code import is_own
 from engine.data.datasets import find_arrays
 from engine.data.listing import list_folder, root_of
 from engine.models.checkpoints.read import read_checkpoint

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
-from engine.core.files import open_regular, typed_path
+from engine.core.outside.files import open_regular, typed_path
 from engine.run.recipes.left_out import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out import left_out
 from engine.run.recipes.settings import shown, whole_number

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.files import sha256_of, typed_path
 from engine.core.needs import why_not
-from engine.core.own_code import file_and_factory, is_own
+from engine.core.outside.files import sha256_of, typed_path
+from engine.core.outside.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.listing import content_of
 from engine.models.knobs import STORED, VARIANCES

@@ -15,16 +15,16 @@ from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import Block
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.run.context import Context
 from engine.run.machine.memory_limit import ALMOST, Room
 from engine.run.machine.resources import memory_mb
-from engine.run.stages.judge import BATCH, LARGE
-from engine.run.stages.quantize import CHUNK, chosen_method
-from engine.run.stages.reuse import asks_for_student
-from engine.run.stages.synthesise import _method, _request, _settings, to_make
+from engine.run.stages.judging.judge import BATCH, LARGE
+from engine.run.stages.quantization.quantize import CHUNK, chosen_method
+from engine.run.stages.synthesis.reuse import asks_for_student
+from engine.run.stages.synthesis.synthesise import _method, _request, _settings, to_make
 
 FEW, MORE = 2, 4  # images that are counted
 # What a heap takes for the tensors in it, as measured on ResNet-20 and EfficientNet-Lite0.

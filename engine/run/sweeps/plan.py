@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.files import check_regular, typed_path
+from engine.core.outside.files import check_regular, typed_path
 from engine.run.recipes.recipe import CannotWork, Recipe, find, make_recipe
 from engine.run.recipes.settings import shown
 

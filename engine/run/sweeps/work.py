@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.run.folders.folder import ACTIVE, RunFolder
-from engine.run.questions import estimate
+from engine.run.questions.before_a_run import estimate
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.reuse import synthesis_key
+from engine.run.stages.synthesis.reuse import synthesis_key
 from engine.run.workers import launch
 
 LOOK_EVERY_S = 0.2

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 from engine.run.folders.files import write_atomically
 from engine.run.machine import processes
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.core.reading import is_number, read_object
+from engine.core.outside.reading import is_number, read_object
 from engine.run.folders.folder import RunFolder
 
 WAITING = ("starting", "queued")

@@ -17,7 +17,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFailed, StateChanged
-from engine.core.reading import is_number
+from engine.core.outside.reading import is_number
 from engine.run.folders import disk
 from engine.run.folders.control import Cancelled, Control, FolderGone
 from engine.run.folders.files import sweep

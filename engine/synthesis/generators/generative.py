@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from engine.core.device import channels_last
 from engine.core.errors import UserError
+from engine.core.layout import channels_last
 from engine.core.method import Losses
-from engine.core.randomness import seeded_init, stream
+from engine.core.sampling.randomness import seeded_init, stream
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted

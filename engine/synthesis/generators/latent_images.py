@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import channels_last
-from engine.core.randomness import seeded_init
+from engine.core.layout import channels_last
+from engine.core.sampling.randomness import seeded_init
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.generators.genie_generator import LATENT, Generator

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, Settings, knob
-from engine.core.own_code import is_own
+from engine.core.outside.own_code import is_own
 from engine.data.images import open_folder
 from engine.data.own_images import images_from
 from engine.synthesis.base import Request, SynthesisMethod

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.core.device import laid_out
 from engine.core.errors import UserError
+from engine.core.layout import laid_out
 from engine.core.method import Losses, MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.composed import Weighted

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import MethodCard, knob, knob_of
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import trace
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition

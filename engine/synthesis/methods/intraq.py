@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, knob
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.labels import uniform

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.core.method import MethodCard, knob, knob_of
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.synthesis.classifier import classifier_rows
 from engine.synthesis.composed import Weighted
 from engine.synthesis.generators.classmix import ClassMix, of_labels, superposed

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import readable
+from engine.core.layout import readable
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.synthesis.classifier import read_by, rows_of
 from engine.synthesis.statistics.moments import (

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import laid_out
+from engine.core.layout import laid_out
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 from engine.synthesis.statistics.moments import Moments, class_moments
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from engine.core.device import laid_out
+from engine.core.layout import laid_out
 from engine.core.trace import watch_outputs
 from engine.synthesis.statistics.moments import Moments, as_maps, averaged, image_moments, pooled
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app import background
+from app.engine_calls import background
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from tests.app.fabricate import Fabricated, fabricate

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from app.panels.layers.bit_choice import Choice, chosen_bits, read_choice, recipe_at, usual_bits
-from app.recipes import recipe_of
+from app.engine_calls.recipes import recipe_of
+from app.panels.layers.fewer_bits.bit_choice import (
+    Choice,
+    chosen_bits,
+    read_choice,
+    recipe_at,
+    usual_bits,
+)
 from engine.quantization.plan import plan_bits
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import with_bits

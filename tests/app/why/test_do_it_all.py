@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app import cures
+from app.engine_calls import cures
 from app.panels.doctor import do_it_all
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure import kept, process

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.charts.doctor import evidence_chart, evidence_words
+from app.charts.why.doctor import evidence_chart, evidence_words
 from app.panels.doctor import finding as cards
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor import scoreboard

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.charts.why.bits import front, matrix, needed, sqnr_bars
-from app.panels.layers.bit_choice import Choice, chosen_bits
-from app.panels.layers.fader import table, verdict
+from app.panels.layers.fewer_bits.bit_choice import Choice, chosen_bits
+from app.panels.layers.fewer_bits.fader import table, verdict
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fewer_bits.fader import follow_bits
 from tests.app.fabricate import Fabricated, fabricate

@@ -103,7 +103,7 @@ def test_the_sections_ticked_in_the_app_are_those_of_the_report(
         import streamlit as st
 
         from app.panels.take_away import _made_on_demand
-        from app.run_folders import open_run
+        from app.run_files.run_folders import open_run
 
         _made_on_demand(open_run(st.query_params["run"]), "report", "A report: what came out.")
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from engine.core.errors import UserError
-from engine.core.own_code import check_named, factories, load_factory
+from engine.core.outside.own_code import check_named, factories, load_factory
 from engine.models.cards.from_python_file import own_card
-from engine.run.questions.examine import collect
+from engine.run.questions.before_a_run.examine import collect
 from engine.run.recipes.image_size import card_settings
 from engine.run.recipes.recipe import Recipe
 from tests.models.probing import odd_networks

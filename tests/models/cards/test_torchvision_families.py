@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.errors import sqnr_db
+from engine.analysis.layers.errors import sqnr_db
 from engine.models.checkpoints.outline import outline
 from engine.models.graph.blocks import find_blocks, is_layer, remarks
 from engine.models.graph.walk import Walk, WalkPlan

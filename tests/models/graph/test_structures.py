@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.analysis.errors import sqnr_db
+from engine.analysis.layers.errors import sqnr_db
 from engine.core.errors import UserError
 from engine.core.trace import count_hooks, watch_outputs
 from engine.models.graph.blocks import find_blocks, is_layer, remarks

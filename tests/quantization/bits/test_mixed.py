@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.core.errors import UserError
 from engine.core.method import describe
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization import discover_methods
 from engine.quantization.bits.allocation import Option, greedy, integer, pareto_front
 from engine.quantization.bits.bit_allocation import AllocationSettings, BitAllocation

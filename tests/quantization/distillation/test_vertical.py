@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization.distillation.trainer import divergence
 from engine.quantization.grids.weights.nested import NestedWeightCodes, floor_codes, prefix
 from engine.quantization.methods.vertical import SandwichLearner, Vertical

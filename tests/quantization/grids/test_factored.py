@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization.grids.quantizers import WeightQuantizer
 from engine.quantization.grids.weights.cp_admm import (
     _normal_equations,

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization.grids.full_range_kl import full_range_kl_ratio, masked_divergence
 from engine.quantization.grids.range_search import activation_range
 

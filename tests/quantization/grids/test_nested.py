@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.core.errors import UserError
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization.grids.level_sets import nearest_codes
 from engine.quantization.grids.weights.nested import (
     CLIP_RATIOS,

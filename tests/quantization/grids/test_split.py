@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from engine.analysis.costs.size import LayerBits, stored_bits
-from engine.analysis.errors import sqnr_db
-from engine.core.randomness import stream
+from engine.analysis.layers.errors import sqnr_db
+from engine.core.sampling.randomness import stream
 from engine.models.zoo import find_card
 from engine.quantization.grids.weights.split import SplitWeightCodes
 

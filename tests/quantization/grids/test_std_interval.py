@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.core.errors import UserError
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization.grids.weights.std_interval import (
     ALPHAS,
     LogWeightCodes,

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import layer_blocks
 from engine.models.graph.rest import Rest
 from engine.models.graph.walk import Walk, WalkPlan

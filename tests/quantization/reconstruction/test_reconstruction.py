@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_inputs
 from engine.quantization.reconstruction.block import BlockReconstruction, settle
 from engine.quantization.reconstruction.objectives import squared_distance

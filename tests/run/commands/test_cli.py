@@ -15,8 +15,8 @@ from engine.core.events import (
     Stepped,
 )
 from engine.run import catalog as catalog_module
-from engine.run.commands import progress as cli
-from engine.run.commands import tables
+from engine.run.commands.printed import progress as cli
+from engine.run.commands.printed import tables
 from engine.run.folders import tail
 from engine.run.folders.folder import RunFolder
 from engine.run.workers import launch

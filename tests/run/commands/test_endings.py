@@ -16,8 +16,9 @@ from engine.core.errors import UserError
 from engine.core.events import RunFailed, StateChanged
 from engine.run import catalog as catalog_module
 from engine.run import subprocess_answer
-from engine.run.commands import listing, progress
-from engine.run.commands.ending import hinted
+from engine.run.commands import listing
+from engine.run.commands.printed import progress
+from engine.run.commands.printed.ending import hinted
 from engine.run.folders import disk
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe

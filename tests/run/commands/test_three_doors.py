@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from app import actions
+from app.engine_calls import actions
 from engine import run
 from engine.__main__ import main
 from engine.core.errors import UserError

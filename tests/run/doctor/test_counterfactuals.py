@@ -8,7 +8,7 @@ import torch
 
 from engine.__main__ import main
 from engine.analysis.doctor.finding import Change
-from engine.analysis.errors import sqnr_db
+from engine.analysis.layers.errors import sqnr_db
 from engine.core.errors import UserError
 from engine.core.events import Noted
 from engine.core.trace import first_value

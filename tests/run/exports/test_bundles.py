@@ -20,8 +20,8 @@ from engine.export.formats.bundle import VERSION
 from engine.run.exports.export import export
 from engine.run.exports.opening import open_bundle
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.analyse import analyse
-from engine.run.questions.finished import is_alike
+from engine.run.questions.before_a_run.finished import is_alike
+from engine.run.questions.costs.analyse import analyse
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
 
 

@@ -22,7 +22,7 @@ from engine.run.exports.export import export
 from engine.run.exports.plain import plain_network
 from engine.run.exports.ties import first_tie
 from engine.run.folders.control import Control
-from engine.run.stages.quantize import load_student
+from engine.run.stages.quantization.quantize import load_student
 from tests.contracts.nets import TinyResNet, images
 from tests.run.toy_runs import IMAGES, RECIPE, begun, work
 

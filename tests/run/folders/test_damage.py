@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from engine.core.events import LayerMeasured, Noted, SnapshotSaved
 from engine.quantization import discover_methods
-from engine.run.stages import quantize
-from engine.run.stages.quantize import load_student
+from engine.run.stages.quantization import quantize
+from engine.run.stages.quantization.quantize import load_student
 from tests.contracts.nets import budget
 from tests.run.toy_runs import (
     RECIPE,

@@ -6,7 +6,7 @@ import sys
 
 IGNORED = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, {})"
 WAITS = "{}import time; print('ready', flush=True); time.sleep(30)"
-HEARS = "from engine.run.commands.common import hear_interrupts; hear_interrupts(); "
+HEARS = "from engine.run.commands.printed.common import hear_interrupts; hear_interrupts(); "
 
 
 def ends_by_interrupt(begins: str, patience_s: float) -> bool:

@@ -6,17 +6,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.analysis.errors import sqnr_db
+from engine.analysis.layers.errors import sqnr_db
 from engine.core.events import LayerMeasured, Noted, RunFailed, Stepped
 from engine.quantization.trained import TrainedStudent
 from engine.run.context import make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
-from engine.run.questions import pace
+from engine.run.questions.before_a_run import pace
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.quantize import load_student
-from engine.run.stages.reuse import STUDENT_FILE, synthesis_key
-from engine.run.stages.synthesise import load_images
+from engine.run.stages.quantization.quantize import load_student
+from engine.run.stages.synthesis.reuse import STUDENT_FILE, synthesis_key
+from engine.run.stages.synthesis.synthesise import load_images
 from tests.contracts.nets import TinyResNet, ready
 from tests.run.toy_runs import (
     assert_same,

@@ -11,8 +11,8 @@ from engine.quantization.base import QuantizerSettings
 from engine.quantization.transforms.batchnorm_correction import BatchNormShift
 from engine.run.context import make_context
 from engine.run.folders.control import Control
-from engine.run.stages.correct import warn
-from engine.run.stages.quantize import load_student
+from engine.run.stages.quantization.correct import warn
+from engine.run.stages.quantization.quantize import load_student
 from tests.run.toy_runs import RECIPE, begun, break_at, of, only_the_toy, wish_cancel, work
 
 

@@ -13,8 +13,8 @@ from engine.quantization import discover_methods
 from engine.run.context import make_context
 from engine.run.exports.export import export
 from engine.run.folders.control import Control
-from engine.run.questions.storage import storage
-from engine.run.stages.quantize import load_student
+from engine.run.questions.costs.storage import storage
+from engine.run.stages.quantization.quantize import load_student
 from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 from tests.toys import TinyViT

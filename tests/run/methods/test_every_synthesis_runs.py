@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from engine.core.events import RunFailed, StageStarted, Stepped
 from engine.core.method import describe
-from engine.run.stages.reuse import STUDENT_FILE
+from engine.run.stages.synthesis.reuse import STUDENT_FILE
 from engine.synthesis import discover_methods
 from tests.contracts.nets import budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work

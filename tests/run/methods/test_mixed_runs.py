@@ -9,8 +9,8 @@ import torch
 from engine.core.events import BitsChosen, BlockStarted, LayerMeasured, Stepped
 from engine.run.context import make_context
 from engine.run.folders.control import Control
-from engine.run.stages.bits import _warn
-from engine.run.stages.quantize import load_student
+from engine.run.stages.quantization.bits import _warn
+from engine.run.stages.quantization.quantize import load_student
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
 

@@ -11,8 +11,8 @@ from engine.core.errors import UserError
 from engine.core.events import Noted, RunFailed, Stepped
 from engine.quantization import discover_methods
 from engine.run import context
-from engine.run.commands.tables import result_table
-from engine.run.questions.analyse import analyse
+from engine.run.commands.printed.tables import result_table
+from engine.run.questions.costs.analyse import analyse
 from tests.contracts.nets import budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 

@@ -15,7 +15,7 @@ from engine.models.architectures.edsr import SmallEDSR
 from engine.models.card import LocalImages
 from engine.models.cards.sources import discover_cards
 from engine.run import context
-from engine.run.commands.tables import _quality
+from engine.run.commands.printed.tables import _quality
 from engine.run.exports.export import export
 from tests.run.toy_runs import RECIPE, begun, of, work
 

@@ -9,10 +9,10 @@ from engine.core.events import Noted, RunFailed
 from engine.models.cards.from_python_file import own_card
 from engine.models.knobs import own_knobs
 from engine.run import context
-from engine.run.commands.tables import result_table
+from engine.run.commands.printed.tables import result_table
 from engine.run.recipes.recipe import Recipe
 from engine.run.recipes.settings import resolve
-from engine.run.stages import judge
+from engine.run.stages.judging import judge
 from tests.outputs import NETWORKS
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 

@@ -10,11 +10,11 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.run.context import make_context
 from engine.run.folders.control import Control
-from engine.run.questions import analyse as questions
-from engine.run.questions.analyse import analyse, without
-from engine.run.questions.layer_costs import kept
-from engine.run.stages.others import load_others
-from engine.run.stages.quantize import load_student
+from engine.run.questions.costs import analyse as questions
+from engine.run.questions.costs.analyse import analyse, without
+from engine.run.questions.costs.layer_costs import kept
+from engine.run.stages.quantization.quantize import load_student
+from engine.run.stages.synthesis.others import load_others
 from tests.contracts.nets import TinyResNet, ready
 from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
 

@@ -14,8 +14,9 @@ from engine.models.cards.sources import discover_cards
 from engine.quantization import discover_methods as quantizers
 from engine.run.catalog import _method_entry
 from engine.run.commands.recipe import add_options, recipe_of
-from engine.run.questions import cached_answer, diagnose
-from engine.run.questions.examine import collect
+from engine.run.questions import cached_answer
+from engine.run.questions.before_a_run import diagnose
+from engine.run.questions.before_a_run.examine import collect
 from engine.run.recipes.recipe import Recipe, make_recipe
 from engine.synthesis import discover_methods as synthesisers
 

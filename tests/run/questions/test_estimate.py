@@ -10,10 +10,10 @@ from engine.core.method import describe
 from engine.models.graph.blocks import find_blocks
 from engine.quantization import discover_methods
 from engine.run.folders.folder import RunFolder
-from engine.run.questions import estimate as estimates
-from engine.run.questions.estimate import estimate, memory_by_pace, seconds_by_pace
-from engine.run.questions.pace import measure
-from engine.run.questions.timing_sample import STEPS, extrapolated
+from engine.run.questions.before_a_run import estimate as estimates
+from engine.run.questions.before_a_run.estimate import estimate, memory_by_pace, seconds_by_pace
+from engine.run.questions.before_a_run.pace import measure
+from engine.run.questions.before_a_run.timing_sample import STEPS, extrapolated
 from engine.run.recipes.recipe import Recipe
 from tests.contracts.nets import TinyResNet
 

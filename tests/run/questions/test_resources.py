@@ -10,7 +10,7 @@ from engine.analysis.costs.energy import mac_pj
 from engine.core.errors import UserError
 from engine.models.graph.macs import count_macs
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.resources import resources, sentence
+from engine.run.questions.costs.resources import resources, sentence
 from engine.run.questions.why.opened import open_run
 from tests.run.toy_runs import RECIPE, begun, rounded_at
 

@@ -9,9 +9,9 @@ import torch
 
 from engine.__main__ import main
 from engine.core.errors import UserError
-from engine.run.questions import similarity as question
-from engine.run.questions.similarity import similarity
+from engine.run.questions.why import similarity as question
 from engine.run.questions.why.opened import open_run
+from engine.run.questions.why.similarity import similarity
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
 
 

@@ -11,7 +11,7 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.export.packing import pack
 from engine.run.exports.plain import plain_network
-from engine.run.questions.storage import storage
+from engine.run.questions.costs.storage import storage
 from engine.run.questions.why.opened import open_run
 from tests.run.toy_runs import RECIPE, begun, rounded_at
 
@@ -51,7 +51,7 @@ def test_it_is_kept_and_told_as_a_table(folder, capsys, monkeypatch):
     assert main(words) == 0
     first = capsys.readouterr().out
     assert "every code read back as it was" in first
-    monkeypatch.setattr("engine.run.questions.storage.storage", None)
+    monkeypatch.setattr("engine.run.questions.costs.storage.storage", None)
     assert main(words) == 0
     assert capsys.readouterr().out == first
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.errors import UserError
-from engine.run.questions.time_budget import clock, fitted, scaled, seconds_in
+from engine.run.questions.before_a_run.time_budget import clock, fitted, scaled, seconds_in
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import RECIPE
 

@@ -10,7 +10,7 @@ import torch
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, Stepped
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.run import fork as forks
 from engine.run.catalog import collect
 from engine.run.context import make_context
@@ -18,7 +18,7 @@ from engine.run.folders.control import CHECKPOINT_MARK, Control, Wish, write_wis
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.owner import HOST, owner_of
 from engine.run.recipes.recipe import Recipe, find
-from engine.run.stages.synthesise import load_images
+from engine.run.stages.synthesis.synthesise import load_images
 from engine.run.workers import launch
 from engine.run.workers.worker import run
 from engine.synthesis.base import Request

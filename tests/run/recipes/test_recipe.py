@@ -142,7 +142,7 @@ class TestFolder:
         def refuse(path, *args, **more):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr("engine.core.files.os.open", refuse)
+        monkeypatch.setattr("engine.core.outside.files.os.open", refuse)
         with pytest.raises(UserError, match=r"0\.png cannot be read: Permission denied"):
             self.made(folder)
 

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from engine.core.events import Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.reuse import find_images, take_over
+from engine.run.stages.synthesis.reuse import find_images, take_over
 
 RECIPE = Recipe(
     model="toy",

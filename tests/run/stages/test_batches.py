@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from engine.core.events import Stepped
-from engine.run.stages import synthesise
+from engine.run.stages.synthesis import synthesise
 from tests.run.toy_runs import (
     RECIPE,
     begun,

@@ -9,7 +9,8 @@ import torch
 
 from engine.core.events import Stepped
 from engine.run.folders.folder import RunFolder
-from engine.run.stages import quantize, synthesise
+from engine.run.stages.quantization import quantize
+from engine.run.stages.synthesis import synthesise
 from engine.synthesis.methods.genie import Genie
 from tests.run.toy_runs import (
     QUANT_STEPS,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.core.errors import UserError
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.run import drive as drive_module
 from engine.run.drive import Checkpoint, Thinned, drive
 from engine.run.folders.control import CHECKPOINT_MARK, Cancelled, Control, Wish, write_wish

@@ -10,7 +10,7 @@ from engine.run.context import make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.image_statistics import CHUNK, portrait_file
+from engine.run.stages.synthesis.image_statistics import CHUNK, portrait_file
 
 IMAGES = CHUNK + 3  # more than pass through the teacher together
 

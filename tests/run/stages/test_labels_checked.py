@@ -12,9 +12,9 @@ from engine.core.events import Noted, RunFailed, StageStarted
 from engine.models.cards.sources import discover_cards
 from engine.run import context
 from engine.run.networks.trial import Brought, try_out
-from engine.run.questions import examine
+from engine.run.questions.before_a_run import examine
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.labels import check_labels
+from engine.run.stages.judging.labels import check_labels
 from tests.run.toy_runs import begun, of, only_the_toy, work
 
 QUICK = Recipe(model="toy", synthesis="noise", quantization="nearest", images=4)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.analysis.errors import sqnr_db
+from engine.analysis.layers.errors import sqnr_db
 from engine.core.events import LayerMeasured, SnapshotSaved, Stepped
 from engine.run.context import make_context
 from engine.run.folders.control import Control
-from engine.run.stages.quantize import load_student
-from engine.run.stages.synthesise import load_images
+from engine.run.stages.quantization.quantize import load_student
+from engine.run.stages.synthesis.synthesise import load_images
 from tests.run.toy_runs import BLOCKS, IMAGES, RECIPE, begun, of, only_the_toy, work
 
 

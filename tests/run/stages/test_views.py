@@ -9,7 +9,7 @@ import torch
 from engine.core.events import Viewed
 from engine.core.method import View
 from engine.run import drive
-from engine.run.stages.views import PER_BLOCK, Looks, told
+from engine.run.stages.quantization.views import PER_BLOCK, Looks, told
 from tests.run.toy_runs import BLOCKS, RECIPE, begun, of, only_the_toy, work
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.__main__ import main
-from engine.analysis.bit_tables import FLOAT, WIDTHS, BitTables, cliff, follow
+from engine.analysis.layers.bit_tables import FLOAT, WIDTHS, BitTables, cliff, follow
 from engine.core.events import LayerMeasured
 from engine.run.questions.why import answers
 from engine.run.questions.why.fewer_bits.fader import float_size, follow_bits, tables_of

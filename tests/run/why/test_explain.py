@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.__main__ import main
-from engine.analysis.errors import sqnr_db
+from engine.analysis.layers.errors import sqnr_db
 from engine.core.trace import first_value
 from engine.run.questions.why import answers
 from engine.run.questions.why.explain import explain

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.analysis.accuracy import logit_kl
+from engine.analysis.answers.accuracy import logit_kl
 from engine.core.errors import UserError
 from engine.run.questions.why.fewer_bits import trial as question
 from engine.run.questions.why.opened import open_run

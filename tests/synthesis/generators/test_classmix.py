@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.synthesis.generators import classmix
 from engine.synthesis.generators.classmix import ClassMix
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.grids.level_sets import WeightCodes, level_values
 
 FELT = 0.1  # a slope from here on is felt

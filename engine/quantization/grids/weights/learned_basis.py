@@ -9,7 +9,7 @@ paper's algorithm 1): the nearest level for every value, then the least-squares 
 import torch
 from torch import Tensor
 
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.grids.level_sets import WeightCodes, nearest_codes
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
 from engine.quantization.grids.weights.basis_start import even_starts

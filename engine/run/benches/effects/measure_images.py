@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.core.method import describe
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.cards.sources import discover_cards

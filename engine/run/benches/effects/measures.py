@@ -1,6 +1,6 @@
 """The numbers in which sets of images are compared, each from one set and one teacher.
 
-Definitions are those of engine/analysis/likeness.py where a measure is named there; the others are below.
+Definitions are those of engine/analysis/images/likeness.py where a measure is named there; others are below.
 Those named "other_..." are told by another network, so that no method can have worked towards them.
 """
 
@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.image_statistics import Portrait, portrait
-from engine.analysis.likeness import MEASURES, separation, within_class_distance
-from engine.core.device import channels_last
+from engine.analysis.images.image_statistics import Portrait, portrait
+from engine.analysis.images.likeness import MEASURES, separation, within_class_distance
 from engine.core.divergence import kl
+from engine.core.layout import channels_last
 from engine.core.peaks import peak
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_inputs
 from engine.models.graph.blocks import find_blocks
 from engine.models.graph.walk import Walk, WalkPlan
@@ -65,7 +65,7 @@ Values = dict[str, float | None]
 
 
 def portrayed(subject: Subject, made: Made) -> Values:
-    """The measures of engine/analysis/likeness.py."""
+    """The measures of engine/analysis/images/likeness.py."""
     arrays = _portrait(subject, made)
     return {measure.name: measure.of(arrays) for measure in MEASURES}
 

@@ -29,8 +29,8 @@ from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder, write_atomically
 from engine.run.folders.tail import follow
-from engine.run.stages.pictures import montage
-from engine.run.stages.quantize import load_student
+from engine.run.stages.quantization.quantize import load_student
+from engine.run.stages.synthesis.pictures import montage
 from engine.run.workers.launch import start
 
 CHUNK = 100  # images that pass a network together

@@ -21,7 +21,7 @@ from engine.core.events import SnapshotSaved
 from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder, write_atomically
-from engine.run.stages.pictures import COLUMNS, montage
+from engine.run.stages.synthesis.pictures import COLUMNS, montage
 
 
 def film_answers(folder: RunFolder, out: Path) -> dict[str, Any]:

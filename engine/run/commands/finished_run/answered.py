@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from engine.run.commands.common import runs_folder
-from engine.run.commands.progress import Progress
+from engine.run.commands.printed.common import runs_folder
+from engine.run.commands.printed.progress import Progress
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.run.commands.common import hear_interrupts, runs_folder
-from engine.run.commands.progress import Progress, show_all
+from engine.run.commands.printed.common import hear_interrupts, runs_folder
+from engine.run.commands.printed.progress import Progress, show_all
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor import answers
 from engine.run.questions.doctor.cure.cure import ALL, cure

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.run.commands.finished_run.answered import Question, answered
-from engine.run.commands.tables import table
+from engine.run.commands.printed.tables import table
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -22,7 +22,7 @@ def resources(options: argparse.Namespace) -> int:
 
 
 def _question() -> Question:
-    from engine.run.questions.resources import resources
+    from engine.run.questions.costs.resources import resources
 
     return resources
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from engine.run.commands.common import runs_folder
-from engine.run.commands.tables import table
+from engine.run.commands.printed.common import runs_folder
+from engine.run.commands.printed.tables import table
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.cached_answer import find_once
 from engine.run.questions.why import answers
@@ -26,9 +26,9 @@ def similarity(options: argparse.Namespace) -> int:
     other = None if options.other is None else RunFolder.open(runs, options.other)
 
     def find() -> dict[str, Any]:
-        from engine.run.questions.similarity import (
-            similarity,
-        )  # torch, which a kept answer does not need
+        from engine.run.questions.why.similarity import (
+            similarity,  # torch, which a kept answer does not need
+        )
         from engine.run.workers.worker import settle_in
 
         settle_in()

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from engine.run.commands.common import runs_folder
 from engine.run.commands.finished_run.answered import Question, answered
-from engine.run.commands.progress import Progress
-from engine.run.commands.tables import table
+from engine.run.commands.printed.common import runs_folder
+from engine.run.commands.printed.progress import Progress
+from engine.run.commands.printed.tables import table
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from engine.run.recipes.layer_bits import bits_wanted

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.analysis import normalisation
-from engine.analysis.anatomy import dissect
-from engine.analysis.branches import meetings
+from engine.analysis.diagnosis.anatomy import dissect
+from engine.analysis.diagnosis.branches import meetings
 from engine.analysis.doctor.record import Fed, Images, Layer, Loss, Norm, RunRecord
+from engine.analysis.inputs import normalisation
 from engine.core.errors import UserError
 from engine.core.events import LayerMeasured
 from engine.core.trace import watch_inputs
@@ -23,7 +23,7 @@ from engine.run.questions.doctor.inputs import grid_of, inputs_of
 from engine.run.questions.doctor.losses import Losses
 from engine.run.questions.why.opened import Opened, Tell
 from engine.run.questions.why.origins import in_float
-from engine.run.stages.quantize import chosen_method
+from engine.run.stages.quantization.quantize import chosen_method
 
 WILD = 3.0  # times the median image's root mean square
 MATCHED = 64  # images that the normalisation is judged by

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from engine.analysis.doctor.record import Input, Wild
-from engine.analysis.errors import sqnr_db
-from engine.core.samples import sampled
+from engine.analysis.layers.errors import sqnr_db
+from engine.core.sampling.samples import sampled
 from engine.core.trace import watch_inputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
 from engine.quantization.grids.range_search import activation_range

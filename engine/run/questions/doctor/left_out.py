@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.analysis.errors import decibels
+from engine.analysis.layers.errors import decibels
 from engine.core.trace import watch_inputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
 from engine.run.folders.folder import RunFolder

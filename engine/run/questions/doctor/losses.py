@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.accuracy import agreement, image_kls
+from engine.analysis.answers.accuracy import agreement, image_kls
 from engine.analysis.doctor.record import Loss
 from engine.core.divergence import score_rows
 from engine.core.paired import Band, mean_band

@@ -5,9 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.analysis.accuracy import paired_drop
+from engine.analysis.answers.accuracy import paired_drop
 from engine.analysis.doctor.finding import Change, Finding
-from engine.analysis.normalisation import renormalised
+from engine.analysis.inputs.normalisation import renormalised
 from engine.core.errors import UserError
 from engine.run.questions.doctor.losses import Gain, Losses
 from engine.run.questions.doctor.rough import rounded_to_nearest, with_other_bits

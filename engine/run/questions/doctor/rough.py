@@ -18,9 +18,9 @@ from engine.run.questions.doctor.inputs import grid_of
 from engine.run.questions.why.opened import Opened
 from engine.run.recipes.layer_bits import SETTING as BITS
 from engine.run.recipes.layer_bits import with_bits
-from engine.run.stages.correct import correct, with_equal_ranges
-from engine.run.stages.quantize import CHUNK, chosen_method
-from engine.run.stages.students import network_to_quantize
+from engine.run.stages.quantization.correct import correct, with_equal_ranges
+from engine.run.stages.quantization.quantize import CHUNK, chosen_method
+from engine.run.stages.synthesis.students import network_to_quantize
 
 _NOTHING = Change(words="")
 ENOUGH = 64  # images that corrections are measured on

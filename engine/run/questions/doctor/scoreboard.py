@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from engine.core.reading import is_number, read_object
+from engine.core.outside.reading import is_number, read_object
 from engine.run.folders.folder import write_atomically
 
 FILE = "doctor.json"

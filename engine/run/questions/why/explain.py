@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from engine.analysis.provenance import Shares, error_parts
-from engine.analysis.reading import sentence, verdict
+from engine.analysis.layers.provenance import Shares, error_parts
+from engine.analysis.layers.reading import sentence, verdict
 from engine.core.events import LayerMeasured
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
@@ -21,7 +21,7 @@ def explain(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
 
     {"run", "images", "image_set", "layers": [{"path", "block", "sqnr_local_db", "sqnr_accumulated_db",
     "share": {"weights", "activations", "inherited", "interaction"} or None without error, "origin",
-    "origin_gain", "verdict"}], "sentence", "notes"}. The parts are those of `engine.analysis.provenance`, on
+    "origin_gain", "verdict"}], "sentence", "notes"}. Parts as in `engine.analysis.layers.provenance`, on
     the images that the run was judged on; `sqnr_local_db` is what the run itself measured (None where it is
     lost); `origin` is the earlier layer that takes most of the error away when it alone is in float, measured
     on a few of the images, and `origin_gain` the share that it takes; "" and 0 where none does. UserError in

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.trace import watch_outputs
-from engine.run.questions.analyse import without
+from engine.run.questions.costs.analyse import without
 from engine.run.questions.why.opened import Opened, Tell, tell_nobody
 from engine.run.questions.why.passes import at_once, shared_grid
 

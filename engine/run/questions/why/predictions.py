@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.analysis.accuracy import check_finite, wilson
-from engine.analysis.predictions import (
+from engine.analysis.answers.accuracy import check_finite, wilson
+from engine.analysis.answers.predictions import (
     by_class,
     calibration_error,
     confusion_difference,
@@ -32,7 +32,7 @@ def predictions(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     {"run", "images", "image_set", "flipped": [...], "agreement", "agreement_band", "by_class": [...],
     "confusion_difference": [...], "truth", "margins": {"teacher", "student"}, "ece": {"teacher", "student"}
     or None with the "reason", "reliability": {"teacher", "student"} or None, "classes", "growth", "pictures",
-    "sentence", "notes"}; the parts are those of `engine.analysis.predictions`, with a class's 95 % band and a
+    "sentence", "notes"}; parts as in `engine.analysis.answers.predictions`, with a class's 95 % band and a
     changed image's label where there are any; `truth` says whether "labels" or the "teacher" is the truth of
     the confusion, `growth` is that of `engine.run.questions.why.through`, and `pictures` has an address by
     the place of each of the first SHOWN changed images. UserError in one line for a run without a student,

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from engine.analysis.bit_tables import CLIFF_DB
 from engine.analysis.doctor.finding import Change, Finding
 from engine.analysis.doctor.record import BIT_DB, Layer, RunRecord, layer_gain
 from engine.analysis.doctor.rule import Rule, severity_of
+from engine.analysis.layers.bit_tables import CLIFF_DB
 
 RATIO = 8.0  # of root mean squares: three bits of the grid lie between the two (our own line)
 

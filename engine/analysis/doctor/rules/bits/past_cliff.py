@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from engine.analysis.bit_tables import CLIFF_DB
 from engine.analysis.doctor.finding import Change, Finding
 from engine.analysis.doctor.record import BIT_DB, Layer, RunRecord, layer_gain
 from engine.analysis.doctor.rule import Rule, severity_of
+from engine.analysis.layers.bit_tables import CLIFF_DB
 
 MOST = 3  # layers told of one by one: those that would gain most
 

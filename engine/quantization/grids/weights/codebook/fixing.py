@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.core.samples import sampled
+from engine.core.sampling.samples import sampled
 from engine.quantization.grids.level_sets import nearest_codes
 from engine.quantization.grids.weights.codebook.powers import LEAST_SIGMA, signed_sums
 

@@ -9,7 +9,7 @@ by chance, without bias).
 import torch
 from torch import Tensor, nn
 
-from engine.core.randomness import stream
+from engine.core.sampling.randomness import stream
 from engine.quantization.grids.level_sets import WeightCodes, nearest_codes
 
 SHARINGS = ("k-means", "quantiles", "probabilistic")

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.core.reading import read_object
+from engine.core.outside.reading import read_object
 from engine.run.folders.files import write_atomically
 from engine.run.folders.folder import RunFolder
 

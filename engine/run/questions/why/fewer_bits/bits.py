@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.analysis.accuracy import agreement, logit_kl
-from engine.analysis.bit_tables import FLOAT, WIDTHS, alike, cliff, follow
+from engine.analysis.answers.accuracy import agreement, logit_kl
+from engine.analysis.layers.bit_tables import FLOAT, WIDTHS, alike, cliff, follow
 from engine.core.errors import UserError
 from engine.quantization.bits.allocation import pareto_front
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
@@ -29,7 +29,7 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     "planned": {"weight_bits", "activation_bits"}, "held": {the same, of what the edge rule holds},
     "shared_inputs": [[PATH, ..], ..], "notes"}. All with nearest rounding, by the run's own range
     rules, on grids fitted to the float network's inputs: where earlier layers err much, a run fits others and
-    measures less. `tables`: see `engine.analysis.bit_tables`, whose `follow` answers any other choice.
+    measures less. `tables`: see `engine.analysis.layers.bit_tables`, whose `follow` answers any other choice.
     On the front first and last layers stay where the edge rule holds them, and inputs where the run has them.
     """
     run = open_run(folder, IMAGES)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.analysis.bit_tables import (
+from engine.analysis.layers.bit_tables import (
     CLIFF_DB,
     FLOAT,
     WIDTHS,
@@ -17,7 +17,7 @@ __all__ = ["CLIFF_DB", "WIDTHS", "Follows", "float_size", "follow_bits", "tables
 
 
 def tables_of(answer: Mapping[str, Any]) -> BitTables:
-    """The tables in an answer of `bits`, for `engine.analysis.bit_tables.follow`."""
+    """The tables in an answer of `bits`, for `engine.analysis.layers.bit_tables.follow`."""
     return BitTables.of(answer["tables"])
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.analysis.bit_tables import WIDTHS, BitTables
+from engine.analysis.layers.bit_tables import WIDTHS, BitTables
 from engine.core.trace import watch_inputs
 from engine.models.graph.macs import count_macs
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.run.questions.why.opened import Opened, Tell, tell_nobody
-from engine.run.stages.quantize import chosen_method
-from engine.run.stages.sizes import stored_layers
+from engine.run.stages.judging.sizes import stored_layers
+from engine.run.stages.quantization.quantize import chosen_method
 
 IMAGES = 32  # that a run measures its layers on, and fits its grids to
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 
-from engine.analysis.accuracy import agreement, logit_kl, wilson
+from engine.analysis.answers.accuracy import agreement, logit_kl, wilson
 from engine.core.errors import UserError
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fewer_bits.tables import IMAGES as FITTED
 from engine.run.questions.why.opened import Tell, open_run, tell_nobody
 from engine.run.recipes.layer_bits import SETTING, with_bits
-from engine.run.stages.quantize import chosen_method
+from engine.run.stages.quantization.quantize import chosen_method
 
 IMAGES = 200  # that it is judged on, as the front's points are
 

@@ -1,0 +1,1 @@
+"""Charts of images and of what they are made from."""

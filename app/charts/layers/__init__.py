@@ -1,0 +1,1 @@
+"""Charts of layers: their error, their weights, their bits."""

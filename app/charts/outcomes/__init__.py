@@ -1,0 +1,1 @@
+"""Charts of what came of runs and claims, and the sentences beside them."""

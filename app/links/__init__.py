@@ -1,0 +1,1 @@
+"""What an address says: which page, run, step and layer; every view is a link."""

@@ -1,0 +1,1 @@
+"""What a quantizer shows of itself while it works on a block."""

@@ -1,0 +1,1 @@
+"""What a run left on the disk, as pages read it: its folder, its events, its notes."""

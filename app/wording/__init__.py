@@ -1,0 +1,1 @@
+"""Numbers, recipes and differences in words, the same on every page."""

@@ -1,0 +1,1 @@
+"""What comes from outside, read so that nothing in it can do harm: files, small JSON, a user's code."""

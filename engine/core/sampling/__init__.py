@@ -1,0 +1,1 @@
+"""What is drawn at random, without global state: generators, mini-batches, samples of tensors."""

@@ -1,0 +1,104 @@
+"""A quantizer in a few steps: how long a step of each kind takes, and how many a run will take."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.core.events import BlockStarted, Stepped
+from engine.core.sampling.randomness import stream
+from engine.models.graph.blocks import Block
+from engine.quantization.base import QuantizationMethod
+from engine.run.context import Context
+from engine.run.folders.control import Control
+from engine.run.stages.quantization.bits import keep_bits
+from engine.run.stages.quantization.distil import WHOLE
+from engine.run.stages.quantization.quantize import quantize
+
+STEPS = 3  # for each knob of steps; the first is left out
+
+
+class Stopwatch(Control):
+    """Lets every step pass, and notes the processor's time before it."""
+
+    began: list[float]
+
+    def wait(self, before_pause: Callable[[], None] = lambda: None) -> None:
+        super().wait(before_pause)
+        self.began.append(time.process_time())
+
+
+def step_times(context: Context, images: Tensor, few: QuantizationMethod) -> dict[str, list[float]]:
+    """The whole stage, run in the context: the seconds of each step, by block."""
+    watch = Stopwatch(context.folder.path)
+    context.control = watch
+    began: dict[str, list[float]] = {}
+    ended: dict[str, float] = {}
+    # What trains the whole student does so before the first block begins.
+    watch.began = began[WHOLE] = []
+    for event in quantize(context, images, few):
+        if isinstance(event, BlockStarted):
+            watch.began = began[event.block] = []
+        elif isinstance(event, Stepped):  # the last step of a block is always reported
+            ended[event.part] = time.process_time()
+    took = {}
+    for block, end in ended.items():
+        times = [*(t for t in began[block] if t < end), end]  # without the wait for the next block
+        took[block] = [after - before for before, after in pairwise(times)]
+    return took
+
+
+def extrapolated(
+    blocks: Sequence[Block],
+    method: QuantizationMethod,
+    few: QuantizationMethod,
+    took: dict[str, list[float]],
+) -> tuple[list[dict[str, Any]], float]:
+    """([{"knob", "takes", "s"}], seconds): all steps of the method by their kind; what `took` has of it.
+
+    The first step of a stretch prepares it and is left out, where it is not all of it. Shares of a work
+    that is done anyway are what they are, into however many it is cut.
+    """
+    seconds: dict[tuple[str, str], float] = {}
+    counted = 0.0
+    if times := took.get(WHOLE, []):
+        counted = sum(times)
+        mine = times[1:] or times
+        kind = "steps", method.settings.step_takes
+        seconds[kind] = sum(mine) * method.steps_of_the_whole() / len(mine)
+    for block in blocks:
+        times = took.get(block.name, [])
+        for all_, some in zip(method.stretches_of(block), few.stretches_of(block), strict=True):
+            mine, times = times[: some.steps], times[some.steps :]
+            whole = some.takes == "share"
+            mine = mine if whole else mine[1:] or mine
+            if mine:
+                kind = all_.knob, all_.takes
+                of_all = sum(mine) * (1.0 if whole else all_.steps / len(mine))
+                seconds[kind] = seconds.get(kind, 0.0) + of_all
+                counted += sum(mine)
+    return [{"knob": k, "takes": takes, "s": s} for (k, takes), s in seconds.items()], counted
+
+
+def choose_no_bits(context: Context, images: Tensor, method: QuantizationMethod) -> float:
+    """Seconds of all steps of choosing bits, from a few along the way; the bits stay as they are planned."""
+    plan = dict(context.plan)
+    rng = stream(context.recipe.seed, "pace", "bits")
+    start = time.process_time()
+    planner = method.planner(context.teacher, context.blocks, plan, context.for_device(images), rng)
+    if planner is None:
+        return 0.0
+    ready_s = time.process_time() - start
+    fresh, took = planner.state_dict(), []
+    for at in torch.linspace(0, planner.total_steps - 1, 2 * STEPS).int().tolist():
+        planner.load_state_dict(
+            fresh | {"steps_done": at}
+        )  # layers and widths differ: from each some
+        start = time.process_time()
+        planner.step()
+        took.append(time.process_time() - start)
+    list(keep_bits(context, context.plan, {"uniform": []}))
+    return ready_s + planner.total_steps * sum(took) / len(took)

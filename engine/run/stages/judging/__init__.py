@@ -1,0 +1,1 @@
+"""The student beside its teacher: whether the labels fit, how it answers, what it weighs."""
