@@ -19,7 +19,6 @@ PAGES = ("start", "images", "layers", "answers", "compare", "runs", "bring", "ev
 
 def opened(page: str, **params: str) -> AppTest:
     at = AppTest.from_file(MAIN, default_timeout=120)
-    at.run()
     view, more = page_of(page)
     for name, value in (more | params).items():
         at.query_params[name] = value
