@@ -1,7 +1,7 @@
 """The layers of a run's network, and what a runtime makes of the exported file."""
 
 from app.charts.bindings import extended
-from app.charts.layers.quantization import layer_bars
+from app.charts.layers.layer_errors import layer_bars
 from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
 from app.report.section import Section, size
 from app.report.story import Story

@@ -7,7 +7,7 @@ from app.charts.bindings import extended
 from app.charts.images.synthesis import gap_map, losses
 from app.charts.outcomes.results import Accuracy, accuracies
 from app.charts.style import FLOAT, QUANTIZED, LiveFigure
-from app.panels import measured
+from app.panels.shared import measured
 from app.report.section import Section, size
 from app.report.story import Story
 from app.wording.data_words import data_words

@@ -15,7 +15,7 @@ from app.panels.evidence.effects import (
     quantizer_heading,
 )
 from app.panels.evidence.glossary import glossary
-from app.panels.url_menu import buttons
+from app.panels.shared.url_menu import buttons
 from app.run_files.run_folders import ablation, effects, quantizer_effects
 from app.text import explain
 from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR

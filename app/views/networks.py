@@ -9,7 +9,6 @@ from app.engine_calls.background import look_again
 from app.engine_calls.choices import load_catalog
 from app.engine_calls.diagnoses import diagnosis, estimate
 from app.engine_calls.recipes import paths_in, recipe_of
-from app.panels.agree import agreed
 from app.panels.bring.page import bring_your_own
 from app.panels.networks.anatomy import head, layer_detail, layer_map, layer_table
 from app.panels.networks.findings import findings
@@ -17,6 +16,7 @@ from app.panels.networks.listed import chosen_network, network_list
 from app.panels.networks.methods import method_list, method_menu
 from app.panels.networks.settings import network_settings
 from app.panels.new_run.estimate import preset_estimates, source_words
+from app.panels.shared.agree import agreed
 from app.run_files.run_folders import runs_folder
 from app.wording.words import plain
 from engine.core.errors import UserError

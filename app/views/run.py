@@ -3,10 +3,10 @@
 import streamlit as st
 
 from app.links.state import current_run
-from app.panels.empty_page import nothing_yet
 from app.panels.head.outcome import notes
 from app.panels.head.run_head import run_head
 from app.panels.head.tab_choice import tab_of
+from app.panels.shared.empty_page import nothing_yet
 from app.run_files.history import read_history
 from app.views.tabs import answers, images, layers
 from engine.run.folders.folder import RunFolder

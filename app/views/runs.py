@@ -6,13 +6,13 @@ from app.engine_calls.actions import delete_run
 from app.engine_calls.choices import load_catalog
 from app.panels.compare.comparison import comparison
 from app.panels.compare.pick import pick_runs
-from app.panels.empty_page import nothing_yet
-from app.panels.keys import own_key
 from app.panels.runs.find import find_runs
 from app.panels.runs.one import one_run
 from app.panels.runs.open_bundle import open_bundle
 from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
 from app.panels.runs.table import many_runs, table_key
+from app.panels.shared.empty_page import nothing_yet
+from app.panels.shared.keys import own_key
 from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_files.run_folders import recorded_run, runs_folder
 from app.wording.differences import Ran, differences

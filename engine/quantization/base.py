@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.core.method import Machine, MethodCard, Settings, View, knob
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
-from engine.quantization.grids.range_search import ACTIVATION_RULES, RULES
+from engine.quantization.grids.range_rules import ACTIVATION_RULES, RULES
 from engine.quantization.plan import BlockLike, LayerBits
 
 

@@ -20,7 +20,7 @@ from engine.run.recipes.recipe import Recipe
 from engine.run.stages.judging.judge import Verdict, judge
 from engine.run.stages.judging.labels import check_labels, require_labels_inside
 from engine.run.stages.judging.sizes import sizes
-from engine.run.stages.memory import make_room
+from engine.run.stages.memory_check import make_room
 from engine.run.stages.quantization.bits import allocation
 from engine.run.stages.quantization.quantize import chosen_method, load_student, quantize
 from engine.run.stages.synthesis.reuse import find_images, take_over

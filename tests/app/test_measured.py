@@ -8,7 +8,7 @@ import pytest
 
 from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
-from app.panels.measured import (
+from app.panels.shared.measured import (
     brief,
     brief_note,
     compared,

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from engine.core.sampling.samples import sample_places, sampled
-from engine.quantization.grids.range_search import activation_range
-from engine.quantization.grids.uniform import CLIP_RATIOS, ERROR_NORM, search_activation_grid
+from engine.quantization.grids.range_rules import activation_range
+from engine.quantization.grids.step_search import CLIP_RATIOS, ERROR_NORM, search_activation_grid
 from engine.quantization.grids.weights.learned_basis import (
     BasisActivationQuantizer,
     basis_error,

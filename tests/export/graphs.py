@@ -10,7 +10,7 @@ from engine.export.graph.runtime import Session
 from engine.export.graph.write import write_graph
 from engine.export.network import Network, WeightGrid
 from engine.models.graph.flow import is_layer
-from engine.quantization.grids.uniform import search_weight_grid
+from engine.quantization.grids.step_search import search_weight_grid
 
 
 def grid_of(weight, bits):

@@ -7,7 +7,7 @@ from torch import nn
 from engine.core.trace import watch_inputs
 from engine.models.architectures.repvgg import SmallRepVGG
 from engine.models.graph.blocks import find_blocks
-from engine.quantization.grids.uniform import search_activation_grid
+from engine.quantization.grids.step_search import search_activation_grid
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student

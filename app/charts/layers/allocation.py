@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from app.charts.layers.quantization import layer_axis
+from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
 from engine.run.uniform_budget import cost_words, fits, rival
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.layers.quantization import layer_axis
+from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
 
 HEIGHT = 360

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.charts.layers.layer_errors import layer_axis
 from app.charts.layers.levels import bad_db
-from app.charts.layers.quantization import layer_axis
 from app.charts.style import (
     FLOAT,
     GAP_SCALE,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from app.charts.layers.quantization import layer_axis
+from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, LiveFigure, axis, layout
 
 HEIGHT = 300

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.layers.quantization import layer_axis
+from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, SERIES, LiveFigure, axis, layout
 
 MAUVE = SERIES[3]

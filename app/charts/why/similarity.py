@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.images.synthesis import short
-from app.charts.layers.quantization import layer_axis
+from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import QUANTIZED, QUIET, LiveFigure, axis, layout
 
 ALIKE_SCALE = [[0.0, "rgba(128,140,160,0.16)"], [0.5, "#9cc3e6"], [1.0, "#2a6fb0"]]

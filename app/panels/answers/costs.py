@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.charts.why.packing import packings
 from app.components import mount
-from app.panels.ask_why import ask_for, known, why_not
+from app.panels.shared.ask_why import ask_for, known, why_not
 from app.text import explain
 from app.wording.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder

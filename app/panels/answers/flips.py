@@ -10,10 +10,10 @@ from app.charts.why.predictions import class_name
 from app.components import mount
 from app.links.address import count
 from app.panels.answers.sureness import sureness
-from app.panels.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
-from app.panels.measured import kind_of
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import layer_at
+from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
+from app.panels.shared.measured import kind_of
 from app.text import explain
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder

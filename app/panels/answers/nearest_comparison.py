@@ -10,7 +10,7 @@ from app.charts.style import QUANTIZED, QUIET
 from app.components import mount
 from app.engine_calls.actions import start_run
 from app.engine_calls.choices import load_catalog, title_of
-from app.panels import measured
+from app.panels.shared import measured
 from app.run_files.run_folders import runs_folder
 from app.text import explain
 from app.wording.words import plain

@@ -8,7 +8,7 @@ from app.charts.outcomes.results import Accuracy, accuracies, overlap
 from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
 from app.engine_calls.choices import title_of
-from app.panels import measured
+from app.panels.shared import measured
 from app.wording.data_words import data_words
 from app.wording.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.access.uploads import Source, by_path, most_mb, uploaded
-from app.panels.agree import agreed
+from app.panels.shared.agree import agreed
 from app.wording.words import plain, size_words
 from engine.core.errors import UserError
 from engine.run import networks

@@ -11,8 +11,8 @@ from app.charts.outcomes.results import Accuracy, accuracies
 from app.charts.panels import letter
 from app.charts.style import SERIES
 from app.components import mount
-from app.panels import measured
-from app.panels.room import room
+from app.panels.shared import measured
+from app.panels.shared.room import room
 from app.run_files.run_folders import is_live, state_of
 from app.text import explain
 from engine.core.paired import PairedDrop, drop_between

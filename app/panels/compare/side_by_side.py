@@ -13,7 +13,7 @@ from app.charts.panels import letter
 from app.charts.style import SERIES, LiveFigure
 from app.components import mount
 from app.engine_calls.choices import title_of
-from app.panels.url_menu import buttons
+from app.panels.shared.url_menu import buttons
 from app.run_files.run_notes import note_of
 from app.wording.differences import changed
 from app.wording.words import plain, recipe_words

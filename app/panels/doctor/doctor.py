@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app.engine_calls.diagnoses import doctor_says
-from app.panels.ask_why import why_not
 from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card
+from app.panels.shared.ask_why import why_not
 from app.run_files.run_folders import runs_folder
 from app.text import explain
 from app.wording.words import plain

@@ -8,7 +8,7 @@ import streamlit as st
 from app.charts.outcomes import effects as charts
 from app.components import mount
 from app.panels.evidence.effects import differs_words, network_title
-from app.panels.url_menu import menu
+from app.panels.shared.url_menu import menu
 from engine.run.benches.effects.verdicts import summary, verdict_of
 
 Result = Mapping[str, Any]

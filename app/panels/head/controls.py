@@ -8,7 +8,7 @@ from app.access.visitors import may_control
 from app.charts.outcomes.verdicts import accuracy_words
 from app.components import mount
 from app.engine_calls.actions import steer
-from app.panels import measured
+from app.panels.shared import measured
 from app.run_files.history import History
 from app.run_files.run_folders import is_live, is_recorded, state_of
 from app.wording.words import time_words

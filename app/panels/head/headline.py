@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.panels import measured
+from app.panels.shared import measured
 from app.wording.words import size_words
 from engine.run.folders.folder import RunFolder
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.access.visitors import may_control
 from app.engine_calls.actions import steer
-from app.panels.room import room
+from app.panels.shared.room import room
 from app.run_files.history import History
 from app.run_files.run_folders import is_recorded, state_of
 from app.wording.words import plain

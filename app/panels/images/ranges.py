@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from app.engine_calls.actions import try_it
-from app.panels.ask_why import ask_for, is_pending, known, why_not
-from app.panels.url_menu import menu
+from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.url_menu import menu
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.answers import counterfactual

@@ -8,7 +8,7 @@ import streamlit as st
 from app.charts.layers import layer_costs as charts
 from app.components import mount
 from app.engine_calls.diagnoses import layer_cost
-from app.panels.url_menu import buttons
+from app.panels.shared.url_menu import buttons
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 

@@ -10,7 +10,7 @@ from app.links.state import layer_among
 from app.panels.layers.layer_costs import worst_layer
 from app.panels.layers.layer_table import error_table, layer_table
 from app.panels.layers.provenance import layer_provenance
-from app.panels.url_menu import menu
+from app.panels.shared.url_menu import menu
 from app.run_files.history import History
 from app.text import explain
 from app.wording.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of

@@ -9,11 +9,11 @@ import streamlit as st
 
 from app.charts.why import provenance as charts
 from app.components import mount
-from app.panels.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.draft import recipe_fields
 from app.panels.new_run.variants import layer_at
-from app.panels.room import room
+from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
+from app.panels.shared.room import room
 from app.text import explain
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder

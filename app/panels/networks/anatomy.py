@@ -8,7 +8,7 @@ import streamlit as st
 from app.charts.layers import weights
 from app.charts.networks.network import SHADES, network_map, short_count
 from app.components import mount
-from app.panels.url_menu import buttons
+from app.panels.shared.url_menu import buttons
 
 MAP_KEYS = (
     "A box is a block, its colour the resolution; a cell is a layer. "

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.panels.url_menu import menu
+from app.panels.shared.url_menu import menu
 from app.presets import SOURCES, USUAL
 from app.wording.words import plain
 

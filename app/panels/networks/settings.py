@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.new_run.value_words import EDGES
-from app.panels.url_menu import menu
+from app.panels.shared.url_menu import menu
 
 FIELDS = ("wbits", "abits", "rule", "weights", "data", "mean", "std")
 

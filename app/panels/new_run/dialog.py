@@ -11,11 +11,11 @@ import streamlit as st
 from app.engine_calls.actions import started
 from app.engine_calls.choices import load_catalog
 from app.engine_calls.recipes import paths_in
-from app.panels.agree import agreed
 from app.panels.new_run.draft import Draft, open_draft
 from app.panels.new_run.estimate import before_start
 from app.panels.new_run.form import recipe_form
 from app.panels.new_run.in_time import in_time
+from app.panels.shared.agree import agreed
 from app.wording.words import plain
 
 OPEN, COUNT = "new-run", "new-run-count"

@@ -4,9 +4,9 @@ import streamlit as st
 
 from app.access.visitors import may_control
 from app.engine_calls.actions import steer
-from app.panels.keys import ask_for_key
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import another_seed, same_recipe
+from app.panels.shared.keys import ask_for_key
 from app.run_files.history import read_history
 from app.run_files.run_folders import is_recorded, state_of
 from app.run_files.run_notes import LONGEST_NAME, LONGEST_NOTE, Note, note_of, write_note

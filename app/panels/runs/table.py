@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.engine_calls.choices import title_of
-from app.panels import measured
+from app.panels.shared import measured
 from app.run_files.run_folders import state_of
 from app.run_files.run_notes import note_of
 from app.wording.words import STATES, bits_of

@@ -10,11 +10,11 @@ from app.panels.answers.flips import flips_section
 from app.panels.answers.nearest_comparison import gain_panel
 from app.panels.answers.result import result_panel
 from app.panels.answers.triad import triad
-from app.panels.ask_why import is_pending
 from app.panels.head.headline import headline
 from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.images.growth import live_chart
-from app.panels.room import room
+from app.panels.shared.ask_why import is_pending
+from app.panels.shared.room import room
 from app.run_files.history import History
 from app.run_files.run_folders import state_of
 from app.text import explain

@@ -10,8 +10,8 @@ from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images.growth import film, gap_map, live_chart
 from app.panels.images.ranges import ranges_section
 from app.panels.images.verdict import growth_verdict, last_gaps
-from app.panels.room import room
-from app.panels.url_menu import menu
+from app.panels.shared.room import room
+from app.panels.shared.url_menu import menu
 from app.run_files.history import History
 from app.run_files.run_folders import is_live, state_of
 from app.text import explain

@@ -4,10 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.charts.layers import quantization
+from app.charts.layers import layer_errors
 from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
 from app.engine_calls.background import look_again
-from app.panels.ask_why import is_pending, known
 from app.panels.doctor.doctor import doctor_panel
 from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
@@ -27,8 +26,9 @@ from app.panels.layers.layer_costs import (
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
 from app.panels.layers.provenance import all_provenance
-from app.panels.room import ROW_REM, room
-from app.panels.url_menu import buttons
+from app.panels.shared.ask_why import is_pending, known
+from app.panels.shared.room import ROW_REM, room
+from app.panels.shared.url_menu import buttons
 from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -112,7 +112,7 @@ def _all_layers(
     elif by == "origin" and origins is not None:
         picked = all_provenance(folder, origins, chosen)
     else:
-        chart = quantization.layer_bars(history.started["layers"], chosen)
+        chart = layer_errors.layer_bars(history.started["layers"], chosen)
         name = f"bars-{chosen}"
         picked = live_chart(chart, folder, history, key="bars", name=name, pick="category")
     if picked and picked != chosen:

@@ -23,7 +23,7 @@ def fashion_card(
     top1: float,
     forms: Mapping[str, Callable[[nn.Module], nn.Module]] | None = None,
 ) -> ModelCard:
-    """A card whose weights lie in assets/`name`, trained by this project (engine/run/train.py).
+    """A card whose weights lie in assets/`name`, trained by this project (engine/run/training/train.py).
 
     `top1` is what the training measured on the 10,000 test images.
     """

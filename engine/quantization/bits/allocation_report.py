@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.quantization.bits.allocation import Allocation, Front, Option
 from engine.quantization.bits.candidates import Candidate, Costs, SensitivityOf, TiedLayers
 from engine.quantization.bits.partial_student import PartialStudent
+from engine.quantization.bits.solvers import Allocation, Front, Option
 
 POINTS = 200  # of the front that are reported
 CHECKED = 5  # of them, measured all at once

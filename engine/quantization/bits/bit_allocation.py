@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.method import Losses
 from engine.models.graph.macs import count_macs
-from engine.quantization.bits.allocation import Allocation, greedy, integer, pareto_front
 from engine.quantization.bits.allocation_report import AllocationReport
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table, with_candidates
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.quantization.bits.sensitivity import Sensitivities
+from engine.quantization.bits.solvers import Allocation, greedy, integer, pareto_front
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike, LayerBits
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from engine.quantization.bits.allocation import Option, pareto_front
+from engine.quantization.bits.solvers import Option, pareto_front
 from engine.quantization.plan import EDGE_BITS, LayerBits
 
 SensitivityOf = Callable[

@@ -13,7 +13,7 @@ a sum below 0, and win.
 import torch
 from torch import Tensor
 
-from engine.quantization.grids.uniform import CLIP_RATIOS
+from engine.quantization.grids.step_search import CLIP_RATIOS
 
 BINS = 2048
 LEAST_RATIO = 0.02  # below, too few bins are left to be compared

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.quantization.grids.level_sets import WeightCodes
-from engine.quantization.grids.range_search import activation_range, weight_grid
+from engine.quantization.grids.range_rules import activation_range, weight_grid
 from engine.quantization.grids.uniform import Grid
 
 GAMMA, ZETA = (

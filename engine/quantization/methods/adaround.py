@@ -19,14 +19,14 @@ from engine.core.trace import watch_inputs
 from engine.models.graph.blocks import Block, layer_blocks
 from engine.quantization.base import RestLike, Stretch
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import BlockReconstruction, settle
-from engine.quantization.reconstruction.blockwise import (
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction, settle
+from engine.quantization.reconstruction.phases import Phase, Phases
+from engine.quantization.reconstruction.reconstruction_method import (
     Blockwise,
     RoundingSettings,
     core_settings,
     known,
 )
-from engine.quantization.reconstruction.phases import Phase, Phases
 
 _CHUNK = 32
 

@@ -12,7 +12,11 @@ from engine.core.method import MethodCard, knob
 from engine.quantization.base import activation_maker
 from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.quantizers import Makers, WeightQuantizer
-from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings, core_settings
+from engine.quantization.reconstruction.reconstruction_method import (
+    Blockwise,
+    JointSettings,
+    core_settings,
+)
 from engine.quantization.reconstruction.settings import ReconstructionSettings
 
 

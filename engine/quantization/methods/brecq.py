@@ -19,14 +19,7 @@ from torch import Tensor, nn
 from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import QuantizerSettings, RestLike, Stretch
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import BlockReconstruction, settle
-from engine.quantization.reconstruction.blockwise import (
-    Blockwise,
-    JointSettings,
-    RoundingSettings,
-    core_settings,
-    fisher_of,
-)
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction, settle
 from engine.quantization.reconstruction.objectives import (
     Distance,
     Objective,
@@ -34,6 +27,13 @@ from engine.quantization.reconstruction.objectives import (
     squared_distance,
 )
 from engine.quantization.reconstruction.phases import Phase, Phases
+from engine.quantization.reconstruction.reconstruction_method import (
+    Blockwise,
+    JointSettings,
+    RoundingSettings,
+    core_settings,
+    fisher_of,
+)
 from engine.quantization.reconstruction.settings import ReconstructionSettings
 
 

@@ -9,7 +9,11 @@ convolution), and every grid holds the 0.
 from dataclasses import dataclass
 
 from engine.core.method import MethodCard, knob, knob_of
-from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings, RoundingSettings
+from engine.quantization.reconstruction.reconstruction_method import (
+    Blockwise,
+    JointSettings,
+    RoundingSettings,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

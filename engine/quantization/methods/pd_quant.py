@@ -18,15 +18,15 @@ from torch import Tensor, nn
 from engine.core.method import Machine, MethodCard, knob, knob_of
 from engine.quantization.base import QuantizerSettings, RestLike, Stretch
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import BlockReconstruction
-from engine.quantization.reconstruction.blockwise import (
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction
+from engine.quantization.reconstruction.distribution_correction import DistributionCorrection
+from engine.quantization.reconstruction.phases import Phase, Phases
+from engine.quantization.reconstruction.reconstruction_method import (
     Blockwise,
     JointSettings,
     RoundingSettings,
     known,
 )
-from engine.quantization.reconstruction.distribution_correction import DistributionCorrection
-from engine.quantization.reconstruction.phases import Phase, Phases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine.core.method import MethodCard, knob_of
 from engine.quantization.base import QuantizerSettings
-from engine.quantization.reconstruction.blockwise import Blockwise, JointSettings
+from engine.quantization.reconstruction.reconstruction_method import Blockwise, JointSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

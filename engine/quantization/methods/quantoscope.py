@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from engine.core.method import MethodCard, knob_of
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.methods.genie_m import GenieMSettings
-from engine.quantization.reconstruction.blockwise import Blockwise, RoundingSettings
+from engine.quantization.reconstruction.reconstruction_method import Blockwise, RoundingSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

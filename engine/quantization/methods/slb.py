@@ -21,11 +21,11 @@ from engine.core.method import Losses, Machine, MethodCard, View, knob, knob_of
 from engine.core.sampling.samples import sampled
 from engine.quantization.base import QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.grids.weights.searched import SearchedWeightQuantizer
+from engine.quantization.grids.weights.soft_codes import SearchedWeightQuantizer
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import BlockReconstruction
-from engine.quantization.reconstruction.blockwise import Blockwise
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction
 from engine.quantization.reconstruction.objectives import Objective
+from engine.quantization.reconstruction.reconstruction_method import Blockwise
 from engine.quantization.reconstruction.settings import ReconstructionSettings
 from engine.quantization.student import quantizers
 

@@ -16,7 +16,7 @@ from engine.core.method import Losses, MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.composed import Weighted
 from engine.synthesis.generators.classmix import of_labels
-from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.generator_method import GeneratorMethod
 from engine.synthesis.generators.settings import ClassGeneratorSettings
 from engine.synthesis.labels import one_class
 from engine.synthesis.loss import Scene

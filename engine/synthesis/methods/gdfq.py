@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.core.method import MethodCard
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.generator_method import GeneratorMethod
 from engine.synthesis.generators.settings import ClassGeneratorSettings
 
 

@@ -16,7 +16,7 @@ from engine.synthesis.classifier import classifier_rows
 from engine.synthesis.composed import Weighted
 from engine.synthesis.generators.classmix import ClassMix, of_labels, superposed
 from engine.synthesis.generators.embedding import Embedding, SuperposedEmbedding
-from engine.synthesis.generators.generative import GeneratorMethod
+from engine.synthesis.generators.generator_method import GeneratorMethod
 from engine.synthesis.generators.settings import ClassGeneratorSettings
 
 

@@ -15,9 +15,9 @@ from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.core.sampling.randomness import stream
 from engine.quantization import discover_methods
-from engine.quantization.bits.allocation import Option, greedy, integer, pareto_front
 from engine.quantization.bits.bit_allocation import AllocationSettings, BitAllocation
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
+from engine.quantization.bits.solvers import Option, greedy, integer, pareto_front
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.methods.mixed import Mixed, MixedSettings
 from tests.contracts.nets import quantizing

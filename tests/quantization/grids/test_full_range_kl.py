@@ -7,7 +7,7 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.quantization.grids.full_range_kl import full_range_kl_ratio, masked_divergence
-from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.range_rules import activation_range
 
 
 def test_by_hand():

@@ -8,14 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.quantization.grids.uniform import (
+from engine.quantization.grids.step_search import (
     CLIP_RATIOS,
-    Grid,
-    activation_grid,
-    asymmetric,
     search_activation_grid,
     search_weight_grid,
 )
+from engine.quantization.grids.uniform import Grid, activation_grid, asymmetric
 
 BITS = range(2, 9)
 finite = st.floats(-100, 100, width=32).filter(lambda v: v == 0 or abs(v) > 1e-3)

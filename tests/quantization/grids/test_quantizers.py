@@ -10,7 +10,8 @@ from engine.quantization.grids.quantizers import (
     WeightQuantizer,
     drop_mask,
 )
-from engine.quantization.grids.uniform import Grid, search_activation_grid, search_weight_grid
+from engine.quantization.grids.step_search import search_activation_grid, search_weight_grid
+from engine.quantization.grids.uniform import Grid
 
 
 def fitted(bits=3, shape=(4, 2, 3, 3)):

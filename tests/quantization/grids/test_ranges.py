@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.quantization.grids.range_search import (
+from engine.quantization.grids.range_rules import (
     ACTIVATION_RULES,
     RULES,
     activation_range,

@@ -5,7 +5,7 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.quantization.grids.quantizers import WeightQuantizer
-from engine.quantization.grids.weights.searched import SearchedWeightQuantizer
+from engine.quantization.grids.weights.soft_codes import SearchedWeightQuantizer
 from engine.quantization.methods.slb import Slb, SlbSettings, temperature
 from engine.quantization.student import quantizers
 from tests.contracts.nets import budget, quantizing

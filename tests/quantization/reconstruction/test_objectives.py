@@ -5,7 +5,6 @@ import torch
 
 from engine.models.graph.rest import Rest
 from engine.models.graph.walk import Walk, WalkPlan
-from engine.quantization.reconstruction.blockwise import JointSettings, prediction_of
 from engine.quantization.reconstruction.objectives import (
     EmbeddingDistance,
     PredictionDifference,
@@ -15,6 +14,7 @@ from engine.quantization.reconstruction.objectives import (
     power_distance,
     squared_distance,
 )
+from engine.quantization.reconstruction.reconstruction_method import JointSettings, prediction_of
 from engine.quantization.student import fit_block
 from tests.contracts.nets import quantizing
 

@@ -9,7 +9,7 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_inputs
-from engine.quantization.reconstruction.block import BlockReconstruction, settle
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction, settle
 from engine.quantization.reconstruction.objectives import squared_distance
 from engine.quantization.reconstruction.settings import ReconstructionSettings
 from engine.quantization.student import fit_block

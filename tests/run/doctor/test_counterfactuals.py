@@ -12,7 +12,7 @@ from engine.analysis.layers.errors import sqnr_db
 from engine.core.errors import UserError
 from engine.core.events import Noted
 from engine.core.trace import first_value
-from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.range_rules import activation_range
 from engine.run.questions.doctor.counterfactual import changed
 from engine.run.questions.doctor.inputs import inputs_of
 from engine.run.questions.doctor.left_out import ranges_of

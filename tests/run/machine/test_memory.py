@@ -15,7 +15,7 @@ from engine.run.folders.control import Control
 from engine.run.machine import resources
 from engine.run.machine.memory_limit import Room
 from engine.run.stages import memory
-from engine.run.stages.memory import count, make_room, saved_mb
+from engine.run.stages.memory_check import count, make_room, saved_mb
 from engine.run.workers import worker
 from tests.run.toy_runs import RECIPE, assert_same, begun, of, only_the_toy, work
 

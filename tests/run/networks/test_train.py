@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from engine.models.cards.sources import discover_cards
-from engine.run import train_super_resolution
-from engine.run.train import RECIPES, TrainingRecipe, strided_depthwise_in_float32, train
+from engine.run.training import train_super_resolution
+from engine.run.training.train import RECIPES, TrainingRecipe, strided_depthwise_in_float32, train
 
 FASHION = [name for name, card in discover_cards().items() if card.dataset == "Fashion-MNIST"]
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from engine.synthesis.generators import classmix
 from engine.synthesis.generators.classmix import ClassMix
-from engine.synthesis.generators.conditional import ClassBatchNorm, ConditionalGenerator
+from engine.synthesis.generators.conditional_generator import ClassBatchNorm, ConditionalGenerator
 from engine.synthesis.generators.embedding import (
     PlainLatent,
     ScaledLatent,

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.charts.layers import quantization, reconstruction
+from app.charts.layers import layer_errors, reconstruction
 from app.panels.head.outcome import is_watched
 from app.panels.images.growth import live_chart
 from app.panels.layers.at_work.policy import WHOLE, forms_of, policy_panel, takes_steps
@@ -67,4 +67,4 @@ def _each_block(folder: RunFolder, history: History) -> None:
     loss = "error" if "path" in forms_of(folder.recipe, history) else "reconstruction"
     live_chart(reconstruction.block_multiples(blocks, loss), folder, history, key="multiples")
     st.subheader("How many codes left the nearest?", help=explain("flipped"))
-    live_chart(quantization.flipped_bars(layers), folder, history, key="flipped")
+    live_chart(layer_errors.flipped_bars(layers), folder, history, key="flipped")

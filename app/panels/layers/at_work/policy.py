@@ -8,7 +8,7 @@ from app.components import mount
 from app.engine_calls.choices import load_catalog
 from app.panels.images.growth import live_chart
 from app.panels.layers.at_work.view_words import words
-from app.panels.url_menu import menu
+from app.panels.shared.url_menu import menu
 from app.run_files.history import Event, History
 from app.run_files.run_folders import is_live
 from app.text import explain

@@ -7,7 +7,6 @@ import streamlit as st
 
 from app.charts.why import bits as charts
 from app.components import mount
-from app.panels.ask_why import ask_for, is_pending, known, why_not
 from app.panels.layers.fewer_bits.bit_choice import (
     BitChoice,
     Pair,
@@ -19,8 +18,9 @@ from app.panels.layers.fewer_bits.bit_choice import (
 )
 from app.panels.layers.fewer_bits.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
-from app.panels.room import room
-from app.panels.url_menu import buttons
+from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.room import room
+from app.panels.shared.url_menu import buttons
 from app.text import explain
 from app.wording.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder

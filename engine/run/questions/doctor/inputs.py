@@ -11,7 +11,7 @@ from engine.analysis.layers.errors import sqnr_db
 from engine.core.sampling.samples import sampled
 from engine.core.trace import watch_inputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, ActivationQuantizer
-from engine.quantization.grids.range_search import activation_range
+from engine.quantization.grids.range_rules import activation_range
 from engine.quantization.grids.uniform import StepAndBounds
 from engine.run.questions.why.opened import Opened
 from engine.run.questions.why.passes import shared_grid

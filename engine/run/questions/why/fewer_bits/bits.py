@@ -9,8 +9,8 @@ import torch
 from engine.analysis.answers.accuracy import agreement, logit_kl
 from engine.analysis.layers.bit_tables import FLOAT, WIDTHS, alike, cliff, follow
 from engine.core.errors import UserError
-from engine.quantization.bits.allocation import pareto_front
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
+from engine.quantization.bits.solvers import pareto_front
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fewer_bits.tables import Measured, measured_tables

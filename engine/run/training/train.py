@@ -1,4 +1,4 @@
-"""Train the bundled networks: `python -m engine.run.train --model NAME --data FOLDER [--out FOLDER]`.
+"""Train bundled networks: `python -m engine.run.training.train --model NAME --data FOLDER [--out FOLDER]`.
 
 FOLDER holds Fashion-MNIST as Zalando publishes it (four .gz files; Debian: dataset-fashion-mnist).
 The same seed on the same machine and thread count gives the same file.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from engine.core.method import Machine, knob
 from engine.quantization.base import QuantizationMethod, QuantizerSettings, RestLike
 from engine.quantization.plan import BlockLike
-from engine.quantization.reconstruction.block import BlockReconstruction, settle
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction, settle
 from engine.quantization.reconstruction.objectives import (
     Distance,
     EmbeddingDistance,

@@ -21,7 +21,7 @@ from engine.synthesis.canvas import Canvas
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
 from engine.synthesis.generators.classmix import ClassMix, of_labels
 from engine.synthesis.generators.co_training import CoTraining
-from engine.synthesis.generators.conditional import ConditionalGenerator
+from engine.synthesis.generators.conditional_generator import ConditionalGenerator
 from engine.synthesis.generators.embedding import Embedding, PlainLatent, ScaledLatent
 from engine.synthesis.labels import balanced, uniform
 from engine.synthesis.loss import Scene

@@ -18,15 +18,12 @@ from torch import Tensor
 from engine.core.peaks import Reduce, peak
 from engine.core.sampling.samples import sampled
 from engine.quantization.grids.full_range_kl import full_range_kl_ratio
-from engine.quantization.grids.uniform import (
+from engine.quantization.grids.step_search import (
     CLIP_RATIOS,
-    Grid,
-    StepAndBounds,
-    activation_grid,
-    asymmetric,
     search_activation_grid,
     search_weight_grid,
 )
+from engine.quantization.grids.uniform import Grid, StepAndBounds, activation_grid, asymmetric
 
 RULES = ("mse", "min-max", "percentile", "kl")
 PEAKS: dict[str, Reduce] = {"peak": "mean-of-max", "peak-percentile": "percentile"}
