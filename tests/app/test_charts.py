@@ -6,7 +6,7 @@ import pytest
 
 from app.charts.bindings import MOST_COLUMNS, MOST_POINTS, extended
 from app.charts.images import compare, synthesis
-from app.charts.layers import quantization, reconstruction
+from app.charts.layers import layer_errors, reconstruction
 from app.charts.layers.levels import bad_db, good_db
 from app.charts.outcomes.results import Accuracy, accuracies, overlap
 from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
@@ -78,17 +78,17 @@ def measured(path: str, local: float, accumulated: float) -> dict[str, object]:
 def test_bars_are_errors_in_the_colour_of_their_level_and_more_is_worse() -> None:
     between = (good_db() + bad_db()) / 2
     events = [measured("b", bad_db() - 1, 0), measured("a", 40, 20), measured("c", between, 6)]
-    figure = extended(quantization.layer_bars(LAYERS), events).figure
+    figure = extended(layer_errors.layer_bars(LAYERS), events).figure
     alone, with_all = figure["data"][:2]
     assert alone["y"][0] == pytest.approx(0.01)  # 40 dB: the error is a hundredth of the signal
     assert with_all["y"][:2] == pytest.approx([0.1, 1.0])
     assert alone["y"][1] > alone["y"][2] > alone["y"][0]
     assert alone["marker"]["color"] == [FINE, OVER, WATCH]
-    assert extended(quantization.flipped_bars(LAYERS), events).figure["data"][0]["y"] == [0.2] * 3
+    assert extended(layer_errors.flipped_bars(LAYERS), events).figure["data"][0]["y"] == [0.2] * 3
 
 
 def test_the_legend_names_every_colour_that_a_bar_may_take() -> None:
-    chart = quantization.layer_bars(LAYERS)
+    chart = layer_errors.layer_bars(LAYERS)
     keys = [one for one in chart.figure["data"] if one.get("showlegend", True)]
     named = {one["marker"]["color"] for one in keys}
     binding = chart.bindings[0]

@@ -1,6 +1,6 @@
 """Train what enlarges images: `python -m engine.run.training.train_super_resolution --data FOLDER`.
 
-FOLDER holds Fashion-MNIST as for `train` beside this file. The network reads each image at half of its size and
+FOLDER holds Fashion-MNIST as for `train` beside this file. The network reads each image at half its size and
 learns to give the image, by the mean absolute error (Lim et al., EDSR, CVPR Workshops 2017, section 3.2).
 """
 

@@ -10,8 +10,8 @@ from app.server.watch import Watches
 from engine.core.errors import UserError
 from tests.app.client import Client
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.networks.test_network import PACE, answer
 from tests.app.places import TABS
-from tests.app.test_network import PACE, answer
 from tests.app.test_pages import opened, texts
 
 __all__ = ["answer"]  # a fixture
@@ -109,7 +109,7 @@ def test_an_offset_that_is_none_is_refused(client: Client, finished: str, since:
 def test_from_the_middle_of_a_line_the_stream_begins_anew(
     client: Client, finished: str, runs: Path, shift: int
 ) -> None:
-    from tests.app.test_server import parsed
+    from tests.app.server.test_server import parsed
 
     lines = (runs / finished / "events.jsonl").read_bytes().splitlines(keepends=True)
     middle = sum(map(len, lines[:4])) + shift

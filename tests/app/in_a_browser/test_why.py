@@ -5,8 +5,8 @@ from pathlib import Path
 from engine.run.questions.why import answers
 from tests.app.browser import MARKS, browsing, rest, served
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.in_a_browser.test_live_pages import LOOK, MOVED, REMOUNTED
 from tests.app.places import address_of
-from tests.app.test_live_pages import LOOK, MOVED, REMOUNTED
 from tests.app.why.bits_found import FOUND as BITS
 from tests.app.why.conftest import student_kept
 from tests.app.why.test_provenance import FOUND as ORIGINS

@@ -21,7 +21,7 @@ from engine.run.folders.owner import FILE, HOST, claim, owner_of
 from engine.run.networks import Brought
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.test_new_run import dialog
+from tests.app.new_run.test_new_run import dialog
 from tests.app.test_pages import opened, texts
 
 ANNA, BEN, NOBODY = "a" * 43, "b" * 43, ""

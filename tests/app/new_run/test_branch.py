@@ -97,7 +97,7 @@ def test_a_setting_that_came_after_the_run_stands_at_its_default() -> None:
         import streamlit as st
 
         from app.panels.new_run.knobs import knobs
-        from tests.app.test_branch import PARTS
+        from tests.app.new_run.test_branch import PARTS
 
         st.text(str(knobs(PARTS[:2], {PARTS[0]["name"]: 2.0}, key="older")))
 

@@ -13,7 +13,7 @@ from engine.core.errors import UserError
 from engine.run.questions.before_a_run.examine import collect
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.test_new_run import dialog
+from tests.app.new_run.test_new_run import dialog
 from tests.app.test_pages import opened, started, texts
 
 OWN = "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"

@@ -11,7 +11,7 @@ from app.wording.layer_numbers import NUMBERS, known_numbers, numbers_of
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
 
-RECORDED = Path(__file__).parents[2] / "assets" / "recorded"
+RECORDED = Path(__file__).parents[3] / "assets" / "recorded"
 BY_NAME = {one.name: one for one in NUMBERS}
 
 

@@ -176,7 +176,7 @@ def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: 
     """The rules in bindings.js against those in bindings.py, on every event of a whole run."""
     from app.charts.bindings import extended
     from app.charts.images import synthesis
-    from app.charts.layers import quantization, reconstruction
+    from app.charts.layers import layer_errors, reconstruction
     from app.run_files.history import read_history
     from tests.app.fabricate import Fabricated, fabricate
 
@@ -187,8 +187,8 @@ def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: 
         synthesis.gap_map(started["bn_layers"]),
         synthesis.losses(),
         synthesis.teacher_view(),
-        quantization.layer_bars(started["layers"]),
-        quantization.flipped_bars(started["layers"]),
+        layer_errors.layer_bars(started["layers"]),
+        layer_errors.flipped_bars(started["layers"]),
         reconstruction.block_at_work(),
         reconstruction.block_multiples(started["blocks"]),
         reconstruction.judging(),

@@ -12,7 +12,7 @@ import pytest
 
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.workers import launch
-from tests.app.test_browser import CHROMIUM, COLUMNS, PATIENCE, ROOT, _until
+from tests.app.in_a_browser.test_browser import CHROMIUM, COLUMNS, PATIENCE, ROOT, _until
 
 playwright = pytest.importorskip("playwright.sync_api")
 HERE = "127.0.0.2"  # another name than its own machine's

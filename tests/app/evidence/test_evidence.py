@@ -28,7 +28,7 @@ def test_own_recipe_is_first_then_claims_one_opened_at_a_time(runs: Path) -> Non
 
 
 def test_every_term_has_one_explanation_and_no_file_is_left_over() -> None:
-    files = {file.stem for file in (Path(__file__).parents[2] / "app" / "text" / "terms").iterdir()}
+    files = {file.stem for file in (Path(__file__).parents[3] / "app" / "text" / "terms").iterdir()}
     assert files == set(GLOSSARY)
     assert all(len(explain(term)) > 40 for term in GLOSSARY)
     assert len({explain(term) for term in GLOSSARY}) == len(GLOSSARY)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.engine_calls.background import Answer
-from tests.app.test_new_run import dialog
+from tests.app.new_run.test_new_run import dialog
 from tests.app.test_pages import opened, started, texts
 
 
