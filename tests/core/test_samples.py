@@ -72,7 +72,7 @@ def test_a_learned_basis_fits_the_whole_and_not_the_border():
 
 
 def test_a_percentile_is_of_all_columns(monkeypatch):
-    monkeypatch.setattr("engine.quantization.grids.range_search._MAX_SORTED", 2**10)
+    monkeypatch.setattr("engine.quantization.grids.range_rules._MAX_SORTED", 2**10)
     x = torch.zeros(16, 4, 32, 32)
     x[..., 1:] = torch.rand(16, 4, 32, 31, generator=torch.Generator().manual_seed(1))
     scale, _, high = activation_range(x, 4, rule="percentile", percentile=90.0)
