@@ -15,6 +15,7 @@ from app.panels.images.growth import live_chart
 from app.panels.layers.allocation import allocation_panel
 from app.panels.layers.at_work.blocks import blocks_again, blocks_at_work
 from app.panels.layers.drift import drift_section
+from app.panels.layers.sensitivities import sensitivities_section
 from app.panels.layers.fewer_bits.fader import fader_section
 from app.panels.layers.fewer_bits.measure_bits import is_measuring
 from app.panels.layers.layer_costs import (
@@ -79,8 +80,9 @@ def draw(folder: RunFolder, history: History) -> None:
         cost_expander(folder, costs)
     with st.container():
         drifts = drift_section(folder, chosen, len(layers))
+        ranks = sensitivities_section(folder, chosen, len(layers))
     asked = any(is_pending(folder, one) for one in ASKED)
-    look_again(awaited or costs_are_pending(folder) or asked or drifts or is_measuring())
+    look_again(awaited or costs_are_pending(folder) or asked or drifts or ranks or is_measuring())
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
