@@ -59,8 +59,8 @@ WHY = {
     ),
     "sensitivities": Question(
         command="sensitivities", button="Rank the layers by four measures", icon=":material/leaderboard:",
-        does="Every layer's weights are rounded at 2, 3, 4, 6 and 8 bits, and the damage is told by the weights, "
-        "by the layer's output, by the curvature and by the answers, each with its time",
+        does="Every layer's weights are rounded at 2, 3, 4, 6 and 8 bits, and the damage is told by the "
+        "weights, by the layer's output, by the curvature and by the answers, each with its time",
     ),
     "storage": Question(
         command="storage", button="Pack the codes", icon=":material/compress:",

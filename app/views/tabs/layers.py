@@ -15,7 +15,6 @@ from app.panels.images.growth import live_chart
 from app.panels.layers.allocation import allocation_panel
 from app.panels.layers.at_work.blocks import blocks_again, blocks_at_work
 from app.panels.layers.drift import drift_section
-from app.panels.layers.sensitivities import sensitivities_section
 from app.panels.layers.fewer_bits.fader import fader_section
 from app.panels.layers.fewer_bits.measure_bits import is_measuring
 from app.panels.layers.layer_costs import (
@@ -28,6 +27,7 @@ from app.panels.layers.layer_costs import (
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
 from app.panels.layers.provenance import all_provenance
+from app.panels.layers.sensitivities import sensitivities_section
 from app.panels.room import ROW_REM, room
 from app.panels.url_menu import buttons
 from app.run_files.history import History

@@ -56,7 +56,11 @@ class Sensitivities:
         """How much worse the network gets with this layer's `what` at that many bits."""
         if self._kind != "hessian":
             return self._measured[f"{path}.{what}/{bits}"]
-        return self.trace(path) / self._partial.weight(path).numel() * self._partial.weight_noise(path, bits)
+        return (
+            self.trace(path)
+            / self._partial.weight(path).numel()
+            * self._partial.weight_noise(path, bits)
+        )
 
     def trace(self, path: str) -> float:
         """The curvature's trace of a layer's weights, as far as it is probed; of `hessian`."""

@@ -82,7 +82,9 @@ def test_agreement_is_that_of_ranks_and_unknown_where_there_are_none():
 def test_the_best_is_the_cheapest_that_ranks_as_the_answers_do():
     assert best(pairs(sqnr=0.5, output=0.9, hessian=0.95), SECONDS) == "output"
     assert best(pairs(sqnr=0.85, output=0.9, hessian=0.95), SECONDS) == "sqnr"
-    assert best(pairs(sqnr=0.5, output=None, hessian=0.95), SECONDS) is None  # dearer than the answers
+    assert (
+        best(pairs(sqnr=0.5, output=None, hessian=0.95), SECONDS) is None
+    )  # dearer than the answers
 
 
 def test_the_sentence_says_whether_a_cheaper_one_would_have_done():

@@ -1,7 +1,7 @@
 """Which layers mind losing bits, by four measures side by side: do they agree, and what does each take?
 
-Sensitivity is what mixed precision deals bits by. The cheap measures look at a layer alone; only the divergence
-of the answers looks at what a network is for. Imports torch.
+Sensitivity is what mixed precision deals bits by. The cheap measures look at a layer alone; only the
+divergence of the answers looks at what a network is for. Imports torch.
 """
 
 import time
@@ -54,10 +54,10 @@ def sensitivities(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]
     traces: dict[str, float | None] = dict.fromkeys(run.plan)
     for done, kind in enumerate(kinds):
         tell(done, len(kinds), NAMES[kind])
-        values[kind], seconds[kind], found = _measured(run, partial, kind)
-        traces |= found
+        values[kind], seconds[kind], traced = _measured(run, partial, kind)
+        traces |= traced
     agreement = [agree(values, a, b) for a, b in combinations(kinds, 2)]
-    found = {
+    found: dict[str, Any] = {
         "run": folder.run_id,
         "widths": list(WIDTHS),
         "measures": kinds,
@@ -103,9 +103,9 @@ def agree(values: Values, a: str, b: str) -> dict[str, Any]:
     """How alike two measures rank the layers, at each width and in the mean."""
     by_bits = {w: _correlations(values[a][w], values[b][w]) for w in values[a]}
     known = [one for one in by_bits.values() if one is not None]
-    means = [float(np.mean(side)) for side in zip(*known, strict=True)] or [None, None]
+    spearman, kendall = np.mean(known, axis=0).tolist() if known else (None, None)
     return {
-        "a": a, "b": b, "spearman": means[0], "kendall": means[1],
+        "a": a, "b": b, "spearman": spearman, "kendall": kendall,
         "by_bits": {
             str(w): None if one is None else {"spearman": one[0], "kendall": one[1]}
             for w, one in by_bits.items()
@@ -167,8 +167,8 @@ def sentence(found: Mapping[str, Any]) -> str:
     nearest = max(known, key=lambda one: one["spearman"])
     return (
         "No cheaper measure ranks the layers as the answers do: the nearest is the "
-        f"{NAMES[nearest['a']]} (Spearman {nearest['spearman']:+.2f}, {seconds[nearest['a']]:.2g} s), and the "
-        f"answers themselves take {seconds[REFERENCE]:.2g} s."
+        f"{NAMES[nearest['a']]} (Spearman {nearest['spearman']:+.2f}, {seconds[nearest['a']]:.2g} s), and "
+        f"the answers themselves take {seconds[REFERENCE]:.2g} s."
     )
 
 
@@ -176,14 +176,15 @@ def _without_answers(agreement: Sequence[Mapping[str, Any]]) -> str:
     rho = agreement[0]["spearman"]
     said = "unknown" if rho is None else f"{rho:+.2f}"
     return (
-        "This network gives no scores of classes; the noise of the weights and the error of the layers' outputs "
-        f"rank the layers with a Spearman correlation of {said}."
+        "This network gives no scores of classes; the noise of the weights and the error of the layers' "
+        f"outputs rank the layers with a Spearman correlation of {said}."
     )
 
 
 def _notes(run: Opened, kinds: Sequence[str]) -> list[str]:
     notes = [
-        f"Weights alone, on grids of {run.context.recipe.quantization}, on calibration images; inputs are float."
+        f"Weights alone, on grids of {run.context.recipe.quantization}, on calibration images; inputs are "
+        "float."
     ]
     if "hessian" in kinds:
         notes.append(
