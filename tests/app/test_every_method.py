@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from app.panels.new_run.draft import KINDS, open_draft
 from engine.quantization import discover_methods as quantizers
@@ -40,6 +41,7 @@ def with_folder(catalog: dict[str, Any], wanted: dict[str, Any], folder: Path) -
     """The same with a folder, where the images are to come from one: the form asks for it."""
     settings = find(catalog, "synthesis", wanted.get("synthesis") or "noise")["settings"]
     if any(one["name"] == "folder" for one in settings):
+        Image.new("RGB", (8, 8)).save(folder / "one.png")
         return wanted | {"synthesis_settings": {"folder": str(folder)}}
     return wanted
 
