@@ -25,6 +25,7 @@ from engine.run.commands.finished_run import (
     doctor,
     ranges,
     resources,
+    sensitivities,
     similarity,
     storage,
     why,
@@ -115,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    for asked in (why, doctor, ranges, storage, similarity, resources):
+    for asked in (why, doctor, ranges, storage, similarity, resources, sensitivities):
         asked.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")

@@ -44,6 +44,7 @@ WORDS = {
     "sensitivity": {
         "kl": "how far predictions move (KL)",
         "hessian": "curvature times error",
+        "output": "error of each layer's output",
         "sqnr": "noise of the weights (SQNR)",
     },
     "distance": {"squared": "every error alike", "fisher": "by what it costs the answer (Fisher)"},

@@ -57,6 +57,11 @@ WHY = {
         does="The network is written as ONNX, and one image passes it and the float network in turns, many "
         "times",
     ),
+    "sensitivities": Question(
+        command="sensitivities", button="Rank the layers by four measures", icon=":material/leaderboard:",
+        does="Every layer's weights are rounded at 2, 3, 4, 6 and 8 bits, and the damage is told by the "
+        "weights, by the layer's output, by the curvature and by the answers, each with its time",
+    ),
     "storage": Question(
         command="storage", button="Pack the codes", icon=":material/compress:",
         does="Every layer's codes are written packed, Huffman-coded and sparse, and read back",

@@ -29,6 +29,7 @@ from app.panels.layers.provenance import all_provenance
 from app.panels.shared.ask_why import is_pending, known
 from app.panels.shared.room import ROW_REM, room
 from app.panels.shared.url_menu import buttons
+from app.panels.layers.sensitivities import sensitivities_section
 from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -79,8 +80,9 @@ def draw(folder: RunFolder, history: History) -> None:
         cost_expander(folder, costs)
     with st.container():
         drifts = drift_section(folder, chosen, len(layers))
+        ranks = sensitivities_section(folder, chosen, len(layers))
     asked = any(is_pending(folder, one) for one in ASKED)
-    look_again(awaited or costs_are_pending(folder) or asked or drifts or is_measuring())
+    look_again(awaited or costs_are_pending(folder) or asked or drifts or ranks or is_measuring())
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:

@@ -26,7 +26,7 @@ FEWEST = 2  # bits that a grid can have
 class AllocationSettings:
     """What is measured, what is counted, and what may be spent."""
 
-    sensitivity: str  # kl, hessian or sqnr
+    sensitivity: str  # kl, hessian, output or sqnr
     bits: Sequence[int]  # to choose from, rising
     cost: str  # bytes or bit-operations
     share: float  # of what the plan before costs

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.core.divergence import score_rows
-from engine.core.trace import watch_inputs
+from engine.core.trace import watch_inputs, watch_outputs
 from engine.quantization.grids.quantizers import FIT_IMAGES, Makers
 from engine.quantization.layers import QuantInput
 from engine.quantization.plan import BlockLike, LayerBits
@@ -45,6 +45,7 @@ class PartialStudent:
             if isinstance(module, QuantInput):
                 module.input_quantizer = nn.Identity()  # type: ignore[assignment]
         self._wanted = self.logits()
+        self._calls: tuple[str, list[Tensor], list[Tensor]] = ("", [], [])  # path, read, given
 
     @torch.no_grad()
     def logits(self) -> Tensor:
@@ -95,6 +96,37 @@ class PartialStudent:
         x = self._inputs(owner)
         noise = x - self.fitted(owner, "input", bits)(x)
         return float(noise.square().sum() / x.square().sum().clamp_min(1e-12))
+
+    @torch.no_grad()
+    def output_noise(
+        self, path: str, weights: Mapping[str, int], inputs: Mapping[str, int] | None = None
+    ) -> float:
+        """Noise over signal of what the module at `path` gives, with these alone quantized; all its calls.
+
+        A layer is run by itself, on what it reads of the images that grids are fitted to.
+        """
+        if self._calls[0] != path:  # widths of one layer are asked for in turn: one is kept
+            read: list[Tensor] = []
+            with watch_inputs(self.model, [path], lambda _, x: read.append(x.clone())):
+                self.model(self.images[:FIT_IMAGES])
+            self._calls = (path, read, self._given(path, read))
+        _, read, wanted = self._calls
+        with self.switched(weights, inputs):
+            given = self._given(path, read)
+        noise = sum(
+            float((y - z).double().square().sum()) for y, z in zip(wanted, given, strict=True)
+        )
+        return noise / max(1e-12, sum(float(y.double().square().sum()) for y in wanted))
+
+    def _given(self, path: str, read: Sequence[Tensor]) -> list[Tensor]:
+        """What a module gives for each of its calls; a block, which may be given more, in its place."""
+        module = self.model.get_submodule(path)
+        if not isinstance(module, QuantInput):
+            return [module(x) for x in read]
+        seen: list[Tensor] = []
+        with watch_outputs(self.model, [path], lambda _, y: seen.append(y.clone())):
+            self.model(self.images[:FIT_IMAGES])
+        return seen
 
     def _put(self, path: str, what: str, quantizer: Any) -> Any:
         """Put a quantizer in its place; what was there before."""

@@ -19,8 +19,9 @@ class Sensitivities:
     `kl`: the Kullback-Leibler divergence of the predictions with one layer's weights rounded from the
     teacher's, as in ZeroQ (Cai et al., CVPR 2020, section 3.3). `hessian`: the mean curvature of the
     layer times its squared weight error, as in HAWQ-V2 (Dong et al., NeurIPS 2020), with the Fisher
-    matrix (labels drawn from the teacher's own predictions) for the Hessian. `sqnr`: noise over signal
-    of the weights, no image needed.
+    matrix (labels drawn from the teacher's own predictions) for the Hessian. `output`: noise over signal
+    of what the layer gives, on the teacher's inputs. `sqnr`: noise over signal of the weights, no image
+    needed.
 
     An input is measured by itself like a layer's weights.
     """
@@ -55,14 +56,23 @@ class Sensitivities:
         """How much worse the network gets with this layer's `what` at that many bits."""
         if self._kind != "hessian":
             return self._measured[f"{path}.{what}/{bits}"]
-        trace = float(self._traces[self._layers.index(path)]) / self._steps_done
-        return trace / self._partial.weight(path).numel() * self._partial.weight_noise(path, bits)
+        return (
+            self.trace(path)
+            / self._partial.weight(path).numel()
+            * self._partial.weight_noise(path, bits)
+        )
+
+    def trace(self, path: str) -> float:
+        """The curvature's trace of a layer's weights, as far as it is probed; of `hessian`."""
+        return float(self._traces[self._layers.index(path)]) / self._steps_done
 
     def _measure(self, path: str, what: str, bits: int) -> float:
         partial = self._partial
+        on = ({path: bits}, {}) if what == "weight" else ({}, {path: bits})
         if self._kind == "kl":
-            on = ({path: bits}, {}) if what == "weight" else ({}, {path: bits})
             return partial.divergence(*on)
+        if self._kind == "output":
+            return partial.output_noise(path, *on)
         if what == "input":
             return partial.input_noise(path, bits)
         return partial.weight_noise(path, bits) / float(partial.weight(path).square().sum())

@@ -54,8 +54,8 @@ class MixedSettings(QuantizerSettings):
         "kl",
         label="Sensitivity",
         help="kl: how far predictions move with one layer rounded; hessian: curvature times weight error; "
-        "sqnr: noise of the weights alone, no image needed",
-        choices=("kl", "hessian", "sqnr"),
+        "output: error of the layer's own output; sqnr: noise of the weights alone, no image needed",
+        choices=("kl", "hessian", "output", "sqnr"),
     )
     budget: str = knob(
         "bytes",
@@ -196,5 +196,5 @@ def _check_inputs(settings: MixedSettings) -> None:
     if settings.inputs and settings.sensitivity == "hessian":
         raise UserError(
             "quantization.sensitivity is hessian, which is that of weights; to choose the activations' bits "
-            "too, set it to kl or sqnr"
+            "too, set it to kl, output or sqnr"
         )

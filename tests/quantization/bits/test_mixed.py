@@ -179,7 +179,7 @@ def test_the_kl_of_a_layer_is_that_of_the_teacher_with_it_alone_rounded():
     assert rows["down.conv2"]["5"] < rows["down.conv2"]["2"]
 
 
-@pytest.mark.parametrize("sensitivity", ["kl", "hessian", "sqnr"])
+@pytest.mark.parametrize("sensitivity", ["kl", "hessian", "output", "sqnr"])
 @pytest.mark.parametrize("cost", ["bytes", "bit-operations"])
 def test_the_plan_costs_no_more_than_the_one_before_and_leaves_the_edges(sensitivity, cost):
     work, machine = allocation(sensitivity=sensitivity, cost=cost)
@@ -278,7 +278,7 @@ def test_the_kl_of_an_input_is_that_of_the_teacher_with_it_alone_quantized():
 def test_activations_without_a_price_or_a_measure_are_refused():
     with pytest.raises(UserError, match=r"set quantization.budget to bit-operations"):
         Mixed(MixedSettings(inputs=True))
-    with pytest.raises(UserError, match=r"set it to kl or sqnr"):
+    with pytest.raises(UserError, match=r"set it to kl, output or sqnr"):
         Mixed(MixedSettings(inputs=True, budget="bit-operations", sensitivity="hessian"))
 
 

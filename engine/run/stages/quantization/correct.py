@@ -49,10 +49,10 @@ def _takes_for_classes(settings: Any) -> Iterator[Event]:
             "they are not; embedding compares their directions."
         )
     sensitivity = getattr(settings, "sensitivity", "sqnr")
-    if sensitivity != "sqnr":
+    if sensitivity in ("kl", "hessian"):
         yield Noted(
             message=f"quantization.sensitivity={sensitivity} reads this network's outputs as scores of "
-            "classes, which they are not; sqnr looks at the weights alone."
+            "classes, which they are not; output looks at each layer alone."
         )
 
 

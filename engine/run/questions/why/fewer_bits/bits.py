@@ -33,7 +33,7 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     On the front first and last layers stay where the edge rule holds them, and inputs where the run has them.
     """
     run = open_run(folder, IMAGES)
-    _check_widths(run.plan)
+    check_widths(run.plan)
     measured = measured_tables(run, tell)
     tables, plan = measured.tables, run.plan
     sqnr = alike(tables, [plan[path].activation_bits is not None for path in plan])
@@ -61,7 +61,7 @@ def bits(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     }
 
 
-def _check_widths(plan: Mapping[str, LayerBits]) -> None:
+def check_widths(plan: Mapping[str, LayerBits]) -> None:
     """UserError where a layer has bits that no table has: not every range rule has levels for 1 bit."""
     few = [path for path, one in plan.items() if one.weight_bits < WIDTHS[0]]
     if few:

@@ -1,0 +1,110 @@
+"""Do cheaper measures find the same layers? Each layer's rank by four, how they agree, their time."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.charts.why.sensitivities import MEASURES, agreement, ranks
+from app.components import mount
+from app.panels.ask_why import ask_for, is_pending, known, why_not
+from app.text import explain
+from app.wording.words import plain
+from engine.run.folders.folder import RunFolder
+
+QUESTION = "sensitivities"
+SHOWN = 4  # bits at first
+
+
+def sensitivities_section(folder: RunFolder, chosen: str, layers: int) -> bool:
+    """The question, closed until it is opened; whether an answer is awaited."""
+    if folder.result() is None or why_not(folder):
+        return False
+    more = st.expander(
+        "Which layers mind most, and by which measure?", icon=":material/leaderboard:",
+        key="sensitivities-more", on_change="rerun",
+    )  # fmt: skip
+    if more.open:
+        with more:
+            found = known(folder, QUESTION)
+            if found is None:
+                st.caption(explain(QUESTION))
+                ask_for(folder, QUESTION, layers)
+            else:
+                _found(folder, found, chosen)
+    return is_pending(folder, QUESTION)
+
+
+def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
+    st.markdown(f"**{plain(found['sentence'])}**", help=explain(QUESTION))
+    widths = found["widths"]
+    width = st.segmented_control(
+        "Bits of the one layer", widths, default=SHOWN, key="sensitivities-bits", required=True,
+    )  # fmt: skip
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        chart = ranks(found, width)
+        mount.live_plot(chart, key=f"ranks-{folder.run_id}-{width}", run=folder.run_id, offset=0)
+        st.caption("The rank of each layer; 1 minds most.")
+        if line := of_layer(found, chosen, width):
+            st.caption(plain(line))
+    with right:
+        chart = agreement(found)
+        mount.live_plot(chart, key=f"agree-{folder.run_id}", run=folder.run_id, offset=0)
+        st.caption("Spearman's rank correlation over the layers, its mean over all these bits.")
+        lines = ["| Measure | Kendall's τ with the answers | Time |", "|:--|--:|--:|"]
+        rows = (f"| {' | '.join(row)} |" for row in measure_rows(found))
+        st.markdown("\n".join([*lines, *rows]))
+    for note in found["notes"]:
+        st.caption(plain(note))
+    frame = pd.DataFrame(table_rows(found))
+    st.download_button(
+        "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-sensitivities.csv", "text/csv",
+        icon=":material/download:", key="sensitivities-csv",
+    )  # fmt: skip
+
+
+def of_layer(found: dict[str, Any], path: str, width: int) -> str:
+    """The chosen layer's ranks in words; nothing of a layer that was not measured."""
+    for row in found["layers"]:
+        if row["path"] == path:
+            said = (
+                f"{row['ranks'][kind][str(width)]:g} by {MEASURES[kind]}"
+                for kind in found["measures"]
+            )
+            return f"{path}: rank {', '.join(said)}, of {len(found['layers'])}."
+    return ""
+
+
+def measure_rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """A row a measure: how it agrees with the answers, and what it took; then what all of them share."""
+    with_answers = {one["a"]: one["kendall"] for one in found["agreement"] if one["b"] == "kl"}
+    rows = []
+    for kind in found["measures"]:
+        tau = with_answers.get(kind)
+        rows.append(
+            (
+                MEASURES[kind],
+                "–" if tau is None else f"{tau:+.2f}",
+                _seconds(found["seconds"][kind]),
+            )
+        )
+    return [*rows, ("grids, for all", "–", _seconds(found["seconds"]["fitting"]))]
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g} s" if value < 100 else f"{value:,.0f} s"
+
+
+def table_rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each layer, width and measure."""
+    return [
+        {
+            "layer": row["path"], "bits": width, "measure": kind,
+            "value": row["values"][kind][str(width)], "rank": row["ranks"][kind][str(width)],
+            "curvature_trace": row["trace"] if kind == "hessian" else None,
+        }
+        for row in found["layers"]
+        for width in found["widths"]
+        for kind in found["measures"]
+    ]  # fmt: skip
