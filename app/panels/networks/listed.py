@@ -8,6 +8,7 @@ import streamlit as st
 from app.charts.networks.network import short_count
 from app.links.state import newest_run
 from app.presets import USUAL
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run import networks
 
@@ -165,4 +166,4 @@ def _way_out(reason: str) -> str:
         if command
         else ""
     )
-    return f"{plain(why)}{more}."
+    return f"{page_text(why)}{more}."
