@@ -28,11 +28,6 @@ COLUMNS = {
     "state": st.column_config.TextColumn("Here?", help="Whether its weights are on this machine."),
 }  # fmt: skip
 
-# On a touch screen the table's toolbar is always there, and lies over what stands above the table.
-NO_TOOLBAR = (
-    "<style>@media (hover: none) { [data-testid=stElementToolbar] { display: none; } }</style>"
-)
-
 Entry = dict[str, Any]
 
 
@@ -124,7 +119,6 @@ def _order(entry: Entry) -> tuple[int, int]:
 
 
 def _table(found: list[Entry], key: str) -> None:
-    st.html(NO_TOOLBAR)
     chosen = st.dataframe(
         pd.DataFrame([_row(one) for one in found]), column_config=COLUMNS, hide_index=True,
         on_select="rerun", selection_mode="single-row", placeholder="–",
