@@ -34,7 +34,7 @@ MEASURE = """() => {
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
     runs = tmp_path_factory.mktemp("runs")
-    made = (Fabricated(views=True, portrait=True), Fabricated(views=True, seed=1, state="failed"))
+    made = (Fabricated(views=True), Fabricated(views=True, seed=1, state="failed"))
     ids = [fabricate(runs, one).run_id for one in made]
     with served(runs) as found:
         yield found, ids
