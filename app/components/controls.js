@@ -76,7 +76,7 @@ class Controls {
       this.slow = !this.slow;
       name = this.slow ? "slow" : "fast";
     }
-    this.pill.textContent = { pause: "pausing…", cancel: "cancelling…", resume: "resuming…" }[name] || this.pill.textContent;
+    this.pill.textContent = { pause: "pausing…", cancel: "cancelling…" }[name] || this.pill.textContent;
     // The number makes two equal wishes in a row two wishes.
     this.trigger("wish", { name, number: (this.number = (this.number || 0) + 1) });
   }
@@ -89,7 +89,6 @@ class Controls {
     this.buttons.pause.textContent = paused ? "Continue" : "Pause";
     this.buttons.slow.setAttribute("aria-pressed", String(Boolean(this.slow)));
     for (const name of ["pause", "step", "slow", "cancel"]) this.buttons[name].hidden = !active || !this.data.steerable;
-    this.buttons.resume.hidden = active || this.state === "done" || !this.data.steerable;
     for (const tab of this.tabs) this.showStage(tab, active);
     this.showAccuracy();
     this.showLast(active);

@@ -15,6 +15,7 @@ from app.access.visitors import check_control, may_control, own_mark
 from app.engine_calls.choices import forget_catalog, load_catalog
 from app.engine_calls.recipes import recipe_of
 from app.run_files.run_folders import runs_folder, state_of
+from app.wording.engine_words import page_text
 from app.wording.words import STATES, plain
 from engine.core.errors import UserError
 from engine.run import fork, networks
@@ -63,7 +64,7 @@ def _explained(start: Callable[[], T]) -> T | None:
     try:
         return start()
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
     except OSError as error:
         why = f"{plain(runs_folder())}: {plain(error.strerror or error)}"
         st.error(f"The run could not be started in {why}.")
@@ -117,7 +118,7 @@ def steer(folder: RunFolder, wish: str) -> None:
         check_control(folder.path, "This run")
         acts[wish]()
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
 
 
 def delete_run(folder: RunFolder) -> None:

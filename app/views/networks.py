@@ -18,6 +18,7 @@ from app.panels.networks.settings import network_settings
 from app.panels.new_run.estimate import preset_estimates, source_words
 from app.panels.shared.agree import agreed
 from app.run_files.run_folders import runs_folder
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.questions.before_a_run.diagnose import findings_for, layers_with_bits, methods_for
@@ -53,7 +54,7 @@ def cost_section(
     try:
         quick = recipe_of(catalog, **wanted | {"preset": "quick", "images": None})
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return
     known = estimate(quick)
     if known.value:
@@ -79,7 +80,7 @@ def one_network(catalog: dict[str, Any], entry: dict[str, Any]) -> None:
             images=None, **wanted,
         )  # fmt: skip
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return
     wanted |= {"data": recipe.data, "weights": recipe.weights}  # as they were found
     known = diagnosis(recipe)
@@ -116,7 +117,7 @@ def networks_page() -> None:
         with st.spinner("Looking what networks and methods there are…", show_time=True):
             catalog = load_catalog()
     except (RuntimeError, OSError) as error:
-        st.error(f"The engine could not say what it has. {plain(error)}")
+        st.error(f"The engine could not say what it has. {page_text(error)}")
         return
     network_list(catalog)
     entry = chosen_network(catalog)

@@ -16,7 +16,8 @@ from app.panels.shared.keys import own_key
 from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_files.run_folders import recorded_run, runs_folder
 from app.wording.differences import Ran, differences
-from app.wording.words import STATES, plain
+from app.wording.engine_words import page_text
+from app.wording.words import STATES
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 
@@ -100,7 +101,7 @@ def damaged_rows(folders: list[RunFolder]) -> None:
                 try:
                     delete_run(folder)
                 except (UserError, OSError) as error:
-                    st.error(plain(error))
+                    st.error(page_text(error))
                 else:
                     st.rerun()
 

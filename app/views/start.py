@@ -10,7 +10,7 @@ from app.panels.start.cards import preset_cards
 from app.panels.start.growing import growing
 from app.run_files.history import read_history
 from app.run_files.run_folders import recorded_run, runs_folder
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.run.folders.folder import list_runs
 
 RECENT = 5
@@ -35,7 +35,7 @@ try:
     with st.spinner("Looking what networks and methods there are…", show_time=True):
         catalog = load_catalog()
 except (RuntimeError, OSError) as error:
-    st.error(f"The engine could not say what it has. {plain(error)}")
+    st.error(f"The engine could not say what it has. {page_text(error)}")
     st.stop()
 preset_cards(catalog)
 new_run_button(

@@ -22,7 +22,7 @@ def gap_map(bn_layers: list[str], *, total_steps: int = 0, height: int = 0) -> L
     x_axis = axis("step", showgrid=False)
     if total_steps:
         x_axis["range"] = [0.5, total_steps + 0.5]
-    height = height or max(300, min(620, 90 + 15 * len(bn_layers)))
+    height = height or max(300, min(560, 90 + 15 * len(bn_layers)))
     shown = layout(height, xaxis=x_axis, yaxis=_layer_axis(bn_layers))
     binding = {
         "on": "stepped",

@@ -10,6 +10,7 @@ from app.charts.why.packing import packings
 from app.components import mount
 from app.panels.shared.ask_why import ask_for, known, why_not
 from app.text import explain
+from app.wording.engine_words import page_text
 from app.wording.words import count_words, plain, size_words
 from engine.run.folders.folder import RunFolder
 
@@ -41,11 +42,11 @@ def costs_section(folder: RunFolder, layers: int) -> None:
 
 
 def _resources(found: Mapping[str, Any]) -> None:
-    st.markdown(f"**{plain(found['sentence'])}**")
+    st.markdown(f"**{page_text(found['sentence'])}**")
     lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
     st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
     if found["latency_note"]:
-        st.caption(plain(found["latency_note"]))
+        st.caption(page_text(found["latency_note"]))
     st.caption(plain(known_words(found)))
 
 
@@ -109,7 +110,7 @@ def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
             icon=":material/download:", key="storage-csv",
         )  # fmt: skip
     for note in found["notes"]:
-        st.caption(plain(note))
+        st.caption(page_text(note))
 
 
 def storage_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:

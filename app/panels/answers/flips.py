@@ -15,6 +15,7 @@ from app.panels.new_run.variants import layer_at
 from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
 from app.panels.shared.measured import kind_of
 from app.text import explain
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
@@ -48,11 +49,11 @@ def flips_section(folder: RunFolder, layers: int) -> None:
 def _found(folder: RunFolder, found: dict[str, Any]) -> None:
     low, high = found["agreement_band"]
     st.markdown(
-        f"**{plain(found['sentence'])}** Agreement {found['agreement']:.2%} ({low:.2%} to {high:.2%}, 95 %), "
-        f"on {plain(found['image_set'])}."
+        f"**{page_text(found['sentence'])}** Agreement {found['agreement']:.2%} "
+        f"({low:.2%} to {high:.2%}, 95 %), on {plain(found['image_set'])}."
     )
     for note in found["notes"]:
-        st.caption(plain(note))
+        st.caption(page_text(note))
     if found["flipped"]:
         left, right = st.columns(2, gap="medium")
         with left:

@@ -13,7 +13,7 @@ from app.engine_calls.choices import load_catalog, title_of
 from app.panels.shared import measured
 from app.run_files.run_folders import runs_folder
 from app.text import explain
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
 from engine.run.folders.folder import RunFolder, list_runs
@@ -52,7 +52,7 @@ def gain_panel(folder: RunFolder) -> None:
         mount.live_plot(accuracies([its, mine]), key=key, run=folder.run_id, offset=0)
     with right:
         st.markdown(gain_words(mine, its, paired_gain(result, other)))
-        st.caption(f"{_fine_print(result, other)} Nearest: run `{plain.run_id}`.")
+        st.caption(_fine_print(result, other))
 
 
 def gain_words(mine: Accuracy, its: Accuracy, paired: PairedDrop | None) -> str:
@@ -136,7 +136,7 @@ def start_plain(recipe: Recipe) -> None:
         known = {knob["name"] for knob in find(load_catalog(), "quantization", PLAIN)["settings"]}
         shared = {k: v for k, v in _shared(recipe).items() if k in known}
     except (UserError, RuntimeError, OSError) as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return
     start_run(fields | {"quantization": PLAIN, "quantization_settings": shared})
 

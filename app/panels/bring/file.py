@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.access.uploads import Source, by_path, most_mb, uploaded
 from app.panels.shared.agree import agreed
+from app.wording.engine_words import page_text
 from app.wording.words import plain, size_words
 from engine.core.errors import UserError
 from engine.run import networks
@@ -44,7 +45,7 @@ def file_step() -> tuple[Source, dict[str, Any]] | None:
             return None
         found = _inspected(source)
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return None
     _show(source, found)
     return (source, found) if found["proposal"] else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.networks import Brought
 
@@ -64,7 +64,7 @@ def form_step(key: str, found: dict[str, Any]) -> Brought | None:
             dataset=dataset.strip(),
         )
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return None
 
 

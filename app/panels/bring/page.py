@@ -14,6 +14,7 @@ from app.panels.bring.form import form_step
 from app.panels.bring.trial import images_choice, trial_step
 from app.presets import USUAL
 from app.run_files.run_folders import runs_folder
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
@@ -41,7 +42,7 @@ def save_step(source: Source, brought: Brought, images: Source | None) -> None:
             asked = replace(brought, weights=paths[0], images=paths[1])
             saved = save_network(name.strip(), asked, replace=over)
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return
     st.session_state["bring-saved"] = saved
     st.rerun()
@@ -84,7 +85,7 @@ def confirm_removal(name: str) -> None:
         try:
             forget_network(name)
         except UserError as error:
-            st.error(plain(error))
+            st.error(page_text(error))
             return
         st.rerun()
 

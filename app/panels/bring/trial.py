@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.access.uploads import Source, by_path, files_of, most_mb, uploaded
 from app.panels.bring.form import take_space
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run import networks
@@ -35,7 +36,7 @@ def images_choice() -> Source | None:
     try:
         return uploaded(upload) if upload is not None else by_path(text)
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return None
 
 
@@ -54,7 +55,7 @@ def trial_step(source: Source, brought: Brought, images: Source | None) -> None:
                 asked = replace(brought, weights=paths[0], images=paths[1])
                 tried[str(about)] = networks.try_out(asked)
         except UserError as error:
-            st.error(plain(error))
+            st.error(page_text(error))
     if str(about) in tried:
         _show(tried[str(about)], source.key)
     elif tried:
@@ -93,9 +94,11 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
         what = f"{count} files were" if count > 1 else "1 file was"
         st.caption(f"{what} skipped: {plain('; '.join(judged['skipped'][:3]))}.")
     for note in judged.get("notes", ()):
-        st.info(plain(note), icon=":material/label:")
+        st.info(page_text(note), icon=":material/label:")
     for found in judged.get("labels", ()):
-        st.warning(f"**{found['title']}.** {plain(found['message'])}. {found['advice']}")
+        st.warning(
+            f"**{found['title']}.** {page_text(found['message'])}. {page_text(found['advice'])}"
+        )
     if judged["top1"] is None:
         st.caption(
             "The images have no labels: the network runs on them, but how often it is right is unknown."

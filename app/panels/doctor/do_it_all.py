@@ -8,7 +8,8 @@ import streamlit as st
 from app.access.visitors import may_control
 from app.engine_calls.cures import Course, course_of, start_cure, stop_cure
 from app.panels.doctor.finding import amount_words, run_link, upper
-from app.wording.words import plain, size_words, time_words
+from app.wording.engine_words import page_text
+from app.wording.words import size_words, time_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure.cure import MOST_RUNS
@@ -44,7 +45,7 @@ def headline(course: Course) -> str:
     if course.at_work:
         return f"{said}. It goes on when this page is closed."
     why = course.ended or "It was ended before it was through"
-    return f"{said}. {plain(why)}."
+    return f"{said}. {page_text(why)}."
 
 
 def became(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -75,7 +76,7 @@ def _step(step: dict[str, Any], number: int) -> None:
 
 def step_words(step: dict[str, Any]) -> str:
     """For example "Helped: give fc 8 bits, the answers 0.13 nats nearer to the teacher's"."""
-    what = f"**{upper(plain(step['change']))}.**"
+    what = f"**{upper(page_text(step['change']))}.**"
     if step["helped"] is None:
         return f":material/hourglass_top: {what} It is run now, or waits for its turn."
     if step["measured_gain"] is None:
@@ -123,6 +124,6 @@ def _explained(act: Callable[[], None]) -> None:
     try:
         act()
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
     else:
         st.rerun()

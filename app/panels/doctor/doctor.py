@@ -11,7 +11,7 @@ from app.panels.doctor.finding import finding_card
 from app.panels.shared.ask_why import why_not
 from app.run_files.run_folders import runs_folder
 from app.text import explain
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.scoreboard import board
 
@@ -43,15 +43,15 @@ def doctor_panel(folder: RunFolder) -> bool:
         st.info("Layers, inputs and images are examined.", icon=":material/hourglass_top:")
         return True
     if answer.error:
-        st.error(plain(answer.error))
+        st.error(page_text(answer.error))
         return False
     return _findings(folder, answer.value)
 
 
 def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
-    st.markdown(f"**{plain(found['sentence'])}**")
+    st.markdown(f"**{page_text(found['sentence'])}**")
     for note in found["notes"]:
-        st.caption(plain(note))
+        st.caption(page_text(note))
     findings = found["findings"]
     with st.container():
         at_work = do_it_all(folder, found)

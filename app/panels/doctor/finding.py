@@ -8,6 +8,7 @@ from app.charts.why.doctor import evidence_chart, evidence_words
 from app.components import mount
 from app.engine_calls.actions import try_it
 from app.run_files.run_folders import is_recorded, open_run
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
@@ -30,9 +31,9 @@ def finding_card(
         with left:
             where = f" · `{finding['layer']}`" if finding["layer"] else ""
             st.markdown(
-                f"{SEVERITY[finding['severity']]} **{plain(finding['title'])}**{where}  \n"
-                + plain(finding["cause"]),
-                help=f"Where the rule comes from: {plain(finding['source'])}.",
+                f"{SEVERITY[finding['severity']]} **{page_text(finding['title'])}**{where}  \n"
+                + page_text(finding["cause"]),
+                help=f"Where the rule comes from: {page_text(finding['source'])}.",
             )
         with right, st.container(horizontal=True, horizontal_alignment="right"):
             _act(folder, finding, number, at_work=at_work)
@@ -45,11 +46,11 @@ def finding_card(
 
 
 def _change_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
-    words = f":material/build: **{upper(plain(finding['change']['words']))}.** "
+    words = f":material/build: **{upper(page_text(finding['change']['words']))}.** "
     tried = finding["tried"]
     if tried is not None and tried["measured_gain"] is not None:
         return words + f":material/check: {measured_words(tried, finding)}"
-    track = f" {plain(finding['track']['words'])}" if finding["track"] else ""
+    track = f" {page_text(finding['track']['words'])}" if finding["track"] else ""
     return words + gain_words(finding, loss) + track
 
 

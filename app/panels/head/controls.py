@@ -22,8 +22,6 @@ def controls(folder: RunFolder, history: History, tab: str) -> None:
     wish, chosen = mount.controls(key="controls", tab=tab, **_facts(folder, history))
     if wish is not None:
         steer(folder, wish["name"])
-        if wish["name"] == "resume":
-            st.rerun()
     if chosen is not None:
         _look_at(chosen)
         st.rerun()

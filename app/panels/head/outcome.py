@@ -1,7 +1,5 @@
 """How a run ended: its numbers, or what went wrong and the way on; and what it noted on its way."""
 
-import re
-
 import streamlit as st
 
 from app.access.visitors import may_control
@@ -9,12 +7,11 @@ from app.engine_calls.actions import steer
 from app.panels.shared.room import room
 from app.run_files.history import History
 from app.run_files.run_folders import is_recorded, state_of
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.opened import opened_words
 
 ENDED_EARLY = ("failed", "lost", "cancelled", "new")
-_OPTION = re.compile(r" \((--[a-z-]+ ?[A-Z]*)\)")
 LINE_REM = 4.6  # of what is said of a run that did not end well
 
 
@@ -60,11 +57,12 @@ def _why(folder: RunFolder, history: History, state: str) -> None:
     if state == "failed":
         message = failure["message"] if failure else "The run failed without a word."
         advice = failure["advice"] if failure else "Resume it; the end of its log is beside this."
-        st.error(f"{plain(message)} {plain(advice)}", icon=":material/error:")
+        st.error(f"{page_text(message)} {page_text(advice)}", icon=":material/error:")
     elif state == "lost":
         why = folder.status().get("why", "The worker ended without a word.")
         st.error(
-            f"{plain(str(why))} Resume goes on from the last checkpoint.", icon=":material/error:"
+            f"{page_text(str(why))} Resume goes on from the last checkpoint.",
+            icon=":material/error:",
         )
     elif state == "cancelled":
         st.warning("This run was cancelled. Resume goes on from the last checkpoint.")
@@ -87,13 +85,8 @@ def notes(folder: RunFolder, history: History, *, late: bool = False) -> None:
     told = list(dict.fromkeys(str(event["message"]) for event in history.of("noted")))
     came = "" if late else opened_words(folder.path)
     if came:
-        st.info(plain(came), icon=":material/unarchive:")
+        st.info(page_text(came), icon=":material/unarchive:")
     first = st.session_state.setdefault("notes-on-top", {}).setdefault(folder.run_id, told)
     shown = [message for message in told if (message in first) is not late]
     if shown:
-        st.info("\n\n".join(plain(page_words(one)) for one in shown), icon=":material/info:")
-
-
-def page_words(note: str) -> str:
-    """A note of the engine's without the options of its command line, which no page has."""
-    return _OPTION.sub("", note).replace("; model.output says otherwise", "")
+        st.info("\n\n".join(page_text(one) for one in shown), icon=":material/info:")

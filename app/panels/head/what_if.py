@@ -9,7 +9,7 @@ from app.engine_calls.actions import fork_run, started
 from app.engine_calls.choices import load_catalog
 from app.panels.new_run.knobs import knobs
 from app.run_files.run_folders import is_recorded
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.fork import can_change, can_fork
@@ -86,7 +86,7 @@ def fork_panel(folder: RunFolder) -> None:
         try:
             settings = find(load_catalog(), "synthesis", recipe.synthesis)["settings"]
         except (UserError, RuntimeError, OSError) as error:
-            st.error(plain(error))
+            st.error(page_text(error))
             return
         st.caption("Change a setting: both futures go on from the same state, one after the other.")
         open_ones = [knob for knob in settings if can_change(knob)]
@@ -99,7 +99,7 @@ def _fork(folder: RunFolder, changes: dict[str, Any]) -> None:
     try:
         other = fork_run(folder, changes)
     except (UserError, OSError) as error:
-        st.error(plain(error))
+        st.error(page_text(error))
         return
     _side_by_side(folder, other, "synthesis")
 

@@ -9,6 +9,7 @@ from app.charts.why.similarity import alike_map, drifts
 from app.components import mount
 from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
 from app.text import explain
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
@@ -50,7 +51,7 @@ def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
         chart = alike_map(found["matrix"])
         mount.live_plot(chart, key=f"alike-{folder.run_id}", run=folder.run_id, offset=0)
     for note in found["notes"]:
-        st.caption(plain(note))
+        st.caption(page_text(note))
     frame = pd.DataFrame(found["layers"])
     st.download_button(
         "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-similarity.csv", "text/csv",

@@ -9,6 +9,7 @@ from app.charts.layers import layer_costs as charts
 from app.components import mount
 from app.engine_calls.diagnoses import layer_cost
 from app.panels.shared.url_menu import buttons
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
@@ -56,7 +57,7 @@ def ask_costs(folder: RunFolder) -> None:
             return
         answer = layer_cost(folder, wanted=True)
     if answer is not None and answer.error:
-        st.error(plain(answer.error))
+        st.error(page_text(answer.error))
     elif answer is None or answer.is_pending:
         st.info(
             "One layer after another is made float again and judged.",

@@ -15,6 +15,7 @@ from app.panels.new_run.variants import layer_at
 from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
 from app.panels.shared.room import room
 from app.text import explain
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
@@ -76,7 +77,7 @@ def _of_layer(folder: RunFolder, found: dict[str, Any], path: str) -> None:
         )  # fmt: skip
     st.caption(f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])}).")
     for note in found["notes"]:
-        st.caption(plain(note))
+        st.caption(page_text(note))
 
 
 def all_provenance(folder: RunFolder, found: dict[str, Any], chosen: str) -> str | None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 
 COLOURS = {"problem": "red", "warning": "orange", "note": "blue"}
 ICONS = {"problem": ":material/error:", "warning": ":material/warning:", "note": ":material/info:"}
@@ -23,20 +23,20 @@ def findings(found: list[dict[str, Any]]) -> None:
             with column.container(border=True, height="stretch"):
                 _card(finding)
     if notes:
-        with st.expander(f"Good to know: {plain(_titles(notes))}", icon=":material/info:"):
+        with st.expander(f"Good to know: {page_text(_titles(notes))}", icon=":material/info:"):
             for finding in notes:
                 st.markdown(
-                    f"**{plain(finding['title'])}.** {plain(_sentence(finding['message']))}"
+                    f"**{page_text(finding['title'])}.** {page_text(_sentence(finding['message']))}"
                 )
-                st.caption(plain(finding["advice"]))
+                st.caption(page_text(finding["advice"]))
 
 
 def _card(finding: dict[str, Any]) -> None:
     colour, icon = COLOURS[finding["level"]], ICONS[finding["level"]]
     badge = f":{colour}-badge[{icon} {finding['level']}]"
-    st.markdown(f"{badge} **{plain(finding['title'])}**")
-    st.markdown(plain(_sentence(finding["message"])))
-    st.markdown(f":material/build: {plain(finding['advice'])}")
+    st.markdown(f"{badge} **{page_text(finding['title'])}**")
+    st.markdown(page_text(_sentence(finding["message"])))
+    st.markdown(f":material/build: {page_text(finding['advice'])}")
     if finding["layers"] and len(finding["layers"]) > 1:
         with st.popover(f"{len(finding['layers'])} layers"):
             st.code("\n".join(finding["layers"]), language=None)

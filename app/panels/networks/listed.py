@@ -8,6 +8,7 @@ import streamlit as st
 from app.charts.networks.network import short_count
 from app.links.state import newest_run
 from app.presets import USUAL
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run import networks
 
@@ -26,11 +27,6 @@ COLUMNS = {
     "image": st.column_config.TextColumn("Image", width="small", help="Channels, height, width"),
     "state": st.column_config.TextColumn("Here?", help="Whether its weights are on this machine."),
 }  # fmt: skip
-
-# On a touch screen the table's toolbar is always there, and lies over what stands above the table.
-NO_TOOLBAR = (
-    "<style>@media (hover: none) { [data-testid=stElementToolbar] { display: none; } }</style>"
-)
 
 Entry = dict[str, Any]
 
@@ -123,7 +119,6 @@ def _order(entry: Entry) -> tuple[int, int]:
 
 
 def _table(found: list[Entry], key: str) -> None:
-    st.html(NO_TOOLBAR)
     chosen = st.dataframe(
         pd.DataFrame([_row(one) for one in found]), column_config=COLUMNS, hide_index=True,
         on_select="rerun", selection_mode="single-row", placeholder="–",
@@ -165,4 +160,4 @@ def _way_out(reason: str) -> str:
         if command
         else ""
     )
-    return f"{plain(why)}{more}."
+    return f"{page_text(why)}{more}."

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.panels.shared.url_menu import menu
 from app.presets import SOURCES, USUAL
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 
 KINDS = {"synthesis": "Images from", "quantization": "Quantizer"}
@@ -21,7 +22,9 @@ def method_list(methods: Methods) -> None:
         st.success("Every method can work on it.", icon=":material/check_circle:")
     for reason, titles in _by_reason(refused).items():
         told = reason.replace("set model.calibration to", "give a new run its calibration images,")
-        st.markdown(f":material/block: **{plain(', '.join(titles))}** cannot work: {plain(told)}.")
+        st.markdown(
+            f":material/block: **{plain(', '.join(titles))}** cannot work: {page_text(told)}."
+        )
     count = sum(map(len, able.values()))
     with st.expander(f"The {count} methods that can work", icon=":material/check_circle:"):
         for column, (kind, title) in zip(st.columns(2, gap="medium"), KINDS.items(), strict=True):

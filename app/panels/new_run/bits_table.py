@@ -9,7 +9,7 @@ import streamlit as st
 from app.engine_calls.diagnoses import diagnosis
 from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.draft import Draft
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.questions.before_a_run.diagnose import layers_with_bits
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
@@ -31,12 +31,12 @@ def bits_table(catalog: dict[str, Any], draft: Draft) -> None:
     try:
         recipe = recipe_of(catalog, **draft.complete() | {"quantization_settings": {}})
     except (UserError, OSError) as error:
-        st.caption(plain(error))
+        st.caption(page_text(error))
         return
     answer = diagnosis(recipe)
     if answer.value is None:
         st.caption(
-            plain(answer.error) if answer.error else "The network's layers are being listed…"
+            page_text(answer.error) if answer.error else "The network's layers are being listed…"
         )
         return
     quantizer = find(catalog, "quantization", draft.wanted["quantization"])

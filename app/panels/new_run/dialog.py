@@ -16,6 +16,7 @@ from app.panels.new_run.estimate import before_start
 from app.panels.new_run.form import recipe_form
 from app.panels.new_run.in_time import in_time
 from app.panels.shared.agree import agreed
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 
 OPEN, COUNT = "new-run", "new-run-count"
@@ -31,7 +32,7 @@ def new_run(wanted: dict[str, Any] | None = None, *, expert: bool | None = None)
         with st.spinner("Looking what networks and methods there are…"):
             catalog = load_catalog()
     except (RuntimeError, OSError) as error:
-        st.error(f"The engine could not say what it has. {plain(error)}")
+        st.error(f"The engine could not say what it has. {page_text(error)}")
         return
     draft = st.session_state[OPEN] = open_draft(catalog, wanted, st.session_state[COUNT])
     draft.expert = draft.expert if expert is None else expert

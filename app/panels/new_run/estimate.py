@@ -7,7 +7,8 @@ import streamlit as st
 from app.engine_calls.background import LOOK_AGAIN_S, look_again
 from app.engine_calls.diagnoses import at_presets, diagnosis, estimate
 from app.engine_calls.recipes import recipe_of
-from app.wording.words import EFFORTS, plain, time_words
+from app.wording.engine_words import page_text
+from app.wording.words import EFFORTS, time_words
 from engine.core.errors import UserError
 from engine.run.questions.before_a_run.diagnose import findings_for
 from engine.run.recipes.recipe import Recipe
@@ -37,7 +38,7 @@ def preset_estimates(catalog: dict[str, Any], wanted: dict[str, Any]) -> None:
 def _preset(preset: str, recipe: Recipe, answer: Any) -> None:
     st.markdown(f"**{EFFORTS.get(preset, preset)}**")
     if answer.error:
-        st.caption(plain(answer.error))
+        st.caption(page_text(answer.error))
         return
     if answer.is_pending:
         st.caption("A few steps are being measured…")
@@ -51,7 +52,7 @@ def _preset(preset: str, recipe: Recipe, answer: Any) -> None:
     parts = ", ".join(f"{stage} {time_words(s)}" for stage, s in known["seconds"].items())
     st.caption(f"{recipe.images} images; {parts}.")
     if known["warning"]:
-        st.error(f"{plain(known['warning'])}.", icon=":material/memory:")
+        st.error(f"{page_text(known['warning'])}.", icon=":material/memory:")
 
 
 def source_words(known: dict[str, Any]) -> str:
@@ -80,7 +81,7 @@ def _what_it_takes(recipe: Recipe, was_pending: bool) -> None:  # noqa: FBT001
     cost, network = estimate(recipe), diagnosis(recipe)
     parts = [_cost(cost)]
     parts += [_worst(recipe, network.value)] if network.value else []
-    parts += [f"{ICONS['problem']} {plain(network.error)}"] if network.error else []
+    parts += [f"{ICONS['problem']} {page_text(network.error)}"] if network.error else []
     st.markdown("  \n".join(part for part in parts if part))
     if was_pending and not (cost.is_pending or network.is_pending):
         st.rerun()  # stops the clock
@@ -93,11 +94,13 @@ def _cost(answer: Any) -> str:
         return ":material/schedule: How long it takes is being measured…"
     text = f":material/schedule: {estimate_words(answer.value)}."
     warning = answer.value["warning"]
-    return f"{text}  \n{ICONS['problem']} {warning}." if warning else text
+    return f"{text}  \n{ICONS['problem']} {page_text(warning)}." if warning else text
 
 
 def _worst(recipe: Recipe, answer: dict[str, Any]) -> str:
     worst = next(iter(findings_for(answer, recipe)), None)
     if worst is None or worst["level"] == "note":
         return ""
-    return f"{ICONS[worst['level']]} **{plain(worst['title'])}.** {plain(worst['message'])}."
+    return (
+        f"{ICONS[worst['level']]} **{page_text(worst['title'])}.** {page_text(worst['message'])}."
+    )

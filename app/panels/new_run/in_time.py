@@ -8,7 +8,7 @@ from app.engine_calls.diagnoses import pace_of
 from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.draft import Draft, recipe_fields
 from app.run_files.run_folders import runs_folder
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.questions.before_a_run.time_budget import clock, fitted, is_steps
 
@@ -31,7 +31,7 @@ def in_time(catalog: dict[str, Any], draft: Draft) -> tuple[bool, dict[str, Any]
         recipe = recipe_of(catalog, **of_any_budget(draft.complete()))
         answer = pace_of(recipe)
         if answer.error:
-            st.error(plain(answer.error))
+            st.error(page_text(answer.error))
         elif answer.is_pending:
             st.caption(":material/schedule: A few steps are being measured first…")
         else:
@@ -40,7 +40,7 @@ def in_time(catalog: dict[str, Any], draft: Draft) -> tuple[bool, dict[str, Any]
             )
         return answer.is_pending, None
     except (UserError, OSError) as error:
-        st.warning(plain(error))
+        st.warning(page_text(error))
         return False, None
 
 

@@ -10,6 +10,7 @@ from app.panels.shared.keys import ask_for_key
 from app.run_files.history import read_history
 from app.run_files.run_folders import is_recorded, state_of
 from app.run_files.run_notes import LONGEST_NAME, LONGEST_NOTE, Note, note_of, write_note
+from app.wording.engine_words import page_text
 from app.wording.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder
@@ -42,7 +43,7 @@ def one_run(folder: RunFolder) -> None:
         st.caption(plain(note.text))
     failure = read_history(folder).last("run-failed") if state == "failed" else None
     if failure:
-        st.error(f"{plain(failure['message'])}\n\n{plain(failure['advice'])}")
+        st.error(f"{page_text(failure['message'])}\n\n{page_text(failure['advice'])}")
     elif state == "lost":
         why = folder.status().get("why", "It ended without a word.")
         st.error(f"{why} Resume goes on from where it was last kept.")
@@ -75,6 +76,6 @@ def _own_words(folder: RunFolder, note: Note) -> None:
             try:
                 write_note(folder, Note(name=name, text=text))
             except (UserError, OSError) as error:
-                st.error(plain(error))
+                st.error(page_text(error))
                 return
             st.rerun()

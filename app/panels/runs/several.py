@@ -8,6 +8,7 @@ from app.access.visitors import may_control
 from app.engine_calls.actions import delete_run
 from app.run_files.run_folders import is_recorded, state_of
 from app.run_files.run_notes import note_of
+from app.wording.engine_words import page_text
 from app.wording.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder
@@ -51,6 +52,6 @@ def _confirm(folders: Sequence[RunFolder]) -> None:
             try:
                 delete_run(folder)
             except (UserError, OSError) as error:
-                st.error(plain(error))
+                st.error(page_text(error))
                 return
         st.rerun()

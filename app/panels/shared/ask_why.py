@@ -6,7 +6,8 @@ from typing import Any
 import streamlit as st
 
 from app.engine_calls.background import ask, is_asked
-from app.wording.words import plain, time_words
+from app.wording.engine_words import page_text
+from app.wording.words import time_words
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 from engine.run.questions.why import answers
@@ -114,7 +115,7 @@ def ask_for(folder: RunFolder, command: str, layers: int) -> None:
         st.rerun()  # so that whoever looks again is drawn
     answer = _question_of(folder, command)
     if answer.error:
-        st.error(plain(answer.error))
+        st.error(page_text(answer.error))
     elif answer.is_pending:
         st.info(f"{question.does}. {long}", icon=":material/hourglass_top:")
 

@@ -11,6 +11,7 @@ from app.engine_calls.choices import load_catalog, title_of
 from app.engine_calls.sweeps import plan_of, start_sweep
 from app.presets import USUAL
 from app.run_files.run_folders import runs_folder
+from app.wording.engine_words import page_text
 from app.wording.words import EFFORTS, plain, time_words
 from engine.core.errors import UserError
 from engine.run.sweeps.plan import Planned, recipes_of
@@ -37,7 +38,7 @@ def sweep_form() -> None:
     try:
         plan = plan_of(asked)
     except UserError as error:
-        st.warning(plain(error))
+        st.warning(page_text(error))
         return
     _what_it_takes(asked, plan)
     if st.button(
@@ -47,7 +48,7 @@ def sweep_form() -> None:
         try:
             folder = start_sweep(asked)
         except (UserError, OSError) as error:
-            st.error(plain(error))
+            st.error(page_text(error))
         else:
             st.query_params["sweep"] = folder.name
             st.rerun()
@@ -84,7 +85,7 @@ def _what_it_takes(asked: dict[str, Any], plan: list[Planned]) -> None:
     if answer.is_pending:
         cost = "what they take is being worked out…"
     else:
-        cost = plain(answer.error) if answer.error else cost_words(answer.value)
+        cost = page_text(answer.error) if answer.error else cost_words(answer.value)
     st.markdown(f"**{len(recipes)} {'run' if len(recipes) == 1 else 'runs'}**: {cost}")
     left_out = [one for one in plan if one.recipe is None]
     if left_out:

@@ -11,7 +11,7 @@ from app.engine_calls.background import look_again
 from app.engine_calls.choices import title_of
 from app.engine_calls.sweeps import kept_plan, start_sweep, stop_sweep
 from app.run_files.run_folders import runs_folder
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of
@@ -121,4 +121,4 @@ def _steer(folder: Path, *, at_work: bool, whole: bool) -> None:
             start_sweep(process.asked_of(folder))
             st.rerun()
     except (UserError, OSError) as error:
-        st.error(plain(error))
+        st.error(page_text(error))

@@ -9,6 +9,7 @@ from app.engine_calls.sweeps import sweep_folder
 from app.panels.sweeps.form import sweep_form
 from app.panels.sweeps.matrix import sweep_matrix
 from app.run_files.run_folders import runs_folder
+from app.wording.engine_words import page_text
 from app.wording.words import ago, plain
 from engine.core.errors import UserError
 from engine.run.sweeps import process
@@ -53,7 +54,7 @@ def sweep_page(name: str) -> None:
             st.caption(plain(sweep_words(process.asked_of(folder))))
             sweep_matrix(folder)
     except UserError as error:
-        st.error(plain(error))
+        st.error(page_text(error))
 
 
 def sweep_words(asked: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ VERDICT_REM = 2.6
 
 def draw(folder: RunFolder, history: History) -> None:
     """A sentence, film and map, one layer's channels; for experts losses and confidence."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
+    left, right = st.columns([7, 3], vertical_alignment="center")
     with left, room("verdict", VERDICT_REM):
         st.markdown(growth_verdict(history))
     with right, st.container(horizontal=True, horizontal_alignment="right"):

@@ -22,7 +22,8 @@ from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
 from app.panels.shared.room import room
 from app.panels.shared.url_menu import buttons
 from app.text import explain
-from app.wording.words import count_words, plain, size_words
+from app.wording.engine_words import page_text
+from app.wording.words import count_words, size_words
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fewer_bits.fader import (
     CLIFF_DB,
@@ -56,7 +57,7 @@ def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
             ask_for(folder, "bits", layers)
         else:
             for note in found["notes"]:
-                st.caption(plain(note))
+                st.caption(page_text(note))
             fader(folder, found, layer)
             _for_experts(folder, found)
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.engine_calls.background import Answer, ask, is_asked
 from app.panels.layers.fewer_bits.bit_choice import Pair
-from app.wording.words import plain
+from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
@@ -62,7 +62,7 @@ def measured_words(folder: RunFolder, bits: Mapping[str, Pair]) -> str:
     if answer is None:
         return ""
     if answer.error:
-        return plain(answer.error)
+        return page_text(answer.error)
     if answer.is_pending:
         return "These bits are being measured…"
     found: dict[str, Any] = answer.value
