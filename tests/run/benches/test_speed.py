@@ -105,9 +105,7 @@ def test_the_plain_reconstruction_computes_what_the_engine_does():
 
 def test_the_bare_block_leaves_the_teacher_as_it_was():
     teacher = ready(TinyResNet())
-    step = reconstruction.work_of(
-        reconstruction.BARE, teacher, (3, 8, 8), GenieMSettings(batch=2)
-    )
+    step = reconstruction.work_of(reconstruction.BARE, teacher, (3, 8, 8), GenieMSettings(batch=2))
     step()
     assert not any(parameter.requires_grad for parameter in teacher.parameters())
 
@@ -154,7 +152,15 @@ def test_a_bench_prints_json_and_is_kept_for_the_table_of_all(
     assert speed_benches.speed_bench(options(tmp_path, json=True)) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed.keys() == {"machine", "rows", "command"}
-    assert printed["rows"][0].keys() >= {"work", "over", "cpu", "wall", "cpu_s", "wall_s", "peak_mb"}
+    assert printed["rows"][0].keys() >= {
+        "work",
+        "over",
+        "cpu",
+        "wall",
+        "cpu_s",
+        "wall_s",
+        "peak_mb",
+    }
     speed_benches.speed_bench(options(tmp_path, name="speed", markdown=True))
     table = capsys.readouterr().out
     assert "| synthesis |" in table
