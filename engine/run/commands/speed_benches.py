@@ -1,4 +1,4 @@
-"""`bench synthesis`, `reconstruction`, `end-to-end`, `memory`, `app`, and `speed`, the table of them all."""
+"""`bench synthesis`, `reconstruction`, `end-to-end`, `memory`, `app`, `estimates`, and `speed`: all of them."""
 
 import argparse
 import json
@@ -45,18 +45,30 @@ def _app(_: argparse.Namespace) -> dict[str, Any]:
     return dict(measured(Progress().line))
 
 
+def _estimates(options: argparse.Namespace) -> dict[str, Any]:
+    from functools import partial
+
+    from engine.run import new_recipe
+    from engine.run.benches.speed.estimates import cases, measured
+
+    chosen = [one for one in cases() if one.model in (_networks(options) or (one.model,))]
+    recipe = partial(new_recipe, runs=runs_folder(options))
+    return dict(measured(chosen, recipe, Progress().line))
+
+
 BENCHES: dict[str, Measure] = {
     "synthesis": _synthesis,
     "reconstruction": _reconstruction,
     "end-to-end": _end_to_end,
     "memory": _memory,
     "app": _app,
+    "estimates": _estimates,
 }
 
 
 def speed_bench(options: argparse.Namespace) -> int:
     """Measure and keep one of BENCHES; of ALL, print what was kept."""
-    from engine.run.benches.speed.rows import cells, machine_words, markdown
+    from engine.run.benches.speed.rows import cells, head, markdown
 
     runs = runs_folder(options)
     if options.name == ALL:
@@ -68,7 +80,7 @@ def speed_bench(options: argparse.Namespace) -> int:
         write_atomically(options.out or _file(runs, options.name), json.dumps(result).encode())
         kept = {options.name: result}
     rows = [row for name, result in kept.items() for row in cells(name, result)]
-    heads = [f"`{one['command']}`: {machine_words(one['machine'])}" for one in kept.values()]
+    heads = [head(one) for one in kept.values()]
     if options.json:
         print(json.dumps(kept if options.name == ALL else kept[options.name]))
     elif options.markdown:

@@ -29,7 +29,7 @@ _ANSWERS = 20
 def measured(tell: Callable[[str], None]) -> Any:
     """Rows; a short run is made first, for pages and fader to show."""
     told = machine(torch.get_num_threads())
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         runs = Path(place)
         rows = [_catalogue(runs / "none", again) for again in (False, True)]
         tell("a short run, for the pages to show")
@@ -50,7 +50,8 @@ def _short_run(runs: Path) -> RunFolder:
     from engine.run import new_recipe  # it knows all rooms of a run
 
     recipe = new_recipe(
-        model="resnet20-fashion", synthesis="noise", quantization="nearest", preset="quick", images=16
+        model="resnet20-fashion", synthesis="noise", quantization="nearest", preset="quick",
+        images=16, runs=runs,
     )  # fmt: skip
     folder = start(recipe, runs)
     for _ in follow(folder):

@@ -39,8 +39,8 @@ def _ratio(spread: dict[str, float] | None) -> str:
 
 
 def _seconds(row: dict[str, Any]) -> str:
-    """The processor's, where they are known, and those of the clock."""
-    told = [("cpu_s", "cpu"), ("wall_s", "clock")]
+    """What was said before, the processor's, those of the clock; whichever are known."""
+    told = [("said_s", "said"), ("cpu_s", "cpu"), ("wall_s", "clock")]
     return ", ".join(f"{_short(row[key])} {word}" for key, word in told if key in row)
 
 
@@ -49,8 +49,10 @@ def _short(seconds: float) -> str:
 
 
 def _memory(row: dict[str, Any]) -> str:
-    if "peak_mb" not in row:
+    if row.get("peak_mb") is None:
         return ""
+    if "said_mb" in row:
+        return f"{row['said_mb']:.0f} said, {row['peak_mb']:.0f}"
     before = f", {row['ready_mb']:.0f} before" if "ready_mb" in row else ""
     beside = f" against {row['of_peak_mb']:.0f}" if "of_peak_mb" in row else ""
     return f"{row['peak_mb']:.0f}{beside}{before}"
@@ -63,6 +65,18 @@ def _goal(goal: tuple[str, float] | None, row: dict[str, Any]) -> str:
     value = row[column]["median"] if isinstance(row[column], dict) else row[column]
     unit = " s" if column.endswith("_s") else ""
     return f"{most:g}{unit}: {'met' if value <= most else 'missed'}"
+
+
+def head(result: dict[str, Any]) -> str:
+    """The command, what it was measured on, and what there is to say of all rows together."""
+    words = f"`{result['command']}`: {machine_words(result['machine'])}"
+    if "top1" in result:
+        words += f"; {100 * result['top1']:.2f} % top-1"
+    for name in ("time", "memory"):
+        if name in result:
+            one = result[name]
+            words += f"; {name}: {one['within']} of {one['of']} estimates within 1.5 times"
+    return words
 
 
 def machine_words(machine: dict[str, Any]) -> str:
