@@ -1,4 +1,4 @@
-"""`bench synthesis`, `reconstruction`, `end-to-end`, `memory`, `app`, `estimates`, and `speed`: all of them."""
+"""The benches of speed: synthesis, reconstruction, end-to-end, memory, app, estimates; `speed` for all."""
 
 import argparse
 import json
