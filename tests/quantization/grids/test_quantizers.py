@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from engine.core.sampling.randomness import stream
+from engine.quantization.grids.learned_step import LearnedStep, drop_mask
 from engine.quantization.grids.quantizers import (
     FIT_IMAGES,
     ActivationQuantizer,
     WeightQuantizer,
-    _LearnedStep,
-    drop_mask,
 )
 from engine.quantization.grids.uniform import Grid, search_activation_grid, search_weight_grid
 
@@ -209,7 +208,7 @@ def test_gradients_of_a_learned_step_are_those_of_choices_element_by_element(mas
     grad = torch.randn(x.shape, generator=rng)
     mask = drop_mask(x, 0.5, rng) if masked else None
     x.requires_grad_()
-    out = _LearnedStep.apply(x, scale, low, high, mask)
+    out = LearnedStep.apply(x, scale, low, high, mask)
     of_x, of_scale = torch.autograd.grad(out, [x, scale], grad)
     ratio = (x / scale).detach()
     inside = (ratio >= low) & (ratio <= high)

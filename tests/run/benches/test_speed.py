@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.core.sampling.randomness import stream
-from engine.quantization.grids.quantizers import drop_mask
+from engine.quantization.grids.learned_step import drop_mask
 from engine.quantization.methods.genie_m import GenieM, GenieMSettings
 from engine.quantization.reconstruction.block import BlockReconstruction
 from engine.quantization.student import fit_block
