@@ -1,6 +1,7 @@
 """A command with all the processes that it begins: seconds of the processor, and by the clock."""
 
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,17 +18,19 @@ def timed_command(
     command: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> tuple[Sample, str]:
     """(what it took, its standard output); the processes below it are counted as they were last seen."""
-    start = time.perf_counter()
-    process = psutil.Popen(
-        list(command), cwd=ROOT, env=environment, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    spent: dict[int, float] = {}
-    while process.poll() is None:
-        _look(process, spent)
-        time.sleep(_LOOK_EVERY_S)
-    wall = time.perf_counter() - start
-    return Sample(sum(spent.values()), wall), process.stdout.read()
+    with tempfile.TemporaryFile("w+") as printed:  # a pipe that nobody reads would fill up
+        start = time.perf_counter()
+        process = psutil.Popen(
+            list(command), cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=printed,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        spent: dict[int, float] = {}
+        while process.poll() is None:
+            _look(process, spent)
+            time.sleep(_LOOK_EVERY_S)
+        wall = time.perf_counter() - start
+        printed.seek(0)
+        return Sample(sum(spent.values()), wall), printed.read()
 
 
 def _look(process: psutil.Process, spent: dict[int, float]) -> None:
