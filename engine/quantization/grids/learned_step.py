@@ -1,4 +1,4 @@
-"""A step size that is learned (LSQ, Esser et al. 2020); what stays float meanwhile (QDrop, Wei et al. 2022)."""
+"""A step size that is learned (LSQ, Esser et al. 2020); what stays float (QDrop, Wei et al. 2022)."""
 
 from typing import Any
 

@@ -41,7 +41,7 @@ class Case:
 
 
 _SMALL = {"synthesis.steps": 8, "quantization.steps": 6}
-_LARGER = {"synthesis.steps": 40, "quantization.steps": 40}
+_LARGER = {"synthesis.steps": 30, "quantization.steps": 30}
 _FEW = {"synthesis.batch": 8, "quantization.batch": 8}
 _WITH_BATCHNORM = (
     "resnet20-fashion", "mobilenet-fashion", "preact-fashion", "repvgg-fashion", "binary-fashion",
@@ -54,9 +54,9 @@ def cases() -> list[Case]:
     found = []
     for model in _WITH_BATCHNORM:
         found += [Case(model, "genie", "genie-m", 32, _SMALL)]
-        found += [Case(model, "genie", "genie-m", 96, _LARGER)]
+        found += [Case(model, "genie", "genie-m", 64, _LARGER)]
         found += [Case(model, "zeroq", "nearest", 16, {"synthesis.steps": 10})]
-        found += [Case(model, "zeroq", "nearest", 128, {"synthesis.steps": 60})]
+        found += [Case(model, "zeroq", "nearest", 64, {"synthesis.steps": 40})]
     for quantization in ("qdrop", "nearest"):
         learned = {} if quantization == "nearest" else {"quantization.steps": 30}
         found += [Case("vgg-fashion", "noise", quantization, n, learned) for n in (16, 128)]
