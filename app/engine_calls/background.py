@@ -29,7 +29,7 @@ class Answer:
 
 
 @st.cache_resource(show_spinner=False)
-def _asked(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]], dict[str, float]]:
+def _answering(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]], dict[str, float]]:
     """Who answers questions of a kind, those put, and when the errors among them were first told."""
     # One at a time of a kind: each question is a process that takes every core it gets.
     return ThreadPoolExecutor(1, thread_name_prefix=kind), {}, {}
@@ -44,12 +44,12 @@ def look_again(pending: bool) -> None:  # noqa: FBT001
 
 def is_asked(kind: str, key: str) -> bool:
     """Whether the question has been put, by this page or another."""
-    return key in _asked(kind)[1]
+    return key in _answering(kind)[1]
 
 
 def ask(kind: str, key: str, question: Callable[[], Any]) -> Answer:
     """The answer to a question by its kind and key; it is put once, and this returns at once."""
-    pool, futures, told = _asked(kind)
+    pool, futures, told = _answering(kind)
     if key not in futures:
         while len(futures) >= KEPT:
             futures.pop(next(iter(futures)))

@@ -84,14 +84,14 @@ def known(folder: RunFolder, command: str) -> dict[str, Any] | None:
     if folder.result() is None:
         return None
     if is_asked(command, _key(folder)):
-        found: dict[str, Any] | None = _asked(folder, command).value
+        found: dict[str, Any] | None = _question_of(folder, command).value
         return found
     return answers.kept_answer(folder, command)
 
 
 def is_pending(folder: RunFolder, command: str) -> bool:
     """Whether somebody has asked and no answer is there."""
-    return is_asked(command, _key(folder)) and _asked(folder, command).is_pending
+    return is_asked(command, _key(folder)) and _question_of(folder, command).is_pending
 
 
 def ask_for(folder: RunFolder, command: str, layers: int) -> None:
@@ -105,16 +105,16 @@ def ask_for(folder: RunFolder, command: str, layers: int) -> None:
         if not st.button(question.button, icon=question.icon, key=f"ask-{command}"):
             st.caption(f"{question.does}. {long}")
             return
-        _asked(folder, command)
+        _question_of(folder, command)
         st.rerun()  # so that whoever looks again is drawn
-    answer = _asked(folder, command)
+    answer = _question_of(folder, command)
     if answer.error:
         st.error(plain(answer.error))
     elif answer.is_pending:
         st.info(f"{question.does}. {long}", icon=":material/hourglass_top:")
 
 
-def _asked(folder: RunFolder, command: str) -> Any:
+def _question_of(folder: RunFolder, command: str) -> Any:
     return ask(command, _key(folder), lambda: answers.answer(folder, command))
 
 

@@ -78,7 +78,7 @@ class SnapshotSaved(Event):
     kind: ClassVar[str] = "snapshot-saved"
     stage: str
     step: int
-    name: str  # "images" (a WebP montage), "channels", "target" or "portrait" (arrays, npz)
+    name: str  # "images" (a WebP montage), "channels", "target" or "image-statistics" (arrays, npz)
     file: str
     values: dict[str, float] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Portraits of image sets: every number against a hand-computed value or a naive loop."""
+"""Image statistics of sets: every number against a hand-computed value or a naive loop."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from engine.analysis.images.image_statistics import (
+    image_statistics,
     pair_cosines,
-    portrait,
     power_spectrum,
     spread_and_distance,
     total_variation,
@@ -27,7 +27,7 @@ def taken(seed: int = 0, n: int = 6):
     images = torch.randn(n, 2, 8, 8, generator=rng)
     logits, features = torch.randn(n, 3, generator=rng), torch.randn(n, 4, generator=rng)
     moments = [(images.mean((2, 3)), images.std((2, 3), correction=0))]
-    return portrait(images, logits, features, moments, [(torch.zeros(2), torch.ones(2))])
+    return image_statistics(images, logits, features, moments, [(torch.zeros(2), torch.ones(2))])
 
 
 class TestCosines:
@@ -55,7 +55,7 @@ class TestSpreadAndDistance:
         apart, alike = torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0], [3.0]])
         stored = (torch.tensor([1.0]), torch.tensor([4.0]))
         two = torch.eye(2)
-        made = portrait(
+        made = image_statistics(
             torch.rand(2, 1, 4, 4), two, two, [(apart, alike), (alike, apart)], [stored, stored]
         )
         assert made["spread"].tolist() == [0.25, 0]
@@ -114,14 +114,14 @@ class TestMap:
 
 
 class TestMeasures:
-    def test_every_measure_of_a_portrait_is_a_number(self):
+    def test_every_measure_of_image_statistics_is_a_number(self):
         values = measures_of(taken())
         assert set(values) == {measure.name for measure in MEASURES}
         assert all(math.isfinite(v) for v in values.values() if v is not None)
 
     def test_without_batchnorm_what_needs_it_is_not_told(self):
         images = torch.randn(3, 1, 8, 8)
-        values = measures_of(portrait(images, torch.randn(3, 2), torch.randn(3, 2), [], []))
+        values = measures_of(image_statistics(images, torch.randn(3, 2), torch.randn(3, 2), [], []))
         assert values["spread"] is None
         assert values["bn_distance"] is None
         assert values["pixel_correlation"] is not None

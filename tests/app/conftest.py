@@ -1,9 +1,12 @@
 """Runs folders of the tests' own: empty, or with fabricated runs."""
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.components.v2.manifest_scanner import scan_component_manifests
 
 from engine.core.errors import UserError
 from engine.run.recipes.recipe import Recipe
@@ -67,6 +70,17 @@ CATALOG = {
         )
     ],
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_read_once() -> Iterator[None]:
+    """Streamlit reads the metadata of every installed package for each app that a test opens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "streamlit.components.v2.manifest_scanner.scan_component_manifests",
+            cache(scan_component_manifests),
+        )
+        yield
 
 
 @pytest.fixture

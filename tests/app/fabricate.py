@@ -33,7 +33,7 @@ class Fabricated:
     labels: bool = True
     seed: int = 0
     steps: int = STEPS  # of the synthesis
-    portrait: bool = False  # as runs of an older version have none
+    statistics: bool = False  # as runs of an older version have none
     quantization: str = "genie-m"
     views: bool = (
         False  # looks inside the quantizer, and all that is measured of a layer; older: none
@@ -55,8 +55,8 @@ def fabricate(runs: Path, made: Fabricated | None = None) -> RunFolder:
     )
     for _ in writing(folder, made):
         pass
-    if made.portrait:
-        np.savez(folder.snapshots / "portrait.npz", **_portrait(made.seed))
+    if made.statistics:
+        np.savez(folder.snapshots / "image-statistics.npz", **_statistics(made.seed))
     if made.state == "done":
         folder.finish(result(folder, made))
     elif made.state == "failed":
@@ -139,7 +139,7 @@ def _snapshots(
     yield events.SnapshotSaved(stage=stage, step=step, name="channels", file=channels)
 
 
-def _portrait(seed: int) -> dict[str, Any]:
+def _statistics(seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     return {
         "features": rng.normal(size=(12, 5)).astype(np.float16),

@@ -25,7 +25,7 @@ NAMES = """() => [...document.querySelectorAll(".js-plotly-plot .xtick text")]
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     blocks = {f"stage{k}": [f"stage{k}.conv{c}" for c in range(5)] for k in range(LAYERS // 5)}
     monkeypatch.setattr(fabricate, "BLOCKS", blocks)
-    made = fabricate.Fabricated(portrait=False, views=False)
+    made = fabricate.Fabricated(statistics=False, views=False)
     folder = fabricate.fabricate(tmp_path, made)
     with served(tmp_path) as found:
         yield found, folder.run_id

@@ -49,7 +49,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     runs: Path = tmp_path_factory.mktemp("runs")
     failed = fabricate(runs, Fabricated(state="failed", seed=1))
     failed.append(events.RunFailed(message=OUTSIDE, advice=OUTSIDE))
-    done = fabricate(runs, Fabricated(views=True, portrait=True))
+    done = fabricate(runs, Fabricated(views=True, statistics=True))
     for folder in (failed, done):
         folder.append(events.Noted(message=OUTSIDE))
     file = done.path / "result.json"

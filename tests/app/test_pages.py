@@ -19,7 +19,6 @@ PAGES = ("start", "images", "layers", "answers", "compare", "runs", "bring", "ev
 
 def opened(page: str, **params: str) -> AppTest:
     at = AppTest.from_file(MAIN, default_timeout=120)
-    at.run()
     view, more = page_of(page)
     for name, value in (more | params).items():
         at.query_params[name] = value
@@ -181,7 +180,7 @@ def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
     rows = at.dataframe[0].value
     assert list(rows.index) == ["Seed"]
     assert list(rows.loc["Seed"]) == ["0", "1"]
-    assert len(at.dataframe) == 1  # no portrait, no numbers of it
+    assert len(at.dataframe) == 1  # no image statistics, none of their numbers
 
 
 def test_each_further_run_is_held_against_the_first(runs: Path) -> None:
@@ -216,8 +215,8 @@ def test_comparison_forgets_runs_that_are_gone(runs: Path, finished: str) -> Non
     assert "Choose two runs or more" in at.info[0].value
 
 
-def test_portraits_are_drawn_and_told_in_numbers(runs: Path) -> None:
-    made = [fabricate(runs, Fabricated(seed=seed, portrait=True)) for seed in (0, 1)]
+def test_image_statistics_are_drawn_and_given_as_numbers(runs: Path) -> None:
+    made = [fabricate(runs, Fabricated(seed=seed, statistics=True)) for seed in (0, 1)]
     at = opened("compare", runs=",".join(folder.run_id for folder in made))
     # accuracies, courses 3, maps 2, spreads 2, features, classes, pairs 2, spectrum
     assert len(at.get("bidi_component")) == 13

@@ -3,6 +3,7 @@
 import copy
 import io
 from dataclasses import fields, make_dataclass
+from functools import cache
 
 import pytest
 import torch
@@ -59,6 +60,12 @@ def thorough(*values):
     return [pytest.param(value, marks=pytest.mark.thorough) for value in values]
 
 
+@cache
+def finished(name, bits=2):
+    """A student that is done, shared by the tests that only look at it."""
+    return quantized(METHODS[name], weight_bits=bits)
+
+
 every_method = pytest.mark.parametrize("name", METHODS)
 learned_method = pytest.mark.parametrize("name", LEARNED)
 
@@ -66,7 +73,7 @@ learned_method = pytest.mark.parametrize("name", LEARNED)
 @every_method
 @pytest.mark.parametrize("bits", [2, *thorough(3, 8)])
 def test_weights_are_whole_codes_of_the_levels_of_their_channel(name, bits):
-    work = quantized(METHODS[name], weight_bits=bits)
+    work = finished(name, bits)
     for path, planned in work.plan.items():
         layer = work.student.get_submodule(path)
         quantizer = layer.weight_quantizer
@@ -91,7 +98,7 @@ def test_weights_are_whole_codes_of_the_levels_of_their_channel(name, bits):
 
 @every_method
 def test_even_grids_have_whole_zero_points_among_their_codes(name):
-    for path in (work := quantized(METHODS[name])).plan:
+    for path in (work := finished(name)).plan:
         stored = work.student.get_submodule(path).weight_quantizer.stored()
         if "zero_point" in stored:
             zero_point, levels = stored["zero_point"], 2 ** work.plan[path].weight_bits
@@ -102,7 +109,7 @@ def test_even_grids_have_whole_zero_points_among_their_codes(name):
 
 @every_method
 def test_a_finished_student_is_deterministic_and_learns_no_more(name):
-    work = quantized(METHODS[name])
+    work = finished(name)
     x = images(5, seed=9)
     assert torch.equal(work.student(x), work.student(x))
     assert not work.student(x).requires_grad
@@ -120,7 +127,7 @@ def test_a_finished_student_is_deterministic_and_learns_no_more(name):
 
 @every_method
 def test_blocks_stored_and_restored_give_the_same_student(name):
-    work = quantized(METHODS[name])
+    work = finished(name)
     files = [save(stored_block(work.student, block)) for block in work.blocks]
     makers = METHODS[name](budget(METHODS[name].Settings)).makers()
     fresh = make_student(work.teacher, work.blocks, work.plan, makers)
@@ -238,7 +245,7 @@ def through_a_file(state):
 @pytest.mark.parametrize(("name", "part", "off"), PARTS)
 def test_a_part_that_is_switched_off_changes_what_comes_out(name, part, off):
     bits = min(2, METHODS[name].card.fewest_weight_bits)  # parts made for 1 bit do nothing at more
-    whole = quantized(METHODS[name], weight_bits=bits)
+    whole = finished(name, bits)
     without = quantized(variant(name, **{part: off}), weight_bits=bits)
     x = images(5, seed=9)
     assert not torch.equal(whole.student(x), without.student(x))

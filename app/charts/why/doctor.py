@@ -52,7 +52,7 @@ MOST = 400  # bars
 def evidence_words(evidence: Mapping[str, Any]) -> str:
     """Its single numbers and words, with what each is."""
     parts = [
-        f"{WORDS.get(name, name.replace('_', ' '))}: {_told(value)}"
+        f"{WORDS.get(name, name.replace('_', ' '))}: {_as_text(value)}"
         for name, value in evidence.items()
         if isinstance(value, int | float | str) or _is_short(value)
     ]
@@ -102,9 +102,9 @@ def _is_short(value: Any) -> bool:
     return bool(row) and (len(row) == 1 or all(isinstance(one, str) for one in row))
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int | float):
         return f"{value:.4g}"
-    return ", ".join(_told(one) for one in value)
+    return ", ".join(_as_text(one) for one in value)

@@ -60,7 +60,7 @@ def _more_of_images(sides: list[Side], steps: int) -> None:
             gap_maps(sides, steps)
     with st.expander("All numbers of the images", icon=":material/table_rows:"):
         measures(sides)
-    if any(side.portrait for side in sides):
+    if any(side.statistics for side in sides):
         with st.expander(
             "Spread, features and classes of the images", icon=":material/scatter_plot:"
         ):

@@ -23,8 +23,8 @@ from engine.run.questions.image_statistics import (
 
 def spreads(sides: Sequence[Side]) -> None:
     """How far the images of a side differ from each other at every layer, in means and in deviations."""
-    layers = next((side.layers for side in sides if side.portrait), [])
-    if any(side.layers != layers for side in sides if side.portrait):
+    layers = next((side.layers for side in sides if side.statistics), [])
+    if any(side.layers != layers for side in sides if side.statistics):
         st.caption("The networks have different layers: their spreads stand on no common axis.")
         return
     columns = st.columns(2, gap="medium")
@@ -38,7 +38,7 @@ def spreads(sides: Sequence[Side]) -> None:
                 f"{what} in a channel, over the channel's stored deviation; averaged over channels. "
                 "**Higher: the images differ more from each other.** 0: all alike to this layer."
             )
-            old = [letter(k) for k, one in enumerate(found) if one is None and sides[k].portrait]
+            old = [letter(k) for k, one in enumerate(found) if one is None and sides[k].statistics]
             if old and layers:
                 st.caption(f"Not told of {', '.join(old)}: portrayed by an older version.")
             if any(found):
@@ -117,8 +117,8 @@ def distributions(sides: Sequence[Side]) -> None:
             "smoother**, as photographs are; flat: noise."
         )
         spectra = [
-            (side.portrait["frequencies"].tolist(), side.portrait["power"].tolist())
-            if side.portrait
+            (side.statistics["frequencies"].tolist(), side.statistics["power"].tolist())
+            if side.statistics
             else None
             for side in sides
         ]
@@ -132,7 +132,7 @@ def distributions(sides: Sequence[Side]) -> None:
 
 def _classes(side: Side, count: int) -> list[int]:
     """The class that the teacher sees in each image; all alike where it has no classes."""
-    seen = (side.portrait or {}).get("classes")
+    seen = (side.statistics or {}).get("classes")
     return [0] * count if seen is None else [int(c) for c in seen]
 
 

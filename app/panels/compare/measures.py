@@ -18,7 +18,7 @@ SMALL = "font-size:0.85rem;opacity:0.75"
 
 def measures(sides: Sequence[Side]) -> None:
     """A row a number: what it is, every side's value, what more of it means, how it is defined."""
-    missing = [letter(k) for k, side in enumerate(sides) if side.portrait is None]
+    missing = [letter(k) for k, side in enumerate(sides) if side.statistics is None]
     if missing:
         st.caption(
             f"No statistics of the images of {', '.join(missing)} yet: they are computed when a run's images "

@@ -217,10 +217,10 @@ def draw(chart: LiveFigure, name: str, sides: Sequence[Side], steps: int = 0) ->
     """The chart, drawn anew whenever one of the sides has more to tell."""
     key = f"{name}-{steps}-" + "-".join(side.run.run_id[-8:] for side in sides)
     # The offset tells the chart that there is more to draw than when it was drawn before.
-    read = sum(_told(side.run) for side in sides)
+    read = sum(_event_bytes(side.run) for side in sides)
     mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=read)
 
 
-def _told(run: RunFolder) -> int:
+def _event_bytes(run: RunFolder) -> int:
     """Bytes of events; 0 where it has not begun."""
     return run.events_file.stat().st_size if run.events_file.exists() else 0

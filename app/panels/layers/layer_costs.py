@@ -132,13 +132,13 @@ def cost_table(found: dict[str, Any]) -> pd.DataFrame:
     known = [name for name in COLUMNS if any(layer.get(name) is not None for layer in layers)]
     rows = [
         {"Layer": layer["path"]}
-        | {COLUMNS[name][0]: _told(name, layer.get(name)) for name in known}
+        | {COLUMNS[name][0]: _in_percent(name, layer.get(name)) for name in known}
         for layer in layers
     ]
     return pd.DataFrame(rows)
 
 
-def _told(name: str, value: float | None) -> float | None:
+def _in_percent(name: str, value: float | None) -> float | None:
     return value if value is None or "kl" in name or name == "rank" else round(100 * value, 4)
 
 

@@ -30,7 +30,7 @@ def sweep_form() -> None:
     st.caption("Every network with all images, quantizers, bits and seeds, one run after another.")
     with st.spinner("Looking what networks and methods there are…"):
         catalog = load_catalog()
-    asked = _asked(catalog)
+    asked = _fields(catalog)
     if any(not asked[name] for name in (*MENUS, "bits")):
         st.info("Choose at least one of each.")
         return
@@ -53,7 +53,7 @@ def sweep_form() -> None:
             st.rerun()
 
 
-def _asked(catalog: dict[str, Any]) -> dict[str, Any]:
+def _fields(catalog: dict[str, Any]) -> dict[str, Any]:
     """The form's fields, as make_sweep takes them."""
     asked: dict[str, Any] = {}
     for column, (name, (part, label, usual)) in zip(st.columns(3), MENUS.items(), strict=True):

@@ -1,7 +1,7 @@
-"""A portrait of a set of images: what tells one set from another, as arrays that a page can draw.
+"""Image statistics of a set: what tells one set from another, as arrays that a page can draw.
 
 Nothing here needs labels or real images: all is seen through the teacher. Directions and definitions of
-the numbers taken from a portrait stand in engine/analysis/images/likeness.py, which needs no torch.
+the numbers taken from them stand in engine/analysis/images/likeness.py, which needs no torch.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from engine.analysis.images.confidence import class_spread, confidence
 
-Portrait = dict[str, np.ndarray]
+ImageStatistics = dict[str, np.ndarray]
 
 
 @torch.no_grad()
-def portrait(
+def image_statistics(
     images: Tensor,
     logits: Tensor,
     features: Tensor,
@@ -24,7 +24,7 @@ def portrait(
     stored: Sequence[tuple[Tensor, Tensor]],
     *,
     classifier: bool = True,
-) -> Portrait:
+) -> ImageStatistics:
     """Arrays that describe n images [n, c, h, w] by what the teacher makes of them.
 
     `features` [n, d] are the input of its last layer; `image_moments` every image's own (mean, std), each
@@ -49,7 +49,7 @@ def portrait(
     }
 
 
-def _of_classes(logits: Tensor) -> Portrait:
+def _of_classes(logits: Tensor) -> ImageStatistics:
     probabilities = logits.double().softmax(1)
     best = probabilities.topk(min(2, probabilities.shape[1]), dim=1).values
     return {

@@ -1,4 +1,4 @@
-"""Numbers and maps from portraits of image sets, for comparing them; needs numpy alone.
+"""Numbers and maps from image statistics of sets, for comparing them; needs numpy alone.
 
 Every number has a name, a definition and a direction: what more of it means.
 """
@@ -13,7 +13,7 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number of a portrait; `of` returns None where the portrait cannot tell."""
+    """One number of image statistics; `of` returns None where they cannot tell."""
 
     name: str
     title: str
@@ -22,12 +22,12 @@ class Measure:
     of: Callable[[Arrays], float | None]
 
 
-def joint_map(portraits: Sequence[Arrays]) -> list[np.ndarray]:
-    """Each portrait's features [n, d] on one plane, [n, 2]: the two main axes of all of them together.
+def joint_map(all_statistics: Sequence[Arrays]) -> list[np.ndarray]:
+    """Each set's features [n, d] on one plane, [n, 2]: the two main axes of all of them together.
 
-    Principal components of the centred union, signs fixed so that the same portraits give the same map.
+    Principal components of the centred union, signs fixed so that the same statistics give the same map.
     """
-    parts = [np.asarray(p["features"], np.float64) for p in portraits]
+    parts = [np.asarray(p["features"], np.float64) for p in all_statistics]
     union = np.concatenate(parts)
     centre = union.mean(0)
     _, _, axes = np.linalg.svd(union - centre, full_matrices=False)
@@ -39,53 +39,53 @@ def joint_map(portraits: Sequence[Arrays]) -> list[np.ndarray]:
     return [(part - centre) @ (plane * signs[:, None]).T for part in parts]
 
 
-def measures_of(portrait: Arrays) -> dict[str, float | None]:
-    """Every measure of the portrait by its name."""
-    return {measure.name: _value(measure, portrait) for measure in MEASURES}
+def measures_of(statistics: Arrays) -> dict[str, float | None]:
+    """Every measure of the statistics, by its name."""
+    return {measure.name: _value(measure, statistics) for measure in MEASURES}
 
 
-def _value(measure: Measure, portrait: Arrays) -> float | None:
+def _value(measure: Measure, statistics: Arrays) -> float | None:
     try:
-        return measure.of(portrait)
+        return measure.of(statistics)
     except KeyError:  # of classes, where the network has none
         return None
 
 
 def _mean(name: str) -> Callable[[Arrays], float | None]:
-    def of(portrait: Arrays) -> float | None:
-        values = np.asarray(portrait[name], np.float64)
+    def of(statistics: Arrays) -> float | None:
+        values = np.asarray(statistics[name], np.float64)
         return float(values.mean()) if values.size else None
 
     return of
 
 
-def _pixel_correlation(portrait: Arrays) -> float | None:
-    values = np.asarray(portrait["pixel_cosines"], np.float64)
+def _pixel_correlation(statistics: Arrays) -> float | None:
+    values = np.asarray(statistics["pixel_cosines"], np.float64)
     return float(np.abs(values).mean()) if values.size else None
 
 
-def _feature_distance(portrait: Arrays) -> float | None:
-    values = np.asarray(portrait["feature_cosines"], np.float64)
+def _feature_distance(statistics: Arrays) -> float | None:
+    values = np.asarray(statistics["feature_cosines"], np.float64)
     return float(1 - values.mean()) if values.size else None
 
 
-def within_class_distance(portrait: Arrays) -> float | None:
+def within_class_distance(statistics: Arrays) -> float | None:
     """The mean of 1 − cos over pairs of features of one class, averaged over classes with two or more."""
-    features = np.asarray(portrait["features"], np.float64)
+    features = np.asarray(statistics["features"], np.float64)
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     means = []
-    for label in np.unique(portrait["classes"]):
-        rows = unit[portrait["classes"] == label]
+    for label in np.unique(statistics["classes"]):
+        rows = unit[statistics["classes"] == label]
         if len(rows) > 1:
             cosines = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
             means.append(float(1 - cosines.mean()))
     return float(np.mean(means)) if means else None
 
 
-def separation(portrait: Arrays) -> float | None:
+def separation(statistics: Arrays) -> float | None:
     """Scatter of the class centres over the mean scatter within classes (squared distances of features)."""
-    features = np.asarray(portrait["features"], np.float64)
-    labels = np.asarray(portrait["classes"])
+    features = np.asarray(statistics["features"], np.float64)
+    labels = np.asarray(statistics["classes"])
     overall, between, within = features.mean(0), 0.0, 0.0
     for label in np.unique(labels):
         rows = features[labels == label]
@@ -94,12 +94,12 @@ def separation(portrait: Arrays) -> float | None:
     return between / within if within > 0 else None
 
 
-def _fine_share(portrait: Arrays) -> float | None:
-    return float(portrait["power"][portrait["frequencies"] > 0.25].sum())
+def _fine_share(statistics: Arrays) -> float | None:
+    return float(statistics["power"][statistics["frequencies"] > 0.25].sum())
 
 
-def _boundary(portrait: Arrays) -> float | None:
-    return float((np.asarray(portrait["margin"]) < 0.5).mean())
+def _boundary(statistics: Arrays) -> float | None:
+    return float((np.asarray(statistics["margin"]) < 0.5).mean())
 
 
 MEASURES = (

@@ -114,7 +114,7 @@ def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO
     `wanted` is one of KINDS, an entry's name, NAME:KIND, or "auto". UserError where the network does not
     run, where it cannot be told what is meant, or where nothing has a row for each image.
     """
-    name, kind = _asked(wanted)
+    name, kind = _entry_and_kind(wanted)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     rng = torch.Generator().manual_seed(0)
     images = torch.randn(PROBES, *image_shape, generator=rng).to(device)
@@ -157,7 +157,7 @@ def read_as(model: nn.Module, output: Output) -> nn.Module:
 # --- what is asked for --------------------------------------------------------------------------
 
 
-def _asked(wanted: str) -> tuple[str, str]:
+def _entry_and_kind(wanted: str) -> tuple[str, str]:
     """(entry, kind) of NAME, KIND or NAME:KIND; empty where it is to be found out."""
     if wanted in UNASKED:
         return "", ""

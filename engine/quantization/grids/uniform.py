@@ -16,9 +16,8 @@ CLIP_RATIOS = tuple(
     i / 100 for i in range(100, 0, -1)
 )  # 1.00 first, so that ties keep the full range
 ERROR_NORM = 2.4
-_MAX_SEARCHED = (
-    2**18
-)  # values that an activation search looks at; the range is taken from all of them
+_MAX_SEARCHED = 2**18  # values that an activation search looks at; the range comes from all
+_AT_ONCE = 2**16  # values that a weight search holds: ratios of a small layer are tried together
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +47,25 @@ def search_weight_grid(weight: Tensor, bits: int) -> Grid:
     channel have one sign; such a grid cannot be exported.)
     """
     flat = weight.detach().flatten(1)
-    lowest, highest = (
-        flat.amin(1, keepdim=True).clamp_max(0),
-        flat.amax(1, keepdim=True).clamp_min(0),
-    )
-    best_error = torch.full_like(lowest, torch.inf)
-    best_scale, best_zero = torch.ones_like(lowest), torch.zeros_like(lowest)
-    for ratio in CLIP_RATIOS:
-        grid = asymmetric(ratio * lowest, ratio * highest, bits)
-        error = (flat - grid.quantize(flat)).abs().pow(ERROR_NORM).mean(1, keepdim=True)
-        better = error < best_error
-        best_error = torch.where(better, error, best_error)
-        best_scale = torch.where(better, grid.scale, best_scale)
-        best_zero = torch.where(better, grid.zero_point, best_zero)
+    lowest = flat.amin(1, keepdim=True).clamp_max(0)
+    highest = flat.amax(1, keepdim=True).clamp_min(0)
+    least = torch.full_like(lowest, torch.inf)
+    scale, zero_point = torch.ones_like(lowest), torch.zeros_like(lowest)
+    ratios = torch.tensor(CLIP_RATIOS, dtype=flat.dtype, device=flat.device).view(-1, 1, 1)
+    for some in ratios.split(max(1, _AT_ONCE // flat.numel())):
+        grid = asymmetric(some * lowest, some * highest, bits)
+        errors = (flat - grid.quantize(flat)).abs().pow(ERROR_NORM).mean(2, keepdim=True)
+        errors = errors.nan_to_num(nan=torch.inf, posinf=torch.inf)
+        first = errors.argmin(0, keepdim=True)  # of equal errors the widest range
+        error, its_scale, its_zero = (
+            found.gather(0, first)[0] for found in (errors, grid.scale, grid.zero_point)
+        )
+        better = error < least
+        least = torch.where(better, error, least)
+        scale = torch.where(better, its_scale, scale)
+        zero_point = torch.where(better, its_zero, zero_point)
     shape = (-1,) + (1,) * (weight.dim() - 1)
-    return Grid(best_scale.view(shape), best_zero.view(shape), 0, 2**bits - 1)
+    return Grid(scale.view(shape), zero_point.view(shape), 0, 2**bits - 1)
 
 
 def asymmetric(lowest: Tensor, highest: Tensor, bits: int) -> Grid:

@@ -56,7 +56,7 @@ def rates(
             )
             found.append({"change": dict(change)} | judged(results, first))
             told = " and ".join(f"{mean_of(found[-1][kind]):.2%} {kind}" for kind in KINDS)
-            tell(f"{choice}, {told_change(change)}: {told}")
+            tell(f"{choice}, {change_words(change)}: {told}")
         kept = best(found)
         settings = settings | found[kept]["change"]
         result["choices"].append({"of": choice, "candidates": found, "kept": kept})
@@ -83,7 +83,7 @@ def rows_of(result: Mapping[str, Any]) -> list[list[str]]:
     return [head] + [
         [
             choice["of"],
-            told_change(one["change"]),
+            change_words(one["change"]),
             *(percent(mean_of(one[kind])) for kind in KINDS),
             "yes" if k == choice["kept"] else "",
         ]
@@ -92,7 +92,7 @@ def rows_of(result: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-def told_change(change: Mapping[str, Any]) -> str:
+def change_words(change: Mapping[str, Any]) -> str:
     """For example "lr_rounding=0.02"; "as it is" where nothing is changed."""
     return ", ".join(f"{name}={value}" for name, value in change.items()) or "as it is"
 

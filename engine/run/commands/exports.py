@@ -11,7 +11,7 @@ from engine.export import format_lines
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
 from engine.run.commands.printed.tables import table
-from engine.run.folders.files import told
+from engine.run.folders.files import writing_into
 from engine.run.folders.folder import RunFolder
 
 
@@ -52,7 +52,7 @@ def open_(options: argparse.Namespace) -> int:
     from engine.run.exports.opening import open_bundle
 
     runs = runs_folder(options)
-    with told(runs):
+    with writing_into(runs):
         runs.mkdir(parents=True, exist_ok=True)
     folder = open_bundle(typed_path(options.bundle, "bundle"), runs)
     facts = {"run": folder.run_id, "folder": str(folder.path)}

@@ -43,7 +43,7 @@ def is_disk_full(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def told(runs: Path) -> Iterator[None]:
+def writing_into(runs: Path) -> Iterator[None]:
     """What cannot be written into the folder of runs is told as a UserError of one line."""
     try:
         yield

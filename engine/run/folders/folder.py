@@ -15,7 +15,7 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
 from engine.core.outside.reading import read_object
-from engine.run.folders.files import is_disk_full, set_aside, told, write_atomically
+from engine.run.folders.files import is_disk_full, set_aside, write_atomically, writing_into
 from engine.run.folders.names import is_result, may_be_named, read_recipe
 from engine.run.folders.opened import opened_from
 from engine.run.folders.version import engine_version
@@ -64,7 +64,7 @@ class RunFolder:
         where another recipe lies under this name, or nothing can be written.
         """
         folder = cls(runs / recipe.run_id)
-        with told(runs):
+        with writing_into(runs):
             folder.snapshots.mkdir(parents=True, exist_ok=True)
             file = folder.path / "recipe.json"
             if read_recipe(file) is None:

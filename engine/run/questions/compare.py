@@ -8,7 +8,7 @@ import numpy as np
 from engine.core.events import SnapshotSaved, StageStarted, Stepped
 from engine.run.folders.folder import RunFolder
 
-PORTRAIT = "portrait.npz"
+STATISTICS = ("image-statistics.npz", "portrait.npz")  # what older runs call it
 COLUMNS = 60  # of a gap map: runs of any length share one axis
 MOST_POINTS = 300  # of a line
 TOLD = {"confidence", "class_spread"}  # what is drawn over the course of a synthesis, the gap aside
@@ -24,7 +24,7 @@ class Side:
     gaps: list[tuple[int, list[float]]]  # (step, gap of every layer), in order
     values: dict[str, list[tuple[int, float]]]  # (step, value) of what was told along the way
     frames: list[tuple[int, str]]  # (step, file), in order
-    portrait: dict[str, np.ndarray] | None  # None until the images are made
+    statistics: dict[str, np.ndarray] | None  # None until the images are made
     gap_by: str = (
         "channel"  # what its gaps are in units of; "" in runs of older versions: the layer
     )
@@ -32,7 +32,7 @@ class Side:
 
 
 def open_side(run: RunFolder) -> Side:
-    """Read a run's synthesis: its gaps, its film, its portrait."""
+    """Read a run's synthesis: its gaps, its film, its image statistics."""
     total, layers, gap_by, begun = 1, [], "channel", False
     gaps: dict[int, list[float]] = {}
     values: dict[str, dict[int, float]] = {name: {} for name in TOLD}
@@ -53,15 +53,16 @@ def open_side(run: RunFolder) -> Side:
     return Side(
         run=run, total=total, layers=layers, gaps=sorted(gaps.items()),
         values={name: sorted(told.items()) for name, told in values.items()},
-        frames=sorted(frames.items()), portrait=_portrait(run), gap_by=gap_by, begun=begun,
+        frames=sorted(frames.items()), statistics=_statistics(run), gap_by=gap_by, begun=begun,
     )  # fmt: skip
 
 
-def _portrait(run: RunFolder) -> dict[str, np.ndarray] | None:
+def _statistics(run: RunFolder) -> dict[str, np.ndarray] | None:
+    kept = [path for name in STATISTICS if (path := run.snapshot(name)).exists()]
     try:
-        with np.load(run.snapshot(PORTRAIT), allow_pickle=False) as arrays:
+        with np.load(kept[0], allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile):
+    except (IndexError, OSError, ValueError, EOFError, BadZipFile):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Finished images side by side: what a comparing page draws of their portraits. Imports no torch."""
+"""Finished images side by side: what a comparing page draws of their statistics. Imports no torch."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ MOST_CLASSES = 30  # told apart in a histogram
 
 def measure_table(sides: Sequence[Side]) -> list[dict[str, Any]]:
     """A row for each measure: its words, and its value for every side (None where it cannot be told)."""
-    values = [measures_of(side.portrait) if side.portrait else {} for side in sides]
+    values = [measures_of(side.statistics) if side.statistics else {} for side in sides]
     return [
         _words(measure) | {"values": [one.get(measure.name) for one in values]}
         for measure in MEASURES
@@ -27,12 +27,12 @@ def _words(measure: Measure) -> dict[str, str]:
 
 
 def feature_map(sides: Sequence[Side]) -> list[np.ndarray] | None:
-    """Each side's images on one plane [n, 2]; None where portraits are missing or of other networks."""
-    portraits = [side.portrait for side in sides if side.portrait]
-    widths = {portrait["features"].shape[1] for portrait in portraits}
-    if len(portraits) < len(sides) or len(widths) != 1 or not _one_network(sides):
+    """Each side's images on one plane [n, 2]; None where statistics are missing or of other networks."""
+    all_statistics = [side.statistics for side in sides if side.statistics]
+    widths = {statistics["features"].shape[1] for statistics in all_statistics}
+    if len(all_statistics) < len(sides) or len(widths) != 1 or not _one_network(sides):
         return None
-    return joint_map(portraits)
+    return joint_map(all_statistics)
 
 
 def pair_histograms(
@@ -41,10 +41,10 @@ def pair_histograms(
     """(centres, shares by side) of the cosines of all pairs, `name` being pixel_cosines or feature_cosines.
 
     The bins are common: PAIR_BINS between the smallest and the largest cosine of all sides. A side
-    without a portrait, or of one image, has None.
+    without statistics, or of one image, has None.
     """
     found = [
-        np.asarray(side.portrait[name], np.float64) if side.portrait else np.empty(0)
+        np.asarray(side.statistics[name], np.float64) if side.statistics else np.empty(0)
         for side in sides
     ]
     union = np.concatenate(found)
@@ -73,9 +73,9 @@ def class_shares(sides: Sequence[Side], names: Sequence[str] = ()) -> ClassShare
     """All of the teacher's classes; beyond MOST_CLASSES the commonest of those that have images.
 
     The commonest are those with the largest share summed over the sides. `names` are the classes'; a
-    portrait knows those that it has seen. None where no side has classes, or where their networks differ.
+    statistics know those that they have seen. None where no side has classes, or where their networks differ.
     """
-    counted = [_class_counts(side.portrait) for side in sides]
+    counted = [_class_counts(side.statistics) for side in sides]
     lengths = {len(one) for one in counted if one is not None}
     if not _one_network(sides) or len(lengths) != 1:
         return None
@@ -98,27 +98,27 @@ def _one_network(sides: Sequence[Side]) -> bool:
     return len({side.run.recipe.model for side in sides}) == 1
 
 
-def _class_counts(portrait: dict[str, np.ndarray] | None) -> np.ndarray | None:
-    if portrait is None or "classes" not in portrait:
+def _class_counts(statistics: dict[str, np.ndarray] | None) -> np.ndarray | None:
+    if statistics is None or "classes" not in statistics:
         return None
-    return np.bincount(portrait["classes"], minlength=len(portrait["class_probability"]))
+    return np.bincount(statistics["classes"], minlength=len(statistics["class_probability"]))
 
 
 def class_names(sides: Sequence[Side]) -> dict[int, str]:
-    """The names of the classes that the sides' portraits have seen, as far as they know them."""
+    """The names of the classes that the sides' statistics have seen, as far as they know them."""
     named: dict[int, str] = {}
     for side in sides:
-        if side.portrait and "class_names" in side.portrait:
-            seen = np.unique(side.portrait["classes"]).tolist()
-            named |= dict(zip(seen, side.portrait["class_names"].tolist(), strict=False))
+        if side.statistics and "class_names" in side.statistics:
+            seen = np.unique(side.statistics["classes"]).tolist()
+            named |= dict(zip(seen, side.statistics["class_names"].tolist(), strict=False))
     return named
 
 
 def layer_spread(side: Side, name: str) -> list[float] | None:
     """The spread over images at every BatchNorm layer, of their "spread" (means) or "deviation_spread".
 
-    In stored standard deviations, averaged over channels. None where the portrait does not have it.
+    In stored standard deviations, averaged over channels. None where the statistics do not have it.
     """
-    if side.portrait is None or not side.portrait.get(name, np.empty(0)).size:
+    if side.statistics is None or not side.statistics.get(name, np.empty(0)).size:
         return None
-    return [float(value) for value in side.portrait[name]]
+    return [float(value) for value in side.statistics[name]]

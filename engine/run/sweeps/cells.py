@@ -29,7 +29,7 @@ def cells_of(plan: Sequence[Planned], runs: Path) -> list[dict[str, Any]]:
     for one in plan:
         by_cell.setdefault(one.cell, []).append(one)
     results = {cell: _results(of_cell, runs) for cell, of_cell in by_cell.items()}
-    told = {cell: _told(cell, by_cell[cell], results[cell]) for cell in by_cell}
+    told = {cell: _as_row(cell, by_cell[cell], results[cell]) for cell in by_cell}
     for cell, row in told.items():
         group = [c for c in told if _group(c) == _group(cell) and told[c]["mean"] is not None]
         best = max(group, key=lambda c: float(told[c]["mean"])) if group else None
@@ -53,7 +53,7 @@ def _results(of_cell: Sequence[Planned], runs: Path) -> Results:
     return found
 
 
-def _told(cell: Cell, of_cell: Sequence[Planned], results: Results) -> dict[str, Any]:
+def _as_row(cell: Cell, of_cell: Sequence[Planned], results: Results) -> dict[str, Any]:
     measure = next(
         (
             m

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from engine.core.errors import UserError
 from engine.core.events import Noted, StateChanged
 from engine.run.folders.control import Wish, read_wish, write_wish
-from engine.run.folders.files import sweep, told
+from engine.run.folders.files import sweep, writing_into
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.machine import processes
 from engine.run.machine.resources import threads_wanted
@@ -54,7 +54,7 @@ def _launch(folder: RunFolder) -> None:
     asked_s = time.time()
     # The worker waits for this lock too, so that what it writes comes after what is written here.
     lock = FileLock(folder.path / ".launch", timeout=10)
-    with told(folder.path.parent), contextlib.suppress(Timeout), lock:
+    with writing_into(folder.path.parent), contextlib.suppress(Timeout), lock:
         status = folder.status()
         if status["state"] in ACTIVE:
             return

@@ -31,13 +31,13 @@ class Place:
 
 def waiting(runs: Path) -> list[RunFolder]:
     """The runs that wait, in the order in which they were asked for."""
-    return [RunFolder(path) for _, path in sorted(_asked(runs))]
+    return [RunFolder(path) for _, path in sorted(_queue(runs))]
 
 
 def is_next(folder: RunFolder) -> bool:
     """Whether nobody who was asked for before it waits too."""
     mine = _when(read_object(folder.path / "status.json") or {}), folder.path
-    return not any(other < mine for other in _asked(folder.path.parent))
+    return not any(other < mine for other in _queue(folder.path.parent))
 
 
 def place_of(folder: RunFolder) -> Place | None:
@@ -50,7 +50,7 @@ def place_of(folder: RunFolder) -> Place | None:
     )
 
 
-def _asked(runs: Path) -> list[tuple[float, Path]]:
+def _queue(runs: Path) -> list[tuple[float, Path]]:
     found = []
     for path, status in _statuses(runs):
         if status.get("state") in WAITING:

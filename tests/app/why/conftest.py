@@ -25,7 +25,7 @@ def student_kept(folder: RunFolder) -> RunFolder:
 @pytest.fixture(autouse=True)
 def _nothing_was_asked() -> None:
     """What pages of other tests asked is forgotten: their networks have other layers by the same name."""
-    background._asked.clear()
+    background._answering.clear()
 
 
 @pytest.fixture

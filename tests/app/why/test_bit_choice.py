@@ -8,7 +8,7 @@ import pytest
 
 from app.engine_calls.recipes import recipe_of
 from app.panels.layers.fewer_bits.bit_choice import (
-    Choice,
+    BitChoice,
     chosen_bits,
     read_choice,
     recipe_at,
@@ -54,24 +54,24 @@ def test_a_choice_is_read_as_it_was_written(text: str) -> None:
     ],
 )
 def test_an_address_that_makes_no_sense_is_the_runs_own_bits(text: str) -> None:
-    assert read_choice(text, FOUND) == Choice()
+    assert read_choice(text, FOUND) == BitChoice()
 
 
 def test_the_network_moves_but_for_its_edges_and_the_image() -> None:
-    bits = chosen_bits(Choice(network=(3, 5)), FOUND)
+    bits = chosen_bits(BitChoice(network=(3, 5)), FOUND)
     assert bits == {
         "conv1": (8, None), "layer1.0.conv1": (3, 5), "layer1.0.conv2": (3, 5), "layer1.0.shortcut": (3, 5),
         "fc": (8, 8),
     }  # fmt: skip
     assert usual_bits(bits, FOUND) == (3, 5)
-    own = chosen_bits(Choice(), FOUND)
+    own = chosen_bits(BitChoice(), FOUND)
     assert [w for w, _ in own.values()] == list(PLANNED["weight_bits"].values())
-    assert chosen_bits(Choice(point=0), FOUND)["layer1.0.conv1"] == (2, 4)
+    assert chosen_bits(BitChoice(point=0), FOUND)["layer1.0.conv1"] == (2, 4)
 
 
 def test_layers_that_read_one_input_have_the_same_bits_for_it() -> None:
     bits = chosen_bits(
-        Choice(network=(4, 4), alone={"layer1.0.shortcut": (6, 7), "conv1": (3, None)}), FOUND
+        BitChoice(network=(4, 4), alone={"layer1.0.shortcut": (6, 7), "conv1": (3, None)}), FOUND
     )
     assert bits["layer1.0.conv1"] == (4, 7)
     assert bits["layer1.0.shortcut"] == (6, 7)
@@ -103,7 +103,7 @@ def test_the_recipe_plans_exactly_the_chosen_bits(folder: RunFolder, seed: int) 
         path: (rng.randint(2, 8), None if path == "conv1" else rng.randint(2, 8)) for path in PATHS
     }
     picked = dict(rng.sample(list(alone.items()), seed % 4))
-    choice = Choice(
+    choice = BitChoice(
         network=(rng.randint(2, 8), rng.randint(2, 8)) if seed % 2 else None, alone=picked
     )
     bits = chosen_bits(choice, FOUND)
@@ -119,7 +119,7 @@ def test_the_recipe_plans_exactly_the_chosen_bits(folder: RunFolder, seed: int) 
 
 
 def test_bits_alike_need_no_bits_of_their_own(folder: RunFolder) -> None:
-    wanted = recipe_at(folder.recipe, chosen_bits(Choice(network=(3, 5)), FOUND), FOUND)
+    wanted = recipe_at(folder.recipe, chosen_bits(BitChoice(network=(3, 5)), FOUND), FOUND)
     assert "bits" not in wanted["quantization_settings"]
     assert (wanted["weight_bits"], wanted["activation_bits"]) == (3, 5)
     assert wanted["quantization_settings"]["steps"] == folder.recipe.quantization_settings["steps"]
@@ -127,7 +127,7 @@ def test_bits_alike_need_no_bits_of_their_own(folder: RunFolder) -> None:
 
 def test_a_quantizer_that_chooses_bits_gives_way_to_its_rounding(runs: Path) -> None:
     recipe = fabricate(runs, Fabricated(quantization="mixed", seed=4)).recipe
-    wanted = recipe_at(recipe, chosen_bits(Choice(alone={"fc": (3, 3)}), FOUND), FOUND)
+    wanted = recipe_at(recipe, chosen_bits(BitChoice(alone={"fc": (3, 3)}), FOUND), FOUND)
     assert wanted["quantization"] == "nearest"
     assert wanted["quantization_settings"] == {
         "bits": {"weight_bits": {"fc": 3}, "activation_bits": {"fc": 3}}

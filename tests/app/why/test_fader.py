@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.charts.why.bits import front, matrix, needed, sqnr_bars
-from app.panels.layers.fewer_bits.bit_choice import Choice, chosen_bits
+from app.panels.layers.fewer_bits.bit_choice import BitChoice, chosen_bits
 from app.panels.layers.fewer_bits.fader import table, verdict
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fewer_bits.fader import follow_bits
@@ -23,7 +23,7 @@ def test_the_verdict_says_what_the_tables_say() -> None:
         follow_bits(
             FOUND, *({p: pair[k] for p, pair in chosen_bits(one, FOUND).items()} for k in (0, 1))
         )
-        for one in (Choice(), Choice(network=(2, 8)))
+        for one in (BitChoice(), BitChoice(network=(2, 8)))
     )
     assert "These are the run's own bits" in verdict(FOUND, own, own)
     said = verdict(FOUND, few, own)
@@ -38,7 +38,7 @@ def test_the_verdict_says_what_the_tables_say() -> None:
 
 
 def test_bars_mark_the_cliff_and_the_fewest_bits() -> None:
-    bits = chosen_bits(Choice(network=(2, 8)), FOUND)
+    bits = chosen_bits(BitChoice(network=(2, 8)), FOUND)
     bars, needs = sqnr_bars(FOUND["layers"], [48.0, 9.0, 15.0, -3.0, 25.0], bits, "fc").figure[
         "data"
     ]

@@ -12,6 +12,7 @@ from engine.quantization.grids.uniform import (
     CLIP_RATIOS,
     Grid,
     activation_grid,
+    asymmetric,
     search_activation_grid,
     search_weight_grid,
 )
@@ -242,3 +243,21 @@ def test_a_searched_zero_point_is_no_worse_where_values_lie_on_one_side(bits):
 def test_a_zero_point_of_values_above_0_changes_nothing():
     x = torch.randn(1000).relu()
     assert search_activation_grid(x, 3, zero_point=True) == search_activation_grid(x, 3)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 3, 3), (17, 5), (3, 40_000)], ids=str)
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_ratios_tried_together_choose_the_grid_that_they_choose_one_by_one(shape, bits):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(bits))
+    weight[0] = 0  # every ratio is as good: the widest range stays
+    weight[1].abs_()
+    flat, found = weight.flatten(1), search_weight_grid(weight, bits)
+    for channel, row in enumerate(flat):
+        best, least = None, torch.inf
+        for ratio in CLIP_RATIOS:
+            grid = asymmetric(ratio * row.min().clamp(max=0), ratio * row.max().clamp(min=0), bits)
+            error = float((row - grid.quantize(row)).abs().pow(2.4).mean())
+            if error < least:
+                best, least = grid, error
+        assert float(found.scale[channel]) == float(best.scale)
+        assert float(found.zero_point[channel]) == float(best.zero_point)

@@ -69,9 +69,9 @@ def test_is_judged_by_its_directions_and_nothing_is_said_of_classes(recipe, tmp_
     steps = of(folder, Stepped)
     assert not any("confidence" in one.values for one in steps)
     assert any(one.losses.get("prediction", 0) > 0 for one in steps)
-    with np.load(folder.snapshot("portrait.npz")) as portrait:
-        assert "classes" not in portrait.files
-        assert portrait["features"].shape[0] == recipe.images
+    with np.load(folder.snapshot("image-statistics.npz")) as statistics:
+        assert "classes" not in statistics.files
+        assert statistics["features"].shape[0] == recipe.images
     with pytest.raises(UserError, match="without classes"):
         analyse(folder)
     for teacher, before in teachers:

@@ -105,11 +105,20 @@ def test_difference_is_the_logarithm_of_the_ratio(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no arrays", None])
-def test_a_missing_or_broken_portrait_is_none(tmp_path, content):
+def test_missing_or_broken_image_statistics_are_none(tmp_path, content):
     run = a_run(tmp_path, {1: [1, 1]})
     if content is not None:
-        run.snapshot("portrait.npz").write_bytes(content)
+        run.snapshot("image-statistics.npz").write_bytes(content)
     side = open_side(run)
-    assert side.portrait is None
+    assert side.statistics is None
     assert feature_map([side]) is None
     assert all(value is None for row in measure_table([side]) for value in row["values"])
+
+
+@pytest.mark.parametrize("name", ["image-statistics.npz", "portrait.npz"])
+def test_image_statistics_are_read_by_the_name_that_older_runs_gave_them_too(tmp_path, name):
+    run = a_run(tmp_path, {1: [1, 1]})
+    np.savez(run.snapshot(name), power=np.arange(3.0))
+    found = open_side(run).statistics
+    assert found is not None
+    assert found["power"].tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Portraits of several runs together: what is common to them, counted by hand."""
+"""Image statistics of several runs together: what is common to them, counted by hand."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from engine.run.questions.image_statistics import (
 from engine.run.recipes.recipe import Recipe
 
 
-def a_side(runs: Path, seed: int = 0, model: str = "m", **portrait: object) -> Side:
+def a_side(runs: Path, seed: int = 0, model: str = "m", **statistics: object) -> Side:
     recipe = Recipe(model=model, synthesis="s", quantization="q", seed=seed)
-    arrays = {name: np.asarray(value) for name, value in portrait.items()} or None
+    arrays = {name: np.asarray(value) for name, value in statistics.items()} or None
     return Side(
         run=RunFolder.create(runs, recipe), total=1, layers=[], gaps=[], values={}, frames=[],
-        portrait=arrays,
+        statistics=arrays,
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_of_many_classes_none_without_images_is_drawn(tmp_path):
     assert (told.left_out, told.rest) == (0, [0])
 
 
-def test_classes_are_named_by_the_portraits_that_have_seen_them(tmp_path):
+def test_classes_are_named_by_the_statistics_that_have_seen_them(tmp_path):
     side = seeing(tmp_path, [9, 4, 9], 200, class_names=["newt", "crane"])
     told = class_shares([side, seeing(tmp_path, [5], 200, seed=1)])
     assert told is not None
@@ -107,7 +107,7 @@ def test_one_image_has_no_pairs(tmp_path):
     assert pair_histograms([side], "pixel_cosines") == ([], [None])
 
 
-def test_portrait_of_an_older_version_has_no_spread_of_deviations(tmp_path):
+def test_statistics_of_an_older_version_have_no_spread_of_deviations(tmp_path):
     side = a_side(tmp_path, spread=np.array([0.5, 0.25]), classes=np.array([0]))
     assert layer_spread(side, "spread") == [0.5, 0.25]
     assert layer_spread(side, "deviation_spread") is None

@@ -1,4 +1,4 @@
-"""The portrait of a run's images, against a naive look at one image after the other."""
+"""The statistics of a run's images, against a naive look at one image after the other."""
 
 import io
 
@@ -10,7 +10,7 @@ from engine.run.context import make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.synthesis.image_statistics import CHUNK, portrait_file
+from engine.run.stages.synthesis.image_statistics import CHUNK, statistics_file
 
 IMAGES = CHUNK + 3  # more than pass through the teacher together
 
@@ -22,7 +22,7 @@ def test_every_layers_spread_is_that_of_images_looked_at_one_by_one(tmp_path):
         recipe, folder, Control(folder.path, lambda state: None), torch.device("cpu")
     )
     images = torch.randn(IMAGES, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    with np.load(io.BytesIO(portrait_file(context, images))) as arrays:
+    with np.load(io.BytesIO(statistics_file(context, images))) as arrays:
         told = dict(arrays)
 
     path, stored = context.stored.paths[4], context.stored.moments[4]

@@ -72,7 +72,7 @@ def test_every_event_is_as_the_start_announced(straight):
     assert [layer["path"] for layer in straight.result()["layers"]] == announced
     for event in of(straight, SnapshotSaved):
         assert straight.snapshot(event.file).stat().st_size > 0
-    names = {"images", "channels", "target", "portrait"}
+    names = {"images", "channels", "target", "image-statistics"}
     assert {event.name for event in of(straight, SnapshotSaved)} == names
 
 

@@ -9,7 +9,7 @@ import torch
 from engine.core.events import Viewed
 from engine.core.method import View
 from engine.run import drive
-from engine.run.stages.quantization.views import PER_BLOCK, Looks, told
+from engine.run.stages.quantization.views import PER_BLOCK, Looks, viewed_event
 from tests.run.toy_runs import BLOCKS, RECIPE, begun, of, only_the_toy, work
 
 
@@ -54,7 +54,9 @@ def test_a_machine_that_cannot_be_looked_at_is_left_alone():
 
 def test_what_is_not_a_number_is_sent_as_nothing():
     arrays = {"x": torch.tensor([1.0, torch.nan, torch.inf, 1.23456789])}
-    event = told(View(form="path", what="it", arrays=arrays, values={"y": float("nan")}), "b", 7)
+    event = viewed_event(
+        View(form="path", what="it", arrays=arrays, values={"y": float("nan")}), "b", 7
+    )
     line = json.loads(event.to_json())
     assert line["arrays"] == {"x": [1.0, None, None, 1.235]}
     assert (line["values"], line["step"], line["part"]) == ({}, 7, "b")

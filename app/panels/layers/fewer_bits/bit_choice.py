@@ -16,7 +16,7 @@ Pair = tuple[int, int | None]  # bits of a layer's weights and of its input (Non
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class BitChoice:
     """Where the fader stands: a start, and the layers that were moved alone.
 
     The start is bits for the whole network, a point of the front, or (neither) the run's own bits.
@@ -34,7 +34,7 @@ class Choice:
         return ",".join([*start, *alone])
 
 
-def read_choice(text: str, found: Mapping[str, Any]) -> Choice:
+def read_choice(text: str, found: Mapping[str, Any]) -> BitChoice:
     """The choice of an address; what makes no sense for this network is left out.
 
     found: an answer of `bits`.
@@ -54,14 +54,14 @@ def read_choice(text: str, found: Mapping[str, Any]) -> Choice:
             network = (w, a)
         elif path in found["planned"]["weight_bits"]:
             alone[path] = (w, a)
-    return Choice(network=None if point is not None else network, point=point, alone=alone)
+    return BitChoice(network=None if point is not None else network, point=point, alone=alone)
 
 
 def _width(text: str) -> int | None:
     return next((bits for bits in WIDTHS if text == str(bits)), None)
 
 
-def chosen_bits(choice: Choice, found: Mapping[str, Any]) -> dict[str, Pair]:
+def chosen_bits(choice: BitChoice, found: Mapping[str, Any]) -> dict[str, Pair]:
     """Bits of every layer; edges stay where the edge rule holds them, an image as it is.
 
     Layers that read one input have the same bits for it: those of the one moved last.

@@ -9,7 +9,7 @@ from app.charts.why import bits as charts
 from app.components import mount
 from app.panels.ask_why import ask_for, is_pending, known, why_not
 from app.panels.layers.fewer_bits.bit_choice import (
-    Choice,
+    BitChoice,
     Pair,
     chosen_bits,
     read_choice,
@@ -68,7 +68,7 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     layer = layer if layer in found["planned"]["weight_bits"] else ""
     bits = chosen_bits(choice, found)
     _controls(found, choice, bits, layer)
-    follows, own = _follow(found, bits), _follow(found, chosen_bits(Choice(), found))
+    follows, own = _follow(found, bits), _follow(found, chosen_bits(BitChoice(), found))
     left, right = st.columns([3, 2], vertical_alignment="top")
     with left, room("fader-says", SAYS_REM):
         st.markdown(f"{verdict(found, follows, own)} {measured_words(folder, bits)}")
@@ -110,11 +110,11 @@ def _front(
     picked = mount.live_plot(figure, key=f"fader-front-{folder.run_id}", pick="category", **shown)
     if picked:
         sizes = [abs(one["size_bytes"] / 1e3 - float(picked)) for one in found["front"]]
-        st.query_params[NAME] = Choice(point=sizes.index(min(sizes))).text()
+        st.query_params[NAME] = BitChoice(point=sizes.index(min(sizes))).text()
         st.rerun(scope="fragment")
 
 
-def _controls(found: dict[str, Any], choice: Choice, bits: dict[str, Pair], layer: str) -> None:
+def _controls(found: dict[str, Any], choice: BitChoice, bits: dict[str, Pair], layer: str) -> None:
     """Whole network or one layer, weights and inputs apart, and the budget."""
     first, second, third, fourth = st.columns(
         [3, 3, 3, 3], vertical_alignment="bottom", gap="medium"
@@ -161,7 +161,7 @@ def _budget(found: dict[str, Any], bits: dict[str, Pair]) -> None:
     nearest = min(range(len(sizes)), key=lambda k: abs(sizes[k] - size))
 
     def write() -> None:
-        st.query_params[NAME] = Choice(point=int(st.session_state["fader-size"])).text()
+        st.query_params[NAME] = BitChoice(point=int(st.session_state["fader-size"])).text()
 
     st.session_state["fader-size"] = nearest
     st.select_slider(
@@ -171,13 +171,13 @@ def _budget(found: dict[str, Any], bits: dict[str, Pair]) -> None:
     )  # fmt: skip
 
 
-def _move(choice: Choice, layer: str, to: Pair) -> None:
+def _move(choice: BitChoice, layer: str, to: Pair) -> None:
     """Write the moved fader into the address."""
     if layer:
         alone = {path: pair for path, pair in choice.alone.items() if path != layer} | {layer: to}
-        moved = Choice(network=choice.network, point=choice.point, alone=alone)
+        moved = BitChoice(network=choice.network, point=choice.point, alone=alone)
     else:
-        moved = Choice(network=(to[0], to[1] or WIDTHS[-1]))
+        moved = BitChoice(network=(to[0], to[1] or WIDTHS[-1]))
     st.query_params[NAME] = moved.text()
 
 

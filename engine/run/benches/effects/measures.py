@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.images.image_statistics import Portrait, portrait
+from engine.analysis.images.image_statistics import ImageStatistics, image_statistics
 from engine.analysis.images.likeness import MEASURES, separation, within_class_distance
 from engine.core.divergence import kl
 from engine.core.layout import channels_last
@@ -66,16 +66,16 @@ Values = dict[str, float | None]
 
 def portrayed(subject: Subject, made: Made) -> Values:
     """The measures of engine/analysis/images/likeness.py."""
-    arrays = _portrait(subject, made)
+    arrays = _statistics(subject, made)
     return {measure.name: measure.of(arrays) for measure in MEASURES}
 
 
 @torch.no_grad()
-def _portrait(subject: Subject, made: Made) -> Portrait:
+def _statistics(subject: Subject, made: Made) -> ImageStatistics:
     seen = subject.stored.observe(subject.teacher, _for(made.images), per_image=True, features=True)
     assert seen.per_image is not None
     assert seen.features is not None
-    return portrait(
+    return image_statistics(
         made.images, seen.logits, seen.features, [(rows.mean, rows.std) for rows in seen.per_image],
         [(moments.mean, moments.std) for moments in subject.stored.moments],
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _of_classes(
     subject: Subject, made: Made, *, of: Callable[[Mapping[str, Any]], float | None]
 ) -> float | None:
     """Of the classes asked for; images made for no class count as those that they are taken for."""
-    arrays = _portrait(subject, made)
+    arrays = _statistics(subject, made)
     if made.labels is not None:
         arrays["classes"] = made.labels.numpy()
     return of(arrays)

@@ -58,7 +58,7 @@ def doctor(options: argparse.Namespace) -> int:
         found = answers.doctor(folder, find=find) | found
     else:
         found = answers.doctor(folder, options.attempt, options.layer, find=find, work=work)
-    print(json.dumps(found) if options.json else _told(found))
+    print(json.dumps(found) if options.json else _as_text(found))
     return 0
 
 
@@ -75,7 +75,7 @@ def _cured(folder: RunFolder, progress: Progress, work: answers.Work) -> dict[st
     return cure(folder, work=work, tell=tell)
 
 
-def _told(found: dict[str, Any]) -> str:
+def _as_text(found: dict[str, Any]) -> str:
     lines = []
     for place, one in enumerate(found["findings"], 1):
         where = f" at {one['layer']}" if one["layer"] else ""

@@ -18,7 +18,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def ranges(options: argparse.Namespace) -> int:
     found = answered(options, "ranges", _question)
     told = {name: value for name, value in found.items() if name != "pictures"}
-    print(json.dumps(told) if options.json else _told(found["ranges"]))
+    print(json.dumps(told) if options.json else _as_text(found["ranges"]))
     return 0
 
 
@@ -28,7 +28,7 @@ def _question() -> Question:
     return ranges
 
 
-def _told(ranges: list[dict[str, Any]]) -> str:
+def _as_text(ranges: list[dict[str, Any]]) -> str:
     if not ranges:
         return "No layer of this run has an even grid whose range images could set."
     head = ("layer", "step", "image", "reaches", "step without it", "gain of the others, dB")

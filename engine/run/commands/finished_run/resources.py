@@ -17,7 +17,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def resources(options: argparse.Namespace) -> int:
     found = answered(options, "resources", _question)
-    print(json.dumps(found) if options.json else _told(found))
+    print(json.dumps(found) if options.json else _as_text(found))
     return 0
 
 
@@ -27,7 +27,7 @@ def _question() -> Question:
     return resources
 
 
-def _told(found: dict[str, Any]) -> str:
+def _as_text(found: dict[str, Any]) -> str:
     size, moved, spent = found["bytes"], found["bit_operations"], found["energy_uj"]
     plain, quantized = spent["fp32"], spent["quantized"]
     rows = [

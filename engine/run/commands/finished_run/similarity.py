@@ -39,7 +39,7 @@ def similarity(options: argparse.Namespace) -> int:
     else:
         by = {"runs": [(one.run_id, _finished(one)) for one in (folder, other)]}
         found = find_once(runs, "similarity", folder.recipe, by=by, find=find)
-    print(json.dumps(found) if options.json else _told(found))
+    print(json.dumps(found) if options.json else _as_text(found))
     return 0
 
 
@@ -51,7 +51,7 @@ def _finished(folder: RunFolder) -> int:
         return 0
 
 
-def _told(found: dict[str, Any]) -> str:
+def _as_text(found: dict[str, Any]) -> str:
     if found["layers"]:
         names = ("raw", "chain", "matched")
         rows = [(row["path"], *(_cosine(row[name]) for name in names)) for row in found["layers"]]

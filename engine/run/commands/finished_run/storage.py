@@ -17,7 +17,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def storage(options: argparse.Namespace) -> int:
     found = answered(options, "storage", _question)
-    print(json.dumps(found) if options.json else _told(found))
+    print(json.dumps(found) if options.json else _as_text(found))
     return 0
 
 
@@ -27,7 +27,7 @@ def _question() -> Question:
     return storage
 
 
-def _told(found: dict[str, Any]) -> str:
+def _as_text(found: dict[str, Any]) -> str:
     total = found["total"]
     forms = ("packed", "huffman", "sparse", "entropy")
     head = ("layer", "weights", "zeros", "entropy", *forms, "smallest", "grid", "of float32")

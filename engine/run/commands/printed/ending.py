@@ -38,7 +38,7 @@ def hinted(text: str, runs: Path | None) -> str:
 
 def end(error: BaseException, options: argparse.Namespace) -> int:
     """Tell the error in one line on standard error; returns the exit status."""
-    line, status = _told(error, options)
+    line, status = _line_and_status(error, options)
     line = " ".join(hinted(line, getattr(options, "runs", None)).split())
     line = "".join(char if char.isprintable() else "?" for char in line)
     with contextlib.suppress(OSError, ValueError):  # nobody listens
@@ -46,7 +46,7 @@ def end(error: BaseException, options: argparse.Namespace) -> int:
     return status
 
 
-def _told(error: BaseException, options: argparse.Namespace) -> tuple[str, int]:
+def _line_and_status(error: BaseException, options: argparse.Namespace) -> tuple[str, int]:
     if _is_stop(error):
         return "stopped by Ctrl-C", STOPPED
     if isinstance(error, UserError):

@@ -114,7 +114,7 @@ def _factor(recipe: Recipe, finished: list[RunFolder], pace: Pace | None) -> tup
         if any(work(stage, run.recipe)[0] != work(stage, recipe)[0] for stage in PARTS):
             continue
         taken = seconds_of(run)
-        told = _told(run, [other for other in finished if other != run], pace)
+        told = _estimated_before(run, [other for other in finished if other != run], pace)
         if taken is not None and told:
             offs.append(max(told / taken, taken / told))
         if len(offs) == CHECKED:
@@ -123,7 +123,7 @@ def _factor(recipe: Recipe, finished: list[RunFolder], pace: Pace | None) -> tup
     return min(MOST_FACTOR, round(max([least, *offs]), 1)), len(offs)
 
 
-def _told(run: RunFolder, others: list[RunFolder], pace: Pace | None) -> float | None:
+def _estimated_before(run: RunFolder, others: list[RunFolder], pace: Pace | None) -> float | None:
     """What would have been estimated for a run before it ran, in seconds; None where nothing would."""
     if pace is not None:
         return sum(seconds_by_pace(run.recipe, pace).values())

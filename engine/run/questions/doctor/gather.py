@@ -150,7 +150,7 @@ def _ratio(run: Opened, pair: Pair) -> float:
 
 def _images(folder: RunFolder, run: Opened) -> Images:
     recipe = folder.recipe
-    portrait = open_side(folder).portrait or {}
+    statistics = open_side(folder).statistics or {}
     steps = int(recipe.synthesis_settings.get("steps") or 0)
     return Images(
         count=len(run.images),
@@ -159,15 +159,15 @@ def _images(folder: RunFolder, run: Opened) -> Images:
         optimised=steps > 0,
         steps=steps,
         sizes=run.images.square().flatten(1).mean(1).sqrt().double().numpy(force=True),
-        alike=_mean(portrait, "feature_cosines"),
-        distance=_mean(portrait, "bn_distance"),
-        classes_seen=_mean(portrait, "classes_seen"),
+        alike=_mean(statistics, "feature_cosines"),
+        distance=_mean(statistics, "bn_distance"),
+        classes_seen=_mean(statistics, "classes_seen"),
         classes=run.context.classes,
     )
 
 
-def _mean(portrait: dict[str, np.ndarray], name: str) -> float | None:
-    values = np.asarray(portrait.get(name, ()), np.float64)
+def _mean(statistics: dict[str, np.ndarray], name: str) -> float | None:
+    values = np.asarray(statistics.get(name, ()), np.float64)
     return float(values.mean()) if values.size else None
 
 

@@ -41,7 +41,7 @@ class Looks:
         return seen
 
 
-def told(view: View, part: str, step: int) -> Viewed:
+def viewed_event(view: View, part: str, step: int) -> Viewed:
     """The event of a view; numbers with four digits, what is not a number as None."""
     arrays = {name: _plain(array) for name, array in view.arrays.items()}
     values = {name: value for name, value in view.values.items() if math.isfinite(value)}
@@ -59,10 +59,10 @@ def block_views(
 ) -> Iterator[Viewed]:
     """What a finished block shows: how its levels came about, and which codes its weights have."""
     for view in method.views(student, block):
-        yield told(view, block.name, step)
+        yield viewed_event(view, block.name, step)
     for path in block.layers:
         for view in codes_views(path, student.get_submodule(path)):
-            yield told(view, block.name, step)
+            yield viewed_event(view, block.name, step)
 
 
 @torch.no_grad()

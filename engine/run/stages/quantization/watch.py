@@ -12,7 +12,7 @@ from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folders.folder import write_atomically
 from engine.run.machine.resources import memory_mb
-from engine.run.stages.quantization.views import STAGE, Looks, told
+from engine.run.stages.quantization.views import STAGE, Looks, viewed_event
 
 
 def save_path(context: Context, machine: Any, index: int, step: int) -> SnapshotSaved:
@@ -43,4 +43,4 @@ def watch(context: Context, machine: Any, part: str, before: int, total: int) ->
             named = {name: float(loss) for name, loss in losses.items()}
             yield Stepped(stage=STAGE, part=part, step=before + step, losses=named, values=values)
         for view in looks.after(step):
-            yield told(view, part, before + step)
+            yield viewed_event(view, part, before + step)

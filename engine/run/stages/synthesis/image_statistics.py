@@ -1,4 +1,4 @@
-"""The portrait of a run's images, taken once they are made: `portrait.npz` among its snapshots."""
+"""The statistics of a run's images, taken once they are made: `image-statistics.npz` among its snapshots."""
 
 import io
 
@@ -6,19 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.analysis.images.image_statistics import portrait
+from engine.analysis.images.image_statistics import image_statistics
 from engine.core.trace import watch_inputs
 from engine.run.context import Context
 
-FILE = "portrait.npz"
+FILE = "image-statistics.npz"
 MOST_IMAGES = 256
 CHUNK = 32  # images that pass through the teacher together
 Moments = tuple[Tensor, Tensor]  # (mean, std) of every image by itself, each [n, channels]
 
 
 @torch.no_grad()
-def portrait_file(context: Context, images: Tensor) -> bytes:
-    """The portrait of (at most the first 256 of) the images, as npz."""
+def statistics_file(context: Context, images: Tensor) -> bytes:
+    """The statistics of (at most the first 256 of) the images, as npz."""
     images = images[:MOST_IMAGES]
     head = list(context.plan)[-1]
     layers = context.stored.paths
@@ -34,7 +34,7 @@ def portrait_file(context: Context, images: Tensor) -> bytes:
             seen.clear()
             logits.append(context.teacher(context.for_device(part)))
             chunks.append({path: _averaged(calls) for path, calls in seen.items()})
-    arrays = portrait(
+    arrays = image_statistics(
         images,
         torch.cat(logits),
         _joined(chunks, head)[0],

@@ -53,9 +53,11 @@ def synthesise(context: Context) -> Iterator[Event]:
     images = load_images(context)
     write_atomically(
         context.folder.snapshot(image_statistics.FILE),
-        image_statistics.portrait_file(context, images),
+        image_statistics.statistics_file(context, images),
     )
-    yield SnapshotSaved(stage=STAGE, step=total, name="portrait", file=image_statistics.FILE)
+    yield SnapshotSaved(
+        stage=STAGE, step=total, name="image-statistics", file=image_statistics.FILE
+    )
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
     gaps = bn_gap(_observe(context, images), context.stored)
     values = {"bn_gap": sum(gaps) / len(gaps)} if gaps else {}

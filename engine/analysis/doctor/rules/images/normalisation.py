@@ -22,11 +22,11 @@ class WrongNormalisation(Rule):
         if fed is None or fed.near:
             return
         found = fed.better and fed.better_distance < fed.distance / 2
-        words = f"normalise with {fed.better} (mean {_told(fed.better_mean)}, std {_told(fed.better_std)})"
+        words = f"normalise with {fed.better} (mean {_text(fed.better_mean)}, std {_text(fed.better_std)})"
         settings = {"mean": list(fed.better_mean), "std": list(fed.better_std)}
         yield Finding(
-            cause=f"{fed.images} real images, normalised with mean {_told(fed.mean)} and std "
-            f"{_told(fed.std)}, reach {fed.stem} with {fed.std_ratio:.2f} times the standard deviation "
+            cause=f"{fed.images} real images, normalised with mean {_text(fed.mean)} and std "
+            f"{_text(fed.std)}, reach {fed.stem} with {fed.std_ratio:.2f} times the standard deviation "
             f"that it stored and {fed.mean_shift:.2f} of it beside its mean.",
             severity="red" if fed.distance >= CLEARLY_OFF else "yellow", layer=fed.stem, sure=True,
             evidence={"std_ratio": fed.std_ratio, "mean_shift": fed.mean_shift, "distance": fed.distance,
@@ -35,5 +35,5 @@ class WrongNormalisation(Rule):
         )  # fmt: skip
 
 
-def _told(values: tuple[float, ...]) -> str:
+def _text(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.3g}" for value in values)
