@@ -12,7 +12,7 @@ from engine.run.commands.printed.tables import table
 from engine.run.folders.files import write_atomically
 
 Measure = Callable[[argparse.Namespace], dict[str, Any]]
-ALL = "speed"  # what was measured so far, in one table
+ALL = "speed"  # what has a goal, of all that was measured so far, in one table
 
 
 def _synthesis(options: argparse.Namespace) -> dict[str, Any]:
@@ -67,7 +67,7 @@ BENCHES: dict[str, Measure] = {
 
 
 def speed_bench(options: argparse.Namespace) -> int:
-    """Measure and keep one of BENCHES; of ALL, print what was kept."""
+    """Measure and keep one of BENCHES; of ALL, print what was kept and has a goal."""
     from engine.run.benches.speed.rows import cells, head, markdown
 
     runs = runs_folder(options)
@@ -80,6 +80,8 @@ def speed_bench(options: argparse.Namespace) -> int:
         write_atomically(options.out or _file(runs, options.name), json.dumps(result).encode())
         kept = {options.name: result}
     rows = [row for name, result in kept.items() for row in cells(name, result)]
+    if options.name == ALL:
+        rows = [row for row in rows if row[-1]]
     heads = [head(one) for one in kept.values()]
     if options.json:
         print(json.dumps(kept if options.name == ALL else kept[options.name]))

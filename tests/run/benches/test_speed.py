@@ -148,6 +148,8 @@ def options(tmp_path, **more):
 def test_a_bench_prints_json_and_is_kept_for_the_table_of_all(
     tmp_path, result, monkeypatch, capsys
 ):
+    without_goal = result["rows"][0] | {"work": "another step"}
+    result["rows"].append(without_goal)
     monkeypatch.setitem(speed_benches.BENCHES, "synthesis", lambda _: result)
     assert speed_benches.speed_bench(options(tmp_path, json=True)) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -164,6 +166,7 @@ def test_a_bench_prints_json_and_is_kept_for_the_table_of_all(
     speed_benches.speed_bench(options(tmp_path, name="speed", markdown=True))
     table = capsys.readouterr().out
     assert "| synthesis |" in table
+    assert "another step" not in table
     assert "python -m engine bench synthesis" in table
     assert "0.5 processes at work" in table
 
