@@ -141,13 +141,20 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--only",
         metavar="NAME,..",
-        help="effects: these claims alone, export: these networks; the file keeps its others",
+        help="effects: these claims alone, export: these networks; the file keeps its others; synthesis, "
+        "reconstruction, memory: these networks",
     )
     bench.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
         help="effects, ablation, rates, export: where the result is kept",
+    )
+    bench.add_argument(
+        "--rounds", type=whole_number, metavar="N", help="of what is timed in turn, or whole runs"
+    )
+    bench.add_argument(
+        "--markdown", action="store_true", help="speed and its benches: a table of Markdown"
     )
     for name in ("images", "steps", "generator-steps", "generator-batch"):
         bench.add_argument(

@@ -62,6 +62,11 @@ def within_bounds(x: Tensor, conv: nn.Module) -> Tensor:
     has fewer channels than a vector register holds (seen with torch 2.13 on AVX2, 2 to 6 channels): the
     process dies, or another tensor changes. There the input is laid out plainly.
     """
+    return x.contiguous() if reads_plainly(conv) else x
+
+
+def reads_plainly(conv: nn.Module) -> bool:
+    """Whether the layer is one whose weight's gradient is safe in the plain order alone."""
     if not isinstance(conv, nn.Conv2d) or max(conv.stride) == 1:
-        return x
-    return x.contiguous() if _narrow(conv.in_channels // conv.groups, *conv.kernel_size) else x
+        return False
+    return _narrow(conv.in_channels // conv.groups, *conv.kernel_size)

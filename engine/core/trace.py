@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 
+Forward = Callable[[Tensor], Tensor]
+
 
 @contextmanager
 def watch_inputs(
@@ -92,6 +94,34 @@ def first_not_finite(model: nn.Module, x: Tensor, *, infinite: bool = True) -> s
 
 
 @contextmanager
+def computed_by(
+    model: nn.Module, paths: Iterable[str], compute: Callable[[str, Tensor, Forward], Tensor]
+) -> Iterator[None]:
+    """Inside, the named modules give `compute(path, x, forward)`; their hooks work as before.
+
+    `forward` is what the module itself does.
+    """
+    with ExitStack() as stack:
+        for path in paths:
+            module = model.get_submodule(path)
+            kept, own = module.__dict__.get("forward"), module.forward
+
+            def forward(x: Tensor, path: str = path, own: Forward = own) -> Tensor:
+                return compute(path, x, own)
+
+            module.forward = forward
+            stack.callback(_put_forward, module, kept)
+        yield
+
+
+def _put_forward(module: nn.Module, kept: Any) -> None:
+    if kept is None:
+        del module.__dict__["forward"]
+    else:
+        module.forward = kept
+
+
+@contextmanager
 def replaced_output(model: nn.Module, path: str, value: Tensor) -> Iterator[None]:
     """Inside, the named module gives `value`, whatever it reads."""
     handle = model.get_submodule(path).register_forward_hook(lambda *_: value)
@@ -102,5 +132,8 @@ def replaced_output(model: nn.Module, path: str, value: Tensor) -> Iterator[None
 
 
 def count_hooks(model: nn.Module) -> int:
-    """How many forward hooks are on the model now; zero outside of the managers above."""
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+    """How many hooks and stand-ins are on the model now; zero outside of the managers above."""
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) + ("forward" in m.__dict__)
+        for m in model.modules()
+    )

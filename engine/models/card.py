@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.models.checkpoints.fit import fill
-from engine.models.checkpoints.outline import count, count_of
+from engine.models.checkpoints.outline import Count, count, count_of
 from engine.models.checkpoints.read import read_checkpoint
 from engine.models.knobs import card_knobs, form_knob
 from engine.models.plain_modules import plain_modules, plain_tensors
@@ -84,6 +84,7 @@ class ModelCard:
     output: str = (
         "auto"  # what it gives, see engine.models.probing.outputs; auto: found when it is built
     )
+    counted: Count | None = None  # what `build` comes to, where that is known without it
     test: LocalImages | None = None
     calibration: LocalImages | None = None  # real images for the control `real`
     images: Path | None = None  # a folder of the user's to judge with, where there is no `test`
@@ -148,7 +149,7 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         reason = ""
     except UserError as error:
         reason = str(error)
-    facts = count(card.build)
+    facts = card.counted or count(card.build)
     return {
         "name": card.name,
         "title": card.title,

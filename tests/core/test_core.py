@@ -10,7 +10,7 @@ from torch import nn
 from engine.core import device
 from engine.core.method import Machine, MethodCard, Settings, describe, discover, knob, knob_of
 from engine.core.sampling.randomness import derive, seeded_init, stream
-from engine.core.trace import count_hooks, watch_inputs, watch_outputs
+from engine.core.trace import computed_by, count_hooks, watch_inputs, watch_outputs
 from tests.toys import Failing, TwoBlocks
 
 
@@ -77,6 +77,30 @@ class TestTrace:
             watch(model, ["first", "nowhere"], lambda path, y: None),
         ):
             pass
+        assert count_hooks(model) == 0
+
+    def test_a_stand_in_computes_inside_only_and_may_ask_the_module_itself(self):
+        model, x = TwoBlocks().eval(), torch.full((1, 1, 1, 1), 3.0)
+        with computed_by(model, ["first"], lambda path, x, forward: forward(x) + len(path)):
+            assert count_hooks(model) == 1
+            assert model(x).item() == 2.5 + 5 - 0.5
+        assert model(x).item() == 2.0
+        assert count_hooks(model) == 0
+
+    def test_what_an_instance_computed_before_it_computes_again(self):
+        model = TwoBlocks().eval()
+        model.first.forward = lambda x: x
+        with computed_by(model, ["first"], lambda path, x, forward: forward(2 * x)):
+            assert model(torch.full((1, 1, 1, 1), 3.0)).item() == 5.5
+        assert model(torch.full((1, 1, 1, 1), 3.0)).item() == 2.5
+
+    def test_no_stand_in_stays_after_an_error(self):
+        model = Failing()
+        with (
+            pytest.raises(RuntimeError),
+            computed_by(model, ["fine", "broken"], lambda path, x, forward: forward(x)),
+        ):
+            model(torch.ones(1, 2))
         assert count_hooks(model) == 0
 
 

@@ -9,7 +9,8 @@ from engine.models.graph.rest import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.grids.borders import BorderQuantizer
-from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
+from engine.quantization.grids.learned_step import drop_mask
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.methods.adaround import inputs_of
 from engine.quantization.reconstruction.distribution_correction import (
     DistributionCorrection,

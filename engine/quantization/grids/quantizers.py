@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.quantization.grids.learned_step import LearnedStep, drop_mask
 from engine.quantization.grids.level_sets import WeightCodes
 from engine.quantization.grids.range_rules import activation_range, weight_grid
 from engine.quantization.grids.uniform import Grid
@@ -199,7 +200,7 @@ class ActivationQuantizer(nn.Module):
         mask = None
         if self.keep_float and self.rng is not None:
             mask = drop_mask(x, self.keep_float, self.rng)
-        out: Tensor = _LearnedStep.apply(x, self.scale, self.low, self.high, mask)  # type: ignore[no-untyped-call]
+        out: Tensor = LearnedStep.apply(x, self.scale, self.low, self.high, mask)  # type: ignore[no-untyped-call]
         return out
 
     def stored(self) -> dict[str, Tensor]:
@@ -218,49 +219,3 @@ class Makers:
 
     weights: Callable[[int], Any] = WeightQuantizer
     activations: Callable[[int], Any] = ActivationQuantizer
-
-
-def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:
-    """1 where the quantized value is used, else 0, as x's type; drawn where `rng` lives, then moved to x's.
-
-    One draw of 64 bits serves eight elements, whose chances are therefore whole 256ths: drawing a float
-    for each took a third of a reconstruction step's time on a processor.
-    """
-    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=rng.device)
-    words.random_(-(2**63), 2**63 - 1, generator=rng)
-    draws = words.view(torch.uint8)[: x.numel()].to(x.device)
-    threshold = round(256 * keep_float)
-    mask = (draws >= threshold if threshold < 256 else draws.new_zeros(len(draws))).to(x.dtype)
-    if x.dim() == 4:  # the layout of x, so that the two are read side by side
-        count, channels, height, width = x.shape
-        return mask.view(count, height, width, channels).permute(0, 3, 1, 2)
-    return mask.view(x.shape)
-
-
-class _LearnedStep(torch.autograd.Function):
-    """s · clip(round(x / s)) with straight-through gradients for x and s, in few passes over memory."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, scale: Tensor, low: int, high: int, mask: Tensor | None
-    ) -> Tensor:
-        ratio = x / scale
-        codes = ratio.round().clamp_(low, high)
-        ctx.save_for_backward(ratio, codes, mask if mask is not None else torch.empty(0))
-        ctx.bounds, ctx.masked = (low, high), mask is not None
-        values = codes * scale
-        return torch.lerp(x, values, mask) if mask is not None else values
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        ratio, codes, mask = ctx.saved_tensors
-        (grad,) = grads
-        low, high = ctx.bounds
-        inside = (ratio >= low) & (ratio <= high)
-        # d value / d s = round(x / s) − x / s inside the range, and the clipped code outside
-        slope = torch.where(inside, codes - ratio, codes)
-        quantized = grad * mask if ctx.masked else grad
-        grad_scale = (quantized * slope).sum()
-        if ctx.masked:  # what was kept float passes everywhere
-            return torch.where(inside, grad, grad - quantized), grad_scale, None, None, None
-        return grad * inside, grad_scale, None, None, None

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from engine.core.method import Losses, View
 from engine.core.sampling.batches import MiniBatches
-from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer, drop_mask
+from engine.quantization.grids.learned_step import drop_mask
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction.learners import BlockLearners
 from engine.quantization.reconstruction.objectives import Objective

@@ -2,7 +2,6 @@
 
 import copy
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,11 @@ from engine.core.sampling.randomness import stream
 from engine.models.card import ModelCard
 from engine.models.cards.sources import discover_cards
 from engine.run.benches.parity import parity
-from engine.run.machine.resources import peak_memory_mb
 from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 
-REPEATS = 5
-# Those with options of their own: effects/, ablation.py, rates.py, exports.py, start/ beside this.
+# Those with options of their own: effects/, speed/, ablation.py, rates.py, exports.py, start/ beside this.
 EFFECTS, QUANTIZERS, ABLATION = "effects", "quantizers", "ablation"
 RATES, EXPORT = "rates", "export"
 BITS_SLIDER, FILM_ANSWERS, OUTCOMES = "bits-slider", "film-answers", "outcomes"
@@ -51,28 +48,6 @@ def needed(data: Path | None, name: str) -> Path:
     return data.expanduser()
 
 
-def _speed() -> dict[str, Any]:
-    """Seconds of one synthesis step beside the bare teacher's forward and backward pass: its floor."""
-    return {
-        "threads": torch.get_num_threads(),
-        "resnet20-fashion, 128 images": _step_times(discover_cards()["resnet20-fashion"], 128),
-        "efficientnet-lite0, 16 images": _step_times(discover_cards()["efficientnet-lite0"], 16),
-    }
-
-
-def _step_times(card: ModelCard, images: int) -> dict[str, float]:
-    teacher = card.load()
-    channels_last(teacher)
-    stored = StoredStatistics(teacher, card.image_shape)
-    x = torch.randn(images, *card.image_shape, generator=stream(0, "bench"))
-    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
-    times = {"teacher_s": _median_s(lambda: teacher(x).sum().backward())}
-    for precision in ("float32", "bfloat16"):
-        machine = _genie(card, teacher, stored, GenieSettings(precision=precision), images)
-        times[f"genie_step_{precision}_s"] = _median_s(machine.step)
-    return times | {"peak_memory_mb": peak_memory_mb()}
-
-
 def _genie(
     card: ModelCard,
     teacher: nn.Module,
@@ -91,16 +66,6 @@ def _genie(
             std=card.std,
         )
     )
-
-
-def _median_s(work: Callable[[], Any]) -> float:
-    work()
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return round(statistics.median(times), 4)
 
 
 def _swing() -> dict[str, Any]:
@@ -163,7 +128,6 @@ def _first_light() -> dict[str, Any]:
 
 _BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "first-light": _first_light,
-    "speed": _speed,
     "swing": _swing,
 }
 _ON_DATA: dict[str, Callable[[Path, Path], dict[str, Any]]] = {

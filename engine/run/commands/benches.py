@@ -4,6 +4,7 @@ import argparse
 import json
 
 from engine.core.errors import UserError
+from engine.run.commands import speed_benches
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
 from engine.run.commands.printed.tables import table
@@ -12,7 +13,7 @@ from engine.run.commands.printed.tables import table
 def bench(options: argparse.Namespace) -> int:
     from engine.run.benches import bench
 
-    names = sorted(bench.names())
+    names = sorted([*bench.names(), *speed_benches.BENCHES, speed_benches.ALL])
     if options.name is None:
         print(json.dumps(names) if options.json else "\n".join(names))
         return 0
@@ -20,6 +21,8 @@ def bench(options: argparse.Namespace) -> int:
         raise UserError(
             f"benchmark {options.name!r} is not known; choose one of {', '.join(names)}"
         )
+    if options.name in (*speed_benches.BENCHES, speed_benches.ALL):
+        return speed_benches.speed_bench(options)
     own = {
         bench.EFFECTS: _effects,
         bench.QUANTIZERS: _quantizers,

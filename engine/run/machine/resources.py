@@ -12,13 +12,20 @@ from engine.run.recipes.settings import whole_number
 
 LIMIT = "QUANTOSCOPE_MEMORY_MB"  # no run may use more than so many MB, where it is set
 CGROUPS = Path("/sys/fs/cgroup")
+MOST_THREADS = 1024
 _CLOSE = 0.8  # of what it could have: a worker that was killed there was killed for it
 
 
 def threads_wanted() -> int | None:
-    """QUANTOSCOPE_THREADS, None where it is not set; UserError where it is no number of threads."""
-    text = os.environ.get("QUANTOSCOPE_THREADS")
-    return whole_number(text, (1, 1024), "QUANTOSCOPE_THREADS") if text else None
+    """QUANTOSCOPE_THREADS, else OMP_NUM_THREADS, else None; UserError where the first is no such number.
+
+    What OpenMP's own variable says is taken where it is a plain number; it can also hold a list.
+    """
+    if text := os.environ.get("QUANTOSCOPE_THREADS"):
+        return whole_number(text, (1, MOST_THREADS), "QUANTOSCOPE_THREADS")
+    usual = os.environ.get("OMP_NUM_THREADS", "").strip()
+    asked = int(usual) if usual.isascii() and usual.isdigit() and len(usual) < 5 else 0
+    return asked if 1 <= asked <= MOST_THREADS else None
 
 
 def memory_mb() -> float:
@@ -28,6 +35,13 @@ def memory_mb() -> float:
 
 def peak_memory_mb() -> float:
     """The most that this process ever held, in MB."""
+    try:  # Linux's `getrusage` counts what the process held that began this one
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return (
+            next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / 1e6
+        )
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
     except ImportError:  # Windows keeps the peak elsewhere

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.layout import readable
-from engine.core.trace import watch_inputs, watch_outputs
+from engine.core.trace import Forward, computed_by, watch_inputs, watch_outputs
 from engine.synthesis.classifier import read_by, rows_of
 from engine.synthesis.statistics.moments import (
     EPS,
@@ -25,6 +25,7 @@ from engine.synthesis.statistics.moments import (
     image_moments,
     pooled,
 )
+from engine.synthesis.statistics.normalised import can_normalise, normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,18 @@ class StoredStatistics:
         seen: dict[str, list[Moments]] = {path: [] for path in self.paths}
         behind: dict[str, list[Moments]] = {path: [] for path in outputs}
         read: list[Tensor] = []
-        measure = image_moments if per_image else batch_moments
+
+        def normalise(path: str, x: Tensor, forward: Forward) -> Tensor:
+            norm = model.get_submodule(path)
+            if per_image or not can_normalise(norm, forward, x):
+                seen[path].append(image_moments(x) if per_image else batch_moments(x))
+                return forward(x)
+            y, moments = normalised(norm, x)
+            seen[path].append(moments)
+            return y
+
         with ExitStack() as stack:
-            stack.enter_context(
-                watch_inputs(model, self.paths, lambda path, x: seen[path].append(measure(x)))
-            )
+            stack.enter_context(computed_by(model, self.paths, normalise))
             stack.enter_context(
                 watch_outputs(
                     model, outputs, lambda path, y: behind[path].append(batch_moments(as_maps(y)))

@@ -47,26 +47,36 @@ class _BatchMoments(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        x_nc = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # a view where memory is channels-last
-        n = len(x_nc)
-        mean = x_nc.mean(0)
-        variance = (x_nc.square().mean(0) - mean.square()).clamp_min(0)
-        far = mean.square() > FAR * variance
-        if bool(far.any()):  # a second pass for these channels, from their mean on
-            rest = x_nc[:, far] - mean[far]
-            variance[far] = rest.square().mean(0) - rest.mean(0).square()
-        std = (variance.clamp_min(0) * (n / max(n - 1, 1))).sqrt()
+        mean, std = mean_and_std(x)
         ctx.save_for_backward(x, mean, std)
         return mean, std
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         x, mean, std = ctx.saved_tensors
-        grad_mean, grad_std = grads
-        n = x.numel() // x.shape[1]
-        slope = grad_std / (std.clamp_min(1e-12) * max(n - 1, 1))  # ∂s/∂x = (x − m) / ((n − 1) s)
-        offset = grad_mean / n - slope * mean
-        return torch.addcmul(offset[:, None, None], x, slope[:, None, None])
+        return moments_gradient(x, (mean, std), grads)
+
+
+def mean_and_std(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Per channel over batch, height and width; the unbiased deviation."""
+    x_nc = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])  # a view where memory is channels-last
+    n = len(x_nc)
+    mean = x_nc.mean(0)
+    variance = (x_nc.square().mean(0) - mean.square()).clamp_min(0)
+    far = mean.square() > FAR * variance
+    if bool(far.any()):  # a second pass for these channels, from their mean on
+        rest = x_nc[:, far] - mean[far]
+        variance[far] = rest.square().mean(0) - rest.mean(0).square()
+    return mean, (variance.clamp_min(0) * (n / max(n - 1, 1))).sqrt()
+
+
+def moments_gradient(x: Tensor, moments: Sequence[Tensor], grads: Sequence[Tensor]) -> Tensor:
+    """The gradient of x, from those of its mean and deviation."""
+    (mean, std), (grad_mean, grad_std) = moments, grads
+    n = x.numel() // x.shape[1]
+    slope = grad_std / (std.clamp_min(1e-12) * max(n - 1, 1))  # ∂s/∂x = (x − m) / ((n − 1) s)
+    offset = grad_mean / n - slope * mean
+    return torch.addcmul(offset[:, None, None], x, slope[:, None, None])
 
 
 def batch_moments(x: Tensor) -> Moments:

@@ -1,5 +1,8 @@
 """Networks by name: where a card comes from, and what torchvision's cards owe torchvision."""
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from torch import nn
 from engine.core.errors import UserError
 from engine.models import torchvision_guard
 from engine.models.card import catalog_entry
-from engine.models.cards import from_torchvision
+from engine.models.cards import from_torchvision, torchvision_facts
 from engine.models.cards.from_torchvision import fetch
 from engine.models.cards.sources import all_cards, discover_cards
 from engine.models.checkpoints.outline import Count, count, outline
@@ -207,3 +210,43 @@ def test_torchvision_is_imported_whatever_became_of_its_operators():
 def test_without_torchvision_its_networks_are_not_listed(monkeypatch):
     monkeypatch.setattr(from_torchvision, "is_installed", lambda: False)
     assert list(from_torchvision.torchvision_cards()) == []
+
+
+# --- what torchvision says, written down --------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def told():
+    return torchvision_facts.live()
+
+
+def test_what_is_written_down_is_what_torchvision_says(told):
+    kept = torchvision_facts.written_down()
+    assert kept is not None, (
+        "written for another version: python -m engine.models.cards.torchvision_facts"
+    )
+    assert {name: replace(facts, counted=None) for name, facts in kept.items()} == told
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1", "resnet50-v2"])
+def test_the_sizes_written_down_are_those_of_the_built_network(name):
+    facts = torchvision_facts.written_down()[f"torchvision/{name}"]
+    built = count(torchvision_facts.Architecture(facts.architecture))
+    assert facts.counted == built
+
+
+def test_menus_do_not_import_torchvision():
+    script = (
+        "import sys; from engine.models.cards.sources import all_cards; from engine.models.card import "
+        "catalog_entry; [catalog_entry(card) for card in all_cards().values()]; "
+        "sys.exit('torchvision' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"torchvision": "0.1.0", "networks": {}}'])
+def test_what_was_written_for_another_version_is_not_read(content, tmp_path):
+    file = tmp_path / "torchvision.json"
+    if content is not None:
+        file.write_text(content)
+    assert torchvision_facts.written_down(file) is None

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from engine.core.sampling.randomness import stream
+from engine.quantization.grids.learned_step import LearnedStep, drop_mask
 from engine.quantization.grids.quantizers import (
     FIT_IMAGES,
     ActivationQuantizer,
     WeightQuantizer,
-    drop_mask,
 )
 from engine.quantization.grids.step_search import search_activation_grid, search_weight_grid
 from engine.quantization.grids.uniform import Grid
@@ -196,3 +196,27 @@ def test_what_is_stored_restores_the_same_quantizer():
     other.restore(quantizer.stored())
     assert torch.equal(other(x), quantizer(x))
     assert torch.equal(other(-x), quantizer(-x))
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_gradients_of_a_learned_step_are_those_of_choices_element_by_element(masked):
+    """Bit for bit, at the ends of the range too, and finite where the input is not."""
+    rng = stream(0, "step")
+    x = torch.randn(4, 3, 5, 5, generator=rng) * 2
+    x.view(-1)[:4] = torch.tensor([0.0, 7.0, -8.0, 6.99]) * 0.25
+    x.view(-1)[4] = float("inf")
+    scale, low, high = torch.tensor(0.25, requires_grad=True), -8, 7
+    grad = torch.randn(x.shape, generator=rng)
+    mask = drop_mask(x, 0.5, rng) if masked else None
+    x.requires_grad_()
+    out = LearnedStep.apply(x, scale, low, high, mask)
+    of_x, of_scale = torch.autograd.grad(out, [x, scale], grad)
+    ratio = (x / scale).detach()
+    inside = (ratio >= low) & (ratio <= high)
+    codes = ratio.round().clamp(low, high)
+    used = grad if mask is None else grad * mask
+    passed = (
+        torch.where(inside, grad, 0.0) if mask is None else torch.where(inside, grad, grad - used)
+    )
+    assert torch.equal(of_x, passed)
+    assert torch.equal(of_scale, (used * torch.where(inside, codes - ratio, codes)).sum())

@@ -21,6 +21,7 @@ from engine.run.commands.printed import progress
 from engine.run.commands.printed.ending import hinted
 from engine.run.folders import disk
 from engine.run.folders.folder import RunFolder
+from engine.run.machine import resources
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import launch, waiting, worker
 from tests.toys import catalog
@@ -176,6 +177,21 @@ def test_a_worker_that_meets_the_limit_says_so_too():
     assert worker._message(error).startswith("/r/images-000.safetensors cannot be read or written")
     assert "ulimit -f" in worker._advice(error)
     assert "resume" in worker._advice(error)
+
+
+@pytest.mark.parametrize(
+    ("own", "usual", "wanted"),
+    [
+        ("3", "2", 3), ("", "2", 2), (None, "2", 2), (None, None, None), (None, "4,2", None),
+        (None, "0", None), (None, "99999", None),
+    ],
+)  # fmt: skip
+def test_threads_are_those_that_were_given(monkeypatch, own, usual, wanted):
+    for name, value in (("QUANTOSCOPE_THREADS", own), ("OMP_NUM_THREADS", usual)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert resources.threads_wanted() == wanted
 
 
 @pytest.mark.parametrize("threads", ["x", "0", "-1", "1e9", "nan", "2.5"])

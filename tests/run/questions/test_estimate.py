@@ -11,6 +11,7 @@ from engine.models.graph.blocks import find_blocks
 from engine.quantization import discover_methods
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.before_a_run import estimate as estimates
+from engine.run.questions.before_a_run import pace
 from engine.run.questions.before_a_run.estimate import estimate, memory_by_pace, seconds_by_pace
 from engine.run.questions.before_a_run.pace import measure
 from engine.run.questions.before_a_run.timing_sample import STEPS, extrapolated
@@ -304,6 +305,14 @@ def test_steps_of_the_whole_network_count_as_those_of_a_block() -> None:
     told, counted = extrapolated([], method, method.at_most(3), {"distillation": [9.0, 1.0, 3.0]})
     assert told == [{"knob": "steps", "takes": "batch", "s": 40 * 2.0}]
     assert counted == 13.0
+
+
+def test_seconds_are_those_of_this_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others beside it, on cores of their own or in its place on a busy one, make a step no longer."""
+    own = iter([0.0, 3.0, 10.0, 12.0])
+    monkeypatch.setattr(pace.time, "thread_time", lambda: next(own))
+    monkeypatch.setattr(pace.time, "process_time", lambda: pytest.fail("of all threads"))
+    assert pace._timed(lambda: None) == 2.0
 
 
 @pytest.mark.parametrize("part", ["synthesis", "quantization"])

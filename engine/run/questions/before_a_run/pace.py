@@ -34,7 +34,6 @@ from engine.run.stages.synthesis.synthesise import _method, _request, _settings
 
 PIXELS = 6 * 3 * 224 * 224  # at most so many at a time: what a laptop bears
 PARTS = ("synthesis", "quantization")
-_SECONDS = ("step_s", "learned", "bits_s", "weights_s", "once_s", "forward_s")
 FEW, MANY = 2, 32  # images: at least, and where they are small
 
 
@@ -42,39 +41,30 @@ def measure(recipe: Recipe, part: str) -> dict[str, Any]:
     """Seconds and MB of one stage by its budget, as `estimate` reads them; part: one of PARTS.
 
     Each part has a process of its own, for memory that one has freed hides what the other takes.
-    Seconds are of the processor, which another busy process does not lengthen, divided by how many of
-    its cores were at work; `busy` says how much longer it took by the clock.
+    Seconds are of this thread on the processor (see `timing_sample`), which another busy process does not
+    lengthen; `busy` says how much longer it took by the clock.
     """
     device = devices.choose()
     with tempfile.TemporaryDirectory() as place:
         small = _small(recipe, part)
         folder = RunFolder.create(Path(place), small)
         context = make_context(small, folder, Control(folder.path), device)
-        load_s = time.process_time()
+        load_s = time.thread_time()
         count = _images_at_once(context)
         rng = stream(recipe.seed, "pace")
         images = torch.randn(count, *context.card.image_shape, generator=rng)
-        clock = time.perf_counter(), time.process_time()
+        clock = time.perf_counter(), time.thread_time()
         work = _synthesis if part == "synthesis" else _quantization
         measured = work(context, recipe, images)
-        wall_s, cpu_s = time.perf_counter() - clock[0], time.process_time() - clock[1]
+        wall_s, own_s = time.perf_counter() - clock[0], time.thread_time() - clock[1]
         test = len(context.test) if context.test is not None else recipe.images
-    cores = max(1.0, cpu_s / wall_s)
-    seconds = {name: _shared(value, cores) for name, value in measured.items() if name in _SECONDS}
     return {
         "device": devices.describe(device),
         "load_s": load_s,  # from nothing to a network that is ready
-        "busy": max(1.0, wall_s / cpu_s),
+        "busy": max(1.0, wall_s / own_s),
         "test_images": test,
         **measured,
-        **seconds,
     }
-
-
-def _shared(value: Any, cores: float) -> Any:
-    if isinstance(value, list):
-        return [_shared(one, cores) for one in value]
-    return value | {"s": value["s"] / cores} if isinstance(value, dict) else value / cores
 
 
 def _small(recipe: Recipe, part: str) -> Recipe:
@@ -91,12 +81,12 @@ def _images_at_once(context: Context) -> int:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    """Seconds of the processor; the best of two."""
+    """Seconds of this thread; the best of two."""
     took = []
     for _ in range(2):
-        start = time.process_time()
+        start = time.thread_time()
         work()
-        took.append(time.process_time() - start)
+        took.append(time.thread_time() - start)
     return min(took)
 
 
@@ -139,16 +129,16 @@ def _quantization(context: Context, recipe: Recipe, images: Tensor) -> dict[str,
     method = chosen_method(context)
     few = method.at_most(STEPS)
     bits_s = choose_no_bits(context, images, few)
-    begin, begin_mb = time.process_time(), memory_mb()
+    begin, begin_mb = time.thread_time(), memory_mb()
     took = step_times(context, images, few)
-    whole = time.process_time() - begin
+    whole = time.thread_time() - begin
     learned, counted = extrapolated(context.blocks, method, few, took)
     batch = min(int(recipe.quantization_settings.get("batch", len(images))), len(images))
     held = max(0.0, memory_mb() - begin_mb)
     x = context.for_device(images)
-    begin = time.process_time()
+    begin = time.thread_time()
     student = load_student(context).to(context.device)
-    weights_s = time.process_time() - begin
+    weights_s = time.thread_time() - begin
     with torch.no_grad():
         both_s = _timed(lambda: context.teacher(x)) + _timed(lambda: student(x))
     return {

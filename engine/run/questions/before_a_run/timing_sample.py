@@ -1,4 +1,9 @@
-"""A quantizer in a few steps: how long a step of each kind takes, and how many a run will take."""
+"""A quantizer in a few steps: how long a step of each kind takes, and how many a run will take.
+
+Seconds are those that this thread has the processor. It takes its share of all that several threads do, and
+sleeps while others end theirs, so it is at work as long as the whole takes where each thread has a core of
+its own: another busy process lengthens neither, and does not make two threads look like one.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,13 +27,13 @@ STEPS = 3  # for each knob of steps; the first is left out
 
 
 class Stopwatch(Control):
-    """Lets every step pass, and notes the processor's time before it."""
+    """Lets every step pass, and notes this thread's time before it."""
 
     began: list[float]
 
     def wait(self, before_pause: Callable[[], None] = lambda: None) -> None:
         super().wait(before_pause)
-        self.began.append(time.process_time())
+        self.began.append(time.thread_time())
 
 
 def step_times(context: Context, images: Tensor, few: QuantizationMethod) -> dict[str, list[float]]:
@@ -43,7 +48,7 @@ def step_times(context: Context, images: Tensor, few: QuantizationMethod) -> dic
         if isinstance(event, BlockStarted):
             watch.began = began[event.block] = []
         elif isinstance(event, Stepped):  # the last step of a block is always reported
-            ended[event.part] = time.process_time()
+            ended[event.part] = time.thread_time()
     took = {}
     for block, end in ended.items():
         times = [*(t for t in began[block] if t < end), end]  # without the wait for the next block
@@ -87,18 +92,18 @@ def choose_no_bits(context: Context, images: Tensor, method: QuantizationMethod)
     """Seconds of all steps of choosing bits, from a few along the way; the bits stay as they are planned."""
     plan = dict(context.plan)
     rng = stream(context.recipe.seed, "pace", "bits")
-    start = time.process_time()
+    start = time.thread_time()
     planner = method.planner(context.teacher, context.blocks, plan, context.for_device(images), rng)
     if planner is None:
         return 0.0
-    ready_s = time.process_time() - start
+    ready_s = time.thread_time() - start
     fresh, took = planner.state_dict(), []
     for at in torch.linspace(0, planner.total_steps - 1, 2 * STEPS).int().tolist():
         planner.load_state_dict(
             fresh | {"steps_done": at}
         )  # layers and widths differ: from each some
-        start = time.process_time()
+        start = time.thread_time()
         planner.step()
-        took.append(time.process_time() - start)
+        took.append(time.thread_time() - start)
     list(keep_bits(context, context.plan, {"uniform": []}))
     return ready_s + planner.total_steps * sum(took) / len(took)
