@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.charts.why.sensitivities import MEASURES, agreement, ranks
 from app.components import mount
-from app.panels.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
 from app.text import explain
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder

@@ -26,10 +26,10 @@ from app.panels.layers.layer_costs import (
 )
 from app.panels.layers.layer_detail import chosen_layer, layer_detail
 from app.panels.layers.provenance import all_provenance
+from app.panels.layers.sensitivities import sensitivities_section
 from app.panels.shared.ask_why import is_pending, known
 from app.panels.shared.room import ROW_REM, room
 from app.panels.shared.url_menu import buttons
-from app.panels.layers.sensitivities import sensitivities_section
 from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder

@@ -10,7 +10,7 @@ import torch
 from engine.core.sampling.randomness import stream
 from engine.quantization.grids.learned_step import drop_mask
 from engine.quantization.methods.genie_m import GenieM, GenieMSettings
-from engine.quantization.reconstruction.block import BlockReconstruction
+from engine.quantization.reconstruction.block_reconstruction import BlockReconstruction
 from engine.quantization.student import fit_block
 from engine.run.benches.speed import interleaved as timing
 from engine.run.benches.speed import memory, reconstruction, rows, synthesis

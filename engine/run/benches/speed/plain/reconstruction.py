@@ -1,6 +1,6 @@
 """GENIE-M's reconstruction of a block as published code writes it, on quantizers of the same kind.
 
-It computes what `engine.quantization.reconstruction.block` computes, up to rounding, where it is given the
+It computes what `block_reconstruction` computes, up to rounding, where it is given the
 same draws; a test holds the two together.
 """
 

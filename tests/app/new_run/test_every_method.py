@@ -13,7 +13,7 @@ from engine.run.catalog import collect
 from engine.run.recipes.layer_bits import plain_settings
 from engine.run.recipes.recipe import PRESETS, Recipe, find, make_recipe, refusal
 from engine.synthesis import discover_methods as synthesisers
-from tests.app.test_new_run import dialog
+from tests.app.new_run.test_new_run import dialog
 
 METHODS = [
     (kind, name)
