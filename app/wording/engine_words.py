@@ -24,7 +24,9 @@ ON_OFF = {"true": "on", "false": "off", "True": "on", "False": "off"}
 
 _CODE = re.compile(r"(`[^`\n]*`)")  # a command as a whole is told as one, and stays
 _ASIDE = re.compile(r" ?\((?:--|or --)[^()]*\)")
-_RUN = re.compile(r"(?<![\w/.-])(?:the run |run )?'?([\w.-]+_w\d+a\d+_[0-9a-f]{8})\b'?")
+_RUN = re.compile(
+    r"(?<![\w/.-])(?:the run |run )?'?([\w.-]+_w\d+a\d+_[0-9a-f]{8})\b(?!\.\w)'?"
+)  # a file's name stays
 _METHOD = re.compile(
     r"--(synthesis|quantization) ([a-z][\w-]*)|\b(synthesis|quantization) '([\w-]+)'"
 )

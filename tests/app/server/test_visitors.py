@@ -212,7 +212,8 @@ def test_starting_somebody_elses_cancelled_recipe_does_not_resume_it(
     browser.of(BEN)
     at = opened("start")
     at.button(key="card-nearest-2").click().run()
-    assert folder.run_id in at.error[0].value
+    assert "(cancelled), which is somebody else's" in at.error[0].value
+    assert folder.run_id not in at.error[0].value  # pages tell runs by what they are
     assert folder.status()["state"] == "cancelled"
     assert owner_of(folder.path) == visitors.owner_by(visitors.key_of(ANNA))
     browser.of(ANNA)
