@@ -10,16 +10,21 @@ import { keeper } from "./plot.js";
 
 const TIMES_LONGER = 3; // than a drawing took until the next: a slow page does not do nothing else
 const LOOK_MS = 100;
-const HANDS_OFF_MS = 400; // from a click until Streamlit says that it works on it
+const HANDS_OFF_MS = 400; // from a click until Streamlit says that it works on it, at least
+const ANSWER_MS = 3000; // and at most: a busy machine says so late, and a click may ask for nothing
 
 let touched = 0;
+let ran = 0; // when the page was last seen at work
 for (const kind of ["pointerdown", "pointerup", "keydown", "input", "change"]) {
   document.addEventListener(kind, () => (touched = Date.now()), { capture: true, passive: true });
 }
 
 function rests() {
   const state = document.querySelector("[data-test-script-state]")?.dataset.testScriptState;
-  return (!state || state === "notRunning") && !document.hidden && Date.now() - touched > HANDS_OFF_MS;
+  const now = Date.now();
+  if (state && state !== "notRunning") ran = now;
+  const answered = ran > touched || now - touched > ANSWER_MS;
+  return ran !== now && answered && !document.hidden && now - touched > HANDS_OFF_MS;
 }
 
 class Pulse {
