@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from app.links.state import layer_among
@@ -151,3 +152,18 @@ def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
     at.button(key="make-onnx").click().run()
     assert "kept no network" in at.warning[0].value
     assert [words[0] for words in asked] == ["export", "export"]
+
+
+def test_a_title_that_has_changed_since_it_was_drawn_is_no_choice(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser tells the menu's choice by its title, which says how the run stood when it was drawn."""
+    folder = fabricate(runs, Fabricated())
+    at = opened("images", run=folder.run_id)
+    menu = at.selectbox(key="picked")
+    stale = WidgetState(id=menu.id, string_value="ResNet-20 · W2A4 · starting")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(menu), "_widget_state", property(lambda _: stale))
+        at.run()
+    assert at.query_params["run"] == folder.run_id
+    assert not at.error
