@@ -90,7 +90,7 @@ MIXED = replace(
 CONFLICTS = [
     ({"lowest": 5, "highest": 4}, "must not be above quantization.highest, which is 4", {"lowest": 4}),
     ({"inputs": True}, "set quantization.budget to bit-operations", {"budget": "bit-operations"}),
-    ({"inputs": True, "sensitivity": "hessian", "budget": "bit-operations"}, "set it to kl or sqnr",
+    ({"inputs": True, "sensitivity": "hessian", "budget": "bit-operations"}, "set it to kl, output or sqnr",
      {"sensitivity": "kl", "images": 4}),
 ]  # fmt: skip
 BUDGETS = [

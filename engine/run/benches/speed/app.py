@@ -57,7 +57,9 @@ def _short_run(runs: Path) -> RunFolder:
     for _ in follow(folder):
         pass
     if folder.result() is None:
-        raise UserError(f"the short run failed: {folder.status().get('why', '')}")
+        raise UserError(
+            f"the short run failed: {folder.status().get('why', '')}; run it by itself to see why"
+        )
     return folder
 
 
@@ -66,7 +68,9 @@ def _pages(runs: Path, run: str) -> list[dict[str, Any]]:
     environment = worker_environment() | {"QUANTOSCOPE_RUNS": str(runs)}
     took, printed = timed_command([sys.executable, "-m", "app.page_times", run], environment)
     if not printed.strip():
-        raise UserError(f"the pages could not be drawn (app.page_times, {took.wall:.0f} s)")
+        raise UserError(
+            f"the pages could not be drawn (app.page_times, {took.wall:.0f} s); run that module to see why"
+        )
     return list(json.loads(printed.strip().splitlines()[-1]))
 
 
