@@ -94,7 +94,7 @@ def _picker(folder: RunFolder) -> None:
 
     def picked() -> None:
         run = st.session_state["picked"]
-        if run not in folders:  # the title that a browser knew: it says "starting" a moment too long
+        if run not in folders:  # the title that a browser knew: "starting", a moment too long
             return
         st.query_params.clear()
         st.query_params["run"] = run

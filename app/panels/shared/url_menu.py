@@ -31,7 +31,7 @@ def _bound(titles: Mapping[str, str], name: str, asked: str | None = None) -> di
 
     def write() -> None:
         chosen = st.session_state[key]
-        if chosen is not None and chosen not in titles:  # a title that has changed since it was drawn
+        if chosen is not None and chosen not in titles:  # a title that has changed since
             return
         if chosen in (None, first):
             st.query_params.pop(name, None)
