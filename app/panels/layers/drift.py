@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.charts.why.similarity import alike_map, drifts
 from app.components import mount
-from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.ask_why import closed_question
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -24,21 +24,13 @@ RANKS = (  # from which rank correlation on what is said of it
 
 def drift_section(folder: RunFolder, chosen: str, layers: int) -> bool:
     """The question, closed until it is opened; whether an answer is awaited."""
-    if folder.result() is None or why_not(folder):
-        return False
-    more = st.expander(
-        "How far did the weights move?", icon=":material/compare_arrows:", key="drift-more",
-        on_change="rerun",
-    )  # fmt: skip
-    if more.open:
-        with more:
-            found = known(folder, QUESTION)
-            if found is None:
-                st.caption(explain(QUESTION))
-                ask_for(folder, QUESTION, layers)
-            else:
-                _found(folder, found, chosen)
-    return is_pending(folder, QUESTION)
+    return closed_question(
+        folder,
+        QUESTION,
+        "How far did the weights move?",
+        layers,
+        lambda found: _found(folder, found, chosen),
+    )
 
 
 def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:

@@ -7,8 +7,9 @@ import streamlit as st
 
 from app.charts.why.sensitivities import MEASURES, agreement, ranks
 from app.components import mount
-from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.ask_why import closed_question
 from app.text import explain
+from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
@@ -18,25 +19,17 @@ SHOWN = 4  # bits at first
 
 def sensitivities_section(folder: RunFolder, chosen: str, layers: int) -> bool:
     """The question, closed until it is opened; whether an answer is awaited."""
-    if folder.result() is None or why_not(folder):
-        return False
-    more = st.expander(
-        "Which layers mind most, and by which measure?", icon=":material/leaderboard:",
-        key="sensitivities-more", on_change="rerun",
-    )  # fmt: skip
-    if more.open:
-        with more:
-            found = known(folder, QUESTION)
-            if found is None:
-                st.caption(explain(QUESTION))
-                ask_for(folder, QUESTION, layers)
-            else:
-                _found(folder, found, chosen)
-    return is_pending(folder, QUESTION)
+    return closed_question(
+        folder,
+        QUESTION,
+        "Which layers mind most, and by which measure?",
+        layers,
+        lambda found: _found(folder, found, chosen),
+    )
 
 
 def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
-    st.markdown(f"**{plain(found['sentence'])}**", help=explain(QUESTION))
+    st.markdown(f"**{page_text(found['sentence'])}**", help=explain(QUESTION))
     widths = found["widths"]
     width = st.segmented_control(
         "Bits of the one layer", widths, default=SHOWN, key="sensitivities-bits", required=True,
@@ -56,7 +49,7 @@ def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
         rows = (f"| {' | '.join(row)} |" for row in measure_rows(found))
         st.markdown("\n".join([*lines, *rows]))
     for note in found["notes"]:
-        st.caption(plain(note))
+        st.caption(page_text(note))
     frame = pd.DataFrame(table_rows(found))
     st.download_button(
         "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-sensitivities.csv", "text/csv",

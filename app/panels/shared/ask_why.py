@@ -1,11 +1,13 @@
 """Questions of why a run is as it is: what is kept stands at once, the rest is asked beside the page."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from app.engine_calls.background import ask, is_asked
+from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import time_words
 from engine.run.folders.folder import RunFolder
@@ -118,6 +120,24 @@ def ask_for(folder: RunFolder, command: str, layers: int) -> None:
         st.error(page_text(answer.error))
     elif answer.is_pending:
         st.info(f"{question.does}. {long}", icon=":material/hourglass_top:")
+
+
+def closed_question(
+    folder: RunFolder, command: str, title: str, layers: int, draw: Callable[[dict[str, Any]], None]
+) -> bool:
+    """A question of a finished run, closed until opened; `draw` shows its answer. Whether one is awaited."""
+    if folder.result() is None or why_not(folder):
+        return False
+    more = st.expander(title, icon=WHY[command].icon, key=f"{command}-more", on_change="rerun")
+    if more.open:
+        with more:
+            found = known(folder, command)
+            if found is None:
+                st.caption(explain(command))
+                ask_for(folder, command, layers)
+            else:
+                draw(found)
+    return is_pending(folder, command)
 
 
 def _question_of(folder: RunFolder, command: str) -> Any:

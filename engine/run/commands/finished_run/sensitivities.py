@@ -19,7 +19,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def sensitivities(options: argparse.Namespace) -> int:
     found = answered(options, "sensitivities", _question)
-    print(json.dumps(found) if options.json else _told(found))
+    print(json.dumps(found) if options.json else _as_text(found))
     return 0
 
 
@@ -29,7 +29,7 @@ def _question() -> Question:
     return sensitivities
 
 
-def _told(found: dict[str, Any]) -> str:
+def _as_text(found: dict[str, Any]) -> str:
     kinds = found["measures"]
     ranks = [
         (row["path"], *(f"{row['ranks'][kind][SHOWN]:g}" for kind in kinds))

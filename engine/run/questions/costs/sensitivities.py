@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau, rankdata, spearmanr
+from scipy.stats import rankdata
 
+from engine.analysis.layers.ranks import rank_correlations
 from engine.core.sampling.randomness import stream
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.quantization.bits.sensitivity import Sensitivities
@@ -31,7 +32,6 @@ NAMES = {
     "sqnr": "noise of the weights", "output": "error of the layer's output",
     "hessian": "curvature times error", "kl": "divergence of the answers",
 }  # fmt: skip
-FEW = 3  # layers, below which ranks say nothing
 AGREES = 0.8  # mean rank correlation from which one measure may stand for another
 Values = dict[str, dict[int, list[float]]]  # by measure and width, of each layer
 
@@ -67,7 +67,7 @@ def sensitivities(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]
         "seconds": seconds,
         "best": best(agreement, seconds),
     }
-    return found | {"notes": _notes(run, kinds), "sentence": sentence(found)}
+    return found | {"notes": _notes(kinds), "sentence": sentence(found)}
 
 
 def _fitted(run: Opened) -> tuple[PartialStudent, float]:
@@ -101,7 +101,7 @@ def _measured(
 
 def agree(values: Values, a: str, b: str) -> dict[str, Any]:
     """How alike two measures rank the layers, at each width and in the mean."""
-    by_bits = {w: _correlations(values[a][w], values[b][w]) for w in values[a]}
+    by_bits = {w: rank_correlations(values[a][w], values[b][w]) for w in values[a]}
     known = [one for one in by_bits.values() if one is not None]
     spearman, kendall = np.mean(known, axis=0).tolist() if known else (None, None)
     return {
@@ -111,13 +111,6 @@ def agree(values: Values, a: str, b: str) -> dict[str, Any]:
             for w, one in by_bits.items()
         },
     }  # fmt: skip
-
-
-def _correlations(a: Sequence[float], b: Sequence[float]) -> tuple[float, float] | None:
-    """(Spearman's rho, Kendall's tau); None for too few layers, or where one side is all alike."""
-    if len(a) < FEW or len({*a}) < 2 or len({*b}) < 2:
-        return None
-    return float(spearmanr(a, b).statistic), float(kendalltau(a, b).statistic)
 
 
 def _layers(
@@ -181,10 +174,9 @@ def _without_answers(agreement: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _notes(run: Opened, kinds: Sequence[str]) -> list[str]:
+def _notes(kinds: Sequence[str]) -> list[str]:
     notes = [
-        f"Weights alone, on grids of {run.context.recipe.quantization}, on calibration images; inputs are "
-        "float."
+        "Weights alone, on the grids of the run's quantizer, on calibration images; inputs are float."
     ]
     if "hessian" in kinds:
         notes.append(

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
+from engine.analysis.layers.ranks import rank_correlations
 from engine.analysis.similarity.chain import Floats, all_weights, normalised
 from engine.analysis.similarity.compare import cosine, matrix, permutation_test
 from engine.analysis.similarity.flow import find_streams
@@ -18,7 +18,6 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.opened import open_run
 
 State = Mapping[str, NDArray[Any]]
-FEW = 3  # layers with an error, below which ranks say nothing
 
 
 def similarity(folder: RunFolder, other: RunFolder | None = None) -> dict[str, Any]:
@@ -124,10 +123,8 @@ def _drift_rank(rows: list[dict[str, Any]], folder: RunFolder) -> float | None:
         for row in rows
         if row["drift"] is not None and measured.get(row["path"]) is not None
     ]
-    if len(pairs) < FEW or any(len({*side}) < 2 for side in zip(*pairs, strict=True)):
-        return None
-    drift, noise = zip(*pairs, strict=True)
-    return float(spearmanr(drift, noise).statistic)
+    found = rank_correlations(*zip(*pairs, strict=True)) if pairs else None
+    return None if found is None else found[0]
 
 
 def _notes(found: dict[str, Any], *, alike: bool) -> list[str]:
