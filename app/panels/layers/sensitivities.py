@@ -13,6 +13,7 @@ from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 QUESTION = "sensitivities"
 SHOWN = 4  # bits at first
 
@@ -86,7 +87,7 @@ def measure_rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.2g} s" if value < 100 else f"{value:,.0f} s"
+    return f"{value:.2g}{NO_BREAK}s" if value < 100 else f"{value:,.0f}{NO_BREAK}s"
 
 
 def table_rows(found: dict[str, Any]) -> list[dict[str, Any]]:

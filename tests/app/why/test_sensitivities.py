@@ -51,9 +51,9 @@ def test_the_matrix_has_each_pair_twice_and_one_on_its_diagonal() -> None:
 
 def test_each_measure_has_its_agreement_and_its_time() -> None:
     rows = measure_rows(FOUND)
-    assert rows[0] == ("weights", "+0.70", "0.01 s")
-    assert rows[3] == ("answers", "–", "130 s")
-    assert rows[-1] == ("grids, for all", "–", "1 s")
+    assert rows[0] == ("weights", "+0.70", "0.01\N{NO-BREAK SPACE}s")
+    assert rows[3] == ("answers", "–", "130\N{NO-BREAK SPACE}s")
+    assert rows[-1] == ("grids, for all", "–", "1\N{NO-BREAK SPACE}s")
 
 
 def test_the_table_has_every_value_and_the_chosen_layer_is_told_of() -> None:
