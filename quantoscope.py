@@ -6,7 +6,8 @@
         --hosts NAME,..                names that it answers to; else this machine's own and its addresses
         --folders A,B,..               where paths that they type may lead; else uploads, runs, assets
     python3 quantoscope.py test        format, lint, types, imports, tests; further ones go to pytest
-    python3 quantoscope.py test --quick    the inner loop: lint, imports, the engine's own tests; 90 s
+        --quick                        the inner loop: lint, imports, the engine's own tests; a minute
+        --thorough                     also what repeats a test with other networks, bits and settings
 
 Needs Python 3.11 or newer and nothing else. Everything is installed into .venv beside this file,
 and again only when a requirements file changes; deleting .venv starts afresh.
@@ -27,10 +28,9 @@ STARTED_IN = Path.cwd()
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
-NOTHING_CHOSEN = 5  # pytest's exit status where no test fits what was asked for
 QUICK_CHECKS = (("ruff", "check", "."), ("lint-imports",))
 QUICK_TESTS = (
-    "-m", "not slow and not browser and not thorough",
+    "-m", "not slow and not browser and not extended and not thorough",
     *(f"tests/{part}" for part in (
         "core", "data", "analysis", "models", "synthesis", "quantization", "contracts"
     )),
@@ -161,9 +161,12 @@ def has_display() -> bool:
 
 def test(arguments: "list[str]") -> int:
     """Run the checks, then the tests; all of them, so that one run shows every fault."""
-    quick = "--quick" in arguments
+    quick, thorough = "--quick" in arguments, "--thorough" in arguments
+    arguments = [word for word in arguments if word not in ("--quick", "--thorough")]
     if quick:
-        arguments = [*QUICK_TESTS, *(word for word in arguments if word != "--quick")]
+        arguments = [*QUICK_TESTS, *arguments]
+    elif not thorough and "-m" not in arguments:
+        arguments = ["-m", "not thorough", *arguments]
     failed = []
     for tool, *rest in QUICK_CHECKS if quick else CHECKS:
         say(" ".join((tool, *rest)))
@@ -172,17 +175,10 @@ def test(arguments: "list[str]") -> int:
             failed.append(tool)
     if failed:
         say(f"failed: {', '.join(failed)} (see above); the tests follow")
-    # Two processes whatever the machine; a browser beside a live run needs both cores for itself.
-    rounds = [["-n", "2", "--dist", "worksteal", "--durations=20"]]
-    if "-m" not in arguments:
-        rounds = [["-m", "browser"], [*rounds[0], "-m", "not browser"]]
-    ended = set()
-    for options in rounds:
-        say(" ".join(("pytest", *options, *arguments)))
-        ended.add(run([str(PYTHON), "-m", "pytest", *options, *arguments]))
-    if len(ended) > 1:
-        ended -= {NOTHING_CHOSEN}  # of one of the two rounds alone
-    return max(ended) or int(bool(failed))
+    # Two processes whatever the machine: a browser's tests wait for much, and others compute meanwhile.
+    options = ["-n", "2", "--dist", "worksteal", "--durations=20", *arguments]
+    say(" ".join(("pytest", *options)))
+    return run([str(PYTHON), "-m", "pytest", *options]) or int(bool(failed))
 
 
 def run(command: "list[str]", environment: "dict[str, str] | None" = None) -> int:

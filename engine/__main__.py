@@ -28,6 +28,7 @@ from engine.run.commands.finished_run import (
     sensitivities,
     similarity,
     storage,
+    tensors,
     why,
 )
 from engine.run.commands.printed.common import whole_number
@@ -116,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    for asked in (why, doctor, ranges, storage, similarity, resources, sensitivities):
+    for asked in (why, tensors, doctor, ranges, storage, similarity, resources, sensitivities):
         asked.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")

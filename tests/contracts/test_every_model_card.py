@@ -158,7 +158,7 @@ def test_a_walk_may_go_straight_through_to_a_later_block(loaded):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n, c in CARDS.items() if c.test and c.reported_top1])
 def test_a_network_with_test_images_is_as_accurate_as_it_says(name, loaded):
-    """On the first 2,500 images: 0.02 is four times the standard error of 0.93 there."""
+    """On the first 1,000 images: 0.03 is nearly four times the standard error of 0.93 there."""
     card, model = CARDS[name], loaded(name)
     images = open_idx(
         ASSETS / card.test.images, ASSETS / card.test.labels,
@@ -166,9 +166,9 @@ def test_a_network_with_test_images_is_as_accurate_as_it_says(name, loaded):
     )  # fmt: skip
     assert len(images) == 10_000
     with torch.no_grad():
-        x, labels = images.first(2500), images.labels[:2500]
+        x, labels = images.first(1000), images.labels[:1000]
         right = torch.cat([model(part).argmax(1) for part in x.split(500)]) == labels
-    assert abs(float(right.float().mean()) - card.reported_top1) < 0.02
+    assert abs(float(right.float().mean()) - card.reported_top1) < 0.03
 
 
 def test_the_embedding_tells_apart_what_it_never_saw(loaded):

@@ -15,6 +15,7 @@ from engine.quantization import discover_methods
 from engine.quantization.grids.quantizers import ActivationQuantizer
 from engine.quantization.student import make_student, restore_block, stored_block
 from tests.contracts.nets import budget, images, quantized, quantizing, smooth_images
+from tests.thorough import thorough
 
 METHODS = discover_methods()
 
@@ -53,11 +54,6 @@ PARTS = [
     if knob["name"] not in UNSEEN and knob["default"] != off
 ]
 LEARNED = [n for n, cls in METHODS.items() if cls(budget(cls.Settings)).steps_per_block()]
-
-
-def thorough(*values):
-    """Further values of a parameter, left out of the quick round."""
-    return [pytest.param(value, marks=pytest.mark.thorough) for value in values]
 
 
 @cache
@@ -173,7 +169,7 @@ def first_block_error(name):
     return float((opened.block.run(work.student, opened.x) - opened.y).square().mean())
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @learned_method
 def test_what_is_learned_is_nearer_to_the_teacher_than_nearest_rounding(name):
     assert first_block_error(name) < first_block_error("nearest")
@@ -241,7 +237,7 @@ def through_a_file(state):
     return torch.load(buffer, weights_only=True)
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @pytest.mark.parametrize(("name", "part", "off"), PARTS)
 def test_a_part_that_is_switched_off_changes_what_comes_out(name, part, off):
     bits = min(2, METHODS[name].card.fewest_weight_bits)  # parts made for 1 bit do nothing at more

@@ -80,7 +80,7 @@ def make(name, network, *, classes=3, **facts):
 CASES = [(network, 3) for network in NETWORKS] + [(TinyResNet, 0), (WithoutConvolution, 0)]
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(
     ("network", "classes"), CASES, ids=lambda one: getattr(one, "__name__", f"{one} classes")

@@ -207,7 +207,7 @@ IS_THERE = {
 }  # fmt: skip
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("name", "knob", "off"),
     PARTS,
@@ -236,7 +236,7 @@ def test_a_part_that_is_off_is_gone(name, knob, off):
     assert len(here - left) == 1
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @pytest.mark.parametrize("name", METHODS)
 def test_a_part_is_within_another_that_can_be_off_and_does_nothing_there(name):
     for knob in KNOBS[name].values():

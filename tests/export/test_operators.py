@@ -10,6 +10,7 @@ from engine.core.errors import UserError
 from engine.export.graph.levels import EvenLevels, ListedLevels
 from engine.export.graph.write import write_graph
 from tests.export.graphs import network, ran
+from tests.thorough import thorough
 
 SHAPE = (4, 9, 9)
 
@@ -120,12 +121,12 @@ def test_layers():
     check(LAYERS)
 
 
-@pytest.mark.parametrize("bits", [8, 4, 2])
+@pytest.mark.parametrize("bits", [8, 2, *thorough(4)])
 def test_layers_of_few_bits(bits):
     check({name: LAYERS[name] for name in FEW}, bits=bits)
 
 
-@pytest.mark.parametrize("bits", [None, 8, 4, 3, 2])
+@pytest.mark.parametrize("bits", [8, 2, *thorough(None, 4, 3)])
 @pytest.mark.parametrize("levels", [(0, 255), (-8, 7), (-20, 235)])
 def test_layers_of_few_bits_whose_inputs_have_few_too(bits, levels):
     """What a runtime has integer kernels for, and may take for what it is not."""

@@ -1,28 +1,13 @@
-"""How much the tests would notice: `python -m tests.mutants [--count 300] [--only engine/analysis]`.
+"""The changes that can be made in a file: a sign, a bound, an axis, a constant, one at a time."""
 
-Changes a sign, a bound, an axis or a constant in the parts where an error is a wrong number (synthesis,
-quantization, analysis), one at a time, in a private copy of the project, and runs the tests that belong
-there. Prints the share that was caught, and every change that nobody noticed.
-"""
-
-import argparse
 import ast
-import json
-import os
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARTS = ("engine/synthesis", "engine/quantization", "engine/analysis")
-PATIENCE_S = 600  # for the tests of one change; a change that hangs them is noticed
 WORDS_ONLY = {
     "knob",
     "knob_of",
@@ -138,104 +123,9 @@ def _numbers_in(tree: ast.AST) -> Iterator[ast.expr]:
                 yield from _numbers_in(child)
 
 
-def tests_of(file: str) -> list[str]:
-    """The tests that belong to a file, those that name its module first."""
-    module = file.removesuffix(".py").replace("/", ".")
-    part = file.split("/")[1]
-    near = [
-        *(ROOT / "tests" / part).rglob("test_*.py"),
-        *(ROOT / "tests/contracts").glob("test_*.py"),
-    ]
-    named = [test for test in near if module in test.read_text(encoding="utf-8")]
-    others = [
-        test for test in near
-        if test not in named and (test.parent.name != "contracts" or part in test.name)
-    ]  # fmt: skip
-    return [str(test.relative_to(ROOT)) for test in (*sorted(named), *sorted(others))]
-
-
-def is_caught(mutant: Mutant, house: Path) -> bool:
-    """Whether a test fails (or hangs) in that copy of the project with the change made."""
-    file = house / mutant.file
-    whole = file.read_bytes()
-    file.write_bytes(whole[: mutant.start] + mutant.text.encode() + whole[mutant.stop :])
-    try:
-        return run_tests(house, mutant.file) != 0
-    except subprocess.TimeoutExpired:
-        return True
-    finally:
-        file.write_bytes(whole)
-
-
-def run_tests(house: Path, file: str) -> int:
-    """The exit status of the tests that belong to a file, stopped at the first failure."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests_of(file)],
-        cwd=house, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE_S, check=False,
-    ).returncode  # fmt: skip
-
-
-def copy_of_the_house(folder: Path) -> Path:
-    """A private copy in which changes are made; its assets are the project's own."""
-    for part in ("engine", "tests"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    (folder / "assets").symlink_to(ROOT / "assets")
-    return folder
-
-
 def chosen(count: int, seed: int, only: str) -> list[Mutant]:
     """So many changes at random, of all that can be made."""
     files = sorted(file for part in PARTS for file in (ROOT / part).rglob("*.py"))
     names = [str(file.relative_to(ROOT)) for file in files]
     every = [m for name in names if name.startswith(only) for m in mutants_of(ROOT / name, name)]
     return random.Random(seed).sample(every, min(count, len(every)))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="files whose path begins so")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    wanted = chosen(options.count, options.seed, options.only)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        houses: Queue[Path] = Queue()
-        for number in range(options.jobs):
-            houses.put(copy_of_the_house(Path(scratch) / str(number)))
-
-        def judge(mutant: Mutant) -> bool:
-            house = houses.get()
-            try:
-                caught = is_caught(mutant, house)
-            finally:
-                houses.put(house)
-            print(
-                "caught  " if caught else "SURVIVED",
-                mutant.words(),
-                file=sys.stderr,
-                flush=True,
-            )
-            return caught
-
-        with ThreadPoolExecutor(options.jobs) as pool:
-            caught = list(pool.map(judge, wanted))
-    survivors = [mutant for mutant, seen in zip(wanted, caught, strict=True) if not seen]
-    result = {
-        "changes": len(wanted),
-        "caught": sum(caught),
-        "survivors": [asdict(m) for m in survivors],
-    }
-    if options.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(mutant.words() for mutant in survivors))
-        print(f"{sum(caught)} of {len(wanted)} changes were caught")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

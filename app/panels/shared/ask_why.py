@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -65,6 +66,11 @@ WHY = {
         does="Every layer's weights are rounded at 2, 3, 4, 6 and 8 bits, and the damage is told by the "
         "weights, by the layer's output, by the curvature and by the answers, each with its time",
     ),
+    "tensors": Question(
+        command="tensors", button="Look inside this layer", icon=":material/biotech:",
+        does="64 test images, 64 of those calibrated on and 64 of noise pass both networks, and what this "
+        "layer reads and gives is kept",
+    ),
     "storage": Question(
         command="storage", button="Pack the codes", icon=":material/compress:",
         does="Every layer's codes are written packed, Huffman-coded and sparse, and read back",
@@ -87,24 +93,25 @@ def has_most_bits(folder: RunFolder, path: str, kind: str) -> bool:
     return any(one["path"] == path and (one.get(kind) or 0) >= MOST_BITS for one in layers)
 
 
-def known(folder: RunFolder, command: str) -> dict[str, Any] | None:
-    """The answer if it is there by now."""
+def known(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | None:
+    """The answer if it is there by now; `layer`: of a question that is put about one layer."""
     if folder.result() is None:
         return None
-    if is_asked(command, _key(folder)):
-        found: dict[str, Any] | None = _question_of(folder, command).value
+    if is_asked(command, _key(folder, layer)):
+        found: dict[str, Any] | None = _question_of(folder, command, layer).value
         return found
-    return answers.kept_answer(folder, command)
+    return answers.kept_answer(folder, command, layer)
 
 
-def is_pending(folder: RunFolder, command: str) -> bool:
+def is_pending(folder: RunFolder, command: str, layer: str = "") -> bool:
     """Whether somebody has asked and no answer is there."""
-    return is_asked(command, _key(folder)) and _question_of(folder, command).is_pending
+    asked = is_asked(command, _key(folder, layer))
+    return asked and _question_of(folder, command, layer).is_pending
 
 
-def ask_for(folder: RunFolder, command: str, layers: int) -> None:
+def ask_for(folder: RunFolder, command: str, layers: int, layer: str = "") -> None:
     """The button with what it does and how long that takes, then the wait, or why there is no answer."""
-    question, key = WHY[command], _key(folder)
+    question, key = WHY[command], _key(folder, layer)
     seconds = expected_s(folder, command, layers)
     long = (
         "It is kept." if seconds is None else f"It takes about {time_words(seconds)}, and is kept."
@@ -113,9 +120,9 @@ def ask_for(folder: RunFolder, command: str, layers: int) -> None:
         if not st.button(question.button, icon=question.icon, key=f"ask-{command}"):
             st.caption(f"{question.does}. {long}")
             return
-        _question_of(folder, command)
+        _question_of(folder, command, layer)
         st.rerun()  # so that whoever looks again is drawn
-    answer = _question_of(folder, command)
+    answer = _question_of(folder, command, layer)
     if answer.error:
         st.error(page_text(answer.error))
     elif answer.is_pending:
@@ -123,29 +130,39 @@ def ask_for(folder: RunFolder, command: str, layers: int) -> None:
 
 
 def closed_question(
-    folder: RunFolder, command: str, title: str, layers: int, draw: Callable[[dict[str, Any]], None]
+    folder: RunFolder,
+    command: str,
+    title: str,
+    layers: int,
+    draw: Callable[[dict[str, Any]], None],
+    *,
+    layer: str = "",
 ) -> bool:
-    """A question of a finished run, closed until opened; `draw` shows its answer. Whether one is awaited."""
+    """A question of a finished run, closed until opened; `draw` shows its answer. Whether one is awaited.
+
+    `layer`: of a question that is put about one layer.
+    """
     if folder.result() is None or why_not(folder):
         return False
     more = st.expander(title, icon=WHY[command].icon, key=f"{command}-more", on_change="rerun")
     if more.open:
         with more:
-            found = known(folder, command)
+            found = known(folder, command, layer)
             if found is None:
                 st.caption(explain(command))
-                ask_for(folder, command, layers)
+                ask_for(folder, command, layers, layer)
             else:
                 draw(found)
-    return is_pending(folder, command)
+    return is_pending(folder, command, layer)
 
 
-def _question_of(folder: RunFolder, command: str) -> Any:
-    return ask(command, _key(folder), lambda: answers.answer(folder, command))
+def _question_of(folder: RunFolder, command: str, layer: str = "") -> Any:
+    find = partial(answers.answer, folder, command, layer=layer)
+    return ask(command, _key(folder, layer), find)
 
 
-def _key(folder: RunFolder) -> str:
-    return f"{folder.path}:{_finished(folder)}"
+def _key(folder: RunFolder, layer: str = "") -> str:
+    return f"{folder.path}:{_finished(folder)}:{layer}"
 
 
 def _finished(folder: RunFolder) -> int:

@@ -16,6 +16,7 @@ from app.panels.layers.at_work.blocks import blocks_again, blocks_at_work
 from app.panels.layers.drift import drift_section
 from app.panels.layers.fewer_bits.fader import fader_section
 from app.panels.layers.fewer_bits.measure_bits import is_measuring
+from app.panels.layers.inside.section import tensors_section
 from app.panels.layers.layer_costs import (
     ask_costs,
     cost_chart,
@@ -79,10 +80,13 @@ def draw(folder: RunFolder, history: History) -> None:
     if costs is not None:
         cost_expander(folder, costs)
     with st.container():
+        inside = tensors_section(folder, chosen, len(layers))
         drifts = drift_section(folder, chosen, len(layers))
         ranks = sensitivities_section(folder, chosen, len(layers))
     asked = any(is_pending(folder, one) for one in ASKED)
-    look_again(awaited or costs_are_pending(folder) or asked or drifts or ranks or is_measuring())
+    look_again(
+        awaited or costs_are_pending(folder) or asked or inside or drifts or ranks or is_measuring()
+    )
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:

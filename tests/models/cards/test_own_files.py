@@ -15,7 +15,7 @@ from engine.run.recipes.image_size import card_settings
 from engine.run.recipes.recipe import Recipe
 from tests.models.probing import odd_networks
 
-pytestmark = pytest.mark.thorough  # a network of each kind is built, looked over and run
+pytestmark = pytest.mark.extended  # a network of each kind is built, looked over and run
 NET = "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())\n"
 FUTURE = """
 from __future__ import annotations

@@ -15,6 +15,7 @@ from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, We
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student
 from engine.synthesis.statistics.batchnorm import StoredStatistics
+from tests.thorough import thorough
 
 IMAGES = 4
 FAMILIES = {  # architecture: side of the images
@@ -24,6 +25,10 @@ FAMILIES = {  # architecture: side of the images
     "regnet_y_400mf": 64, "resnet18": 64, "resnet50": 64, "resnext50_32x4d": 64,
     "shufflenet_v2_x0_5": 64, "squeezenet1_1": 64, "vgg11": 64, "vgg11_bn": 64, "wide_resnet50_2": 64,
 }  # fmt: skip
+LIKE_ANOTHER = (  # built of the blocks of another one here
+    "efficientnet_v2_s", "mobilenet_v3_large", "regnet_x_400mf", "resnext50_32x4d", "vgg11",
+    "wide_resnet50_2",
+)  # fmt: skip
 # Nothing needs clipping at 8 bits, and to search for nothing is quick.
 MAKERS = Makers(
     weights=partial(WeightQuantizer, rule="min-max"),
@@ -95,8 +100,10 @@ def _narrow_head(model: nn.Module) -> None:
             model.classifier[k] = nn.Linear(*wide)
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.extended
+@pytest.mark.parametrize(
+    "architecture", [*(f for f in FAMILIES if f not in LIKE_ANOTHER), *thorough(*LIKE_ANOTHER)]
+)
 def test_a_family_is_understood_and_loses_little_at_8_bits(architecture):
     teacher, x = build(architecture, FAMILIES[architecture])
     blocks = find_blocks(teacher)

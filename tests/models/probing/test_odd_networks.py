@@ -13,7 +13,7 @@ from engine.run.context import _warnings
 from tests.models.probing import odd_networks
 from tests.models.probing.odd_networks import FACTORIES, SHAPE
 
-pytestmark = pytest.mark.thorough  # a hundred networks
+pytestmark = pytest.mark.extended  # a hundred networks
 
 FILE = Path(odd_networks.__file__)
 

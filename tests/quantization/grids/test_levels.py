@@ -93,7 +93,7 @@ def scanned(x, bits, signed, steps):
     return best
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @given(
     kind=st.sampled_from(SHAPES), seed=st.integers(0, 2**16), bits=st.integers(2, 5),
     count=st.sampled_from((3, 9, 30, 200)),

@@ -19,6 +19,7 @@ from engine.quantization.grids.quantizers import ActivationQuantizer
 from engine.quantization.methods.adaround import inputs_of
 from engine.quantization.student import fit_block, make_student, quantizers
 from tests.contracts.nets import budget, quantizing, smooth_images
+from tests.thorough import thorough
 
 METHODS = discover_methods()
 
@@ -70,10 +71,10 @@ class Reconstructed:
             del quantizer.forward
 
 
-seeds = pytest.mark.parametrize("seed", range(2))
+seeds = pytest.mark.parametrize("seed", [0, *thorough(1)])
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @seeds
 @pytest.mark.parametrize("name", ["qdrop", "genie-m"])
 def test_the_blocks_output_comes_nearer(name, seed):
@@ -120,7 +121,7 @@ def test_brecq_loses_less_by_the_squared_gradients_of_the_answers_divergence(see
     assert learned < plain
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 @seeds
 def test_pd_quant_loses_less_of_the_block_and_of_the_answer_together(seed):
     done = Reconstructed("pd-quant", seed)

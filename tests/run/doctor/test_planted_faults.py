@@ -17,6 +17,7 @@ from tests.run.doctor.planted import (
     still_variance,
     top,
 )
+from tests.thorough import thorough
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,8 @@ def test_one_layer_at_two_bits_among_eight(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "norm"), [("preact-fashion", "layer2.1.bn2"), ("resnet20-fashion", "layer1.0.bn2")]
+    ("model", "norm"),
+    [("preact-fashion", "layer2.1.bn2"), *thorough(("resnet20-fashion", "layer1.0.bn2"))],
 )
 def test_a_variance_next_to_zero(model, norm, data, tmp_path):
     weights = checkpoint(model, tmp_path / "still.safetensors", still_variance(norm, 3))

@@ -25,6 +25,7 @@ from engine.run.folders.control import Control
 from engine.run.stages.quantization.quantize import load_student
 from tests.contracts.nets import TinyResNet, images
 from tests.run.toy_runs import IMAGES, RECIPE, begun, work
+from tests.thorough import thorough
 
 RECORDED = Path("assets/recorded")
 
@@ -53,8 +54,8 @@ def types(path):
     return {t.name: kinds.Name(t.data_type) for t in graph.initializer if t.name.endswith(".codes")}
 
 
-@pytest.mark.parametrize(("weights", "activations", "kind"), [(8, 8, "UINT8"), (4, 8, "UINT4"),
-                                                              (3, 4, "UINT4"), (2, 3, "UINT2")])  # fmt: skip
+@pytest.mark.parametrize(("weights", "activations", "kind"), [(8, 8, "UINT8"), (2, 3, "UINT2"),
+    *thorough((4, 8, "UINT4"), (3, 4, "UINT4"))])  # fmt: skip
 def test_the_file_computes_what_the_student_computes(toy, tmp_path, weights, activations, kind):
     folder = finished(tmp_path, weight_bits=weights, activation_bits=activations)
     found = export(folder, ["onnx"])
@@ -169,7 +170,7 @@ FLOATS = {
 }
 
 
-@pytest.mark.parametrize("method", FLOATS)
+@pytest.mark.parametrize("method", ["cfws", "lq-nets", *thorough("factorization", "std-based")])
 def test_anybodys_session_computes_the_same_from_float_weights(toy, tmp_path, method):
     folder = finished(tmp_path, quantization=method, quantization_settings=FLOATS[method])
     found = export(folder, ["onnx"])

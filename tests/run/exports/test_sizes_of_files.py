@@ -10,12 +10,13 @@ from engine.export.formats.codes import Codes
 from engine.export.formats.onnx import Onnx
 from engine.run.exports.export import finished
 from tests.run.toy_runs import begun, work
+from tests.thorough import thorough
 
 pytestmark = pytest.mark.slow
 TOLD = 0.05  # by what a file may differ beyond its overhead
 
 
-@pytest.fixture(scope="module", params=[(4, 8), (8, 8)], ids=["W4A8", "W8A8"])
+@pytest.fixture(scope="module", params=[(4, 8), *thorough(((8, 8),))])
 def student(request, tmp_path_factory):
     """A student of the bundled ResNet-20, judged on few images: how good it is does not matter here."""
     place = tmp_path_factory.mktemp("sizes")

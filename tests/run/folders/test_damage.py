@@ -24,6 +24,7 @@ from tests.run.toy_runs import (
     wish_cancel,
     work,
 )
+from tests.thorough import thorough
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -64,7 +65,7 @@ def goes_on_as(straight, folder, damaged):
         assert any(Path(damaged).name in note.message for note in of(folder, Noted))
 
 
-@pytest.mark.parametrize("harm", [torn, empty, of_something_else, of_another_shape])
+@pytest.mark.parametrize("harm", [torn, of_another_shape, *thorough(empty, of_something_else)])
 @pytest.mark.parametrize("block", [0, 1])
 def test_a_block(straight, tmp_path, monkeypatch, harm, block):
     """Also one in front of another that is sound, which stays."""
@@ -73,14 +74,14 @@ def test_a_block(straight, tmp_path, monkeypatch, harm, block):
     goes_on_as(straight, folder, f"blocks/{block:03d}.safetensors")
 
 
-@pytest.mark.parametrize("harm", [torn, empty, of_something_else])
+@pytest.mark.parametrize("harm", [torn, *thorough(empty, of_something_else)])
 def test_a_batch_of_images(straight, tmp_path, monkeypatch, harm):
     folder = broken_off(tmp_path, monkeypatch, in_stage("synthesis", STEPS + 2))
     harm(folder.path / "images-000.safetensors")
     goes_on_as(straight, folder, "images-000.safetensors")
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+@pytest.mark.parametrize("content", [None, *thorough(b"", b"no checkpoint")])
 def test_a_checkpoint(straight, tmp_path, monkeypatch, content):
     folder = broken_off(tmp_path, monkeypatch, in_stage("synthesis", 3))
     file = folder.path / "checkpoint"
@@ -104,7 +105,9 @@ def test_events(straight, tmp_path, monkeypatch):
     assert [event.path for event in of(folder, LayerMeasured)] == paths
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"weight_bits": {"stem.0": 99}}'])
+@pytest.mark.parametrize(
+    "text", ["null", '{"weight_bits": {"stem.0": 99}}', *thorough("", "[]", "{}")]
+)
 def test_bits_that_were_chosen(tmp_path, monkeypatch, text):
     settings = budget(discover_methods()["mixed"].Settings, steps=2)
     names = {"synthesis": "noise", "synthesis_settings": {}, "quantization": "mixed"}
@@ -123,7 +126,7 @@ def test_bits_that_were_chosen(tmp_path, monkeypatch, text):
 class TestNeighbours:
     """Whose images a new run would take over."""
 
-    @pytest.mark.parametrize("harm", [torn, empty, of_something_else, Path.unlink])
+    @pytest.mark.parametrize("harm", [torn, Path.unlink, *thorough(empty, of_something_else)])
     def test_torn_images_are_made_anew(self, straight, harm):
         harm(straight.path / "images-001.safetensors")
         other = begun(straight.path.parent, replace(RECIPE, weight_bits=5))
@@ -143,7 +146,7 @@ class TestNeighbours:
         assert all(other.snapshot(file).stat().st_size for file in told)
 
     @pytest.mark.parametrize("name", ["recipe.json", "status.json", "result.json"])
-    @pytest.mark.parametrize("text", ["null", "[]", "{}", "{", '{"model": {}}'])
+    @pytest.mark.parametrize("text", ["null", "{", *thorough("[]", "{}", '{"model": {}}')])
     def test_a_file_that_is_no_object_is_passed_over(self, straight, name, text):
         (straight.path / name).write_text(text)
         other = begun(straight.path.parent, replace(RECIPE, weight_bits=5))

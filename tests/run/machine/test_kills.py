@@ -8,6 +8,7 @@ from tests import kills
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # one kill, a cancel and a resume: test_worker_process
 @pytest.mark.skipif(os.name == "nt", reason="signals are another matter there")
 def test_three_kills_lose_nothing(capsys):
     assert kills.main(["--count", "3", "--seed", "4"]) == 0

@@ -17,6 +17,7 @@ from engine.run.questions.costs.storage import storage
 from engine.run.stages.quantization.quantize import load_student
 from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
+from tests.thorough import thorough
 from tests.toys import TinyViT
 
 METHODS = discover_methods()
@@ -43,7 +44,7 @@ def test_a_whole_run_ends_with_its_result(name, network, monkeypatch, tmp_path):
     assert not steps or steps[-1] == announced
 
 
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", [*BINARY[:2], *thorough(*BINARY[2:])])
 def test_a_run_of_1_bit_ends_with_two_values_a_channel_that_are_packed_into_1_bit(
     name, monkeypatch, tmp_path
 ):

@@ -14,9 +14,12 @@ Question = Callable[[RunFolder, Tell], dict[str, Any]]
 
 
 def answered(
-    options: argparse.Namespace, command: str, question: Callable[[], Question]
+    options: argparse.Namespace, command: str, question: Callable[[], Question], layer: str = ""
 ) -> dict[str, Any]:
-    """The answer about `options.run`. `question` imports what finds it, and torch, if there is none yet."""
+    """The answer about `options.run`. `question` imports what finds it, and torch, if there is none yet.
+
+    `layer`: of a question about one layer alone.
+    """
     folder = RunFolder.open(runs_folder(options), options.run)
 
     def find() -> dict[str, Any]:
@@ -26,4 +29,4 @@ def answered(
         settle_in()
         return asked(folder, Progress().counted)
 
-    return answers.answer(folder, command, find)
+    return answers.answer(folder, command, find, layer)

@@ -13,27 +13,35 @@ from engine.run.subprocess_answer import answer_of
 COMMANDS = ("explain", "predictions", "bits")
 
 
-def kept_answer(folder: RunFolder, command: str) -> dict[str, Any] | None:
-    """The answer of `python -m engine COMMAND RUN --json` where it is there already, or came with the run."""
-    brought = brought_answer(folder.path, command)
-    return brought or kept(folder.path.parent, command, folder.recipe, by=_by(folder))
+def kept_answer(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | None:
+    """The answer of `python -m engine COMMAND RUN --json` where it is there already, or came with the run.
+
+    `layer`: of a question that is put about one layer.
+    """
+    brought = None if layer else brought_answer(folder.path, command)
+    return brought or kept(folder.path.parent, command, folder.recipe, by=_by(folder, layer))
 
 
 def answer(
-    folder: RunFolder, command: str, find: Callable[[], dict[str, Any]] | None = None
+    folder: RunFolder,
+    command: str,
+    find: Callable[[], dict[str, Any]] | None = None,
+    layer: str = "",
 ) -> dict[str, Any]:
     """The kept answer, else found now: by `find` in this process, or in one of its own.
 
     UserError in one line where the run is unfinished or cannot be opened.
     """
+    by = _by(folder, layer)
     if find is None:
-        there = kept_answer(folder, command)
+        there = kept_answer(folder, command, layer)
         if there is None:
-            place = ("--runs", str(folder.path.parent))
+            place = ("--runs", str(folder.path.parent), *(("--layer", layer) if layer else ()))
             printed = answer_of(command, folder.run_id, "--json", *place)
-            there = kept_answer(folder, command) or printed  # what is printed has no pictures
+            # What is printed has no pictures.
+            there = kept_answer(folder, command, layer) or printed
         return there
-    return find_once(folder.path.parent, command, folder.recipe, by=_by(folder), find=find)
+    return find_once(folder.path.parent, command, folder.recipe, by=by, find=find)
 
 
 def of_layer(found: dict[str, Any], path: str | None) -> dict[str, Any]:
@@ -81,10 +89,11 @@ def trial(
     return find_once(folder.path.parent, TRIAL, folder.recipe, by=by, find=find)
 
 
-def _by(folder: RunFolder) -> dict[str, Any]:
-    """What an answer depends on beside the network: the run, and when it was finished."""
+def _by(folder: RunFolder, layer: str = "") -> dict[str, Any]:
+    """What an answer depends on beside the network: the run, when it was finished, the layer asked about."""
     try:
         finished = (folder.path / "result.json").stat().st_mtime_ns
     except OSError:
         finished = 0
-    return {"run": folder.run_id, "finished": finished}
+    by = {"run": folder.run_id, "finished": finished}
+    return by | {"layer": layer} if layer else by

@@ -9,7 +9,7 @@ START_S = 6.0  # a process, the library, both networks
 PASSES = {
     "explain": (16, 400), "predictions": (0, 400), "bits": (3300, 2000), "resources": (0, 400),
     "storage": (0, 100), "ranges": (800, 0), "similarity": (0, 200),
-    "sensitivities": (1500, 5000),
+    "sensitivities": (1500, 5000), "tensors": (0, 500),
 }  # fmt: skip
 
 

@@ -1,0 +1,64 @@
+"""A feature map in the float network and in the student, on one scale, and their difference."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from app.charts.style import FLOAT, GAP_SCALE, OVER, LiveFigure, layout
+
+HEIGHT = 250
+DIFFERENCE_SCALE = [[0.0, FLOAT], [0.5, "#e6e8ec"], [1.0, OVER]]
+PARTS = ("float network", "student", "difference")
+
+
+def feature_maps(maps: Mapping[str, Any], image: int, channel: int) -> LiveFigure:
+    """One channel's map for one image: float network, student on the same scale, and their difference.
+
+    image and channel: places in the kept images and channels.
+    """
+    low, high = maps["low"][channel], maps["high"][channel]
+    largest = maps["largest_difference"][channel]
+    scales = [(low, high), (low, high), (-largest, largest)]
+    traces: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
+    rows = planes(maps, image, channel)
+    for k, (tones, (least, most)) in enumerate(zip(rows, scales, strict=True)):
+        suffix = str(k + 1) if k else ""
+        values = [[least + tone / 255 * (most - least) for tone in row] for row in tones]
+        traces.append(
+            {
+                "type": "heatmap", "z": values, "zmin": least, "zmax": most, "showscale": k > 0,
+                "xaxis": f"x{suffix}", "yaxis": f"y{suffix}",
+                "colorscale": DIFFERENCE_SCALE if k == 2 else GAP_SCALE,
+                "colorbar": {"x": 0.645 if k == 1 else 1.0, "thickness": 10, "len": 0.9, "nticks": 4},
+                "hovertemplate": f"{PARTS[k]}: %{{z:.3g}} at column %{{x}}, row %{{y}}<extra></extra>",
+            }
+        )  # fmt: skip
+        start = (0.0, 0.335, 0.73)[k]
+        bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "fixedrange": True}
+        axes[f"xaxis{suffix}"] = bare | {
+            "domain": [start, start + 0.27], "title": {"text": PARTS[k], "standoff": 4},
+            "constrain": "domain",
+        }  # fmt: skip
+        axes[f"yaxis{suffix}"] = bare | {
+            "autorange": "reversed", "scaleanchor": f"x{suffix}", "anchor": f"x{suffix}",
+            "constrain": "domain",
+        }  # fmt: skip
+    shown = layout(HEIGHT, **axes) | {"margin": {"l": 4, "r": 40, "t": 6, "b": 26}}
+    alt = (
+        f"Feature map of channel {maps['channels'][channel]} for test image {maps['images'][image]}: float "
+        f"network and student from {low:.3g} to {high:.3g}, difference at most {largest:.3g}."
+    )
+    return LiveFigure(figure={"data": traces, "layout": shown}, alt=alt)
+
+
+def planes(maps: Mapping[str, Any], image: int, channel: int) -> list[list[list[int]]]:
+    """The three maps of an image and channel as rows of tones 0 .. 255."""
+    _, channels, parts, height, width = maps["shape"]
+    data = base64.b64decode(maps["data"])
+    size = height * width
+    start = (image * channels + channel) * parts * size
+    return [
+        [list(data[start + part * size + y * width :][:width]) for y in range(height)]
+        for part in range(parts)
+    ]

@@ -1,0 +1,1 @@
+"""What goes on inside one layer of a finished run."""

@@ -1,0 +1,66 @@
+"""What goes on inside one layer? What it reads, feature maps, its weights, float against quantized."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from app.panels.layers.inside.drawn import Found
+from app.panels.layers.inside.inputs import layer_input
+from app.panels.layers.inside.maps import feature_maps
+from app.panels.layers.inside.pairs import value_pairs
+from app.panels.layers.inside.weights import layer_weights
+from app.panels.layers.provenance import Remedy, with_remedy
+from app.panels.new_run.dialog import new_run_button
+from app.panels.shared.ask_why import MOST_BITS, closed_question, has_most_bits
+from app.panels.shared.url_menu import buttons
+from app.text import explain
+from app.wording.engine_words import page_text
+from app.wording.words import plain
+from engine.run.folders.folder import RunFolder
+from engine.run.recipes.layer_bits import CHOOSES_ITSELF
+
+QUESTION = "tensors"
+VIEWS = {
+    "input": "What it reads", "maps": "Feature maps", "weights": "Its weights",
+    "pairs": "Float against quantized",
+}  # fmt: skip
+DRAW: dict[str, Callable[[RunFolder, Found], pd.DataFrame]] = {
+    "input": layer_input, "maps": feature_maps, "weights": layer_weights, "pairs": value_pairs,
+}  # fmt: skip
+
+
+def tensors_section(folder: RunFolder, chosen: str, layers: int) -> bool:
+    """The question about the chosen layer, closed until it is opened; whether an answer is awaited."""
+    title = f"What goes on inside {chosen}? What it reads, feature maps, weights"
+    return closed_question(
+        folder, QUESTION, title, layers, lambda found: _found(folder, found), layer=chosen
+    )
+
+
+def _found(folder: RunFolder, found: Found) -> None:
+    st.markdown(f"**{plain(page_text(found['sentence']))}**", help=explain(QUESTION))
+    there = {name: title for name, title in VIEWS.items() if name not in found or found[name]}
+    view = buttons("Look at", there, "inside", label_visibility="collapsed")
+    frame = DRAW[view](folder, found)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _remedy(folder, found, "weight_bits" if view == "weights" else "activation_bits")
+        st.download_button(
+            "CSV", frame.to_csv(index=False), f"{folder.run_id}-{found['layer']}-{view}.csv", "text/csv",
+            icon=":material/download:", on_click="ignore", key="tensors-csv",
+            help="What is drawn above, as a table.",
+        )  # fmt: skip
+    for note in found["notes"]:
+        st.caption(plain(page_text(note)))
+
+
+def _remedy(folder: RunFolder, found: Found, kind: str) -> None:
+    path = found["layer"]
+    if folder.recipe.quantization in CHOOSES_ITSELF or has_most_bits(folder, path, kind):
+        return
+    of = "its weights" if kind == "weight_bits" else "its input"
+    remedy = Remedy(path=path, kind=kind, label=f"Try {of} at {MOST_BITS} bits")
+    new_run_button(
+        remedy.label, key="tensors-try", wanted=with_remedy(folder.recipe, remedy),
+        icon=":material/build:", help="Opens New run with this run's recipe and that one change.",
+    )  # fmt: skip

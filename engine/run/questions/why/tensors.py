@@ -1,0 +1,259 @@
+"""Look inside one layer of a finished run: what it reads, its weights, its feature maps. Imports torch."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engine.analysis.layers.errors import decibels, sqnr_db
+from engine.analysis.layers.tensors import (
+    SAMPLE,
+    as_maps,
+    beyond,
+    channels_first,
+    pairs,
+    sentence,
+    shares,
+    tones,
+)
+from engine.core.errors import UserError
+from engine.core.sampling.randomness import stream
+from engine.core.sampling.samples import sampled
+from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
+from engine.run.questions.why.passes import Read, at_once, reads, shared_grid, without_grid
+from engine.run.questions.why.through import pictures
+
+IMAGES = 64  # of each kind
+BINS, CELLS = 96, 64  # of a histogram; of the square of float against quantized
+WORST, FIRST = (
+    4,
+    4,
+)  # images whose feature maps are kept: those with the largest error, and usual ones
+CHANNELS = 32  # of the output, those with the largest error: feature maps and weights one by one
+SHOWN_WEIGHTS = 384  # of a channel
+SIDE = 32  # pixels of a feature map: larger ones are averaged
+
+
+class Source(NamedTuple):
+    """Images of one kind, and what the layer reads of them."""
+
+    name: str  # test, calibration or noise
+    title: str
+    read: Tensor  # before the grid of the input, in the grid's units
+    rounded: Tensor
+    own: Tensor  # as the layer reads them, [n, ...]
+
+
+@torch.no_grad()
+def tensors(folder: RunFolder, layer: str, tell: Tell = tell_nobody) -> dict[str, Any]:
+    """What `python -m engine tensors RUN --layer PATH --json` prints.
+
+    {"run", "layer", "images", "image_set", "input", "weights", "output", "maps", "notes", "sentence"}.
+    `input`: levels of the grid (None where the layer reads floats), for each kind of images the shares of
+    its values on one axis, the share that is clipped, the SQNR of rounding, and the reach of each channel.
+    `weights`: each channel's range and its grid's, and the CHANNELS channels whose output has the largest
+    error one by one; None where no weight has a code of its own. `output`, as `weights` and `input` have
+    it too: float against quantized as `pairs`. `maps`: feature maps of both networks and their difference,
+    in base64 ([images, channels, 3, h, w], uint8); None where the output is no plane. UserError in one line
+    for a layer that was not quantized.
+    """
+    run = open_run(folder, IMAGES)
+    if layer not in run.plan:
+        raise UserError(
+            f"run {folder.run_id!r} has no quantized layer {layer!r}; choose one of {', '.join(run.plan)}"
+        )
+    kinds = _kinds(run)
+    found = {}
+    for done, (name, x) in enumerate(kinds.items()):
+        tell(done, len(kinds), f"the {name} images through both networks")
+        found[name] = _calls(run, layer, x)
+    first = next(iter(found))
+    axis = -1 if isinstance(run.teacher.get_submodule(layer), nn.Linear) else 1
+    wanted, given = _outputs(run, layer, found[first])
+    errors = (given - wanted).square().transpose(0, axis).flatten(1).sum(1)
+    channels = errors.argsort(descending=True)[:CHANNELS].tolist()
+    sources = [_source(run, layer, name, found[name]) for name in found]
+    told = {
+        "run": folder.run_id, "layer": layer, "images": len(kinds[first]), "image_set": run.test_set,
+        "input": _input(run, layer, sources, axis), "weights": _weights(run, layer, channels),
+        "output": {"sqnr_db": sqnr_db(wanted, given), "pairs": _pairs(wanted, given)},
+        "maps": _maps(run, wanted, given, channels, axis), "notes": _notes(run, layer),
+    }  # fmt: skip
+    return told | {"sentence": sentence(told)}
+
+
+def _kinds(run: Opened) -> dict[str, Tensor]:
+    """Images to look at, by kind: those that the run was judged on, calibrated on, and noise."""
+    made = run.images[:IMAGES]
+    rng = stream(run.context.recipe.seed, "tensors")
+    kinds = {"test": run.test, "calibration": made, "noise": torch.randn(made.shape, generator=rng)}
+    if torch.equal(run.test, made):
+        del kinds["test"]
+    return kinds
+
+
+def _calls(run: Opened, layer: str, x: Tensor) -> list[Read]:
+    """What the layer reads of the images in each of its calls."""
+    parts = [
+        reads(run, run.context.for_device(part), [layer])[layer] for part in x.split(at_once(x))
+    ]
+    return [
+        Read(*(torch.cat([part[k] for part in call]).cpu() for k in range(3)))
+        for call in zip(*parts, strict=True)
+    ]
+
+
+def _outputs(run: Opened, layer: str, calls: Sequence[Read]) -> tuple[Tensor, Tensor]:
+    """What the layer gives in its first call, in the float network and in the student: [n, ...] each."""
+    teacher = run.teacher.get_submodule(layer)
+    with without_grid(run.student.get_submodule(layer)) as student:
+        wanted, given = [], []
+        for seen, _, rounded in zip(*(part.split(IMAGES // 2) for part in calls[0]), strict=True):
+            wanted.append(teacher(seen.to(run.context.device)).cpu())
+            given.append(student(rounded.to(run.context.device)).cpu())
+    return torch.cat(wanted), torch.cat(given)
+
+
+def _grid(run: Opened, layer: str) -> Any:
+    """The quantizer of what the layer reads, its own or its block's; None where it reads floats."""
+    shared = shared_grid(run, layer)
+    owner: Any = run.student.get_submodule(shared.rpartition(".")[0] if shared else layer)
+    return owner.input_quantizer
+
+
+def _source(run: Opened, layer: str, name: str, calls: Sequence[Read]) -> Source:
+    grid, own = _grid(run, layer), torch.cat([call.student for call in calls])
+    read, rounded = own, torch.cat([call.quantized for call in calls])
+    if grid is not None:
+        read, rounded, _ = (part.cpu() for part in grid.comparable(own.to(run.context.device)))
+    titles = {"test": run.test_set, "calibration": "calibrated on", "noise": "noise"}
+    return Source(name, titles[name], read, rounded, own)
+
+
+def _input(run: Opened, layer: str, sources: Sequence[Source], axis: int) -> dict[str, Any]:
+    grid = _grid(run, layer)
+    levels = None if grid is None else grid.levels().detach().cpu()[0].double()
+    ends = [float(end) for one in sources for end in (one.read.min(), one.read.max())]
+    ends += [] if levels is None else [float(levels[0]), float(levels[-1])]
+    low, high = min(ends), max(ends)
+    return {
+        "bits": None if grid is None else grid.bits,
+        "low": low,
+        "high": high,
+        "levels": None if levels is None else levels.tolist(),
+        "sources": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "shares": shares(one.read, low, high, BINS),
+                "clipped": 0.0 if levels is None else beyond(one.read.double(), levels),
+                "sqnr_db": _rounding_db(one),
+                "channels": _reach(channels_first(one.own, axis)),
+            }
+            for one in sources
+        ],
+        "pairs": None if grid is None else _pairs(sources[0].read, sources[0].rounded),
+    }  # fmt: skip
+
+
+def _rounding_db(one: Source) -> float:
+    signal = float(one.read.double().square().sum())
+    return decibels(signal, float((one.read.double() - one.rounded).square().sum()))
+
+
+def _reach(values: Tensor) -> dict[str, list[float]]:
+    """The least and the greatest value of each channel of [channels, n]."""
+    return {"low": _plain(values.amin(1)), "high": _plain(values.amax(1))}
+
+
+def _weights(run: Opened, layer: str, channels: Sequence[int]) -> dict[str, Any] | None:
+    student: Any = run.student.get_submodule(layer)
+    codes = student.weight_quantizer.single()
+    if codes is None:
+        return None
+    (part, *_) = student.weight_quantizer.parts(student.float_weight)
+    values, rounded, levels = (
+        t.detach().cpu().double() for t in (part.values, part.quantized(), part.levels)
+    )
+    if len(values) != len(student.float_weight):  # channels of the part are not those of the output
+        return None
+    noise = (rounded - values).square().sum(1)
+    each = [
+        decibels(float(s), float(n)) for s, n in zip(values.square().sum(1), noise, strict=True)
+    ]
+    return {
+        "bits": student.weight_quantizer.bits,
+        "channels": _reach(values) | {
+            "grid_low": _plain(levels[:, 0]), "grid_high": _plain(levels[:, -1]), "sqnr_db": each,
+        },
+        "one_by_one": [
+            {"channel": k} | _channel(values[k], levels[k], part.codes[k]) for k in channels
+        ],
+        "pairs": _pairs(values, rounded),
+    }  # fmt: skip
+
+
+def _channel(values: Tensor, levels: Tensor, codes: Tensor) -> dict[str, Any]:
+    """One channel's weights and levels; low and high: of both."""
+    some, its = _plain(sampled(values, SHOWN_WEIGHTS)), _plain(levels)
+    return {
+        "levels": its, "low": min(*some, its[0]), "high": max(*some, its[-1]), "values": some,
+        "used": len(codes.unique()),
+    }  # fmt: skip
+
+
+def _pairs(a: Tensor, b: Tensor) -> dict[str, Any]:
+    return pairs(sampled(a, SAMPLE), sampled(b, SAMPLE), CELLS).plain()
+
+
+def _maps(
+    run: Opened, wanted: Tensor, given: Tensor, channels: Sequence[int], axis: int
+) -> dict[str, Any] | None:
+    error = (given - wanted).flatten(1).square().sum(1)
+    share = (error / wanted.flatten(1).square().sum(1).clamp_min(1e-30)).sqrt()
+    worst = share.argsort(descending=True)[:WORST].tolist()
+    others = [k for k in range(len(share)) if k not in worst][:FIRST]
+    places = [*worst, *others]
+    floats, quantized = (as_maps(part[places], axis, SIDE) for part in (wanted, given))
+    if floats is None or quantized is None or run.images[0].dim() != 3:
+        return None
+    floats, quantized = floats[:, channels], quantized[:, channels]
+    both, (difference,) = tones([floats, quantized]), tones([quantized - floats], about_zero=True)
+    drawn = torch.stack([both[0].tones, both[1].tones, difference.tones], 2)
+    return {
+        "images": places,
+        "errors": _plain(share[places]),
+        "usual_error": float(share.median()),
+        "pictures": pictures(_pictured(run)[places], *run.context.normalisation),
+        "channels": list(channels),
+        "low": both[0].low, "high": both[0].high, "largest_difference": difference.high,
+        "shape": list(drawn.shape),
+        "averaged_from": None if wanted.shape[2:] == floats.shape[2:] or axis < 0 else list(wanted.shape[2:]),
+        "data": base64.b64encode(drawn.numpy().tobytes()).decode(),
+    }  # fmt: skip
+
+
+def _pictured(run: Opened) -> Tensor:
+    """The images of the first kind, which the feature maps are of."""
+    return next(iter(_kinds(run).values()))
+
+
+def _notes(run: Opened, layer: str) -> list[str]:
+    notes = []
+    if shared_grid(run, layer):
+        notes.append(
+            "The layer's input is rounded once for its whole block, which other layers read too."
+        )
+    student: Any = run.student.get_submodule(layer)
+    if student.weight_quantizer.single() is None:
+        notes.append(
+            "A weight of this layer is put together from several parts: it has no code of its own."
+        )
+    return notes
+
+
+def _plain(row: Tensor) -> list[float]:
+    return [float(f"{value:.5g}") for value in row.tolist()]

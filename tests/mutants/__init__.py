@@ -1,0 +1,1 @@
+"""How much the tests would notice: `python -m tests.mutants`."""
