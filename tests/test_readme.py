@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.few_images import few_images
+from tests.known_catalog import know_catalog
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -19,6 +20,7 @@ def test_the_five_lines_of_python_run_as_they_stand(tmp_path):
     """As they stand, but for a smaller budget and fewer images to judge with."""
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     data = few_images(tmp_path / "data")
+    know_catalog(tmp_path / "runs")
     small = 'images=8, synthesis_settings={"steps": 3}, quantization_settings={"steps": 2}, preset="quick"'
     small += f', data="{data}"'
     assert 'preset="quick"' in code

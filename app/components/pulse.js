@@ -12,18 +12,26 @@ const TIMES_LONGER = 3; // than a drawing took until the next: a slow page does 
 const LOOK_MS = 100;
 const HANDS_OFF_MS = 400; // from a click until Streamlit says that it works on it, at least
 const ANSWER_MS = 3000; // and at most: a busy machine says so late, and a click may ask for nothing
+const BUTTON_MS = 20000; // the same of a button, which always asks: it may lead to another page
+const ASKS = "[data-testid^=stBaseButton], [data-testid*=NavLink], [data-testid^=stPageLink]";
 
 let touched = 0;
+let patience = ANSWER_MS;
 let ran = 0; // when the page was last seen at work
 for (const kind of ["pointerdown", "pointerup", "keydown", "input", "change"]) {
-  document.addEventListener(kind, () => (touched = Date.now()), { capture: true, passive: true });
+  document.addEventListener(kind, ({ target }) => touch(target), { capture: true, passive: true });
+}
+
+function touch(target) {
+  touched = Date.now();
+  patience = target?.closest?.(ASKS) ? BUTTON_MS : ANSWER_MS;
 }
 
 function rests() {
   const state = document.querySelector("[data-test-script-state]")?.dataset.testScriptState;
   const now = Date.now();
   if (state && state !== "notRunning") ran = now;
-  const answered = ran > touched || now - touched > ANSWER_MS;
+  const answered = ran > touched || now - touched > patience;
   return ran !== now && answered && !document.hidden && now - touched > HANDS_OFF_MS;
 }
 
@@ -65,7 +73,8 @@ class Pulse {
     if (Date.now() - this.last < TIMES_LONGER * this.took) return;
     this.wanted = false;
     this.asked = true;
-    touched = this.last = Date.now(); // another pulse waits as for a click
+    touch(null); // another pulse waits as for a click
+    this.last = Date.now();
     this.trigger("beat", this.last);
   }
 

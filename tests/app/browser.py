@@ -5,21 +5,19 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from engine.run import catalog
 from engine.run.folders.folder import list_runs
 from engine.run.workers import launch
+from tests.known_catalog import know_catalog
 
 playwright = pytest.importorskip("playwright.sync_api")
 PATIENCE = 120  # seconds: a machine may be busy with other things
@@ -46,18 +44,10 @@ def until(holds: Callable[[], Any], what: str = "it") -> None:
         time.sleep(0.05)
 
 
-@cache
-def _catalog() -> bytes:
-    """What there is to choose from, collected once for all servers: it takes 9 s of a core."""
-    with tempfile.TemporaryDirectory() as folder:
-        catalog.load(Path(folder))
-        return (Path(folder) / catalog.CACHE).read_bytes()
-
-
 @contextmanager
 def served(runs: Path) -> Iterator[str]:
     """The address of the app on a free port; the workers that it starts end with it."""
-    (runs / catalog.CACHE).write_bytes(_catalog())
+    know_catalog(runs)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -54,7 +54,7 @@ def measure(scratch: Path, jobs: int) -> Reached:
     """Run the tests of the parts under coverage, each line remembering the tests that ran it."""
     data, report = scratch / ".coverage", scratch / "report.xml"
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), "--dist", "worksteal",
+        [sys.executable, "-m", "pytest", "-q", "-m", "not thorough", "-n", str(jobs), "--dist", "worksteal",
          "-p", "no:cacheprovider", "--timeout=1200", "--cov=engine", "--cov-context=test", "--cov-report=",
          f"--junitxml={report}", "-o", "junit_family=xunit1",
          *(f"tests/{part}" for part in TESTS)],

@@ -28,8 +28,8 @@ def input_histogram(given: Mapping[str, Any]) -> LiveFigure:
     levels = given["levels"] or []
     shown = layout(
         HEIGHT,
-        xaxis=axis("what the layer reads (lines: levels of its grid)", showgrid=False),
-        yaxis=axis("share of the values", type="log", tickformat=".0~%", dtick=1),
+        xaxis=axis("value read (lines: levels)", showgrid=False),
+        yaxis=axis("share of the values", type="log", tickformat="~%", dtick=1),
         shapes=[_line(x, at_end=at_end) for x, at_end in _drawn(levels)],
         showlegend=True,
     )

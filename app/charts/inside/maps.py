@@ -8,7 +8,10 @@ from app.charts.style import FLOAT, GAP_SCALE, OVER, LiveFigure, layout
 
 HEIGHT = 250
 DIFFERENCE_SCALE = [[0.0, FLOAT], [0.5, "#e6e8ec"], [1.0, OVER]]
-PARTS = ("float network", "student", "difference")
+PARTS = ("float", "student", "difference")
+BARE: dict[str, Any] = {
+    "showticklabels": False, "showgrid": False, "zeroline": False, "ticks": "", "fixedrange": True,
+}  # fmt: skip
 
 
 def feature_maps(maps: Mapping[str, Any], image: int, channel: int) -> LiveFigure:
@@ -27,24 +30,21 @@ def feature_maps(maps: Mapping[str, Any], image: int, channel: int) -> LiveFigur
         values = [[least + tone / 255 * (most - least) for tone in row] for row in tones]
         traces.append(
             {
-                "type": "heatmap", "z": values, "zmin": least, "zmax": most, "showscale": k > 0,
+                "type": "heatmap", "z": values, "zmin": least, "zmax": most, "showscale": False,
                 "xaxis": f"x{suffix}", "yaxis": f"y{suffix}",
                 "colorscale": DIFFERENCE_SCALE if k == 2 else GAP_SCALE,
-                "colorbar": {"x": 0.645 if k == 1 else 1.0, "thickness": 10, "len": 0.9, "nticks": 4},
                 "hovertemplate": f"{PARTS[k]}: %{{z:.3g}} at column %{{x}}, row %{{y}}<extra></extra>",
             }
         )  # fmt: skip
-        start = (0.0, 0.335, 0.73)[k]
-        bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "fixedrange": True}
-        axes[f"xaxis{suffix}"] = bare | {
-            "domain": [start, start + 0.27], "title": {"text": PARTS[k], "standoff": 4},
+        axes[f"xaxis{suffix}"] = BARE | {
+            "domain": [k * 0.345, k * 0.345 + 0.31], "title": {"text": PARTS[k], "standoff": 4},
             "constrain": "domain",
         }  # fmt: skip
-        axes[f"yaxis{suffix}"] = bare | {
+        axes[f"yaxis{suffix}"] = BARE | {
             "autorange": "reversed", "scaleanchor": f"x{suffix}", "anchor": f"x{suffix}",
             "constrain": "domain",
         }  # fmt: skip
-    shown = layout(HEIGHT, **axes) | {"margin": {"l": 4, "r": 40, "t": 6, "b": 26}}
+    shown = layout(HEIGHT, **axes) | {"margin": {"l": 4, "r": 4, "t": 6, "b": 26}}
     alt = (
         f"Feature map of channel {maps['channels'][channel]} for test image {maps['images'][image]}: float "
         f"network and student from {low:.3g} to {high:.3g}, difference at most {largest:.3g}."

@@ -116,7 +116,7 @@ def test_pairs_are_on_one_axis_and_counted_by_their_logarithm() -> None:
     ("view", "said"),
     [
         ("input", "Do its values fit the grid?"),
-        ("maps", "for this image is 50% off; 10% is usual here. The maps are 8 × 12"),
+        ("maps", "for this image is 50% off; 10% is usual here. Dark to light: 0 to 2.6e+02"),
         ("weights", "Channel 1 loses most by rounding: 8 dB are left, against 20 dB"),
         ("pairs", "On the dotted line is no error"),
     ],

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.known_catalog import know_catalog
+
 ROOT = Path(__file__).parents[3]
 FIELDS = {
     "run", "folder", "model", "synthesis", "quantization", "weight_bits", "activation_bits", "seed",
@@ -30,6 +32,7 @@ pytestmark = pytest.mark.slow
 def place(tmp_path_factory):
     """A folder with `data` (two classes of grey images) beside which runs are kept."""
     place = tmp_path_factory.mktemp("runs")
+    know_catalog(place / "runs")
     rng = np.random.default_rng(0)
     for label in ("0", "1"):
         (place / "data" / label).mkdir(parents=True)

@@ -92,25 +92,32 @@ def test_every_check_runs_although_one_fails_and_the_status_says_so(door, monkey
 
     monkeypatch.setattr(door, "run", run)
     assert door.main(["test", "-k", "x"]) == 1
-    checks = ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
-    assert ran[:4] == checks
-    browser, others = ran[4:]  # a browser beside a live run has the machine to itself
-    assert browser == "python -m pytest -m browser -k x"
-    assert others.startswith("python -m pytest -n 2")
-    assert others.endswith("-m not browser -k x")
+    assert ran[:4] == ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
+    (tests,) = ran[4:]
+    assert tests.startswith("python -m pytest -n 2")
+    assert tests.endswith("-m not thorough -k x")
     monkeypatch.setattr(door, "run", lambda *_: 0)
     assert door.main(["test"]) == 0
+    monkeypatch.setattr(door, "run", lambda command: 3 if "pytest" in command else 0)
+    assert door.main(["test"]) == 3
 
 
 @pytest.mark.parametrize(
-    ("ended", "status"), [((5, 0), 0), ((0, 5), 0), ((5, 5), 5), ((1, 0), 1), ((0, 1), 1)]
+    ("given", "marks"),
+    [
+        (["--thorough"], None),
+        (["-m", "browser"], "browser"),
+        (["--quick"], "not slow and not browser and not extended and not thorough"),
+    ],
 )
-def test_a_round_without_tests_is_no_failure_where_the_other_has_some(
-    door, monkeypatch, ended, status
-):
-    left = [0] * 4 + [*ended]
-    monkeypatch.setattr(door, "run", lambda *_: left.pop(0))
-    assert door.main(["test", "-k", "x"]) == status
+def test_what_is_asked_for_says_which_tests_are_run(door, monkeypatch, given, marks):
+    ran = []
+    monkeypatch.setattr(door, "run", lambda command: ran.append(command) or 0)
+    assert door.main(["test", *given]) == 0
+    *_, tests = ran
+    chosen = [tests[k + 1] for k, word in enumerate(tests) if word == "-m"][1:]  # -m pytest
+    assert chosen == ([] if marks is None else [marks])
+    assert not {"--quick", "--thorough"} & {*tests}
 
 
 @pytest.mark.parametrize(

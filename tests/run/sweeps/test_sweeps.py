@@ -17,6 +17,7 @@ from engine.run.sweeps.cells import cells_of, may_be_chance
 from engine.run.sweeps.plan import make_sweep, planned, read_sweep, recipes_of
 from engine.run.sweeps.work import cost_of
 from tests.few_images import few_images
+from tests.known_catalog import know_catalog
 
 SMALL = {
     "models": ["vgg-fashion"], "synthesis": ["noise"], "quantization": ["nearest"],
@@ -26,7 +27,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return catalogs.load(tmp_path_factory.mktemp("runs"))
+    return catalogs.load(know_catalog(tmp_path_factory.mktemp("runs")))
 
 
 def finished(plan: list, runs: Path, tops: dict[int, float], n: int = 400) -> None:

@@ -30,7 +30,11 @@ def feature_maps(folder: RunFolder, found: Found) -> pd.DataFrame:
         )
     draw(folder, found, charts.feature_maps(maps, image, channel), "maps")
     usual = maps["usual_error"]
-    said = f"The layer's output for this image is {maps['errors'][image]:.0%} off; {usual:.0%} is usual here."
+    said = (
+        f"The layer's output for this image is {maps['errors'][image]:.0%} off; {usual:.0%} is usual here. "
+        f"Dark to light: {maps['low'][channel]:.2g} to {maps['high'][channel]:.2g}; blue to red: "
+        f"∓{maps['largest_difference'][channel]:.2g}."
+    )
     if maps["averaged_from"]:
         height, width = maps["averaged_from"]
         said += f" The maps are {height} × {width}, drawn smaller by averaging."

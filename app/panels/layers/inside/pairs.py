@@ -35,7 +35,7 @@ def value_pairs(folder: RunFolder, found: Found) -> pd.DataFrame:
             if n
         ]
     st.caption(
-        "Lighter: more values (logarithmic). On the dotted line is no error. Output: after all "
-        "layers before it."
+        "Lighter: more values (logarithmic). On the dotted line is no error. Output: behind all "
+        f"layers before it, {found['output']['sqnr_db']:.0f} dB."
     )
     return pd.DataFrame(rows)
