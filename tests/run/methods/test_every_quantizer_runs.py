@@ -14,6 +14,7 @@ from engine.run.context import make_context
 from engine.run.exports.export import export
 from engine.run.folders.control import Control
 from engine.run.questions.costs.storage import storage
+from engine.run.questions.why.tensors import tensors
 from engine.run.stages.quantization.quantize import load_student
 from tests.contracts.nets import TinyResNet, budget
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
@@ -42,6 +43,16 @@ def test_a_whole_run_ends_with_its_result(name, network, monkeypatch, tmp_path):
     steps = [event.step for event in of(folder, Stepped) if event.stage == "quantization"]
     assert steps == sorted(steps)
     assert not steps or steps[-1] == announced
+    looked_into(folder, result["layers"][2]["path"])
+
+
+def looked_into(folder, path):
+    """One layer's tensors can be drawn, whatever its weights are made of and its input's grid is."""
+    found = tensors(folder, path)
+    for one in found["input"]["sources"]:
+        assert sum(one["shares"]) == pytest.approx(1, abs=0.02)
+    assert found["weights"] is not None or any("several parts" in note for note in found["notes"])
+    assert found["maps"] is not None
 
 
 @pytest.mark.parametrize("name", [*BINARY[:2], *thorough(*BINARY[2:])])
