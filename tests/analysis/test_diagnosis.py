@@ -1,5 +1,6 @@
 """A fault that is planted is found, with its layer and its value; a healthy network has no problem."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.analysis.diagnosis.anatomy import dissect
+from engine.analysis.diagnosis.anatomy import _nearly_dead, dissect
 from engine.analysis.diagnosis.examine import examine
 from engine.analysis.diagnosis.finding import Finding
 from engine.analysis.inputs.input_space import by_images, without_images
@@ -107,6 +108,14 @@ def test_nearly_dead_filters_are_no_range_and_what_batchnorm_brings_back_is_one(
     found = [finding.kind for finding in findings(model)]
     assert "nearly-dead-channels" not in found
     assert "range-ratio" in found
+
+
+def test_next_to_nothing_is_small_by_its_weights_and_behind_batchnorm() -> None:
+    size = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.09, 0.15, 0.05, 0.0])
+    gains = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.10, 0.10, 1.50, 0.0])
+    dead = size == 0
+    found = _nearly_dead(size, dead, gains)
+    assert found.tolist() == [False, False, False, False, True, False, False, True]
 
 
 def test_looking_leaves_the_network_as_it_was() -> None:
@@ -303,6 +312,16 @@ def test_the_right_one_of_the_usual_normalisations_is_named() -> None:
     assert "-1 to 1 (mean 0.5, 0.5, 0.5, std 0.5, 0.5, 0.5)" in found.advice
 
 
+def shifted_by_a_bias(model: nn.Module, stem: str) -> nn.Module:
+    """The same network whose first convolution adds something, which its BatchNorm has met too."""
+    model = copy.deepcopy(model)
+    conv: nn.Conv2d = model.conv1  # type: ignore[assignment]
+    conv.bias = nn.Parameter(torch.linspace(-2, 2, conv.out_channels))
+    with torch.no_grad():
+        model.get_submodule(stem).running_mean += conv.bias  # type: ignore[operator]
+    return model
+
+
 def test_pixels_of_the_training_images_are_estimated_without_any_image() -> None:
     """Fashion-MNIST's pixels have mean 0.286 and std 0.353, whatever is declared must be told by them."""
     model, stem, _ = fashion(FASHION)
@@ -311,6 +330,10 @@ def test_pixels_of_the_training_images_are_estimated_without_any_image() -> None
     assert told.mean[0] == pytest.approx(0.286, abs=0.05)
     assert told.std == pytest.approx(0.353, rel=0.15)
     assert without_images(stem, FASHION, told).level == "note"
+    shifted = shifted_by_a_bias(model, stem)
+    again = implied(shifted, "conv1", stem, FASHION)
+    assert again is not None
+    assert again.mean == pytest.approx(told.mean, abs=1e-4), "a bias is no pixel"
     half = ((0.0,), (1.0,))  # declared: not normalised at all, so the pixels would have to be huge
     wrong = implied(model, "conv1", stem, half)
     assert wrong is not None

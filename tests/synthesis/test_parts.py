@@ -217,3 +217,7 @@ def test_the_stretch_begins_as_no_stretch():
     stretched = LatentImages(request(GenieSettings), stretch=True)
     assert torch.equal(plain, stretched.render(None))
     assert {"scale", "offset"} <= {name for name, _ in stretched.named_parameters()}
+    with torch.no_grad():
+        stretched.scale.fill_(3.0)
+        stretched.offset.fill_(0.5)
+    assert torch.allclose(stretched.render(None), 3 * plain + 0.5)

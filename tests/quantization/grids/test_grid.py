@@ -8,14 +8,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.grids.step_search import (
     CLIP_RATIOS,
     search_activation_grid,
     search_weight_grid,
 )
 from engine.quantization.grids.uniform import Grid, activation_grid, asymmetric
+from engine.quantization.grids.weights.learned_basis import BasisWeightQuantizer
 
 BITS = range(2, 9)
+
+
+def test_what_is_stored_beside_the_codes_is_counted_in_bits():
+    weight = torch.randn(5, 3, 3, 3)
+    even, basis = WeightQuantizer(4), BasisWeightQuantizer(3)
+    for quantizer in (even, basis):
+        quantizer.fit(weight)
+    assert even.side_bits() == 5 * (32 + 8)  # a float32 step and a zero point of 8 bits a channel
+    assert basis.side_bits() == 5 * 3 * 32  # a float32 for each bit of a channel
+    for x, zero_point, bits in (
+        (weight, False, 32),
+        (weight, True, 36),
+        (weight.abs(), True, 32),
+    ):
+        grid = ActivationQuantizer(4, zero_point=zero_point)
+        grid.fit(x)
+        assert grid.side_bits() == bits
+
+
 finite = st.floats(-100, 100, width=32).filter(lambda v: v == 0 or abs(v) > 1e-3)
 weights = arrays("float32", st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=finite)
 bits_of = st.integers(min(BITS), max(BITS))
