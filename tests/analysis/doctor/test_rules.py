@@ -198,6 +198,11 @@ def test_the_network_s_gain_decides_the_order():
 
 
 def test_a_small_branch_that_is_still_far_above_the_rounding_is_left_alone():
+    # Side by side, a concatenation has the mean of both sizes: 3 dB more are left.
+    beside = Meeting(kind="concatenation", sizes={"b": 1.0, "c": 100.0})
+    for db, told in ((57.1, False), (56.9, True)):
+        run = with_layer(with_input(healthy(bits=7), "d", sqnr_db=db), "d", meeting=beside)
+        assert ("unequal-branches" in {one.rule for one in findings_of(run)}) is told
     # Of 60 dB the branch of a hundredth of the size has 20 left, of 59 dB 19: the cliff is at 20.
     sizes = Meeting(kind="addition", sizes={"b": 1.0, "c": 100.0})
     for db, told in ((60.01, False), (59.0, True)):

@@ -176,6 +176,9 @@ def test_a_value_of_wider_layers_may_be_taken_by_narrower_ones_while_they_have_r
     assert book.can_add(1.0, 2, fewer=0)  # of the values for 8 bits none is theirs
     assert Codebook(values=[0.5, 0.25], bits=[2, 2]).can_add(1.0, 2, fewer=0)
     assert not Codebook(values=[0.5, 0.25], bits=[2, 2]).can_add(1.0, 2, fewer=1)  # kept for them
+    assert Codebook(values=[0.5, 0.25], bits=[1, 2]).can_add(
+        1.0, 2, fewer=1
+    )  # one of theirs is there
 
 
 def test_a_short_codebook_is_planned_at_once_and_reaches_the_large_weights():
