@@ -68,8 +68,8 @@ WHY = {
     ),
     "tensors": Question(
         command="tensors", button="Look inside this layer", icon=":material/biotech:",
-        does="64 test images, 64 of those calibrated on and 64 of noise pass both networks, and what this "
-        "layer reads and gives is kept",
+        does="Up to 64 test images, as many of those calibrated on and of noise pass both networks, and "
+        "what this layer reads and gives is kept",
     ),
     "storage": Question(
         command="storage", button="Pack the codes", icon=":material/compress:",

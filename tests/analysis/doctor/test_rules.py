@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.analysis.doctor import discover_rules
-from engine.analysis.doctor.ranking import findings_of, ranked, weighed
+from engine.analysis.doctor.ranking import findings_of, ranked, share_of, weighed
 from engine.analysis.doctor.record import Fed, Loss, Meeting, Norm, Wild, layer_gain
 from tests.analysis.doctor.records import healthy, layer, with_input, with_layer
 
@@ -183,6 +183,16 @@ def test_what_gains_most_of_the_loss_is_red_and_what_may_be_chance_a_note():
         weighed(replace(one, predicted_gain=0.009, band=(0.008, 0.01), unit="KL"), well).severity
         == "note"
     )
+
+
+@pytest.mark.parametrize(
+    ("unit", "gain", "share"),
+    [("dB of the outputs", 10.0, 0.9), ("KL", 0.1, 0.25), ("top1", 0.5, 0.0), ("KL", None, 0.0)],
+)
+def test_a_gain_is_a_share_of_the_loss(unit, gain, share):
+    one = findings_of(FAULTS["the first layer has few bits"][0])[0]
+    loss = Loss(value=0.4, unit="KL", images=64)
+    assert share_of(replace(one, predicted_gain=gain, unit=unit), loss) == pytest.approx(share)
 
 
 def test_the_network_s_gain_decides_the_order():

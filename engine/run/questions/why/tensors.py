@@ -26,7 +26,8 @@ from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
 from engine.run.questions.why.passes import Read, at_once, reads, shared_grid, without_grid
 from engine.run.questions.why.through import pictures
 
-IMAGES = 64  # of each kind
+IMAGES = 64  # of each kind; fewer of large ones:
+PIXELS = 2**21  # of all images of a kind: what a layer reads of them is held at once
 BINS, CELLS = 96, 64  # of a histogram; of the square of float against quantized
 WORST, FIRST = (
     4,
@@ -78,19 +79,22 @@ def tensors(folder: RunFolder, layer: str, tell: Tell = tell_nobody) -> dict[str
     sources = [_source(run, layer, name, found[name]) for name in found]
     told = {
         "run": folder.run_id, "layer": layer, "images": len(kinds[first]), "image_set": run.test_set,
-        "input": _input(run, layer, sources, axis), "weights": _weights(run, layer, channels),
+        "input": _input(run, layer, sources, axis),
+        "weights": _weights(run, layer, channels),
         "output": {"sqnr_db": sqnr_db(wanted, given), "pairs": _pairs(wanted, given)},
-        "maps": _maps(run, wanted, given, channels, axis), "notes": _notes(run, layer),
+        "maps": _maps(run, kinds[first], wanted, given, channels=channels, axis=axis),
+        "notes": _notes(run, layer),
     }  # fmt: skip
     return told | {"sentence": sentence(told)}
 
 
 def _kinds(run: Opened) -> dict[str, Tensor]:
     """Images to look at, by kind: those that the run was judged on, calibrated on, and noise."""
-    made = run.images[:IMAGES]
+    few = max(WORST + FIRST, min(IMAGES, PIXELS // run.images[0].numel()))
+    made, test = run.images[:few], run.test[:few]
     rng = stream(run.context.recipe.seed, "tensors")
-    kinds = {"test": run.test, "calibration": made, "noise": torch.randn(made.shape, generator=rng)}
-    if torch.equal(run.test, made):
+    kinds = {"test": test, "calibration": made, "noise": torch.randn(made.shape, generator=rng)}
+    if torch.equal(test, made):
         del kinds["test"]
     return kinds
 
@@ -210,7 +214,7 @@ def _pairs(a: Tensor, b: Tensor) -> dict[str, Any]:
 
 
 def _maps(
-    run: Opened, wanted: Tensor, given: Tensor, channels: Sequence[int], axis: int
+    run: Opened, x: Tensor, wanted: Tensor, given: Tensor, *, channels: Sequence[int], axis: int
 ) -> dict[str, Any] | None:
     error = (given - wanted).flatten(1).square().sum(1)
     share = (error / wanted.flatten(1).square().sum(1).clamp_min(1e-30)).sqrt()
@@ -227,18 +231,13 @@ def _maps(
         "images": places,
         "errors": _plain(share[places]),
         "usual_error": float(share.median()),
-        "pictures": pictures(_pictured(run)[places], *run.context.normalisation),
+        "pictures": pictures(x[places], *run.context.normalisation),
         "channels": list(channels),
         "low": both[0].low, "high": both[0].high, "largest_difference": difference.high,
         "shape": list(drawn.shape),
         "averaged_from": None if wanted.shape[2:] == floats.shape[2:] or axis < 0 else list(wanted.shape[2:]),
         "data": base64.b64encode(drawn.numpy().tobytes()).decode(),
     }  # fmt: skip
-
-
-def _pictured(run: Opened) -> Tensor:
-    """The images of the first kind, which the feature maps are of."""
-    return next(iter(_kinds(run).values()))
 
 
 def _notes(run: Opened, layer: str) -> list[str]:
