@@ -13,6 +13,9 @@ const LOOK_MS = 100;
 const HANDS_OFF_MS = 400; // from a click until Streamlit says that it works on it, at least
 const ANSWER_MS = 3000; // and at most: a busy machine says so late, and a click may ask for nothing
 const BUTTON_MS = 20000; // the same of a button, which always asks: it may lead to another page
+// Between a page that leads on to another and that other, Streamlit seems to rest for a moment; a request then
+// asks for the page that was left, and the user is back on it.
+const SETTLE_MS = 1500;
 const ASKS = "[data-testid^=stBaseButton], [data-testid*=NavLink], [data-testid^=stPageLink]";
 
 let touched = 0;
@@ -32,7 +35,8 @@ function rests() {
   const now = Date.now();
   if (state && state !== "notRunning") ran = now;
   const answered = ran > touched || now - touched > patience;
-  return ran !== now && answered && !document.hidden && now - touched > HANDS_OFF_MS;
+  const settled = now - ran > (patience === BUTTON_MS ? SETTLE_MS : 0);
+  return settled && answered && !document.hidden && now - touched > HANDS_OFF_MS;
 }
 
 class Pulse {
@@ -52,7 +56,7 @@ class Pulse {
       if (this.data.kinds.includes(kind)) this.beat();
     };
     const status = ({ state }) => {
-      if (settled(state) !== settled(this.data.state)) this.beat();
+      if (ended(state) !== ended(this.data.state)) this.beat();
     };
     this.stop = bus(data.run).watch(data.offset, { event, status });
   }
@@ -91,6 +95,6 @@ class Pulse {
   }
 }
 
-const settled = (state) => (ENDED.includes(state) || state === "new" ? state : "active");
+const ended = (state) => (ENDED.includes(state) || state === "new" ? state : "active");
 
 export const render = keeper(() => new Pulse());
