@@ -65,3 +65,15 @@ def test_every_image_has_its_margin_in_the_histogram():
     counts = p.margin_histogram(two)
     assert {k: n for k, n in enumerate(counts) if n} == {0: 1, 4: 1, 19: 1}
     assert p.margins(np.zeros((2, 1))).tolist() == [1, 1]
+
+
+def test_a_bin_of_the_reliability_diagram_holds_its_upper_end():
+    # Two classes: a confidence p comes of a difference of log(p / (1 - p)).
+    sure = np.array([0.55, 0.6, 0.65, 0.95])
+    logits = np.stack([np.log(sure / (1 - sure)), np.zeros(4)], 1)
+    found = p.reliability(logits, np.array([0, 1, 0, 0]))
+    assert [one["images"] for one in found] == [0, 0, 0, 0, 0, 2, 1, 0, 0, 1]
+    assert found[5]["accuracy"] == 0.5
+    assert found[5]["confidence"] == pytest.approx(0.575)
+    assert (found[5]["low"], found[5]["high"]) == (0.5, 0.6)
+    assert found[0]["accuracy"] is None

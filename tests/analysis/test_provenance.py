@@ -123,6 +123,7 @@ def test_what_hardly_errs_gets_no_advice_and_what_is_broken_is_named_first():
     assert fine["verdict"] == "Only a small error (45 dB): 100 % of it is made by its weights."
     broken = row("bad", -100.0) | {"share": None}
     assert "bad gives what is not finite" in sentence([fine, broken])
+    assert sentence([fine, fine, fine | {"path": "z"}]).startswith("z, the last layer")
     assert (
         sentence([fine | {"share": None, "sqnr_accumulated_db": 100.0}]) == "No layer has an error."
     )

@@ -1,5 +1,6 @@
 """Each fault, planted into a healthy run's numbers: the doctor names it and its layer first or second."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from engine.analysis.doctor import discover_rules
 from engine.analysis.doctor.ranking import findings_of, ranked, share_of, weighed
-from engine.analysis.doctor.record import Fed, Loss, Meeting, Norm, Wild, layer_gain
+from engine.analysis.doctor.record import BIT_DB, Fed, Loss, Meeting, Norm, Wild, layer_gain
+from engine.analysis.doctor.rules.bits.past_cliff import to_eight
 from tests.analysis.doctor.records import healthy, layer, with_input, with_layer
 
 FEW = healthy(bits=3, db=12.0)  # every layer past its cliff, as at three bits
@@ -183,6 +185,16 @@ def test_what_gains_most_of_the_loss_is_red_and_what_may_be_chance_a_note():
         weighed(replace(one, predicted_gain=0.009, band=(0.008, 0.01), unit="KL"), well).severity
         == "note"
     )
+
+
+def test_the_way_out_of_few_bits_counts_those_that_are_added_to_weights_and_input():
+    one = layer("a", bits=3, db=12.0)
+    assert to_eight(one, "").predicted_gain == pytest.approx(5 * BIT_DB)
+    assert to_eight(replace(one, activation_bits=None, inputs_db=None), "").predicted_gain == (
+        pytest.approx(5 * BIT_DB)
+    )
+    weights_alone = to_eight(replace(one, activation_bits=8), "").predicted_gain
+    assert weights_alone == pytest.approx(10 * math.log10(2 / (1 + 10 ** (-5 * BIT_DB / 10))))
 
 
 @pytest.mark.parametrize(

@@ -146,3 +146,17 @@ def test_what_is_stored_gives_the_same_again():
     values, on_grid, levels = again.comparable(x)
     assert levels.shape == (1, 8)
     assert float((values - on_grid).abs().median()) < 0.5
+
+
+def test_its_levels_lie_between_the_ends_of_the_grids_fitted_to():
+    x = spread_channels(n=2, channels=3)
+    quantizer = GaussianInput(3)
+    quantizer.fit(x)
+    mean, sigma = x.mean((2, 3)), x.var((2, 3), correction=0).sqrt()
+    reach = step_of(3) * sigma * 2**3 / 2
+    levels = quantizer.levels()[0]
+    assert len(levels) == 8
+    assert float(levels[0]) == pytest.approx(float((mean - reach).min()), rel=1e-4)
+    assert float(levels[-1]) == pytest.approx(float((mean + reach).max()), rel=1e-4)
+    quantizer.fit(x.relu())
+    assert float(quantizer.levels()[0, 0]) >= 0

@@ -7,7 +7,7 @@ from engine.core.method import View
 from engine.quantization import discover_methods
 from engine.quantization.grids.quantizers import WeightQuantizer
 from engine.quantization.grids.weights.learned_basis import basis_error, learn_basis
-from engine.quantization.rounding.views import soft_rounding_view
+from engine.quantization.rounding.views import levels_view, soft_rounding_view
 from engine.quantization.student import stored_block
 from tests.contracts.nets import budget, quantizing
 
@@ -153,3 +153,15 @@ def test_the_course_of_a_basis_ends_in_it_and_never_gets_worse():
     assert torch.equal(course[-1], basis)
     errors = torch.cat([basis_error(values, one, signed=True) for one in course], 1)
     assert (errors.diff(dim=1) <= 0).all()
+
+
+def test_a_channel_beside_its_levels_is_counted_over_both():
+    values, levels = torch.tensor([-1.0, 0.0, 0.4, 2.0]), torch.tensor([-3.0, 0.0, 1.0])
+    view = levels_view("a", 2, values, levels, torch.ones(1))
+    centres = torch.as_tensor(view.arrays["centres"])
+    width = 5 / len(centres)  # from the lowest level to the highest value
+    assert float(centres[0]) == pytest.approx(-3 + width / 2)
+    assert float(centres[-1]) == pytest.approx(2 - width / 2)
+    assert float(torch.as_tensor(view.arrays["shares"]).sum()) == pytest.approx(1)
+    assert view.values["mse"] == pytest.approx((1 + 0 + 0.16 + 1) / 4)
+    assert view.values["turn"] == 2

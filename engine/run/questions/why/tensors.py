@@ -46,6 +46,7 @@ class Source(NamedTuple):
     read: Tensor  # before the grid of the input, in the grid's units
     rounded: Tensor
     own: Tensor  # as the layer reads them, [n, ...]
+    levels: Tensor | None  # of the grid, in its units; None where the layer reads floats
 
 
 @torch.no_grad()
@@ -131,15 +132,18 @@ def _grid(run: Opened, layer: str) -> Any:
 def _source(run: Opened, layer: str, name: str, calls: Sequence[Read]) -> Source:
     grid, own = _grid(run, layer), torch.cat([call.student for call in calls])
     read, rounded = own, torch.cat([call.quantized for call in calls])
+    levels = None
     if grid is not None:
-        read, rounded, _ = (part.cpu() for part in grid.comparable(own.to(run.context.device)))
+        device = run.context.device
+        read, rounded, found = (part.cpu() for part in grid.comparable(own.to(device)))
+        levels = found[0].double()
     titles = {"test": run.test_set, "calibration": "calibrated on", "noise": "noise"}
-    return Source(name, titles[name], read, rounded, own)
+    return Source(name, titles[name], read, rounded, own, levels)
 
 
 def _input(run: Opened, layer: str, sources: Sequence[Source], axis: int) -> dict[str, Any]:
     grid = _grid(run, layer)
-    levels = None if grid is None else grid.levels().detach().cpu()[0].double()
+    levels = sources[0].levels
     ends = [float(end) for one in sources for end in (one.read.min(), one.read.max())]
     ends += [] if levels is None else [float(levels[0]), float(levels[-1])]
     low, high = min(ends), max(ends)
