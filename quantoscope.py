@@ -6,7 +6,7 @@
         --hosts NAME,..                names that it answers to; else this machine's own and its addresses
         --folders A,B,..               where paths that they type may lead; else uploads, runs, assets
     python3 quantoscope.py test        format, lint, types, imports, tests; further ones go to pytest
-        --quick                        the inner loop: lint, imports, the engine's own tests; a minute
+        --quick                        the inner loop: lint, imports, the engine's own tests
         --thorough                     also what repeats a test with other networks, bits and settings
 
 Needs Python 3.11 or newer and nothing else. Everything is installed into .venv beside this file,
