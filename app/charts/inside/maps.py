@@ -46,7 +46,7 @@ def feature_maps(maps: Mapping[str, Any], image: int, channel: int) -> LiveFigur
         }  # fmt: skip
     shown = layout(HEIGHT, **axes) | {"margin": {"l": 4, "r": 4, "t": 6, "b": 26}}
     alt = (
-        f"Feature map of channel {maps['channels'][channel]} for test image {maps['images'][image]}: float "
+        f"Feature map of channel {maps['channels'][channel]} for image {maps['images'][image]}: float "
         f"network and student from {low:.3g} to {high:.3g}, difference at most {largest:.3g}."
     )
     return LiveFigure(figure={"data": traces, "layout": shown}, alt=alt)

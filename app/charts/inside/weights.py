@@ -43,14 +43,8 @@ def one_channel(one: Mapping[str, Any], weight: float) -> LiveFigure:
     moved = [
         {"type": "line", "yref": "paper", "x0": weight, "x1": weight, "y0": 0, "y1": 1}
         | {"line": {"color": OVER, "width": 3}},
-        {
-            "type": "rect",
-            "yref": "paper",
-            "x0": weight,
-            "x1": one["levels"][taken],
-            "y0": 0.9,
-            "y1": 1,
-        }
+        {"type": "rect", "yref": "paper", "y0": 0.9, "y1": 1}
+        | {"x0": weight, "x1": one["levels"][taken]}
         | {"fillcolor": OVER, "opacity": 0.35, "line": {"width": 0}},
     ]
     shown = layout(

@@ -1,6 +1,5 @@
 """Look inside one layer of a finished run: what it reads, its weights, its feature maps. Imports torch."""
 
-import base64
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,32 +9,25 @@ from torch import Tensor, nn
 from engine.analysis.layers.errors import decibels, sqnr_db
 from engine.analysis.layers.tensors import (
     SAMPLE,
-    as_maps,
     beyond,
     channels_first,
     pairs,
     sentence,
     shares,
-    tones,
 )
 from engine.core.errors import UserError
 from engine.core.sampling.randomness import stream
 from engine.core.sampling.samples import sampled
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.why.feature_maps import KEPT, feature_maps
 from engine.run.questions.why.opened import Opened, Tell, open_run, tell_nobody
 from engine.run.questions.why.passes import Read, at_once, reads, shared_grid, without_grid
-from engine.run.questions.why.through import pictures
 
 IMAGES = 64  # of each kind; fewer of large ones:
 PIXELS = 2**21  # of all images of a kind: what a layer reads of them is held at once
 BINS, CELLS = 96, 64  # of a histogram; of the square of float against quantized
-WORST, FIRST = (
-    4,
-    4,
-)  # images whose feature maps are kept: those with the largest error, and usual ones
 CHANNELS = 32  # of the output, those with the largest error: feature maps and weights one by one
 SHOWN_WEIGHTS = 384  # of a channel
-SIDE = 32  # pixels of a feature map: larger ones are averaged
 
 
 class Source(NamedTuple):
@@ -83,7 +75,7 @@ def tensors(folder: RunFolder, layer: str, tell: Tell = tell_nobody) -> dict[str
         "input": _input(run, layer, sources, axis),
         "weights": _weights(run, layer, channels),
         "output": {"sqnr_db": sqnr_db(wanted, given), "pairs": _pairs(wanted, given)},
-        "maps": _maps(run, kinds[first], wanted, given, channels=channels, axis=axis),
+        "maps": feature_maps(run, kinds[first], wanted, given, channels=channels, axis=axis),
         "notes": _notes(run, layer),
     }  # fmt: skip
     return told | {"sentence": sentence(told)}
@@ -91,7 +83,7 @@ def tensors(folder: RunFolder, layer: str, tell: Tell = tell_nobody) -> dict[str
 
 def _kinds(run: Opened) -> dict[str, Tensor]:
     """Images to look at, by kind: those that the run was judged on, calibrated on, and noise."""
-    few = max(WORST + FIRST, min(IMAGES, PIXELS // run.images[0].numel()))
+    few = max(KEPT, min(IMAGES, PIXELS // run.images[0].numel()))
     made, test = run.images[:few], run.test[:few]
     rng = stream(run.context.recipe.seed, "tensors")
     kinds = {"test": test, "calibration": made, "noise": torch.randn(made.shape, generator=rng)}
@@ -131,9 +123,9 @@ def _grid(run: Opened, layer: str) -> Any:
 
 def _source(run: Opened, layer: str, name: str, calls: Sequence[Read]) -> Source:
     grid, own = _grid(run, layer), torch.cat([call.student for call in calls])
-    read, rounded = own, torch.cat([call.quantized for call in calls])
-    levels = None
-    if grid is not None:
+    if grid is None:
+        read, rounded, levels = own, own, None
+    else:
         device = run.context.device
         read, rounded, found = (part.cpu() for part in grid.comparable(own.to(device)))
         levels = found[0].double()
@@ -215,33 +207,6 @@ def _channel(values: Tensor, levels: Tensor, codes: Tensor) -> dict[str, Any]:
 
 def _pairs(a: Tensor, b: Tensor) -> dict[str, Any]:
     return pairs(sampled(a, SAMPLE), sampled(b, SAMPLE), CELLS).plain()
-
-
-def _maps(
-    run: Opened, x: Tensor, wanted: Tensor, given: Tensor, *, channels: Sequence[int], axis: int
-) -> dict[str, Any] | None:
-    error = (given - wanted).flatten(1).square().sum(1)
-    share = (error / wanted.flatten(1).square().sum(1).clamp_min(1e-30)).sqrt()
-    worst = share.argsort(descending=True)[:WORST].tolist()
-    others = [k for k in range(len(share)) if k not in worst][:FIRST]
-    places = [*worst, *others]
-    floats, quantized = (as_maps(part[places], axis, SIDE) for part in (wanted, given))
-    if floats is None or quantized is None or run.images[0].dim() != 3:
-        return None
-    floats, quantized = floats[:, channels], quantized[:, channels]
-    both, (difference,) = tones([floats, quantized]), tones([quantized - floats], about_zero=True)
-    drawn = torch.stack([both[0].tones, both[1].tones, difference.tones], 2)
-    return {
-        "images": places,
-        "errors": _plain(share[places]),
-        "usual_error": float(share.median()),
-        "pictures": pictures(x[places], *run.context.normalisation),
-        "channels": list(channels),
-        "low": both[0].low, "high": both[0].high, "largest_difference": difference.high,
-        "shape": list(drawn.shape),
-        "averaged_from": None if wanted.shape[2:] == floats.shape[2:] or axis < 0 else list(wanted.shape[2:]),
-        "data": base64.b64encode(drawn.numpy().tobytes()).decode(),
-    }  # fmt: skip
 
 
 def _notes(run: Opened, layer: str) -> list[str]:
