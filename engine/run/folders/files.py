@@ -60,6 +60,25 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that lies in it, also while somebody takes files out of it.
+
+    It is renamed first, as a half-written file is (see `write_atomically`): it is gone at once for
+    whoever looks, nothing new comes into it, and `sweep` removes what a killed process leaves of it.
+    """
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    folder.replace(beside)
+    shutil.rmtree(beside, onerror=_unless_it_is_gone)
+
+
+def _unless_it_is_gone(
+    _function: object, _path: str, info: tuple[object, BaseException, object]
+) -> None:
+    error = info[1]
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def sweep(*folders: Path) -> None:
     """Remove what writers that are dead now have left half written in these folders."""
     for folder in folders:

@@ -6,7 +6,6 @@ One process writes (the worker), any number read. Nothing here imports torch, so
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,13 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.events import Event, RunFinished, from_json
 from engine.core.outside.reading import read_object
-from engine.run.folders.files import is_disk_full, set_aside, write_atomically, writing_into
+from engine.run.folders.files import (
+    is_disk_full,
+    remove_folder,
+    set_aside,
+    write_atomically,
+    writing_into,
+)
 from engine.run.folders.names import is_result, may_be_named, read_recipe
 from engine.run.folders.opened import opened_from
 from engine.run.folders.version import engine_version
@@ -35,6 +40,8 @@ __all__ = [
 
 HEARTBEAT_S = 2.0
 ACTIVE = ("starting", "queued", "running", "paused")
+ENDED = ("done", "cancelled", "failed")  # a worker's last word
+LEAVING_S = 3.0  # how long a worker may still hold its folder behind it
 RESERVE_BYTES = 64 * 1024  # freed on a full disk, so that the last message can still be written
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -218,13 +225,19 @@ class RunFolder:
         (self.path / ".reserve").unlink(missing_ok=True)
 
     def delete(self) -> None:
-        """Remove the run with all its files; UserError while a worker is at it, silent or not."""
-        if self.status()["state"] in ACTIVE or processes.is_held(self.path):
+        """Remove the run with all its files; UserError while a worker is at it, silent or not.
+
+        A worker that has written its last word is leaving, and waited for.
+        """
+        state = self.status()["state"]
+        patience_s = LEAVING_S if state in ENDED else 0.0
+        if state in ACTIVE or not processes.await_release(self.path, patience_s):
             raise UserError(f"run {self.run_id!r} is at work; cancel it first")
-        if self.path.is_symlink():
-            self.path.unlink()
-        else:
-            shutil.rmtree(self.path)
+        with writing_into(self.path.parent):
+            if self.path.is_symlink():
+                self.path.unlink()
+            else:
+                remove_folder(self.path)
 
 
 def list_runs(runs: Path) -> list[RunFolder]:

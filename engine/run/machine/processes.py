@@ -63,6 +63,16 @@ def is_held(folder: Path) -> bool:
         return False
 
 
+def await_release(folder: Path, seconds: float) -> bool:
+    """Whether no worker holds the folder, at the latest so many seconds from now."""
+    end = time.monotonic() + seconds
+    while is_held(folder):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def worker_of(folder: Path, status: dict[str, Any]) -> psutil.Process | None:
     """The process that executes the folder's worker on this machine, looked for where the status is wrong."""
     try:

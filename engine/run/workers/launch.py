@@ -68,14 +68,11 @@ def _launch(folder: RunFolder) -> None:
 
 def _await_release(folder: RunFolder) -> None:
     """Wait for a worker that is ending: one that was killed is gone before all its threads let go."""
-    end = time.monotonic() + RELEASE_S
-    while processes.is_held(folder.path):
-        if time.monotonic() > end:
-            raise UserError(
-                f"run {folder.run_id!r} still has a worker, which is silent; end it with "
-                f"`python -m engine cancel {folder.run_id}`, then start the run again"
-            )
-        time.sleep(0.02)
+    if not processes.await_release(folder.path, RELEASE_S):
+        raise UserError(
+            f"run {folder.run_id!r} still has a worker, which is silent; end it with "
+            f"`python -m engine cancel {folder.run_id}`, then start the run again"
+        )
 
 
 def _worker(folder: RunFolder) -> int:

@@ -1,14 +1,17 @@
 """A run's folder: whole lines only, whole files only, nothing outside of it."""
 
+import contextlib
 import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunFinished
@@ -20,6 +23,7 @@ from engine.run.folders.folder import (
     safe_name,
     write_atomically,
 )
+from engine.run.machine import processes
 from engine.run.machine.processes import LOST_AFTER_S
 from engine.run.recipes.recipe import Recipe
 
@@ -194,6 +198,34 @@ class TestEnd:
         folder.free_reserve()
         folder.free_reserve()
         assert not (folder.path / ".reserve").exists()
+
+    def test_a_worker_that_takes_its_last_file_away_does_not_break_a_deletion(
+        self, folder, monkeypatch
+    ):
+        folder.write_status("cancelled")
+        folder.hold_reserve()
+        scan = os.scandir
+
+        def scan_then_free(path):
+            entries = list(scan(path))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(".reserve", dir_fd=path)
+            return contextlib.nullcontext(entries)
+
+        monkeypatch.setattr(os, "scandir", scan_then_free)
+        folder.delete()
+        monkeypatch.undo()
+        assert not list(folder.path.parent.iterdir())
+
+    def test_a_worker_that_is_leaving_is_waited_for(self, folder):
+        folder.write_status("done")
+        lock = FileLock(folder.path / processes.LOCK, thread_local=False)
+        lock.acquire()
+        leaving = threading.Timer(0.3, lock.release)
+        leaving.start()
+        folder.delete()
+        leaving.join()
+        assert not folder.path.exists()
 
     def test_a_run_at_work_is_not_deleted(self, folder):
         folder.write_status("running")
