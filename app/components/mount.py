@@ -1,4 +1,4 @@
-"""The components as Python functions: each mounts one script of this folder with plain data."""
+"""The components as Python functions: each mounts one script of these folders with plain data."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ _PLOT = '<div class="qs-plot">\n</div>\n'
 _TITLED_PLOT = '<div class="qs-title">\n</div>\n' + _PLOT
 
 
-def _component(name: str, *, html: str, css: str, isolated: bool) -> Any:
+def _component(folder: str, name: str, *, html: str, css: str, isolated: bool) -> Any:
     # The script given to Streamlit only fetches the real module: modules that are fetched by
     # address are one and the same for all components, so that they share one connection. What is
     # clicked on before the module is here is clicked on again once it is.
     script = f"""
-const module = import(new URL("/api/ui/{ui_version()}/{name}.js", window.location.origin));
+const module = import(new URL("/api/ui/{ui_version()}/{folder}/{name}.js", window.location.origin));
 export default function (component) {{
   const kept = {{ stop: null, over: false }};
   const early = [];
@@ -39,16 +39,20 @@ export default function (component) {{
 
 
 def _registered() -> dict[str, Any]:
-    plot_css = (_HERE / "plot.css").read_text()
+    plot_css = (_HERE / "plots" / "plot.css").read_text()
     mounts = {
         # Plotly's own styles go to the page's head, so its charts live outside a shadow root.
-        name: _component(name, html=html, css=plot_css, isolated=False)
+        name: _component("plots", name, html=html, css=plot_css, isolated=False)
         for name, html in (("live_plot", _PLOT), ("channels", _TITLED_PLOT))
     }
-    for name in ("film", "controls", "network_map", "bits", "tiles"):
-        html, css = ((_HERE / f"{name}.{kind}").read_text() for kind in ("html", "css"))
-        mounts[name] = _component(name, html=html, css=css, isolated=True)
-    mounts["pulse"] = _component("pulse", html="<span></span>\n", css="\n", isolated=True)
+    for path in sorted(_HERE.glob("*/*.html")):
+        css = path.with_suffix(".css").read_text()
+        mounts[path.stem] = _component(
+            path.parent.name, path.stem, html=path.read_text(), css=css, isolated=True
+        )
+    mounts["pulse"] = _component(
+        "steering", "pulse", html="<span></span>\n", css="\n", isolated=True
+    )
     return mounts
 
 

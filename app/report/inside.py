@@ -11,7 +11,10 @@ def layers(story: Story) -> Section:
     """Every layer with its error and its bits."""
     measured = story.measured
     section = Section(title="The layers")
-    said = [layers_verdict(measured, len(story.result["layers"])), inherited_verdict(measured)]
+    said = [
+        layers_verdict(measured, len(story.result["layers"]), story.result, at_work=False),
+        inherited_verdict(measured),
+    ]
     section.says += [words.replace("**", "").replace("`", "") for words in said if words]
     section.charts.append(extended(layer_bars(story.result["layers"]), measured))
     section.table = [

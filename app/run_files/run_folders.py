@@ -7,6 +7,7 @@ from typing import Any
 from app.links.address import plain_name
 from engine.core.errors import UserError
 from engine.run.benches import ladder
+from engine.run.benches.advice import file as advice_file
 from engine.run.benches.effects.verdicts import CIFAR_FILE, FILE, QUANTIZER_FILE, latest, newest
 from engine.run.benches.start import shipped as measured_for_start
 from engine.run.folders.folder import RunFolder, list_runs
@@ -64,6 +65,11 @@ def quantizer_effects() -> dict[str, Any] | None:
 def ablation() -> dict[str, Any] | None:
     """What each part of the project's own recipe was measured to earn; None where it is not measured."""
     return latest(ladder.read(folder) for folder in _measured())
+
+
+def advice() -> dict[str, Any] | None:
+    """How the doctor's predictions turned out when they were measured; None where they were not."""
+    return latest(advice_file.read(folder) for folder in _measured())
 
 
 def _measured() -> tuple[Path, ...]:

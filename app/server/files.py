@@ -86,33 +86,34 @@ def _plain(values: "np.ndarray[Any, Any]") -> list[float | None]:
     return [float(f"{value:.5g}") if np.isfinite(value) else None for value in values]
 
 
-async def static(request: Request) -> Response:
-    """A script or style of app/components, or the Plotly library out of its installed package."""
+async def script(request: Request) -> Response:
+    """A script or style out of a folder of app/components."""
     try:
-        name = plain_name(request.path_params["file"])
-        content = _packed(name)
+        folder, name = (plain_name(request.path_params[part]) for part in ("folder", "file"))
+        kind = TYPES[Path(name).suffix]
+        content = gzip.compress((COMPONENTS / folder / name).read_bytes())
     except (UserError, OSError, KeyError):
         return Response("no such file", 404, media_type="text/plain")
+    return _packed(content, kind)
+
+
+async def plotly(request: Request) -> Response:  # noqa: ARG001
+    """The Plotly library out of its installed package."""
+    return _packed(packed_plotly(), TYPES[".js"])
+
+
+def _packed(content: bytes, kind: str) -> Response:
     headers = FOREVER | {"content-encoding": "gzip", "vary": "accept-encoding"}
-    return Response(content, media_type=TYPES[Path(name).suffix], headers=headers)
-
-
-def _packed(name: str) -> bytes:
-    if name == "plotly.min.js":
-        return _plotly()
-    path = COMPONENTS / name
-    if path.suffix not in TYPES:
-        raise KeyError(name)
-    return gzip.compress(path.read_bytes())
+    return Response(content, media_type=kind, headers=headers)
 
 
 @cache
-def _plotly() -> bytes:
-    # Packed once: to pack four megabytes for every viewer would cost more than to send them.
+def packed_plotly() -> bytes:
+    """Plotly, packed once: to pack four megabytes for every viewer would cost more than to send them."""
     return gzip.compress(files("plotly").joinpath("package_data", "plotly.min.js").read_bytes())
 
 
 def ui_version() -> str:
     """A name for the present content of the scripts: a new one makes browsers fetch them anew."""
-    content = b"".join(path.read_bytes() for path in sorted(COMPONENTS.glob("*.[jc]s*")))
+    content = b"".join(path.read_bytes() for path in sorted(COMPONENTS.glob("*/*.[jc]s*")))
     return hashlib.sha256(content).hexdigest()[:10]

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.server.files import channels, snapshot, static
+from app.server.files import channels, plotly, script, snapshot
 from app.server.stream import stream_events
 from app.server.watch import Watches
 
@@ -30,7 +30,8 @@ def routes(watches: Watches) -> list[BaseRoute]:
         Route("/api/runs/{run}/events", partial(stream_events, watches)),
         Route("/api/runs/{run}/snapshots/{file}", snapshot),
         Route("/api/runs/{run}/channels", channels),
-        Route("/api/ui/{version}/{file}", static),
+        Route("/api/ui/{version}/plotly.min.js", plotly),
+        Route("/api/ui/{version}/{folder}/{file}", script),
     ]
 
 
@@ -54,9 +55,9 @@ def _warm() -> None:
     from app.engine_calls.choices import (
         load_catalog,  # Streamlit's cache wants its runtime, which is up now
     )
-    from app.server.files import _plotly
+    from app.server.files import packed_plotly
 
-    _plotly()
+    packed_plotly()
     try:
         load_catalog()
     except Exception:

@@ -1,6 +1,7 @@
-"""Explanations in Markdown, one concept a file; those in terms/ are the glossary.
+"""Explanations in Markdown, one concept a file, in folders by what they are of; terms/ is the glossary.
 
-Each is written once: it is the help where its term is first met, and a line of the glossary.
+Each is written once: it is the help where its term is first met, and a line of the glossary. A file's
+name is the concept's, whatever folder it is in, so no two are called alike.
 """
 
 from functools import cache
@@ -42,5 +43,9 @@ GLOSSARY = {  # the terms by the names of their files, in an order in which each
 @cache
 def explain(concept: str) -> str:
     """The explanation of a concept, as Markdown."""
-    folder = HERE / "terms" if concept in GLOSSARY else HERE
-    return (folder / f"{concept}.md").read_text().strip()
+    return _files()[concept].read_text().strip()
+
+
+@cache
+def _files() -> dict[str, Path]:
+    return {file.stem: file for file in HERE.glob("*/*.md")}

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.evidence import ablation as recipe
+from app.panels.evidence import advice as doctor
 from app.panels.evidence.claims import claims_table
 from app.panels.evidence.effects import (
     command,
@@ -16,12 +17,12 @@ from app.panels.evidence.effects import (
 )
 from app.panels.evidence.glossary import glossary
 from app.panels.shared.url_menu import buttons
-from app.run_files.run_folders import ablation, effects, quantizer_effects
+from app.run_files.run_folders import ablation, advice, effects, quantizer_effects
 from app.text import explain
 from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 
-RECIPE, QUANTIZERS, WORDS = "quantoscope", "quantizers", "words"
+RECIPE, QUANTIZERS, ADVICE, WORDS = "quantoscope", "quantizers", "advice", "words"
 DATA = {CLAIMS[0].network: "Fashion-MNIST", CIFAR: "CIFAR-10"}
 
 
@@ -63,6 +64,22 @@ def own_recipe(result: Mapping[str, Any]) -> None:
         recipe.command(result)
 
 
+def doctors_advice(result: Mapping[str, Any]) -> None:
+    """How good the doctor's predictions are."""
+    st.header("Does the doctor predict what a change gains?", anchor=False, help=explain("advice"))
+    doctor.heading(result)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        doctor.picture(result)
+    with right:
+        doctor.rules(result)
+    with st.expander("All numbers"):
+        doctor.numbers(result)
+    with st.expander("How is this measured, and how is it measured again?"):
+        st.markdown(explain("advice"))
+        doctor.command(result)
+
+
 st.title("Can I believe it?", anchor=False)
 results = {result["claims"][0]["network"]: result for result in effects()}
 earned = ablation()
@@ -70,6 +87,8 @@ titles = {RECIPE: "Our own recipe"} if earned else {}
 titles |= {one: f"The papers' images, on {DATA.get(one, network_title(one))}" for one in results}
 quantized = quantizer_effects()
 titles |= {QUANTIZERS: "The papers' quantizers"} if quantized else {}
+asked = advice()
+titles |= {ADVICE: "The doctor's advice"} if asked else {}
 if not titles:
     st.info("Nothing is measured in this installation yet.")
 titles[WORDS] = "The words"
@@ -80,5 +99,7 @@ elif chosen == QUANTIZERS and quantized is not None:
     quantizer_claims(quantized)
 elif chosen == RECIPE and earned is not None:
     own_recipe(earned)
+elif chosen == ADVICE and asked is not None:
+    doctors_advice(asked)
 else:
     glossary()

@@ -168,6 +168,21 @@ def test_before_the_answers_are_judged_errors_are_told_by_what_they_cost_elsewhe
     assert words in verdict(levels)
 
 
+@pytest.mark.parametrize(
+    ("levels", "words"),
+    [
+        ([30, 40], "the run ended before the answers were judged"),
+        ([4], "The run ended early: 1 of 2 layers are measured"),
+        ([], "The run ended before a layer was measured"),
+    ],
+)
+def test_a_run_that_ended_early_promises_nothing_more(levels: list[float], words: str) -> None:
+    said = verdict(levels, at_work=False)
+    assert words in said
+    assert "next" not in said
+    assert "appear" not in said
+
+
 def test_what_is_inherited_is_told_in_the_same_unit_as_the_bars() -> None:
     assert "is 100% of the signal" in inherited_verdict([measured("a", 20, 0)])
     assert "10% by itself" in inherited_verdict([measured("a", 20, 0)])

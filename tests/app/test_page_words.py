@@ -68,7 +68,7 @@ def test_a_run_that_ended_early_is_resumed_in_one_place(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="failed"))
     at = opened("layers", run=folder.run_id)
     assert [one.label for one in at.button if "esume" in one.label] == ["Resume this run"]
-    controls = Path(__file__).parents[2] / "app" / "components" / "controls.html"
+    controls = Path(__file__).parents[2] / "app" / "components" / "steering" / "controls.html"
     assert "resume" not in controls.read_text()
 
 

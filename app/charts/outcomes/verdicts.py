@@ -75,19 +75,29 @@ def layers_verdict(
     total: int,
     result: dict[str, Any] | None = None,
     costliest: dict[str, Any] | None = None,
+    *,
+    at_work: bool = True,
 ) -> str:
     """What came of it, and which layer to look at first, by measured cost where it is known, else by SQNR.
 
     `costliest` is the layer of the largest measured cost that is more than chance (see layer_costs.py).
+    `at_work`: whether the run may yet say more.
     """
     known = [one for one in measured if _db(one) is not None]
     if not known:
-        return "No layer is measured yet: bars appear as blocks finish."
+        if at_work:
+            return "No layer is measured yet: bars appear as blocks finish."
+        return "The run ended before a layer was measured."
     said = [outcome_verdict(result)] if result else []
     if result is None and len(known) < total:
-        said.append(f"{len(known)} of {total} layers are measured.")
+        ended = "" if at_work else "The run ended early: "
+        said.append(f"{ended}{len(known)} of {total} layers are measured.")
     elif result is None:
-        said.append("All layers are measured; what it costs the answers is judged next.")
+        said.append(
+            "All layers are measured; what it costs the answers is judged next."
+            if at_work
+            else "All layers are measured; the run ended before the answers were judged."
+        )
     said.append(_by_cost(costliest) if costliest else _by_sqnr(known, result))
     return " ".join(one for one in said if one)
 

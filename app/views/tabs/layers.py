@@ -32,8 +32,9 @@ from app.panels.shared.ask_why import is_pending, known
 from app.panels.shared.room import ROW_REM, room
 from app.panels.shared.url_menu import buttons
 from app.run_files.history import History
+from app.run_files.run_folders import state_of
 from app.text import explain
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder
 
 ASKED = ("explain", "bits")  # of this tab, answered beside the page
 VERDICT_REM = 6.2  # four lines: what a run at work says grows by and by
@@ -93,7 +94,8 @@ def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) 
     measured = history.layers_measured()
     total = len(history.started["layers"])
     costliest = worst_layer(costs) if costs is not None else None
-    said = layers_verdict(measured, total, folder.result(), costliest)
+    at_work = state_of(folder) in ACTIVE
+    said = layers_verdict(measured, total, folder.result(), costliest, at_work=at_work)
     st.markdown(f"{said} {inherited_verdict(measured)}")
 
 

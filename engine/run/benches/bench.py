@@ -20,15 +20,26 @@ from engine.synthesis.base import Request
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics, layer_gap
 
-# Those with options of their own: effects/, speed/, ablation.py, rates.py, exports.py, start/ beside this.
+# Those with options of their own: advice/, effects/, speed/, start/, ablation.py, rates.py, exports.py.
 EFFECTS, QUANTIZERS, ABLATION = "effects", "quantizers", "ablation"
 RATES, EXPORT = "rates", "export"
 BITS_SLIDER, FILM_ANSWERS, OUTCOMES = "bits-slider", "film-answers", "outcomes"
+ADVICE = "advice"
 
 
 def names() -> list[str]:
     """The benchmarks there are."""
-    own = (EFFECTS, QUANTIZERS, ABLATION, RATES, EXPORT, BITS_SLIDER, FILM_ANSWERS, OUTCOMES)
+    own = (
+        EFFECTS,
+        QUANTIZERS,
+        ABLATION,
+        RATES,
+        EXPORT,
+        BITS_SLIDER,
+        FILM_ANSWERS,
+        OUTCOMES,
+        ADVICE,
+    )
     return sorted([*_BENCHMARKS, *_ON_DATA, *own])
 
 

@@ -32,6 +32,7 @@ def bench(options: argparse.Namespace) -> int:
         bench.BITS_SLIDER: _bits_slider,
         bench.FILM_ANSWERS: _film_answers,
         bench.OUTCOMES: _outcomes,
+        bench.ADVICE: _advice,
     }
     if options.name in own:
         return own[options.name](options)
@@ -147,5 +148,15 @@ def _outcomes(options: argparse.Namespace) -> int:
 
     runs = runs_folder(options)
     result = outcomes(runs, options.out or runs / FILE, Progress().line)
+    print(json.dumps(result) if options.json else table(rows_of(result)))
+    return 0
+
+
+def _advice(options: argparse.Namespace) -> int:
+    from engine.run.benches.advice.file import FILE, rows_of
+    from engine.run.benches.advice.measure import advice
+
+    runs = runs_folder(options)
+    result = advice(runs, options.out or runs / FILE, Progress().line)
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0

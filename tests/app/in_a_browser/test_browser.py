@@ -195,7 +195,7 @@ def test_page_and_python_draw_the_same_chart(page: Any, address: str, tmp_path: 
     ]
     page.goto(f"{address}/api/health")
     script = """async ([chart, events]) => {
-      const { extend } = await import("/api/ui/test/bindings.js");
+      const { extend } = await import("/api/ui/test/plots/bindings.js");
       for (const event of events) extend(chart.figure, chart.bindings, event);
       return chart.figure;
     }"""

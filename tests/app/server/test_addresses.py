@@ -78,8 +78,9 @@ ROUTES = (
     "/api/runs/{run}/channels?layer={odd}",
     "/api/runs/{run}/channels?step={odd}",
     "/api/runs/{run}/events?since={odd}",
-    "/api/ui/{odd}/bus.js",
-    "/api/ui/v/{odd}",
+    "/api/ui/{odd}/steering/bus.js",
+    "/api/ui/v/{odd}/bus.js",
+    "/api/ui/v/steering/{odd}",
 )
 
 

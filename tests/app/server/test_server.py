@@ -78,8 +78,10 @@ def test_stream_begins_anew_where_the_run_did(client: Client, finished: str) -> 
         "/api/runs/{run}/snapshots/none.webp",
         "/api/runs/{run}/channels?layer=99",
         "/api/ui/v/..%2fmount.py",
+        "/api/ui/v/plots/..%2f..%2fmount.py",
+        "/api/ui/v/%2e%2e/mount.py",
         "/api/ui/v/mount.py",
-        "/api/ui/v/none.js",
+        "/api/ui/v/plots/none.js",
     ],
 )
 def test_what_is_not_there_or_not_meant_is_not_given(
@@ -123,7 +125,7 @@ def test_the_gap_of_a_layer_is_the_mean_of_what_its_channels_show(
 
 
 def test_scripts_come_with_a_version_of_their_content(client: Client) -> None:
-    answer = client.get(f"/api/ui/{ui_version()}/bus.js")
+    answer = client.get(f"/api/ui/{ui_version()}/steering/bus.js")
     assert "EventSource" in answer.text
     assert "immutable" in answer.headers["cache-control"]
     assert "plotly" in client.get("/api/ui/v/plotly.min.js").text[:2000]

@@ -1,7 +1,7 @@
 // A row of images that stand still, with what the network takes them for below each.
 
 import { caption, captionHeight, inWords } from "./captions.js";
-import { keeper } from "./plot.js";
+import { keeper } from "../plots/plot.js";
 
 const TILE = 112;
 const FEW = 50; // screen pixels of a tile, below which they stand in two rows

@@ -1,8 +1,8 @@
 // The wall of images at the step looked at, and the strip to go back through every kept frame.
 
-import { bus } from "./bus.js";
+import { bus } from "../steering/bus.js";
 import { caption, captionHeight, inWords } from "./captions.js";
-import { keeper } from "./plot.js";
+import { keeper } from "../plots/plot.js";
 
 const WALL_TILE = 112; // pixels an image gets on the wall, at least
 const THUMBNAILS = 12;

@@ -2,7 +2,7 @@
 
 import { AnswerWall } from "./answer_wall.js";
 import { course } from "./course.js";
-import { keeper } from "./plot.js";
+import { keeper } from "../plots/plot.js";
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const small = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);

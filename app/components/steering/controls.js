@@ -1,7 +1,7 @@
 // What the run is doing, and the buttons that steer it: wishes go to Python, news come by the stream.
 
 import { ENDED, bus } from "./bus.js";
-import { keeper } from "./plot.js";
+import { keeper } from "../plots/plot.js";
 
 const WORDS = {
   new: "not started", starting: "starting", queued: "waiting for a slot", running: "running", paused: "paused",

@@ -6,7 +6,7 @@
 // all that changes together, and where there are two they take turns.
 
 import { ENDED, bus } from "./bus.js";
-import { keeper } from "./plot.js";
+import { keeper } from "../plots/plot.js";
 
 const TIMES_LONGER = 3; // than a drawing took until the next: a slow page does not do nothing else
 const LOOK_MS = 100;

@@ -1,6 +1,6 @@
 // The channels of the layer looked at, at the step looked at: fetched when either changes.
 
-import { bus } from "./bus.js";
+import { bus } from "../steering/bus.js";
 import { Plot, keeper } from "./plot.js";
 
 class Channels {

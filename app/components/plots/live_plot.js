@@ -1,7 +1,7 @@
 // A chart that the run's events extend, with the page's cursor drawn over it.
 
 import { extend } from "./bindings.js";
-import { bus } from "./bus.js";
+import { bus } from "../steering/bus.js";
 import { Plot, keeper } from "./plot.js";
 
 class LivePlot {

@@ -1,6 +1,6 @@
 // A network as boxes of cells, laid out like a text: as many in a row as the page is wide.
 
-import { keeper } from "./plot.js";
+import { keeper } from "../plots/plot.js";
 
 const CELL = { width: 56, height: 36, gapX: 16, gapY: 10 };
 const PAD = { x: 10, top: 25, bottom: 10 };
