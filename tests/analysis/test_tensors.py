@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.analysis.layers.tensors import as_maps, beyond, pairs, sentence, shares, tones
+from engine.analysis.layers.tensors import as_maps, beyond, pairs, shares, shift_share, tones
 
 
 def test_shares_are_of_all_values_those_outside_included():
@@ -64,25 +64,13 @@ def test_maps_of_both_networks_have_one_scale_a_channel():
     assert difference.high == one.abs().amax((0, 2, 3)).tolist()
 
 
-def told(*, clipped=0.0, calibration=1.0, widest=1.0, levels=(0.0, 1.0)):
-    def source(name, reach, clipped=0.0):
-        channels = {"low": [0.0] * 5, "high": [reach * widest, *[reach] * 4]}
-        return {"name": name, "clipped": clipped, "sqnr_db": 21.0, "channels": channels}
-
-    sources = [source("test", 1.0, clipped), source("calibration", calibration)]
-    return {"input": {"levels": levels, "sources": sources}}
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"levels": None}, "reads floats"),
-        ({"clipped": 0.05}, "5.0% of the values"),
-        ({"widest": 6.0}, "Channel 0 of its input reaches 6.0 times"),
-        ({"calibration": 2.0}, "calibrated on reach 2.00 times as far"),
-        ({"calibration": 0.5}, "test images reach 2.00 times as far"),
-        ({}, "Nothing stands out in its input: rounding it leaves 21 dB"),
-    ],
-)
-def test_the_sentence_says_what_stands_out(given, said):
-    assert said in sentence(told(**given))
+def test_a_shift_is_what_a_bias_for_each_channel_undoes():
+    wanted = torch.randn(6, 3, 4, 4)
+    shift = torch.tensor([1.0, -2.0, 0.5]).view(1, 3, 1, 1)
+    assert shift_share(wanted, wanted + shift, 1) == pytest.approx(1)
+    assert shift_share(wanted, wanted, 1) == 0
+    sign = torch.tensor([1.0, -1.0]).repeat(3).view(6, 1, 1, 1)  # no mean
+    assert shift_share(wanted, wanted + sign, 1) == pytest.approx(0, abs=1e-6)
+    assert shift_share(wanted, wanted + shift + sign, 1) == pytest.approx(1.75 / 2.75, rel=1e-5)
+    tokens = torch.randn(2, 9, 3)  # channels last
+    assert shift_share(tokens, tokens + shift.view(1, 1, 3), -1) == pytest.approx(1)

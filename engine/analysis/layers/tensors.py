@@ -1,6 +1,6 @@
 """Tensors of one layer made small enough to draw: shares on a grid's axis, reach by channel, maps, pairs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 SAMPLE = 2**20  # values that a picture is made of, where there are more
 TONES = 255  # steps of a feature map's scale
-CLIPPED, FURTHER, OUTLIER = 0.01, 1.25, 4.0  # from which on it is said (our own lines, no paper's)
 
 
 def channels_first(x: Tensor, axis: int) -> Tensor:
@@ -106,43 +105,11 @@ def tones(parts: Sequence[Tensor], *, about_zero: bool = False) -> list[Tones]:
     ]
 
 
-def sentence(told: Mapping[str, Any]) -> str:
-    """What stands out in a layer's input, the worst first; told: see `engine.run.questions.why.tensors`."""
-    given = told["input"]
-    if given["levels"] is None:
-        return "The layer reads floats: its input has no grid."
-    by_name = {one["name"]: one for one in given["sources"]}
-    judged = by_name.get("test", by_name["calibration"])
-    reach = {name: _furthest(one["channels"]) for name, one in by_name.items()}
-    channel, times = _outlier(judged["channels"])
-    ratio = max(reach["calibration"]) / max(*reach["test"], 1e-30) if "test" in reach else 1.0
-    if judged["clipped"] >= CLIPPED:
-        return f"{judged['clipped']:.1%} of the values that it reads lie beyond its grid: they are clipped."
-    if times >= OUTLIER:
-        return (
-            f"Channel {channel} of its input reaches {times:.1f} times as far as the median channel, and "
-            "all channels share one step."
-        )
-    if ratio >= FURTHER:
-        return (
-            f"The images calibrated on reach {ratio:.2f} times as far as the test images: the grid is "
-            "coarser than these need."
-        )
-    if ratio <= 1 / FURTHER:
-        return f"The test images reach {1 / ratio:.2f} times as far as the images calibrated on."
-    return (
-        f"Nothing stands out in its input: rounding it leaves {judged['sqnr_db']:.0f} dB, and no channel "
-        "and no kind of images reaches much further than the others."
-    )
+def shift_share(wanted: Tensor, given: Tensor, axis: int) -> float:
+    """The share, in [0, 1], of the squared error that is one constant for each channel: what a bias undoes.
 
-
-def _furthest(channels: Mapping[str, Sequence[float]]) -> list[float]:
-    return [max(-low, high) for low, high in zip(channels["low"], channels["high"], strict=True)]
-
-
-def _outlier(channels: Mapping[str, Sequence[float]]) -> tuple[int, float]:
-    """(the channel that reaches furthest, how many times as far as the median one); 1 where that has none."""
-    reach = _furthest(channels)
-    middle = sorted(reach)[len(reach) // 2]
-    first = max(range(len(reach)), key=reach.__getitem__)
-    return first, reach[first] / middle if middle > 0 else 1.0
+    wanted, given: a layer's output in both networks, of one shape, with its channels along `axis`.
+    """
+    error = channels_first((given - wanted).double(), axis)
+    whole = float(error.square().sum())
+    return float(error.mean(1).square().sum()) * error.shape[1] / whole if whole > 0 else 0.0

@@ -1,14 +1,17 @@
 """Inside one layer: what it reads on its grid, feature maps, weights, pairs; and what the page says."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.charts.inside import inputs, maps, pairs, weights
 from app.charts.style import OVER, QUANTIZED
+from app.panels.layers.inside.section import may_correct
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
+from engine.run.recipes.recipe import Recipe
 from tests.app.test_pages import opened, texts
 
 TONES = bytes(range(2 * 2 * 3 * 2 * 3))  # 2 images, 2 channels, 3 parts, 2 x 3 pixels
@@ -47,7 +50,9 @@ FOUND: dict[str, Any] = {
         ],
         "pairs": {"low": -2.0, "high": 3.0, "counts": [[1, 0], [0, 1]]},
     },
-    "output": {"sqnr_db": 12.0, "pairs": {"low": 0.0, "high": 1.0, "counts": [[2, 0], [0, 2]]}},
+    "output": {
+        "sqnr_db": 12.0, "is_shift": True, "pairs": {"low": 0.0, "high": 1.0, "counts": [[2, 0], [0, 2]]},
+    },
     "maps": {
         "images": [7, 0], "errors": [0.5, 0.1], "usual_error": 0.1, "channels": [1, 0],
         "pictures": ["data:image/webp;base64,AA==", "data:image/webp;base64,AA=="],
@@ -55,6 +60,7 @@ FOUND: dict[str, Any] = {
         "shape": [2, 2, 3, 2, 3], "averaged_from": [8, 12], "data": base64.b64encode(TONES).decode(),
     },
     "notes": [], "sentence": "25.0% of the values that it reads lie beyond its grid: they are clipped.",
+    "sentences": {view: f"What stands out in {view}." for view in ("input", "maps", "weights", "pairs")},
 }  # fmt: skip
 
 
@@ -117,7 +123,7 @@ def test_pairs_are_on_one_axis_and_counted_by_their_logarithm() -> None:
     [
         ("input", "Do its values fit the grid?"),
         ("maps", "for this image is 50% off; 10% is usual here. Dark to light: 0 to 2.6e+02"),
-        ("weights", "Channel 1 loses most by rounding: 8 dB are left, against 20 dB"),
+        ("weights", "Red: the ends of each channel's grid"),
         ("pairs", "On the dotted line is no error"),
     ],
 )
@@ -128,6 +134,29 @@ def test_every_view_says_its_sentence(folder: RunFolder, view: str, said: str) -
     at.session_state["tensors-more"] = True
     at.run()
     assert not at.exception
-    assert "25.0% of the values" in texts(at)
+    assert f"**What stands out in {view}.**" in texts(at)
     assert said in texts(at)
+    labels = [button.label for button in at.button]
+    assert ("Try it with biases corrected" in labels) is (view == "pairs")
     assert more is not None
+
+
+def test_a_correction_is_offered_only_where_there_is_none() -> None:
+    recipe = Recipe(model="toy", synthesis="noise", quantization="nearest")
+    assert may_correct(recipe, FOUND)
+    scatter = FOUND | {"output": FOUND["output"] | {"is_shift": False}}
+    assert not may_correct(recipe, scatter)
+    for given in ({"bias_correction": True}, {"batchnorm": "delta"}):
+        assert not may_correct(replace(recipe, quantization_settings=given), FOUND)
+    assert may_correct(replace(recipe, quantization_settings={"batchnorm": "none"}), FOUND)
+
+
+def test_an_answer_of_an_older_version_says_its_one_sentence_in_every_view(
+    folder: RunFolder,
+) -> None:
+    older = {name: value for name, value in FOUND.items() if name != "sentences"}
+    answers.answer(folder, "tensors", lambda: older, layer="conv1")
+    at = opened("layers", run=folder.run_id, layer="conv1", inside="maps", **{"tensors-more": "1"})
+    at.session_state["tensors-more"] = True
+    at.run()
+    assert "25.0% of the values" in texts(at)

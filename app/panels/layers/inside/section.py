@@ -12,6 +12,7 @@ from app.panels.layers.inside.pairs import value_pairs
 from app.panels.layers.inside.weights import layer_weights
 from app.panels.layers.provenance import Remedy, with_remedy
 from app.panels.new_run.dialog import new_run_button
+from app.panels.new_run.draft import recipe_fields
 from app.panels.shared.ask_why import MOST_BITS, closed_question, has_most_bits
 from app.panels.shared.url_menu import buttons
 from app.text import explain
@@ -19,6 +20,7 @@ from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
+from engine.run.recipes.recipe import Recipe
 
 QUESTION = "tensors"
 VIEWS = {
@@ -39,12 +41,18 @@ def tensors_section(folder: RunFolder, chosen: str, layers: int) -> bool:
 
 
 def _found(folder: RunFolder, found: Found) -> None:
-    st.markdown(f"**{plain(page_text(found['sentence']))}**", help=explain(QUESTION))
     there = {name: title for name, title in VIEWS.items() if name not in found or found[name]}
     view = buttons("Look at", there, "inside", label_visibility="collapsed")
+    said = found.get("sentences", {}).get(
+        view, found["sentence"]
+    )  # bundles of older versions have one
+    st.markdown(f"**{plain(page_text(said))}**", help=explain(QUESTION))
     frame = DRAW[view](folder, found)
     with st.container(horizontal=True, vertical_alignment="center"):
-        _remedy(folder, found, "weight_bits" if view == "weights" else "activation_bits")
+        if view == "pairs" and may_correct(folder.recipe, found):
+            _correction(folder)
+        else:
+            _remedy(folder, found, "weight_bits" if view == "weights" else "activation_bits")
         st.download_button(
             "CSV", frame.to_csv(index=False), f"{folder.run_id}-{found['layer']}-{view}.csv", "text/csv",
             icon=":material/download:", on_click="ignore", key="tensors-csv",
@@ -63,4 +71,20 @@ def _remedy(folder: RunFolder, found: Found, kind: str) -> None:
     new_run_button(
         remedy.label, key="tensors-try", wanted=with_remedy(folder.recipe, remedy),
         icon=":material/build:", help="Opens New run with this run's recipe and that one change.",
+    )  # fmt: skip
+
+
+def may_correct(recipe: Recipe, found: Found) -> bool:
+    """Whether much of the output's error is a shift, and the run corrected neither biases nor BatchNorm."""
+    given = recipe.quantization_settings
+    corrects = given.get("bias_correction") or given.get("batchnorm", "none") != "none"
+    return not corrects and bool(found["output"].get("is_shift"))
+
+
+def _correction(folder: RunFolder) -> None:
+    fields = recipe_fields(folder.recipe)
+    fields["quantization_settings"] |= {"bias_correction": True}
+    new_run_button(
+        "Try it with biases corrected", key="tensors-try", wanted=fields, icon=":material/build:",
+        help="Opens New run with this run's recipe and that one change.",
     )  # fmt: skip

@@ -33,10 +33,6 @@ def layer_weights(folder: RunFolder, found: Found) -> pd.DataFrame:
     with left:
         st.markdown("**Is one channel of its weights the trouble?**")
         draw(folder, found, charts.weight_ranges(weights["channels"], one["channel"]), "ranges")
-        noise = weights["channels"]["sqnr_db"]
-        worst = min(range(len(noise)), key=noise.__getitem__)
-        st.caption(
-            f"Red: the ends of each channel's grid. Channel {worst} loses most by rounding: "
-            f"{noise[worst]:.0f} dB are left, against {sorted(noise)[len(noise) // 2]:.0f} dB in the middle."
-        )
-    return pd.DataFrame({"channel": range(len(noise)), **weights["channels"]})
+        st.caption("Red: the ends of each channel's grid.")
+    rows = weights["channels"]
+    return pd.DataFrame({"channel": range(len(rows["low"])), **rows})

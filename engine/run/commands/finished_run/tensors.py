@@ -44,4 +44,5 @@ def _as_text(found: dict[str, Any]) -> str:
         for one in found["input"]["sources"]
     ]  # fmt: skip
     output = f"output, student against float network: {found['output']['sqnr_db']:.1f} dB"
-    return "\n".join([table([head, *rows]), "", output, *found["notes"], found["sentence"]])
+    said = found["sentences"].values()
+    return "\n".join([table([head, *rows]), "", output, *found["notes"], *said])

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from engine.analysis.layers.errors import decibels, sqnr_db
+from engine.analysis.layers.inside_words import SHIFT, sentences
 from engine.analysis.layers.tensors import (
     SAMPLE,
     beyond,
     channels_first,
     pairs,
-    sentence,
     shares,
+    shift_share,
 )
 from engine.core.errors import UserError
 from engine.core.sampling.randomness import stream
@@ -45,7 +46,8 @@ class Source(NamedTuple):
 def tensors(folder: RunFolder, layer: str, tell: Tell = tell_nobody) -> dict[str, Any]:
     """What `python -m engine tensors RUN --layer PATH --json` prints.
 
-    {"run", "layer", "images", "image_set", "input", "weights", "output", "maps", "notes", "sentence"}.
+    {"run", "layer", "images", "image_set", "input", "weights", "output", "maps", "notes", "sentences",
+    "sentence"}. `sentences`: what stands out, by view (input, maps, weights, pairs); `sentence`: the input's.
     `input`: levels of the grid (None where the layer reads floats), for each kind of images the shares of
     its values on one axis, the share that is clipped, the SQNR of rounding, and the reach of each channel.
     `weights`: each channel's range and its grid's, and the CHANNELS channels whose output has the largest
@@ -68,17 +70,23 @@ def tensors(folder: RunFolder, layer: str, tell: Tell = tell_nobody) -> dict[str
     axis = -1 if isinstance(run.teacher.get_submodule(layer), nn.Linear) else 1
     wanted, given = _outputs(run, layer, found[first])
     errors = (given - wanted).square().transpose(0, axis).flatten(1).sum(1)
+    shift = shift_share(wanted, given, axis)
     channels = errors.argsort(descending=True)[:CHANNELS].tolist()
     sources = [_source(run, layer, name, found[name]) for name in found]
     told = {
         "run": folder.run_id, "layer": layer, "images": len(kinds[first]), "image_set": run.test_set,
         "input": _input(run, layer, sources, axis),
         "weights": _weights(run, layer, channels),
-        "output": {"sqnr_db": sqnr_db(wanted, given), "pairs": _pairs(wanted, given)},
+        "output": {
+            "sqnr_db": sqnr_db(wanted, given), "pairs": _pairs(wanted, given), "channels": len(errors),
+            "worst_channel_share": float(errors.max() / errors.sum().clamp_min(1e-30)),
+            "shift_share": shift, "is_shift": shift >= SHIFT,
+        },
         "maps": feature_maps(run, kinds[first], wanted, given, channels=channels, axis=axis),
         "notes": _notes(run, layer),
     }  # fmt: skip
-    return told | {"sentence": sentence(told)}
+    said = sentences(told)
+    return told | {"sentences": said, "sentence": said["input"]}
 
 
 def _kinds(run: Opened) -> dict[str, Tensor]:

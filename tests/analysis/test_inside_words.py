@@ -1,0 +1,76 @@
+"""What stands out inside a layer, in a sentence for each view: the number that is said, by hand."""
+
+import pytest
+
+from engine.analysis.layers.inside_words import of_input, of_maps, of_output, of_weights, sentences
+
+
+def told(*, clipped=0.0, calibration=1.0, widest=1.0, levels=(0.0, 1.0)):
+    def source(name, reach, clipped=0.0):
+        channels = {"low": [0.0] * 5, "high": [reach * widest, *[reach] * 4]}
+        return {"name": name, "clipped": clipped, "sqnr_db": 21.0, "channels": channels}
+
+    sources = [source("test", 1.0, clipped), source("calibration", calibration)]
+    return {"input": {"levels": levels, "sources": sources}}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"levels": None}, "reads floats"),
+        ({"clipped": 0.05}, "5.0% of the values"),
+        ({"widest": 6.0}, "Channel 0 of its input reaches 6.0 times"),
+        ({"calibration": 2.0}, "calibrated on reach 2.00 times as far"),
+        ({"calibration": 0.5}, "test images reach 2.00 times as far"),
+        ({}, "Nothing stands out in its input: rounding it leaves 21 dB"),
+    ],
+)
+def test_of_the_input(given, said):
+    assert said in of_input(told(**given))
+
+
+def maps(*, worst=0.12, share=0.3, count=10):
+    return {
+        "maps": {"images": [7, 0], "errors": [worst, 0.1], "usual_error": 0.1, "channels": [3, 1]},
+        "output": {"worst_channel_share": share, "channels": count},
+    }
+
+
+def test_of_feature_maps():
+    assert of_maps(maps(worst=0.2)).startswith("Image 7 suffers most")
+    assert "20% off, where 10% is usual" in of_maps(maps(worst=0.2))
+    assert of_maps(maps(worst=0.19)).startswith("All images suffer alike: the output is 10% off")
+    assert "Channel" not in of_maps(maps(share=0.39))
+    assert "Channel 3 alone, one of 10, has 40%" in of_maps(maps(share=0.4))
+    assert "Channel" not in of_maps(maps(share=0.09, count=1000)), (
+        "of many even the worst is little"
+    )
+
+
+def weights(noise, *, high=(1.0, 1.0, 1.0), grid=(1.0, 1.0, 1.0)):
+    rows = {"low": [-1.0] * 3, "high": list(high), "grid_low": [-1.0] * 3, "grid_high": list(grid)}
+    return {"weights": {"channels": rows | {"sqnr_db": noise}}}
+
+
+def test_of_the_weights():
+    assert of_weights(weights([20.0, 8.0, 21.0])).startswith("Channel 1 of its weights loses most")
+    assert "8 dB are left, against 20 dB" in of_weights(weights([20.0, 8.0, 21.0]))
+    usual = of_weights(weights([20.0, 8.5, 21.0]))
+    assert usual.startswith("Nothing stands out")
+    assert "20 dB in the middle channel and 8 dB in the worst" in usual
+    cut = of_weights(weights([20.0, 20.0, 21.0], high=(1.0, 1.2, 1.3)))
+    assert cut.startswith("The largest weights of 1 of 3 channels")
+
+
+def test_of_the_output():
+    output = {"shift_share": 0.4, "is_shift": True, "sqnr_db": 12.0}
+    assert of_output({"output": output}).startswith("40% of the squared error")
+    scatter = of_output({"output": output | {"is_shift": False, "shift_share": 0.02}})
+    assert "scatter: 12 dB are left" in scatter
+    assert "only 2% of it" in scatter
+
+
+def test_views_that_are_not_there_have_no_sentence():
+    output = {"shift_share": 0.0, "is_shift": False, "sqnr_db": 12.0}
+    found = sentences(told() | {"maps": None, "weights": None, "output": output})
+    assert list(found) == ["input", "pairs"]
