@@ -1,4 +1,4 @@
-"""What stands out inside a layer, a sentence for each view. From which numbers on is our choice, no paper's."""
+"""What stands out inside a layer, a sentence for each view. When it is said is our choice, no paper's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
