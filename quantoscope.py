@@ -77,6 +77,15 @@ def install(*files: str) -> None:
             if what:
                 pip_install(*what)
         stamp.write_text(wanted)
+        prepare()
+
+
+def prepare() -> None:
+    """Collect what there is to choose from now, so that the first page need not wait for it."""
+    say("collecting networks and methods")
+    subprocess.run(
+        [str(PYTHON), "-c", "from engine.run import catalog; catalog.install()"], check=False
+    )
 
 
 def create_venv() -> None:

@@ -1,9 +1,11 @@
 """What there is to choose from: networks and methods as plain data, for menus, forms and the command line.
 
 Collecting it imports torch and builds every network; a page therefore asks `load`, which keeps the
-answer beside the runs and asks a subprocess again only when a file of the engine has changed.
+answer beside the runs and in the virtual environment, where the installation puts the first one, and asks a
+subprocess again only when a file of the engine has changed.
 """
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from engine.core.outside.reading import read_object
 from engine.models.cards.saved import list_saved, saved_entry
 from engine.models.knobs import own_knobs, unlisted_knobs
 from engine.run.folders.folder import write_atomically
@@ -20,6 +23,7 @@ from engine.run.subprocess_answer import answer_of
 
 _ENGINE = Path(__file__).parents[1]
 CACHE = ".catalog.json"
+INSTALLED = ".quantoscope-catalog.json"  # in the virtual environment
 OWN, TIMM = "FILE.py:FACTORY", "timm/NAME"  # patterns of names that no menu lists
 
 
@@ -43,21 +47,40 @@ def _load_engine(runs: Path) -> dict[str, Any]:
     runs.mkdir(parents=True, exist_ok=True)
     with FileLock(runs / ".catalog.lock"):  # who comes second waits for the first one's answer
         kept = last_known(runs)
-        return kept if kept.get("fingerprint") == now else _ask_engine(runs, now)
+        if kept.get("fingerprint") == now:
+            return kept
+        fresh = _installed()
+        if fresh.get("fingerprint") != now:
+            fresh = _ask_engine(now)
+        write_atomically(runs / CACHE, json.dumps(fresh).encode())
+        return fresh
 
 
 def last_known(runs: Path) -> dict[str, Any]:
     """The catalog as it was collected last, perhaps by an older engine; empty before the first time."""
-    try:
-        kept: dict[str, Any] = json.loads((runs / CACHE).read_text())
-        return kept
-    except (OSError, ValueError):
-        return {}
+    return _read(runs / CACHE)
 
 
-def _ask_engine(runs: Path, now: str) -> dict[str, Any]:
+def install() -> None:
+    """Collect the catalog now, so that nobody waits for it later; nothing where it is there already."""
+    now = fingerprint()
+    if _installed().get("fingerprint") != now:
+        _ask_engine(now)
+
+
+def _installed() -> dict[str, Any]:
+    return _read(Path(sys.prefix) / INSTALLED)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return read_object(file) or {}
+
+
+def _ask_engine(now: str) -> dict[str, Any]:
     fresh = answer_of("catalog", "--json") | {"fingerprint": now}
-    write_atomically(runs / CACHE, json.dumps(fresh).encode())
+    if sys.prefix != sys.base_prefix:  # a virtual environment: the project's own place
+        with contextlib.suppress(OSError):
+            write_atomically(Path(sys.prefix) / INSTALLED, json.dumps(fresh).encode())
     return fresh
 
 

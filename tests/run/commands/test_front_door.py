@@ -28,6 +28,8 @@ def door(tmp_path, monkeypatch):
     monkeypatch.setattr(door, "PYTHON", venv / "bin" / "python")
     monkeypatch.setattr(door, "create_venv", lambda: venv.mkdir(exist_ok=True))
     monkeypatch.setattr(door, "pip_install", lambda *what: door.calls.append(what))
+    door.prepared = []
+    monkeypatch.setattr(door, "prepare", lambda: door.prepared.append(len(door.calls)))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "requirements.txt").write_text("torch==2\nnumpy==1\n")
     (tmp_path / "requirements-dev.txt").write_text("ruff==1\n")
@@ -37,8 +39,10 @@ def door(tmp_path, monkeypatch):
 def test_installs_torch_first_and_alone_and_only_once(door):
     door.install("requirements.txt", "requirements-dev.txt")
     assert door.calls == [("torch==2",), ("-r", "requirements.txt"), ("-r", "requirements-dev.txt")]
+    assert door.prepared == [2, 3], "when all is there that it needs"
     door.install("requirements.txt", "requirements-dev.txt")
     assert len(door.calls) == 3
+    assert len(door.prepared) == 2
 
 
 def test_installs_again_what_has_changed(door, tmp_path):

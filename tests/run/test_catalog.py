@@ -1,0 +1,64 @@
+"""The catalog is collected once: beside the runs it is found again, and in the environment's own place."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.run import catalog
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ...]]:
+    """How often the engine was asked; this process is of an empty virtual environment."""
+    words: list[tuple[str, ...]] = []
+
+    def answer(*more: str) -> dict[str, object]:
+        words.append(more)
+        return {"models": [], "synthesis": [], "quantization": [], "named": []}
+
+    (tmp_path / "venv").mkdir()
+    monkeypatch.setattr(catalog, "answer_of", answer)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    return words
+
+
+def test_a_second_folder_of_runs_takes_what_the_environment_keeps(
+    asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    for name in ("runs", "runs", "other"):
+        catalog.load(tmp_path / name)
+    assert len(asked) == 1
+    assert catalog.last_known(tmp_path / "other")["fingerprint"] == catalog.fingerprint()
+
+
+def test_what_was_installed_is_ready_before_the_first_page(
+    asked: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    catalog.install()
+    catalog.install()
+    assert len(asked) == 1
+    catalog.load(tmp_path / "runs")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b'{"fingerprint": "of another engine"}'])
+def test_what_is_torn_or_of_another_engine_is_collected_anew(
+    asked: list[tuple[str, ...]], tmp_path: Path, kept: bytes
+) -> None:
+    for place in (tmp_path / "runs" / catalog.CACHE, tmp_path / "venv" / catalog.INSTALLED):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(kept)
+    catalog.load(tmp_path / "runs")
+    assert len(asked) == 1
+    assert json.loads((tmp_path / "venv" / catalog.INSTALLED).read_text())["models"] == []
+
+
+def test_a_system_s_own_python_is_not_written_into(
+    asked: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    catalog.load(tmp_path / "runs")
+    assert len(asked) == 1
+    assert not list((tmp_path / "venv").iterdir())
