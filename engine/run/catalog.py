@@ -1,8 +1,8 @@
 """What there is to choose from: networks and methods as plain data, for menus, forms and the command line.
 
 Collecting it imports torch and builds every network; a page therefore asks `load`, which keeps the
-answer beside the runs and in the virtual environment, where the installation puts the first one, and asks a
-subprocess again only when a file of the engine has changed.
+answer beside the runs and in the project's virtual environment, where the installation puts the first one,
+and asks a subprocess again only when a file of the engine has changed.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from engine.run.subprocess_answer import answer_of
 
 _ENGINE = Path(__file__).parents[1]
 CACHE = ".catalog.json"
-INSTALLED = ".quantoscope-catalog.json"  # in the virtual environment
+INSTALLED = ".quantoscope-catalog.json"  # in .venv
 OWN, TIMM = "FILE.py:FACTORY", "timm/NAME"  # patterns of names that no menu lists
 
 
@@ -69,7 +69,14 @@ def install() -> None:
 
 
 def _installed() -> dict[str, Any]:
-    return _read(Path(sys.prefix) / INSTALLED)
+    file = _installed_file()
+    return {} if file is None else _read(file)
+
+
+def _installed_file() -> Path | None:
+    """In the environment that lies beside the engine, which is the project's own; None in another."""
+    own = Path(sys.prefix)
+    return own / INSTALLED if own.parent == _ENGINE.parent else None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -78,9 +85,10 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _ask_engine(now: str) -> dict[str, Any]:
     fresh = answer_of("catalog", "--json") | {"fingerprint": now}
-    if sys.prefix != sys.base_prefix:  # a virtual environment: the project's own place
+    file = _installed_file()
+    if file is not None:
         with contextlib.suppress(OSError):
-            write_atomically(Path(sys.prefix) / INSTALLED, json.dumps(fresh).encode())
+            write_atomically(file, json.dumps(fresh).encode())
     return fresh
 
 

@@ -11,7 +11,7 @@ from engine.run import catalog
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ...]]:
-    """How often the engine was asked; this process is of an empty virtual environment."""
+    """How often the engine was asked; this process is of an empty environment beside an engine."""
     words: list[tuple[str, ...]] = []
 
     def answer(*more: str) -> dict[str, object]:
@@ -21,6 +21,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, ..
     (tmp_path / "venv").mkdir()
     monkeypatch.setattr(catalog, "answer_of", answer)
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    monkeypatch.setattr(catalog, "_ENGINE", tmp_path / "engine")
     return words
 
 
@@ -55,10 +56,12 @@ def test_what_is_torn_or_of_another_engine_is_collected_anew(
     assert json.loads((tmp_path / "venv" / catalog.INSTALLED).read_text())["models"] == []
 
 
-def test_a_system_s_own_python_is_not_written_into(
+def test_an_environment_of_others_is_not_written_into(
     asked: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
-    catalog.load(tmp_path / "runs")
-    assert len(asked) == 1
-    assert not list((tmp_path / "venv").iterdir())
+    (tmp_path / "usr" / "local").mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "usr" / "local"))
+    for name in ("runs", "other"):
+        catalog.load(tmp_path / name)
+    assert len(asked) == 2
+    assert not list((tmp_path / "usr" / "local").iterdir())

@@ -19,9 +19,9 @@ from engine.synthesis.swing import _Shifted, with_swing
 from tests.contracts.nets import TinyResNet, ready, request
 
 
-def make(**settings):
-    shape = (4, 3, 8, 8)
-    return Genie(request(GenieSettings, shape=shape, **{"steps": 1000, "batch": 4} | settings))
+def make(images=4, **settings):
+    given = {"steps": 1000, "batch": images} | settings
+    return Genie(request(GenieSettings, shape=(images, 3, 8, 8), **given))
 
 
 # --- generator ----------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def rate(machine, name):
 
 
 def test_the_generators_learning_rate_falls_by_5_percent_every_100_steps():
-    machine, seen = make(swing=False), {}
+    machine, seen = make(images=1, swing=False), {}
     for step in range(1, 202):
         machine.step()
         seen[step] = rate(machine, "g")
@@ -239,7 +239,7 @@ def without_progress(monkeypatch):
 
 def test_the_latents_learning_rate_falls_tenfold_after_100_steps_without_progress(monkeypatch):
     without_progress(monkeypatch)
-    machine, seen = make(swing=False, image_weight=0.0), {}
+    machine, seen = make(images=1, swing=False, image_weight=0.0), {}
     for step in range(1, 420):
         machine.step()
         seen[step] = rate(machine, "z")
@@ -252,7 +252,7 @@ def test_the_latents_learning_rate_falls_tenfold_after_100_steps_without_progres
 def test_a_resumed_method_does_not_count_its_steps_anew(monkeypatch):
     """Saved at 60: both learning rates fall a little later, where they would have without a break."""
     without_progress(monkeypatch)
-    first, second = (make(swing=False, image_weight=0.0) for _ in range(2))
+    first, second = (make(images=1, swing=False, image_weight=0.0) for _ in range(2))
     for _ in range(60):
         first.step()
     second.load_state_dict(first.state_dict())

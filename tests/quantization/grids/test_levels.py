@@ -98,7 +98,7 @@ def scanned(x, bits, signed, steps):
     kind=st.sampled_from(SHAPES), seed=st.integers(0, 2**16), bits=st.integers(2, 5),
     count=st.sampled_from((3, 9, 30, 200)),
 )  # fmt: skip
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_no_even_levels_are_better_than_those_found_nor_than_a_learned_basis(
     kind, seed, bits, count
 ):

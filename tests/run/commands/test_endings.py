@@ -154,7 +154,7 @@ def test_a_folder_of_runs_that_can_be_none_is_one_line(tmp_path, kind, monkeypat
         subprocess_answer.subprocess, "run", lambda *a, **k: pytest.fail("asked the engine")
     )
     monkeypatch.setattr(catalog_module, "answer_of", lambda *a, **k: catalog())
-    monkeypatch.setattr(catalog_module, "INSTALLED", tmp_path / "nowhere")
+    monkeypatch.setattr(catalog_module, "_installed_file", lambda: None)
     place = str(places.get(kind, kind))
     assert main(["run", *NAMES, "--runs", place]) == 2
     err = capsys.readouterr().err
