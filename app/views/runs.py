@@ -81,8 +81,7 @@ def _differences(folders: list[RunFolder]) -> dict[str, str]:
     runs = []
     for folder in folders:
         try:
-            asked_s = (folder.path / "recipe.json").stat().st_mtime
-            runs.append(Ran(run_id=folder.run_id, recipe=folder.recipe, when_s=asked_s))
+            runs.append(Ran(run_id=folder.run_id, recipe=folder.recipe, when_s=folder.asked_s()))
         except (OSError, TypeError, ValueError):
             continue  # just being deleted, or written by another version
     try:

@@ -83,7 +83,6 @@ def _first_choice(folders: list[RunFolder]) -> list[str]:
 
 def _words(folder: RunFolder) -> str:
     recipe = folder.recipe
-    # A recorded run's files are as old as the copy of the project that they came with.
-    when = "recorded" if is_recorded(folder) else ago(folder.path.stat().st_mtime)
+    when = "recorded" if is_recorded(folder) else ago(folder.asked_s())
     words = recipe_words(recipe).replace(f" · {bits_of(recipe)}", "")
     return f"{words} · {bits_of(recipe)} · {recipe.images} images · seed {recipe.seed} · {when}"

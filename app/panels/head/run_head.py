@@ -107,7 +107,7 @@ def _picker(folder: RunFolder) -> None:
 
 def _begun(folders: Mapping[str, RunFolder]) -> dict[str, str]:
     """When each run was begun, to the second where the minute is another run's too."""
-    times = {run: _recipe_s(one) for run, one in folders.items()}
+    times = {run: one.asked_s() for run, one in folders.items()}
     words = {run: f"{time.strftime('%d %b %H:%M', time.localtime(t))}" for run, t in times.items()}
     often = Counter(words.values())
     finer = {run: time.strftime(" %S s", time.localtime(t)) for run, t in times.items()}
@@ -116,13 +116,6 @@ def _begun(folders: Mapping[str, RunFolder]) -> dict[str, str]:
     return {
         run: said if again[said] == 1 else f"{said} · {run[-8:]}" for run, said in words.items()
     }
-
-
-def _recipe_s(folder: RunFolder) -> float:
-    try:
-        return (folder.path / "recipe.json").stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _title(folder: RunFolder) -> str:

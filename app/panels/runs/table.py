@@ -45,7 +45,9 @@ COLUMNS = {
         "Opened from", help="The bundle that it came in: it ran elsewhere and is here to look at"
     ),
     "note": st.column_config.TextColumn("Note", help="What you wrote about it"),
-    "when": st.column_config.DatetimeColumn("When", format="distance"),
+    "when": st.column_config.DatetimeColumn(
+        "When", format="distance", help="When it was started for the first time"
+    ),
 }  # fmt: skip
 
 
@@ -96,7 +98,6 @@ def _table(
 def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None:
     try:
         recipe, state = folder.recipe, state_of(folder)
-        when_s = folder.path.stat().st_mtime
     except (OSError, TypeError, ValueError):
         return None  # just being deleted, or written by another version
     result, note = folder.result() or {}, note_of(folder)
@@ -116,7 +117,7 @@ def _row(folder: RunFolder, differs: Mapping[str, str]) -> dict[str, Any] | None
         "note": note.text,
         "images from": title_of("synthesis", recipe.synthesis),
         "quantizer": title_of("quantization", recipe.quantization),
-        "when": pd.Timestamp(when_s, unit="s", tz="UTC"),
+        "when": pd.Timestamp(folder.asked_s(), unit="s", tz="UTC"),
     }
 
 

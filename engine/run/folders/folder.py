@@ -3,17 +3,18 @@
 One process writes (the worker), any number read. Nothing here imports torch, so that a page may use it.
 """
 
+import contextlib
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.events import Event, RunFinished, from_json
-from engine.core.outside.reading import read_object
+from engine.core.events import RunFinished
+from engine.core.outside.reading import is_number, read_object
+from engine.run.folders.event_log import EventLog
 from engine.run.folders.files import (
     is_disk_full,
     remove_folder,
@@ -55,13 +56,13 @@ def safe_name(name: str) -> str:
     return name
 
 
-class RunFolder:
+class RunFolder(EventLog):
     """One run's folder: written by its worker, read by everyone."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(path / "events.jsonl")
         self.path = path
         self.snapshots = path / "snapshots"
-        self.events_file = path / "events.jsonl"
 
     @classmethod
     def create(cls, runs: Path, recipe: Recipe) -> "RunFolder":
@@ -130,39 +131,19 @@ class RunFolder:
         if damage:
             raise UserError(f"run {self.run_id!r} is damaged; {damage}")
 
-    # --- events -------------------------------------------------------------------------------
+    def asked_s(self) -> float:
+        """When the run was asked for, in seconds since 1970, wherever its files have been copied since.
 
-    def append(self, event: Event) -> None:
-        """Add one line; a torn line left by a crash is closed first, so that only it is lost."""
-        data = event.to_json().encode() + b"\n"
-        with self.events_file.open("ab") as file:
-            if file.tell() and not self._ends_with_newline():
-                data = b"\n" + data
-            file.write(data)
-
-    def _ends_with_newline(self) -> bool:
-        with self.events_file.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) == b"\n"
-
-    def lines(self, offset: int = 0) -> Iterator[tuple[int, bytes]]:
-        """(offset behind the line, line) for every whole line from the byte offset on."""
-        if not self.events_file.exists():
-            return
-        with self.events_file.open("rb") as file:
-            file.seek(offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                offset += len(line)
-                yield offset, line.rstrip(b"\n")
-
-    def events(self, offset: int = 0) -> Iterator[tuple[int, Event]]:
-        """(offset behind the event, event), torn and unknown lines left out."""
-        for behind, line in self.lines(offset):
-            event = from_json(line)
-            if event is not None:
-                yield behind, event
+        The time of its first event; of a run that has none, of its recipe's file; 0 where there is neither.
+        """
+        with contextlib.suppress(OSError, StopIteration):
+            _, first = next(self.events())
+            if is_number(first.time_s):
+                return float(first.time_s)
+        try:
+            return (self.path / "recipe.json").stat().st_mtime
+        except OSError:  # deleted a moment ago
+            return 0.0
 
     # --- status -------------------------------------------------------------------------------
 

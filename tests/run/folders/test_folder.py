@@ -39,6 +39,22 @@ def messages(folder, offset=0):
     return [event.message for _, event in folder.events(offset)]
 
 
+class TestAsked:
+    def test_is_the_time_of_the_first_event_however_old_the_files_are(self, folder):
+        folder.append(Noted(message="a", time_s=1000.5))
+        folder.append(Noted(message="b", time_s=2000.0))
+        assert folder.asked_s() == 1000.5
+
+    def test_is_that_of_the_recipe_s_file_where_no_event_tells(self, folder):
+        recipe = folder.path / "recipe.json"
+        os.utime(recipe, (3000, 3000))
+        assert folder.asked_s() == 3000
+        folder.events_file.write_text('{"kind": "noted", "message": "a", "time_s": "x"}\n')
+        assert folder.asked_s() == 3000
+        recipe.unlink()
+        assert folder.asked_s() == 0
+
+
 class TestEvents:
     def test_are_read_in_order_and_from_an_offset_on(self, folder):
         for text in "abc":
