@@ -36,6 +36,10 @@ from app.run_files.run_folders import state_of
 from app.text import explain
 from engine.run.folders.folder import ACTIVE, RunFolder
 
+IMAGES_FIRST = (
+    "The images come first: watch them grow on the tab *Images*. Then the weights lose their bits, and the "
+    "bars appear here, block by block."
+)
 ASKED = ("explain", "bits")  # of this tab, answered beside the page
 VERDICT_REM = 6.2  # four lines: what a run at work says grows by and by
 BY = {"cost": "Measured cost", "error": "Error of its output", "origin": "Where it comes from"}
@@ -92,11 +96,20 @@ def draw(folder: RunFolder, history: History) -> None:
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
     measured = history.layers_measured()
+    if not measured and state_of(folder) in ACTIVE and images_come_first(history):
+        st.markdown(IMAGES_FIRST)
+        return
     total = len(history.started["layers"])
     costliest = worst_layer(costs) if costs is not None else None
     at_work = state_of(folder) in ACTIVE
     said = layers_verdict(measured, total, folder.result(), costliest, at_work=at_work)
     st.markdown(f"{said} {inherited_verdict(measured)}")
+
+
+def images_come_first(history: History) -> bool:
+    """Whether the run is still making its images, or has yet to begin."""
+    stages = [event["stage"] for event in history.of("stage-started")]
+    return not stages or stages[-1] == "synthesis"
 
 
 def _all_layers(

@@ -148,3 +148,20 @@ def test_the_recorded_run_is_drawn_with_what_it_has(
     frame = at.dataframe[-1].value
     assert len(frame) == 22
     assert frame["Input RMSE / step"].notna().sum() == 21  # the first layer reads the image
+
+
+def test_before_the_first_layer_the_page_says_what_comes_first(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(state="running"))
+    lines = folder.events_file.read_text().splitlines(keepends=True)
+    made = next(k for k, line in enumerate(lines) if '"stage-finished"' in line)
+    folder.events_file.write_text("".join(lines[:made]))
+    assert "The images come first" in texts(opened("layers", run=folder.run_id))
+    begun = next(k for k, line in enumerate(lines) if '"layer-measured"' in line)
+    folder.events_file.write_text("".join(lines[:begun]))
+    words = texts(opened("layers", run=folder.run_id))
+    assert "No layer is measured yet" in words
+    assert "come first" not in words
+    folder.events_file.write_text("".join(lines[:made]))
+    folder.write_status("cancelled")
+    words = texts(opened("layers", run=folder.run_id))
+    assert "The run ended before a layer was measured" in words
