@@ -9,9 +9,10 @@ from app.engine_calls.diagnoses import doctor_says
 from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card
 from app.panels.shared.ask_why import why_not
-from app.run_files.run_folders import runs_folder
+from app.run_files.run_folders import advice, runs_folder
 from app.text import explain
 from app.wording.engine_words import page_text
+from engine.run.benches.advice.file import verdict
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.scoreboard import board
 
@@ -63,6 +64,7 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
             for number, one in enumerate(findings[AT_ONCE:], AT_ONCE):
                 at_work |= finding_card(folder, found["loss"], one, number)
             _scores(scores)
+            _measured_elsewhere()
     return at_work
 
 
@@ -92,3 +94,15 @@ def _scores(rows: list[dict[str, Any]]) -> None:
         for row in rows
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True, width="content")
+
+
+def _measured_elsewhere() -> None:
+    """The way to what was measured of the doctor's predictions on the bundled networks."""
+    result = advice()
+    if result is None:
+        return
+    found = verdict(result)
+    st.page_link(
+        "views/evidence.py", icon=":material/fact_check:", query_params={"of": "advice"},
+        label=f"Its predictions held against {found.tried} measured changes on {found.networks} networks",
+    )  # fmt: skip
