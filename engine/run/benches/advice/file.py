@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.analysis.layers.ranks import rank_correlations
 from engine.core.outside.reading import is_number
 
 FILE = "advice.json"  # in the runs folder, or shipped among the assets
@@ -85,6 +84,8 @@ def by_rule(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _ranks(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
+    from engine.analysis.layers.ranks import rank_correlations  # scipy, which no page need wait for
+
     return rank_correlations([row["predicted"] for row in rows], [row["measured"] for row in rows])
 
 
