@@ -8,7 +8,7 @@ import pytest
 
 from app.charts.inside import inputs, maps, pairs, weights
 from app.charts.style import OVER, QUANTIZED
-from app.panels.layers.inside.section import may_correct
+from app.panels.layers.inside.section import correction, may_correct
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from engine.run.recipes.recipe import Recipe
@@ -137,7 +137,7 @@ def test_every_view_says_its_sentence(folder: RunFolder, view: str, said: str) -
     assert f"**What stands out in {view}.**" in texts(at)
     assert said in texts(at)
     labels = [button.label for button in at.button]
-    assert ("Try it with biases corrected" in labels) is (view == "pairs")
+    assert ("Try it with BatchNorm corrected" in labels) is (view == "pairs")
     assert more is not None
 
 
@@ -149,6 +149,14 @@ def test_a_correction_is_offered_only_where_there_is_none() -> None:
     for given in ({"bias_correction": True}, {"batchnorm": "delta"}):
         assert not may_correct(replace(recipe, quantization_settings=given), FOUND)
     assert may_correct(replace(recipe, quantization_settings={"batchnorm": "none"}), FOUND)
+
+
+def test_where_there_is_no_batchnorm_biases_are_corrected() -> None:
+    assert correction(batchnorm=True) == (
+        "Try it with BatchNorm corrected",
+        {"batchnorm": "delta"},
+    )
+    assert correction(batchnorm=False)[1] == {"bias_correction": True}
 
 
 def test_an_answer_of_an_older_version_says_its_one_sentence_in_every_view(

@@ -1,6 +1,7 @@
 """What goes on inside one layer? What it reads, feature maps, its weights, float against quantized."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +16,7 @@ from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.draft import recipe_fields
 from app.panels.shared.ask_why import MOST_BITS, closed_question, has_most_bits
 from app.panels.shared.url_menu import buttons
+from app.run_files.history import read_history
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -81,10 +83,22 @@ def may_correct(recipe: Recipe, found: Found) -> bool:
     return not corrects and bool(found["output"].get("is_shift"))
 
 
+def correction(*, batchnorm: bool) -> tuple[str, dict[str, Any]]:
+    """What a button offers against a shift, and its settings.
+
+    Moving BatchNorm gives back the spread too, which few bits narrow; without one biases are left.
+    """
+    if batchnorm:
+        return "Try it with BatchNorm corrected", {"batchnorm": "delta"}
+    return "Try it with biases corrected", {"bias_correction": True}
+
+
 def _correction(folder: RunFolder) -> None:
+    has_any = bool(read_history(folder).started["bn_layers"])
+    label, settings = correction(batchnorm=has_any)
     fields = recipe_fields(folder.recipe)
-    fields["quantization_settings"] |= {"bias_correction": True}
+    fields["quantization_settings"] |= settings
     new_run_button(
-        "Try it with biases corrected", key="tensors-try", wanted=fields, icon=":material/build:",
+        label, key="tensors-try", wanted=fields, icon=":material/build:",
         help="Opens New run with this run's recipe and that one change.",
     )  # fmt: skip
