@@ -98,7 +98,8 @@ def _of(subject: Subject, runs: Path, tell: Callable[[str], None]) -> Gains:
             tried.append(shares(finding, measured, found["loss"]["value"], before["logit_kl"]))
     return {
         "model": subject.model, "quantization": subject.quantization, "bits": subject.bits,
-        "settings": dict(subject.settings), "float_top1": before["fp32_top1"], "top1": before["quantized_top1"],
+        "settings": dict(subject.settings),
+        "float_top1": before["fp32_top1"], "top1": before["quantized_top1"],
         "kl": {"all": before["logit_kl"], "seen": found["loss"]["value"]},
         "test_images": before["test_images"], "seen": found["loss"]["images"], "tried": tried,
     }  # fmt: skip
