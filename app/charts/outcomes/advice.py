@@ -12,7 +12,7 @@ KINDS = (("inside its band", True, QUANTIZED), ("outside", False, OVER))
 
 
 def predicted_and_measured(rows: Sequence[Mapping[str, Any]]) -> LiveFigure:
-    """Shares of the loss in percent, predicted across with the 95 % band, measured up.
+    """Shares of the loss that go away, in percent: predicted across with the 95 % band, measured up.
 
     On the dashed line both agree. What made a run worse than by `LEAST` is drawn there.
     """
@@ -24,8 +24,8 @@ def predicted_and_measured(rows: Sequence[Mapping[str, Any]]) -> LiveFigure:
     reach = {"range": [LEAST - 6, 108], "ticksuffix": " %", "nticks": 8}
     figure = layout(
         HEIGHT, showlegend=True,
-        xaxis=axis("of the loss that was predicted to go away, with its 95 % band", **reach),
-        yaxis=axis("of the loss that went away", **reach),
+        xaxis=axis("predicted share of the loss", **reach),
+        yaxis=axis("measured share of the loss", **reach),
     )  # fmt: skip
     figure["margin"] = figure["margin"] | {"t": 34}
     figure["shapes"] = [_zero("x"), _zero("y")]

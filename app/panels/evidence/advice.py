@@ -53,6 +53,10 @@ def picture(result: Result) -> None:
     """A dot for each change."""
     figure = predicted_and_measured(tried_of(result))
     mount.live_plot(figure, key="advice", run=str(result["date"]), offset=0)
+    st.caption(
+        "A dot is a change that was run for real; the line across it is the predicted 95 % band. On the "
+        "dashed line prediction and measurement agree."
+    )
 
 
 def rules(result: Result) -> None:
@@ -60,11 +64,11 @@ def rules(result: Result) -> None:
     rows = [
         {
             "Rule": row["rule"].replace("-", " "), "Tried": row["tried"], "Helped": row["helped"],
-            "Band held": f"{row['held']} of {row['tried']}",
+            "In band": row["held"],
         }
         for row in by_rule(result)
     ]  # fmt: skip
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
 
 
 def numbers(result: Result) -> None:
