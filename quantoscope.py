@@ -184,8 +184,9 @@ def test(arguments: "list[str]") -> int:
             failed.append(tool)
     if failed:
         say(f"failed: {', '.join(failed)} (see above); the tests follow")
-    # Two processes whatever the machine: a browser's tests wait for much, and others compute meanwhile.
-    options = ["-n", "2", "--dist", "worksteal", "--durations=20", *arguments]
+    # Three processes, also on two cores: tests of browsers and workers wait for much, and others compute
+    # meanwhile.
+    options = ["-n", "3", "--dist", "worksteal", "--durations=20", *arguments]
     say(" ".join(("pytest", *options)))
     return run([str(PYTHON), "-m", "pytest", *options]) or int(bool(failed))
 

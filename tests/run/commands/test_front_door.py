@@ -98,7 +98,7 @@ def test_every_check_runs_although_one_fails_and_the_status_says_so(door, monkey
     assert door.main(["test", "-k", "x"]) == 1
     assert ran[:4] == ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
     (tests,) = ran[4:]
-    assert tests.startswith("python -m pytest -n 2")
+    assert tests.startswith("python -m pytest -n 3")
     assert tests.endswith("-m not thorough -k x")
     monkeypatch.setattr(door, "run", lambda *_: 0)
     assert door.main(["test"]) == 0
