@@ -56,6 +56,13 @@ class StdBasedSettings(QuantizerSettings):
         f"Layers of {SPARED_BITS} bits (first and last) are not pruned",
         low=0, high=0.99,
     )  # fmt: skip
+    prune_by: str = knob(
+        "interval",
+        label="What prunes",
+        help="interval: it is widened until the share is nearest to 0; size: the smallest weights are set "
+        "to 0 first, and the interval errs least for the others (the control)",
+        choices=("interval", "size"),
+    )
     by_channel: bool = knob(
         False,
         label="A standard deviation for each channel",
@@ -91,8 +98,9 @@ class StdBased(QuantizationMethod):
         chosen: StdBasedSettings = self.settings
         made = StdWeightQuantizer if chosen.levels == "uniform" else LogWeightCodes
         weights = partial(
-            made, alpha=chosen.alpha, pruned=chosen.pruned, by_channel=chosen.by_channel
-        )
+            made, alpha=chosen.alpha, pruned=chosen.pruned, by_channel=chosen.by_channel,
+            by_size=chosen.prune_by == "size",
+        )  # fmt: skip
         return replace(super().makers(), weights=weights)
 
     def idle_ranges(self) -> dict[str, str]:

@@ -107,6 +107,26 @@ def test_a_layer_of_zeros_stays_one(form):
     assert torch.equal(fitted(form, w, pruned=0.5)(w), w)
 
 
+@every_form
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_pruned_by_size_the_smallest_are_0_and_the_others_lie_on_the_interval_best_for_them(
+    form, share
+):
+    w = weight(8, 9)
+    quantizer = fitted(form, w, 4, pruned=share, by_size=True)
+    values = quantizer(w)
+    count = round(share * w.numel())
+    smallest = w.abs().flatten().argsort(stable=True)[:count]
+    assert (values.flatten()[smallest] == 0).all()
+    left = w.flatten().index_fill(0, smallest, 0.0).view_as(w)
+    assert quantizer.interval_of.alpha == fitted(form, left, 4).interval_of.alpha
+    wide = fitted(form, w, 4, pruned=share).interval_of.alpha
+    assert wide != quantizer.interval_of.alpha
+    assert fitted(form, w, 8, pruned=share, by_size=True).interval_of.alpha == pytest.approx(
+        fitted(form, w, 8).interval_of.alpha
+    ), "first and last layers are spared"
+
+
 def test_an_interval_and_a_share_contradict_each_other():
     with pytest.raises(UserError, match="set one of them to 0"):
         StdBased(StdBasedSettings(alpha=2.0, pruned=0.5))

@@ -80,11 +80,22 @@ class Interval:
     alpha: float = 0.0  # what was given, else what is chosen once
     pruned: float = 0.0  # the share to prune, where no α was given; else α is what errs least
     by_channel: bool = False
+    by_size: bool = False  # the share is pruned apart, and the interval chosen for what is left
+
+    def kept(self, weight: Tensor, bits: int) -> Tensor:
+        """The weights that levels are fitted to: where pruning is apart, with the smallest share at 0."""
+        if not self.by_size or not self.pruned or bits >= SPARED_BITS:
+            return weight
+        sizes = weight.detach().abs()
+        count = round(self.pruned * sizes.numel())
+        gone = torch.zeros_like(sizes, dtype=torch.bool).flatten()
+        gone[sizes.flatten().argsort(stable=True)[:count]] = True
+        return weight.masked_fill(gone.view_as(weight), 0.0)
 
     def __call__(self, weight: Tensor, levels: Tensor, bits: int) -> Tensor:
         """Of the weights, for these levels of the interval 1."""
         sigma = spread(weight, by_channel=self.by_channel)
-        if not self.alpha and self.pruned and bits < SPARED_BITS:
+        if not self.alpha and self.pruned and not self.by_size and bits < SPARED_BITS:
             self.alpha = pruning_alpha(weight, sigma, levels, self.pruned)
         self.alpha = self.alpha or best_alpha(weight, sigma, levels)
         return self.alpha * sigma
@@ -99,6 +110,7 @@ class StdWeightQuantizer(WeightQuantizer):
         self.interval_of = Interval(**chosen)
 
     def fit(self, weight: Tensor) -> None:
+        weight = self.interval_of.kept(weight, self.bits)
         interval = self.interval_of(weight, uniform_levels(self.bits), self.bits)
         half = self.highest // 2
         scale = (interval / half).view(-1, *[1] * (weight.dim() - 1)).clone()
@@ -119,6 +131,7 @@ class LogWeightCodes(WeightCodes):
         self.interval_of = Interval(**chosen)
 
     def fit(self, weight: Tensor) -> None:
+        weight = self.interval_of.kept(weight, self.bits)
         interval = self.interval_of(weight, log_levels(self.bits), self.bits)
         self.register_buffer("interval", interval.clone())
         self.take(self.nearest(weight.detach()))

@@ -129,6 +129,11 @@ QUANTIZER_CLAIMS = (
         method="std-based", baseline="nearest-w3-corrected", differs=("quantization",),
     ),
     QuantizerClaim(
+        name="std-pruning",
+        says="Std-based: an interval that prunes half loses less than to prune as much by size first.",
+        method="std-based-pruned", baseline="std-based-by-size", differs=("prune_by",),
+    ),
+    QuantizerClaim(
         name="vertical",
         says="Vertical layers: one code for all precisions loses less at 4 bits than one for 4 bits alone.",
         method="vertical", baseline="vertical-own", differs=("lowest", "highest"),

@@ -48,6 +48,14 @@ SETUPS: Mapping[str, Setup] = {
         settings={"turns": 0, "activations": "even"},
     ),
     "std-based": Setup(title="Std-based", quantization="std-based", weight_bits=3),
+    "std-based-pruned": Setup(
+        title="Std-based, half pruned", quantization="std-based", weight_bits=4,
+        settings={"pruned": 0.5},
+    ),
+    "std-based-by-size": Setup(
+        title="The smaller half pruned first", quantization="std-based", weight_bits=4,
+        settings={"pruned": 0.5, "prune_by": "size"},
+    ),
     "vertical": Setup(title="One code for 2 to 8 bits", quantization="vertical", weight_bits=4),
     "vertical-own": Setup(
         title="A code for 4 bits alone", quantization="vertical", weight_bits=4,
