@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.core.events import RunFinished
+from engine.core.events import RunFinished, StateChanged, from_json
 from engine.core.outside.reading import is_number, read_object
 from engine.run.folders.event_log import EventLog
 from engine.run.folders.files import (
@@ -44,6 +44,7 @@ ACTIVE = ("starting", "queued", "running", "paused")
 ENDED = ("done", "cancelled", "failed")  # a worker's last word
 LEAVING_S = 3.0  # how long a worker may still hold its folder behind it
 RESERVE_BYTES = 64 * 1024  # freed on a full disk, so that the last message can still be written
+_CHANGED = f'"{StateChanged.kind}"'.encode()  # in a line of such an event
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -134,12 +135,14 @@ class RunFolder(EventLog):
     def asked_s(self) -> float:
         """When the run was asked for, in seconds since 1970, wherever its files have been copied since.
 
-        The time of its first event; of a run that has none, of its recipe's file; 0 where there is neither.
+        The time of its first change of state, as a fork begins with events of the run that it left; of a
+        run that has none, of its recipe's file; 0 where there is neither.
         """
-        with contextlib.suppress(OSError, StopIteration):
-            _, first = next(self.events())
-            if is_number(first.time_s):
-                return float(first.time_s)
+        with contextlib.suppress(OSError):
+            for _, line in self.lines():
+                first = from_json(line) if _CHANGED in line else None
+                if first is not None and is_number(first.time_s):
+                    return float(first.time_s)
         try:
             return (self.path / "recipe.json").stat().st_mtime
         except OSError:  # deleted a moment ago

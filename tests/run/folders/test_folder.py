@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from engine.core.errors import UserError
-from engine.core.events import Noted, RunFinished
+from engine.core.events import Noted, RunFinished, StateChanged
 from engine.run.folders import folder as module
 from engine.run.folders.folder import (
     RunFolder,
@@ -40,17 +40,19 @@ def messages(folder, offset=0):
 
 
 class TestAsked:
-    def test_is_the_time_of_the_first_event_however_old_the_files_are(self, folder):
-        folder.append(Noted(message="a", time_s=1000.5))
-        folder.append(Noted(message="b", time_s=2000.0))
+    def test_is_the_time_of_its_first_change_of_state_however_old_its_files_are(self, folder):
+        folder.append(Noted(message="of the run that a fork left", time_s=500.0))
+        folder.append(StateChanged(state="queued", time_s=1000.5))
+        folder.append(StateChanged(state="running", time_s=2000.0))
         assert folder.asked_s() == 1000.5
 
     def test_is_that_of_the_recipe_s_file_where_no_event_tells(self, folder):
         recipe = folder.path / "recipe.json"
         os.utime(recipe, (3000, 3000))
         assert folder.asked_s() == 3000
-        folder.events_file.write_text('{"kind": "noted", "message": "a", "time_s": "x"}\n')
-        assert folder.asked_s() == 3000
+        for line in ('{"kind":"state-changed","state":"running","time_s":"x"}', '"state-changed"'):
+            folder.events_file.write_text(line + "\n")
+            assert folder.asked_s() == 3000
         recipe.unlink()
         assert folder.asked_s() == 0
 
