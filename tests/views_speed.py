@@ -140,10 +140,12 @@ def main() -> int:
     options.add_argument("--runs", type=Path, help="where the run is kept; else nowhere")
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
+    rows = []
     with tempfile.TemporaryDirectory() as place:
-        runs = given.runs or Path(place)
-        folder = made(runs, lambda words: print(words, file=sys.stderr))
-        rows = list(measured(folder))
+        folder = made(given.runs or Path(place), tell)
+        for one in measured(folder):
+            rows.append(one)
+            tell(words_of(one))
     load = os.getloadavg()[0]
     if given.json:
         print(
@@ -152,11 +154,18 @@ def main() -> int:
             )
         )
         return 0
-    for one in rows:
-        verdict = "met" if one["met"] else "missed"
-        print(f"{one['median_ms']:6d} ms  {verdict:6s} (goal {one['goal_ms']} ms)  {one['what']}")
+    print("\n".join(map(words_of, rows)))
     print(f"{cores()} cores, load {load:.1f}")
     return 0
+
+
+def tell(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def words_of(one: dict[str, Any]) -> str:
+    verdict = "met" if one["met"] else "missed"
+    return f"{one['median_ms']:6d} ms  {verdict:6s} (goal {one['goal_ms']} ms)  {one['what']}"
 
 
 if __name__ == "__main__":
