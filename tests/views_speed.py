@@ -19,7 +19,7 @@ from engine.core.device import cores
 from engine.run import follow, new_recipe, start
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
-from tests.app.browser import browsing, playwright, rest, served
+from tests.app.browser import browsing, rest, served
 from tests.app.places import address_of
 from tests.few_images import few_images
 
@@ -148,11 +148,7 @@ def main() -> int:
             tell(words_of(one))
     load = os.getloadavg()[0]
     if given.json:
-        print(
-            json.dumps(
-                {"rows": rows, "cores": cores(), "load": load, "browser": playwright.__name__}
-            )
-        )
+        print(json.dumps({"rows": rows, "cores": cores(), "load": load}))
         return 0
     print("\n".join(map(words_of, rows)))
     print(f"{cores()} cores, load {load:.1f}")
