@@ -15,7 +15,7 @@ repeats. Long series are thinned to every second point. Figures are changed in p
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.charts.style import Binding, Figure, LiveFigure
@@ -23,15 +23,26 @@ from app.charts.style import Binding, Figure, LiveFigure
 MOST_POINTS = 1200
 MOST_COLUMNS = 500
 SMALLEST = 1e-4  # of a gap, before its logarithm
+_Column = tuple[float, Sequence[float | None]]  # where it stands, and its values
 
 
 def extended(live: LiveFigure, events: Iterable[dict[str, Any]]) -> LiveFigure:
-    """The figure with these events drawn in."""
+    """The figure with these events drawn in; a heat map that takes columns has none yet."""
     figure = copy.deepcopy(live.figure)
+    # Columns are gathered first: of the thousands of a long run few are left, and only these are computed.
+    columns: dict[int, list[_Column]] = {
+        k: [] for k, binding in enumerate(live.bindings) if binding["do"] == "column"
+    }
     for event in events:
-        for binding in live.bindings:
-            if matches(binding, event):
+        for k, binding in enumerate(live.bindings):
+            if not matches(binding, event):
+                continue
+            if k in columns:
+                columns[k] = _with_column(columns[k], figure, binding, event)
+            else:
                 _ACTIONS[binding["do"]](figure, binding, event)
+    for k, taken in columns.items():
+        _draw_columns(figure["data"][live.bindings[k]["trace"]], taken)
     return LiveFigure(figure=figure, bindings=live.bindings, alt=live.alt)
 
 
@@ -100,24 +111,28 @@ def _add_point(trace: dict[str, Any], x: float | None, y: float | None) -> None:
         trace["x"], trace["y"] = trace["x"][::2], trace["y"][::2]
 
 
-def _column(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
-    trace = figure["data"][binding["trace"]]
+def _with_column(
+    taken: list[_Column], figure: Figure, binding: Binding, event: dict[str, Any]
+) -> list[_Column]:
     x, values = at(event, binding["x"]), at(event, binding["z"])
-    if values is None or len(values) != len(trace["z"]):
-        return
-    while trace["x"] and trace["x"][-1] >= x:
-        trace["x"].pop()
-        for row in (*trace["z"], *trace["customdata"]):
-            row.pop()
-    trace["x"].append(x)
-    for row, raw, value in zip(trace["z"], trace["customdata"], values, strict=True):
-        known = value is not None and math.isfinite(value)
-        row.append(rounded(math.log10(max(value, SMALLEST))) if known else None)
-        raw.append(rounded(value) if known else None)
-    if len(trace["x"]) > MOST_COLUMNS:
-        trace["x"] = trace["x"][::2]
-        trace["z"] = [row[::2] for row in trace["z"]]
-        trace["customdata"] = [row[::2] for row in trace["customdata"]]
+    if values is None or len(values) != len(figure["data"][binding["trace"]]["z"]):
+        return taken
+    while taken and taken[-1][0] >= x:
+        taken.pop()
+    taken.append((x, values))
+    return taken[::2] if len(taken) > MOST_COLUMNS else taken
+
+
+def _draw_columns(trace: dict[str, Any], taken: list[_Column]) -> None:
+    trace["x"] += [x for x, _ in taken]
+    for _, values in taken:
+        for row, raw, value in zip(trace["z"], trace["customdata"], values, strict=True):
+            if value is None or not math.isfinite(value):
+                row.append(None)
+                raw.append(None)
+            else:
+                row.append(rounded(math.log10(max(value, SMALLEST))))
+                raw.append(rounded(value))
 
 
 def _fill(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
@@ -161,7 +176,6 @@ def _put(figure: Figure, binding: Binding, event: dict[str, Any]) -> None:
 _ACTIONS = {
     "append": _append,
     "append-each": _append_each,
-    "column": _column,
     "fill": _fill,
     "put": _put,
 }
