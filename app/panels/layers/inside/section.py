@@ -42,12 +42,13 @@ def tensors_section(folder: RunFolder, chosen: str, layers: int) -> bool:
     )
 
 
+@st.fragment
 def _found(folder: RunFolder, found: Found) -> None:
+    """The views; to look from one to the next draws them alone."""
     there = {name: title for name, title in VIEWS.items() if name not in found or found[name]}
     view = buttons("Look at", there, "inside", label_visibility="collapsed")
-    said = found.get("sentences", {}).get(
-        view, found["sentence"]
-    )  # bundles of older versions have one
+    # Bundles of older versions have one sentence.
+    said = found.get("sentences", {}).get(view, found["sentence"])
     st.markdown(f"**{plain(page_text(said))}**", help=explain(QUESTION))
     frame = DRAW[view](folder, found)
     with st.container(horizontal=True, vertical_alignment="center"):
