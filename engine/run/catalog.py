@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import json
 import sys
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +95,15 @@ def _ask_engine(now: str) -> dict[str, Any]:
 
 
 def fingerprint() -> str:
-    files = sorted(_ENGINE.rglob("*.py"))
+    """A name for the engine's files as they are now, to the second: a page asks many times while it draws."""
+    return _fingerprint(_ENGINE, int(time.monotonic()))
+
+
+@lru_cache(maxsize=4)
+def _fingerprint(engine: Path, second: int) -> str:  # noqa: ARG001  (what it is kept by)
+    files = sorted(engine.rglob("*.py"))
     content = "".join(
-        f"{f.relative_to(_ENGINE)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files
+        f"{f.relative_to(engine)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files
     )
     return hashlib.sha256((sys.executable + content).encode()).hexdigest()
 

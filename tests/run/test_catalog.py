@@ -65,3 +65,17 @@ def test_an_environment_of_others_is_not_written_into(
         catalog.load(tmp_path / name)
     assert len(asked) == 2
     assert not list((tmp_path / "usr" / "local").iterdir())
+
+
+def test_a_file_that_changes_gives_the_engine_another_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "method.py").write_text("a")
+    monkeypatch.setattr(catalog, "_ENGINE", tmp_path)
+    monkeypatch.setattr(catalog.time, "monotonic", lambda: 7.2)
+    before = catalog.fingerprint()
+    (tmp_path / "method.py").write_text("ab")
+    monkeypatch.setattr(catalog.time, "monotonic", lambda: 7.9)
+    assert catalog.fingerprint() == before, "it is looked at once a second"
+    monkeypatch.setattr(catalog.time, "monotonic", lambda: 8.0)
+    assert catalog.fingerprint() != before
