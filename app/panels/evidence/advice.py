@@ -8,7 +8,6 @@ import streamlit as st
 
 from app.charts.outcomes.advice import predicted_and_measured
 from app.components import mount
-from app.engine_calls.choices import title_of
 from engine.run.benches.advice.file import by_rule, rows_of, tried_of, verdict
 
 Result = Mapping[str, Any]
@@ -17,9 +16,6 @@ Result = Mapping[str, Any]
 def heading(result: Result) -> None:
     """The verdict in a few sentences, and what was measured when."""
     found = verdict(result)
-    names = [
-        title_of("models", name) for name in dict.fromkeys(run["model"] for run in result["runs"])
-    ]
     said = [
         f"**{found.helped} of {found.tried} changes helped**; whether a change would help or harm was "
         f"predicted rightly for {found.right}.",
@@ -34,9 +30,8 @@ def heading(result: Result) -> None:
     )
     st.markdown(" ".join(said))
     st.caption(
-        f"{', '.join(names)} · {found.runs} runs · predicted on {_counts(result, 'seen')} test images, "
-        f"measured on {_counts(result, 'test_images')} · "
-        f"measured until {result['date']} UTC with torch {result['versions']['torch']}."
+        f"{found.runs} runs of {found.networks} networks · predicted on {_counts(result, 'seen')} test "
+        f"images, measured on {_counts(result, 'test_images')} · measured until {result['date']} UTC with torch {result['versions']['torch']}."
     )
 
 

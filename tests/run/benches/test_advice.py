@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from engine.run.benches.advice.file import FILE, by_rule, held, read, rows_of, verdict
+from engine.models.card import ASSETS
+from engine.run.benches.advice.file import FILE, by_rule, held, read, rows_of, tried_of, verdict
 from engine.run.benches.advice.measure import CHANGES, chosen, shares
 
 
@@ -119,3 +120,13 @@ def test_a_file_that_is_none_is_as_if_absent(spoil, tmp_path):
     spoil(file)
     (tmp_path / FILE).write_text(json.dumps(file))
     assert read(tmp_path) is None
+
+
+def test_what_is_shipped_is_of_many_changes_on_many_networks():
+    result = read(ASSETS)
+    assert result is not None
+    found = verdict(result)
+    assert found.tried >= 40
+    assert found.networks >= 6
+    assert found.rank is not None
+    assert all(row["low"] <= row["predicted"] <= row["high"] for row in tried_of(result))
