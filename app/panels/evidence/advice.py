@@ -31,7 +31,8 @@ def heading(result: Result) -> None:
     st.markdown(" ".join(said))
     st.caption(
         f"{found.runs} runs of {found.networks} networks · predicted on {_counts(result, 'seen')} test "
-        f"images, measured on {_counts(result, 'test_images')} · measured until {result['date']} UTC with torch {result['versions']['torch']}."
+        f"images, measured on {_counts(result, 'test_images')} · measured until {result['date']} UTC with "
+        f"torch {result['versions']['torch']}."
     )
 
 
