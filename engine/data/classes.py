@@ -127,6 +127,11 @@ def _untold(texts: Sequence[str], classes: Classes, what: str) -> str:
     return f"The images are taken without labels: {reason}; {WAY_OUT}."
 
 
+def too_large(called: str, numbers: Mapping[str, int]) -> str | None:
+    """Why what a class is called can be no class number; None where it can, or is none."""
+    return f"{called[:40]} is no class number" if numbers.get(called, 0) > LARGEST else None
+
+
 def outside(labels: Sequence[int], outputs: int, name: str) -> str | None:
     """Why these labels cannot be of a network with so many outputs; None where they can."""
     if not labels or max(labels) < outputs:

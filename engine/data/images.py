@@ -161,6 +161,10 @@ def open_folder(
         classes = Classes(tuple(classes))
     listing = list_folder(root, classes, within=folder)
     listed = listing.entries
+    if not listed and listing.skipped:
+        raise UserError(
+            f"none of the images in {folder} can be taken: {listing.skipped[0]}; give some that can"
+        )
     if not listed:
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
     faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])

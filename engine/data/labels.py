@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from engine.core.errors import UserError
-from engine.data.classes import LARGEST, Classes, number_classes, number_columns
+from engine.data.classes import Classes, number_classes, number_columns, too_large
 from engine.data.tables import SUFFIXES, Row, Table, is_table, looks_like_image, read_table
 
 __all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table"]
@@ -95,9 +95,7 @@ def _fault(row: Row, numbers: dict[str, int]) -> str | None:
     parts = row.name.replace("\\", "/").split("/")
     if any(len(part.encode()) > LONGEST_NAME for part in parts) or len(row.name) > LONGEST_PATH:
         return f"{row.name[:40]}.. is too long for the name of a file"
-    if numbers.get(row.label, 0) > LARGEST:
-        return f"{row.label[:40]} is no class number"
-    return None
+    return too_large(row.label, numbers)
 
 
 class _Files:

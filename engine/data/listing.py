@@ -7,7 +7,14 @@ from pathlib import Path
 from engine.core.errors import UserError
 from engine.core.outside.files import check_size, sha256_of
 from engine.data.archive import LEFT_OUT, inner_folder
-from engine.data.classes import NAMES_FILES, Classes, number_classes, with_names_of, wnid_of
+from engine.data.classes import (
+    NAMES_FILES,
+    Classes,
+    number_classes,
+    too_large,
+    with_names_of,
+    wnid_of,
+)
 from engine.data.datasets import Part, find_arrays
 from engine.data.labels import SUFFIXES, Entry, Listing, find_table, is_hidden, list_table
 from engine.data.tables import looks_like_image
@@ -125,8 +132,15 @@ def _by_folders(folder: Path, classes: Classes | None) -> Listing | None:
         beside = sum(map(_is_image, folder.iterdir()))
         aside = f"{beside} images beside the class folders of {folder.name} are not used."
         notes = [*([note] if note else []), *([aside] if beside else [])]
+    faults = {child: too_large(child.name, numbers) for child in full}
+    skipped = [
+        f"{path.relative_to(folder)}: {fault}"
+        for child, fault in faults.items()
+        for path in (images[child] if fault else ())
+    ]
+    full = [child for child in full if not faults[child]]
     labels = [numbers.get(child.name) for child in full]
-    return Listing(_in_turn([images[child] for child in full], labels), [], notes)
+    return Listing(_in_turn([images[child] for child in full], labels), skipped, notes)
 
 
 def _flat(folder: Path, classes: Classes | None) -> Listing:

@@ -99,6 +99,20 @@ def test_folders_of_which_some_are_classes_and_others_not_are_refused(
         opened(tmp_path, names)
 
 
+@pytest.mark.parametrize("name", [str(2**31), "9" * 32, f"class_{'9' * 32}"])
+def test_a_class_folder_with_a_number_that_is_none_is_skipped_and_listed(tmp_path, name):
+    first = f"{name.rstrip('0123456789')}1"  # of the same kind
+    pictures(tmp_path, f"{first}/a.png", f"{name}/x.png", f"{name}/y.png")
+    images = opened(tmp_path)
+    assert images.labels.tolist() == [1]
+    assert images.skipped == [
+        f"{name}/{file}: {name[:40]} is no class number" for file in ("x.png", "y.png")
+    ]
+    (tmp_path / first / "a.png").unlink()
+    with pytest.raises(UserError, match=r"none of the images .* is no class number; give some"):
+        opened(tmp_path)
+
+
 def test_what_editors_and_systems_hide_is_no_image(tmp_path):
     pictures(tmp_path, "0/a.png", "1/a.png", "0/.ipynb_checkpoints/a-checkpoint.png",
              "__MACOSX/0/._a.png", ".ipynb_checkpoints/b.png", "1/__MACOSX/a.png")  # fmt: skip
