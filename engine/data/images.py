@@ -19,7 +19,7 @@ from engine.data.datasets import Part, find_arrays
 from engine.data.decode import check, decode, to_pixels
 from engine.data.halves import halved as halves_of
 from engine.data.idx import read_idx
-from engine.data.listing import Entry, list_folder, root_of
+from engine.data.listing import Entry, list_folder, printable, root_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 T = TypeVar("T")
@@ -170,7 +170,7 @@ def open_folder(
     faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])
     entries = [entry for entry, fault in zip(listed, faults, strict=True) if fault is None]
     skipped = [
-        f"{entry.path.relative_to(root)}: {fault}"
+        f"{printable(entry.path.relative_to(root))}: {fault}"
         for entry, fault in zip(listed, faults, strict=True)
         if fault is not None
     ]
@@ -184,7 +184,7 @@ def open_folder(
     if all(entry.label is not None for entry in entries):
         labels = torch.tensor([entry.label for entry in entries], dtype=torch.int64)
     return ImageSet(
-        root.name,
+        printable(root.name),
         read,
         len(entries),
         mean=mean,
@@ -238,7 +238,9 @@ def _read_files(
         try:
             return decode(entry.path, shape, resize, interpolation)
         except _BROKEN as error:
-            raise UserError(f"{entry.path} can no longer be read: {error}; start again") from error
+            raise UserError(
+                f"{printable(entry.path)} can no longer be read: {error}; start again"
+            ) from error
 
     if start == stop:
         return np.zeros((0, *shape), np.uint8)

@@ -1,6 +1,7 @@
 """Which images a folder holds, and their labels, in the ways people keep them."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from engine.data.datasets import Part, find_arrays
 from engine.data.labels import SUFFIXES, Entry, Listing, find_table, is_hidden, list_table
 from engine.data.tables import looks_like_image
 
-__all__ = ["SUFFIXES", "Entry", "check_folder", "content_of", "list_folder", "list_images"]
+__all__ = [
+    "SUFFIXES", "Entry", "check_folder", "content_of", "list_folder", "list_images", "printable",
+]  # fmt: skip
 _PARTS = {
     "test": ("test", "val", "valid", "validation", "train", "training"),
     "train": ("train", "training", "val", "valid", "validation", "test"),
@@ -88,13 +91,21 @@ def content_of(folder: Path, count: int, part: Part = "test") -> str:
         for number, file in enumerate(files):
             there = file.is_file()  # a table may name files that are not; they are left out later
             size = file.stat().st_size if there else -1
-            digest.update(f"{file.relative_to(root).as_posix()}\0{size}\0".encode())
+            # As the system has it: a name may be any bytes, and no text at all.
+            digest.update(os.fsencode(f"{file.relative_to(root).as_posix()}\0{size}\0"))
             if number < count and there:
                 digest.update(bytes.fromhex(sha256_of(file)))
     except OSError as error:
         where = error.filename or folder
-        raise UserError(f"{where} cannot be read: {error.strerror}; make it readable") from error
+        raise UserError(
+            f"{printable(where)} cannot be read: {error.strerror}; make it readable"
+        ) from error
     return digest.hexdigest()
+
+
+def printable(path: Path | str) -> str:
+    """A path for a message; what is no text in it shows as � (such a name cannot be printed)."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _unlabelled(folder: Path) -> Listing:
@@ -130,11 +141,13 @@ def _by_folders(folder: Path, classes: Classes | None) -> Listing | None:
             names, classes, "class folder", every=[child.name for child in folders]
         )
         beside = sum(map(_is_image, folder.iterdir()))
-        aside = f"{beside} images beside the class folders of {folder.name} are not used."
+        aside = (
+            f"{beside} images beside the class folders of {printable(folder.name)} are not used."
+        )
         notes = [*([note] if note else []), *([aside] if beside else [])]
     faults = {child: too_large(child.name, numbers) for child in full}
     skipped = [
-        f"{path.relative_to(folder)}: {fault}"
+        f"{printable(path.relative_to(folder))}: {fault}"
         for child, fault in faults.items()
         for path in (images[child] if fault else ())
     ]
