@@ -1,6 +1,7 @@
 """The settings of a network's card as plain data, for forms and `--set model.…`. Imports no torch."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from engine.core.errors import UserError
@@ -9,9 +10,13 @@ INTERPOLATIONS = ("bicubic", "bilinear")
 LEAST_STD = 1e-6  # 16-bit pixels that were never scaled have 1.5e-5
 MOST_PIXEL = 10.0  # of mean and std of pixels in [0, 1], with room for odd units
 MOST_SIDE = 4096
+MOST_CHANNELS, MOST_SHAPE_SIDE = 4096, 16384  # of the images that a network says it takes
+MOST_VALUES = 3 * MOST_SIDE**2  # of one of them: 200 MB of floats
 TINY_VARIANCE = 1e-4  # of the median channel's (our own line; trained networks here stay far above)
 VARIANCES = "variances"
 STORED, MENDED = "stored", "mended"
+SHAPE = "image_shape"
+_MOST_SHOWN = 80  # characters of a value in a message
 _PRESETS = ("paper", "standard", "quick")
 
 
@@ -39,6 +44,56 @@ def check_input_space(
             )
     if not 0 <= resize <= MOST_SIDE:
         raise UserError(f"{of}resize is {resize}; give the short side in pixels, up to {MOST_SIDE}")
+
+
+def check_shape(values: Any, label: str) -> tuple[int, int, int]:
+    """Channels, height and width as whole numbers; UserError saying what is wrong with them.
+
+    values: a list, or text with commas. Not rounded: 32.5 is no side, and 32 is not what was asked for.
+    """
+    parts = values.split(",") if isinstance(values, str) else values
+    parts = list(parts) if isinstance(parts, Sequence) else [parts]
+    said = ",".join(_text(part) for part in parts[:_MOST_SHOWN])[: 2 * _MOST_SHOWN]
+    wish = "give channels,height,width in whole numbers of at least 1, such as 3,32,32"
+    if not said.strip():
+        raise UserError(f"{label} is empty; {wish}")
+    numbers = [_number(part) for part in parts]
+    for part, number in zip(parts, numbers, strict=True):
+        shown = _text(part) or "nothing"
+        if number is None or number != int(number):
+            raise UserError(f"{label} is {said}, and {shown} is no whole number; {wish}")
+        if number < 1:
+            raise UserError(f"{label} is {said}, and {shown} is below 1; {wish}")
+    if len(numbers) != 3:
+        raise UserError(f"{label} is {said}, not three numbers; {wish}")
+    channels, height, width = (int(number or 0) for number in numbers)
+    if channels > MOST_CHANNELS or max(height, width) > MOST_SHAPE_SIDE:
+        raise UserError(
+            f"{label} is {said}; give at most {MOST_CHANNELS} channels, and sides of at most "
+            f"{MOST_SHAPE_SIDE} pixels, such as 3,224,224"
+        )
+    if channels * height * width > MOST_VALUES:
+        raise UserError(
+            f"{label} is {said}, {channels * height * width:,} values an image, and the most is "
+            f"{MOST_VALUES:,}; give smaller sides, such as 3,224,224"
+        )
+    return channels, height, width
+
+
+def _text(part: Any) -> str:
+    try:
+        return str(part).strip()[:_MOST_SHOWN]
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        return "a very large number"
+
+
+def _number(part: Any) -> float | None:
+    """What the part says; None for what is no finite number."""
+    try:
+        number = float(part)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
 
 
 def card_knobs(
@@ -70,7 +125,7 @@ def card_knobs(
 def own_knobs() -> list[dict[str, Any]]:
     """What can be set of a network from the user's own file: also the shape of its images, what it gives."""
     shape = _knob(
-        "image_shape", "list", [], "Shape of an image",
+        SHAPE, "list", [], "Shape of an image",
         "channels, height, width; where it is not given: of the images to judge with, or what the checkpoint "
         "or the network itself tells; else it is asked for",
     )  # fmt: skip

@@ -16,6 +16,7 @@ from torch import nn
 from engine.core.errors import UserError
 from engine.core.outside.own_code import file_and_factory, guarded, is_own, load_factory
 from engine.models.card import ModelCard
+from engine.models.knobs import check_shape
 from engine.models.probing.image_size import Size, channels_of, known_shape
 
 __all__ = ["is_own", "own_card"]
@@ -46,7 +47,11 @@ def own_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
         return model
 
     given = settings.get("image_shape")
-    shape = _shape(given, name) if given else _found(build(), settings.get("image_size"), name)
+    shape = (
+        check_shape(given, "model.image_shape")
+        if given
+        else _found(build(), settings.get("image_size"), name)
+    )
     three = shape[0] == 3
     mean = settings.get("mean") or (_IMAGENET[0] if three else (0.5,) * shape[0])
     std = settings.get("std") or (_IMAGENET[1] if three else (0.5,) * shape[0])
@@ -88,13 +93,3 @@ def _found(model: nn.Module, size: Size | None, name: str) -> tuple[int, int, in
         f"{channels or 3},HEIGHT,WIDTH (as it was trained, for example {channels or 3},32,32), or --data "
         "with images that are all of that size"
     )
-
-
-def _shape(values: Any, name: str) -> tuple[int, int, int]:
-    try:
-        numbers = [int(v) for v in values]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) != 3 or min(numbers) < 1:
-        raise UserError(f"model.image_shape of {name} is {values}; give channels,height,width")
-    return numbers[0], numbers[1], numbers[2]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.models.knobs import SHAPE, check_shape
 
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 MOST_SHOWN = 80  # characters of a value in a message
@@ -37,6 +38,8 @@ def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
 
     UserError for another type, for what is no finite number, and for what is out of range.
     """
+    if knob["name"] == SHAPE and value not in ([], ()):  # which are left to the card
+        return [float(size) for size in check_shape(value, label)]  # as recipes hold every list
     parse, wish = _READERS[knob["type"]]
     try:
         value = parse(value)
