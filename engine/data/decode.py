@@ -10,27 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from engine.data import wide
+
 MAX_PIXELS = 64_000_000  # a larger picture is a mistake or an attack; 64 million take 200 MB
 # Found by a file's first bytes, whatever its name: no format of Pillow's that starts another program.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000")
 _LARGE = 16_000_000  # pixels from which pictures are decoded one at a time
 _MOST_PER_BYTE = 500  # pixels of such a picture from a byte of its file: photos have ten at most
 _one_at_a_time = threading.Lock()
-_SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N", "I"}
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _ALPHA = {"RGBA", "RGBa", "LA", "La", "PA"}
 
 
 def decode(
-    path: Path, shape: tuple[int, int, int], resize: int, interpolation: str = "bicubic"
+    path: Path,
+    shape: tuple[int, int, int],
+    resize: int,
+    interpolation: str = "bicubic",
+    divisor: int = wide.FULL,
 ) -> NDArray[np.uint8]:
     """The image as [channels, height, width], resized and centre-cropped as `fit` says.
 
+    `divisor` is of values of more than 8 bits, see `engine.data.wide`.
     Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image. What it
     takes is known from its first bytes, so that nothing is decoded in vain.
     """
     with _opened(path, shape, resize) as file:
-        return to_pixels(ImageOps.exif_transpose(file), shape, resize, interpolation)
+        return to_pixels(ImageOps.exif_transpose(file), shape, resize, interpolation, divisor)
 
 
 @contextmanager
@@ -55,38 +61,41 @@ def _opened(path: Path, shape: tuple[int, int, int], resize: int) -> Iterator[Im
 
 
 def to_pixels(
-    image: Image.Image, shape: tuple[int, int, int], resize: int, interpolation: str = "bicubic"
+    image: Image.Image,
+    shape: tuple[int, int, int],
+    resize: int,
+    interpolation: str = "bicubic",
+    divisor: int = wide.FULL,
 ) -> NDArray[np.uint8]:
     """An opened image as [channels, height, width]; ValueError where it cannot be."""
     channels, height, width = shape
     if channels not in (1, 3):
         raise ValueError(f"pictures have 1 or 3 channels, the network takes {channels}")
-    image = fit(to_mode(image, channels), height, width, resize, interpolation)
+    image = fit(to_mode(image, channels, divisor), height, width, resize, interpolation)
     pixels = np.asarray(image, np.uint8)
     return pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0)
 
 
-def check(path: Path, shape: tuple[int, int, int], resize: int) -> None:
-    """Raises what `decode` would raise where the file is broken, for photos in half of its time."""
+def check(path: Path, shape: tuple[int, int, int], resize: int) -> int | None:
+    """The largest value of a picture of more than 8 bits, else None; raises what `decode` would raise.
+
+    Takes half of its time for photos.
+    """
     with _opened(path, shape, resize) as file:
         if file.format == "JPEG":
             # Decode an eighth of the size: reads the whole file, so a torn one still shows.
             file.draft(None, (max(1, file.width // 8), max(1, file.height // 8)))
             file.load()
-            return
-    decode(path, shape, resize)
+            return None
+        upright = ImageOps.exif_transpose(file)
+        to_pixels(upright, shape, resize)
+        return wide.largest(upright)
 
 
-def to_mode(image: Image.Image, channels: int) -> Image.Image:
+def to_mode(image: Image.Image, channels: int, divisor: int = wide.FULL) -> Image.Image:
     """The image in grey (1 channel) or RGB (3): 16 bits scaled to 8, alpha laid on white."""
-    if image.mode in _SIXTEEN_BIT:  # Pillow's own conversion clips at 255 instead of scaling
-        wide = np.asarray(image)
-        narrow = np.empty(wide.shape, np.uint8)
-        for row, line in enumerate(
-            wide
-        ):  # by lines: as doubles the whole would take eight times as much
-            narrow[row] = np.clip(np.rint(line / 257), 0, 255)
-        image = Image.fromarray(narrow)
+    if image.mode in wide.MODES:
+        image = wide.to_bytes(image, divisor)
     elif image.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
     if image.mode in _ALPHA or "transparency" in image.info:

@@ -1,31 +1,24 @@
 """Real images: to judge networks with, and to compare synthetic images with."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from engine.core.device import cores
 from engine.core.errors import UserError
 from engine.data.classes import Classes
 from engine.data.datasets import Part, find_arrays
-from engine.data.decode import check, decode, to_pixels
 from engine.data.halves import halved as halves_of
 from engine.data.idx import read_idx
-from engine.data.listing import Entry, list_folder, printable, root_of
+from engine.data.listing import list_folder, printable, root_of
+from engine.data.reading import in_threads, look_at, read_arrays, read_files
+from engine.data.wide import scale_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
-T = TypeVar("T")
-R = TypeVar("R")
-_AT_ONCE = 8  # files that a thread takes; to hand over each alone costs more than a small one
-_BROKEN = (OSError, ValueError, SyntaxError, MemoryError)  # what Pillow raises for a bad file
 
 
 class ImageSet:
@@ -48,6 +41,7 @@ class ImageSet:
         self.truth: ImageSet | None = None  # what a network should make of them, where it is known
         self.skipped = list(skipped)  # "file: why" of what could not be read
         self.notes = list(notes)  # sentences on how the labels were read
+        self.pixel_notes: list[str] = []  # and on how the pixels were
         self._read = read
         self._count = count
         self._mean = torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
@@ -151,7 +145,7 @@ def open_folder(
     arrays = find_arrays(folder, part)
     if arrays is not None:
         found = arrays()
-        read = partial(_read_arrays, found.pixels, image_shape, resize, interpolation)
+        read = partial(read_arrays, found.pixels, image_shape, resize, interpolation)
         return ImageSet(
             found.name, read, len(found.pixels), mean=mean, std=std,
             labels=torch.from_numpy(found.labels),
@@ -167,11 +161,11 @@ def open_folder(
         )
     if not listed:
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
-    faults = _in_threads(partial(_fault, image_shape, resize), [entry.path for entry in listed])
-    entries = [entry for entry, fault in zip(listed, faults, strict=True) if fault is None]
+    seen = in_threads(partial(look_at, image_shape, resize), [entry.path for entry in listed])
+    entries = [entry for entry, (fault, _peak) in zip(listed, seen, strict=True) if fault is None]
     skipped = [
         f"{printable(entry.path.relative_to(root))}: {fault}"
-        for entry, fault in zip(listed, faults, strict=True)
+        for entry, (fault, _peak) in zip(listed, seen, strict=True)
         if fault is not None
     ]
     skipped += listing.skipped
@@ -179,76 +173,14 @@ def open_folder(
         raise UserError(
             f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}; give some that can"
         )
-    read = partial(_read_files, entries, image_shape, resize, interpolation)
+    divisor, pixel_note = scale_of((peak for _fault, peak in seen), printable(root.name))
+    read = partial(read_files, entries, image_shape, resize, interpolation, divisor)
     labels = None
     if all(entry.label is not None for entry in entries):
         labels = torch.tensor([entry.label for entry in entries], dtype=torch.int64)
-    return ImageSet(
-        printable(root.name),
-        read,
-        len(entries),
-        mean=mean,
-        std=std,
-        labels=labels,
-        skipped=skipped,
-        notes=listing.notes,
-    )
-
-
-def _read_arrays(
-    pixels: NDArray[np.uint8],
-    shape: tuple[int, int, int],
-    resize: int,
-    interpolation: str,
-    start: int,
-    stop: int,
-) -> NDArray[np.uint8]:
-    chosen = pixels[start:stop]
-    if chosen.shape[1:] == shape:
-        return chosen.copy()  # the file's own memory is read-only, which torch dislikes
-    images = [
-        to_pixels(Image.fromarray(_for_pillow(one)), shape, resize, interpolation) for one in chosen
-    ]
-    return np.stack(images) if images else np.zeros((0, *shape), np.uint8)
-
-
-def _for_pillow(one: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return one[0] if len(one) == 1 else np.ascontiguousarray(np.moveaxis(one, 0, -1))
-
-
-def _fault(shape: tuple[int, int, int], resize: int, path: Path) -> str | None:
-    try:
-        check(path, shape, resize)
-    except UnidentifiedImageError:
-        return "no image that can be read"
-    except _BROKEN as error:
-        return str(error) if path.is_file() else "no such file"
-    return None
-
-
-def _read_files(
-    entries: list[Entry],
-    shape: tuple[int, int, int],
-    resize: int,
-    interpolation: str,
-    start: int,
-    stop: int,
-) -> NDArray[np.uint8]:
-    def read(entry: Entry) -> NDArray[np.uint8]:
-        try:
-            return decode(entry.path, shape, resize, interpolation)
-        except _BROKEN as error:
-            raise UserError(
-                f"{printable(entry.path)} can no longer be read: {error}; start again"
-            ) from error
-
-    if start == stop:
-        return np.zeros((0, *shape), np.uint8)
-    return np.stack(_in_threads(read, entries[start:stop]))
-
-
-def _in_threads(work: Callable[[T], R], items: list[T]) -> list[R]:
-    """Pillow decodes and resizes outside of Python's lock, so that threads help."""
-    parts = [items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE)]
-    with ThreadPoolExecutor(min(4, cores())) as pool:
-        return [done for part in pool.map(lambda part: [*map(work, part)], parts) for done in part]
+    images = ImageSet(
+        printable(root.name), read, len(entries), mean=mean, std=std, labels=labels,
+        skipped=skipped, notes=listing.notes,
+    )  # fmt: skip
+    images.pixel_notes = [pixel_note] if pixel_note else []
+    return images

@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.outside.own_code import load_factory
 from engine.data.decode import to_pixels
+from engine.data.wide import check_scale, largest
 
 _SLACK = 1e-3  # by which a generator's pixels may leave [0, 1]: they are clipped
 
@@ -32,16 +33,25 @@ def images_from(
     UserError, which names the file and function, for anything else.
     """
     taken: list[Tensor] = []
+    peaks: list[int | None] = []
     have = 0
     for part in _parts(name):
         batch = _batch(name, part, have, image_shape, resize)
         taken.append(batch[: count - have])
+        if isinstance(part, Image.Image):
+            peaks.append(largest(part))
         have += len(taken[-1])
         if have >= count:
             break
     if have < count:
         raise UserError(
             f"synthesis 'external' needs {count} images, and {name} gave {have}; choose fewer --images"
+        )
+    dark = check_scale(peaks)
+    if dark:
+        raise UserError(
+            f"the pictures of {name} of more than 8 bits have {dark}, and would be nearly black; "
+            "give them as 8 bits"
         )
     centre, spread = (torch.tensor(values).view(-1, 1, 1) for values in (mean, std))
     return (torch.cat(taken) - centre) / spread

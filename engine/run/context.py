@@ -161,6 +161,7 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
             if skipped
             else []
         )
+        notes += images.pixel_notes
         if outputs:
             notes += images.notes
         elif images.notes:  # on labels in words, which could only be read as classes

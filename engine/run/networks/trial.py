@@ -70,8 +70,8 @@ def _judge(model: nn.Module, card: ModelCard, images: ImageSet, outputs: int) ->
     count = min(len(images), MOST_IMAGES)
     facts: dict[str, Any] = {
         "images": count, "of": len(images), "top1": None, "band": None, "others": [],
-        "skipped": images.skipped[:20], "skipped_count": len(images.skipped), "notes": images.notes,
-        "labels": [],
+        "skipped": images.skipped[:20], "skipped_count": len(images.skipped),
+        "notes": [*images.notes, *images.pixel_notes], "labels": [],
     }  # fmt: skip
     if images.labels is None:
         facts["reason"] = "the images have no labels"

@@ -235,6 +235,11 @@ def _as_read(images: ImageSet) -> Iterator[Finding]:
             level="warning", kind="image-labels", title="How the images are labelled",
             message=note.rstrip("."), advice="Look whether that is how you meant it.",
         )  # fmt: skip
+    for note in images.pixel_notes:
+        yield Finding(
+            level="warning", kind="image-pixels", title="How the images' pixels are read",
+            message=note.rstrip("."), advice="Look whether that is how you meant it.",
+        )  # fmt: skip
     if images.skipped:
         yield Finding(
             level="note", kind="images-skipped", title="Files that were skipped",
