@@ -61,6 +61,40 @@ def test_the_least_time_is_told_where_nothing_fits():
         fitted(recipe(), 5, TOTAL_S, {})
 
 
+FEW = {"synthesis": 1.0, "quantization": 9.0, "evaluation": 0.5}
+MANY = {"synthesis": 1.0, "quantization": 3.0, "evaluation": 70.0}
+BOTH = {"synthesis": 40.0, "quantization": 3.0, "evaluation": 70.0}
+
+
+@pytest.mark.parametrize(
+    ("methods", "fixed", "parts", "advice"),
+    [
+        (("genie", "genie-m"), {}, FEW, "give it that, or choose nearest rounding or noise"),
+        (("noise", "genie-m"), {}, FEW, "give it that, or choose nearest rounding"),
+        (("genie", "nearest"), {}, FEW, "give it that, or choose noise"),
+        (("noise", "nearest"), {}, FEW, "give it that"),
+        (("noise", "nearest"), {"recipe": {"images"}}, FEW, "give it that, or fewer --images"),
+        (
+            ("noise", "genie-m"), {"quantization": {"steps"}}, FEW,
+            "give it that, or choose nearest rounding, or fewer quantization.steps",
+        ),
+        (("noise", "nearest"), {}, MANY, "give it that, or fewer test images (--data FOLDER)"),
+        (("genie", "genie-m"), {}, MANY, "give it that, or fewer test images (--data FOLDER)"),
+        (
+            ("genie", "nearest"), {}, BOTH,
+            "give it that, or fewer test images (--data FOLDER) and noise",
+        ),
+    ],
+)  # fmt: skip
+def test_no_way_out_is_one_that_was_taken(methods, fixed, parts, advice):
+    plain = recipe(synthesis=methods[0], quantization=methods[1])
+    with pytest.raises(UserError) as said:
+        fitted(plain, 5, lambda _: sum(parts.values()), fixed, lambda _: parts)
+    assert str(said.value).endswith(advice)
+    judged = f", {parts['evaluation']:.0f} s of it for judging on the test images;"
+    assert (judged in str(said.value)) == ("test images" in advice)
+
+
 def test_what_takes_no_steps_takes_none():
     plain = recipe(synthesis="noise")
     none = scaled(plain, 3.0, {"synthesis": {"steps"}})

@@ -5,7 +5,7 @@ together; what the user set stays. Which share of time goes where is that of the
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from engine.run.recipes.recipe import Recipe
 LEAST, MOST = 0.05, 20.0  # times the preset's steps
 FEWEST_IMAGES = 16
 MARGIN = 0.95  # of the time, so that it is rather kept than missed
+JUDGING = "evaluation"
 WORKER_S = 3.0  # a worker's start before the network is loaded
 _UNITS = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]*)")
@@ -39,13 +40,22 @@ def within(
     fixed: by "synthesis", "quantization" and "recipe" the settings that stay as they are. UserError, with
     the least time that would do, where not even the smallest budget fits.
     """
-    return fitted(recipe, seconds, clock(runs, pace_of(runs, recipe)), fixed or {})
+    pace = pace_of(runs, recipe)
+
+    def stages(one: Recipe) -> dict[str, float]:
+        return dict(estimate(one, runs, pace)["seconds"])
+
+    return fitted(recipe, seconds, clock(runs, pace), fixed or {}, stages)
 
 
 def fitted(
-    recipe: Recipe, seconds: float, total_s: Callable[[Recipe], float], fixed: dict[str, set[str]]
+    recipe: Recipe,
+    seconds: float,
+    total_s: Callable[[Recipe], float],
+    fixed: dict[str, set[str]],
+    stages: Callable[[Recipe], Mapping[str, float]] | None = None,
 ) -> Recipe:
-    """The same, where `total_s` tells how long a recipe takes."""
+    """The same, where `total_s` tells how long a recipe takes, and `stages` where that time goes."""
 
     def takes(share: float) -> float:
         return total_s(scaled(recipe, share, fixed))
@@ -53,11 +63,44 @@ def fitted(
     wanted = MARGIN * seconds
     if takes(LEAST) > wanted:
         least = takes(LEAST) / MARGIN
+        parts = stages(scaled(recipe, LEAST, fixed)) if stages is not None else {}
+        judged, ways = _ways_out(recipe, parts.get(JUDGING, 0.0), least, seconds, fixed)
         raise UserError(
             f"the least that {recipe.quantization!r} on images of {recipe.synthesis!r} takes here is about "
-            f"{least:.0f} s, not {seconds:.0f} s; give it that, or choose nearest rounding or noise"
+            f"{least:.0f} s, not {seconds:.0f} s{judged}; give it that{ways}"
         )
     return scaled(recipe, _largest(takes, wanted), fixed)
+
+
+def _ways_out(
+    recipe: Recipe, judging: float, least: float, seconds: float, fixed: dict[str, set[str]]
+) -> tuple[str, str]:
+    """How long judging takes, where that is most of it; and what takes less, which is not chosen yet."""
+    methods = [
+        name
+        for name, chosen, method in (
+            ("nearest rounding", recipe.quantization, "nearest"),
+            ("noise", recipe.synthesis, "noise"),
+        )
+        if chosen != method
+    ]
+    if judging > least / 2:  # no other method makes that less
+        more = (
+            f" and {' and '.join(methods)}"
+            if methods and MARGIN * (least - seconds) > judging
+            else ""
+        )
+        told = f", {judging:.0f} s of it for judging on the test images"
+        return told, f", or fewer test images (--data FOLDER){more}"
+    stays = ["--images"] if "images" in fixed.get("recipe", ()) else []
+    stays += [
+        f"{kind}.{name}"
+        for kind in ("synthesis", "quantization")
+        for name in sorted(fixed.get(kind, ()))
+        if is_steps(name)
+    ]
+    ways = [f", or choose {' or '.join(methods)}"] if methods else []
+    return "", "".join([*ways, *([f", or fewer {' and '.join(stays)}"] if stays else [])])
 
 
 def clock(runs: Path, pace: Pace) -> Callable[[Recipe], float]:
