@@ -60,6 +60,7 @@ def read_table(file: Path) -> Table:
         raise UserError(
             f"{file.name} holds nothing below its head; write file,label lines, or remove it"
         )
+    _check_width(lines, file.name)
     if columns.label is not None:
         return Table([_row(file.name, n, row, columns.file, columns.label) for n, row in rows], [])
     names = {at: head[at] if head else str(k) for k, at in enumerate(columns.classes)}
@@ -165,6 +166,18 @@ def _without_head(lines: Lines, name: str) -> _Columns:
 
 def _is_binary(at: int, lines: Sequence[tuple[int, list[str]]]) -> bool:
     return all(at < len(row) and row[at] in (*_YES, *_NO) for _n, row in lines)
+
+
+def _check_width(lines: Lines, name: str) -> None:
+    """UserError for a row that goes on behind the last column, whose fields may all be one off."""
+    width = max(len(lines[0][1]), 2)
+    for number, row in lines:
+        behind = [at for at, field in enumerate(row, 1) if field and at > width]
+        if behind:
+            raise UserError(
+                f"{name} line {number} has {behind[-1]} fields, and the table {width} columns; take out what "
+                "is too much, or put a name that holds a separator in quotes"
+            )
 
 
 def _row(table: str, number: int, row: list[str], at: int, label_at: int) -> Row:

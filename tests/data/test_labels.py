@@ -245,6 +245,29 @@ def test_rows_that_name_no_image_are_skipped_and_listed(tmp_path, row, said):
     assert said in skipped
 
 
+@pytest.mark.parametrize(("text", "said"), [
+    ("file,label\na.png,1\nimgs/b.png,1,9\n", r"line 3 has 3 fields, and the table 2 columns"),
+    ("a.png,1\nimgs/b.png,1,,9\n", r"line 2 has 4 fields, and the table 2 columns"),
+    ("image,DR,MH\na.png,1,0\nimgs/b.png,1,0,1\n", r"line 3 has 4 fields, and the table 3"),
+    ('file,label\nx,y.png,1\n', r"line 2 has 3 fields.*in quotes"),
+])  # fmt: skip
+def test_a_row_longer_than_the_head_is_refused_by_its_line(tmp_path, text, said):
+    pictures(tmp_path, *FILES)
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(UserError, match=rf"^labels\.csv {said}"):
+        opened(tmp_path, outputs=10)
+
+
+@pytest.mark.parametrize("text", [
+    "file,label\na.png,1,\nimgs/b.png,2,, \n", "a.png,1\nimgs/b.png,2,\n",
+    "file,label,,\na.png,1,,\nimgs/b.png,2\n", "image,u,v,w\na.png,0,1,0,\nimgs/b.png,0,0,1,,\n",
+])  # fmt: skip
+def test_empty_fields_behind_a_row_are_nothing(tmp_path, text):
+    pictures(tmp_path, *FILES)
+    (tmp_path / "labels.csv").write_text(text)
+    assert labels(tmp_path, outputs=3) == [1, 2]
+
+
 def test_a_file_with_two_labels_is_not_taken_under_either(tmp_path):
     pictures(tmp_path, *FILES)
     (tmp_path / "labels.csv").write_text("file,label\na.png,1\na.png,2\nc d.png,2\n")
