@@ -60,6 +60,7 @@ NETWORKS = {
     "map-of-one": lambda: build(lambda n, x, y: n.places(y.mean((2, 3), keepdim=True)), planes=1),
     "probability": lambda: build(lambda *all_of: scores(*all_of).sigmoid(), classes=1),
     "softmax": lambda: build(lambda *all_of: scores(*all_of).softmax(1)),
+    "sigmoids": lambda: build(lambda *all_of: scores(*all_of).sigmoid()),
     "one-by-one": lambda: build(lambda n, x, y: n.places(y.mean((2, 3), keepdim=True)), planes=5),
     "denoiser": lambda: build(denoised),
     "depth": lambda: build(places, planes=1),

@@ -1,6 +1,6 @@
 """The only hooks of the engine: context managers that listen to modules and leave nothing behind."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal
 
@@ -12,6 +12,11 @@ from engine.core.errors import UserError
 Forward = Callable[[Tensor], Tensor]
 
 
+def first_given(args: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """The first of what a module is called with, by its place or by its name."""
+    return args[0] if args else next(iter(named.values()))
+
+
 @contextmanager
 def watch_inputs(
     model: nn.Module, paths: Iterable[str], listen: Callable[[str, Tensor], None]
@@ -21,10 +26,12 @@ def watch_inputs(
         for path in paths:
             module = model.get_submodule(path)
 
-            def before(_module: nn.Module, args: tuple[Any, ...], path: str = path) -> None:
-                listen(path, args[0])
+            def before(
+                _module: nn.Module, args: tuple[Any, ...], named: dict[str, Any], path: str = path
+            ) -> None:
+                listen(path, first_given(args, named))
 
-            stack.callback(module.register_forward_pre_hook(before).remove)
+            stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
         yield
 
 
@@ -106,8 +113,8 @@ def computed_by(
             module = model.get_submodule(path)
             kept, own = module.__dict__.get("forward"), module.forward
 
-            def forward(x: Tensor, path: str = path, own: Forward = own) -> Tensor:
-                return compute(path, x, own)
+            def forward(*args: Any, path: str = path, own: Forward = own, **named: Any) -> Tensor:
+                return compute(path, first_given(args, named), own)
 
             module.forward = forward
             stack.callback(_put_forward, module, kept)

@@ -13,6 +13,7 @@ from engine.models.checkpoints.outline import Count, count, count_of
 from engine.models.checkpoints.read import read_checkpoint
 from engine.models.knobs import card_knobs, form_knob
 from engine.models.plain_modules import plain_modules, plain_tensors
+from engine.models.wrappers import unwrapped
 
 MOST_NAMED = 100  # classes whose names pages draw
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -112,8 +113,8 @@ class ModelCard:
 
     def load_all(self, weights: Path | None = None) -> "Loaded":
         """The network as plain modules, and all that had to be done for it, in words."""
-        model = self.build().eval()
-        made_plain = plain_tensors(model, self.image_shape, self.name)
+        model, taken_off = unwrapped(self.build())
+        made_plain = taken_off + plain_tensors(model.eval(), self.image_shape, self.name)
         undone: tuple[str, ...] = ()
         path = weights or self.weights()
         if path is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from engine.core.layout import within_bounds
+from engine.core.trace import first_given
 from engine.quantization.grids.level_sets import StoredWeight
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 
@@ -36,7 +37,8 @@ class QuantLayer:
         weight: Tensor = self._parameters["weight"]
         return weight
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *args: Any, **named: Any) -> Tensor:
+        x: Tensor = first_given(args, named)  # a layer may be called with `input=`
         if self.input_quantizer is not None:
             x = self.input_quantizer(x)
         out: Tensor = super().forward(within_bounds(x, self))  # type: ignore[misc, arg-type]

@@ -82,6 +82,7 @@ def trace_calls(
     model: nn.Module, leaves: frozenset[str] = frozenset()
 ) -> tuple[torch.fx.Graph, list[Call]]:
     """The data flow, and the calls of modules in it, inner ones first."""
+    _refuse_any_number(model)
     tracer = LeafTracer(leaves)
     try:
         graph = tracer.trace(model, _defaults(model))
@@ -95,6 +96,16 @@ def trace_calls(
     live = _without_unread_heads(model, graph)
     kept = [live[position] for position in kept]
     return graph, [replace(c, start=kept[c.start], stop=kept[c.stop]) for c in tracer.calls]
+
+
+def _refuse_any_number(model: nn.Module) -> None:
+    """Of `forward(self, *images)` fx makes one value, whose first entry would be the first image."""
+    first = next(iter(inspect.signature(model.forward).parameters.values()), None)
+    if first is not None and first.kind is inspect.Parameter.VAR_POSITIONAL:
+        raise UserError(
+            f"{type(model).__name__} cannot be traced: its forward takes any number of inputs "
+            f"(*{first.name}); let it take the images by a name of their own"
+        )
 
 
 def _defaults(model: nn.Module) -> dict[str, Any] | None:

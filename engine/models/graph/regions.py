@@ -122,7 +122,7 @@ class RegionFinder(TracedNetwork):
             open_until = max(open_until, last_of[part])
             live.add(node)
             live = {n for n in live if last_read.get(n, -1) > self.order[node]}
-            if len(live) <= 1 and open_until <= self.order[node]:
+            if len(live) <= 1 and not live & self.several and open_until <= self.order[node]:
                 yield segment
                 segment = []
         if segment:
@@ -172,7 +172,7 @@ class RegionFinder(TracedNetwork):
             return None
         (call,) = calls
         sources, exits = self.sources(nodes), self.exits(nodes)
-        if sources != {call.reads} or exits != {call.gives}:
+        if sources != {call.reads} or exits != {call.gives} or (sources | exits) & self.several:
             return None
         assert call.reads is not None
         assert call.gives is not None
@@ -189,7 +189,9 @@ class RegionFinder(TracedNetwork):
             nodes = nodes[:-1]
         layers = self.layers(nodes)
         sources, exits = self.sources(nodes), self.exits(nodes)
-        if len(sources) != 1 or len(exits) != 1 or not self.can_run_alone(nodes):
+        if len(sources) != 1 or len(exits) != 1 or (sources | exits) & self.several:
+            return None
+        if not self.can_run_alone(nodes):
             return None
         if not 1 <= len(layers) <= MANY or self._taken & {*layers}:
             return None

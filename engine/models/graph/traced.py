@@ -3,6 +3,7 @@
 It is read only: nothing here decides where a network is cut, see engine.models.graph.regions.
 """
 
+import operator
 from collections.abc import Sequence
 
 import torch.fx
@@ -30,6 +31,7 @@ class TracedNetwork:
         self.order = {node: k for k, node in enumerate(self.nodes)}
         self.owners = {node: node_owners(node) for node in self.nodes}
         self.sizes = size_nodes(self.graph)
+        self.several = {node for node in self.nodes if _gives_several(node)}
         self.calls = {call.path: [c for c in calls if c.path == call.path] for call in calls}
         self.inside: dict[str, list[Node]] = {"": []}
         for node in self.nodes:
@@ -120,3 +122,10 @@ class TracedNetwork:
             return isinstance(self.model.get_submodule(str(node.target)), ACTIVATIONS)
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
         return name in _FUNCTIONS
+
+
+def _gives_several(node: Node) -> bool:
+    """Whether a node's value is several tensors, each taken out by its number (chunk, split, unbind, ..)."""
+    return node.op not in ("placeholder", "output") and any(
+        user.target is operator.getitem and isinstance(user.args[1], int) for user in node.users
+    )

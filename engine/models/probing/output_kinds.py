@@ -64,6 +64,11 @@ def are_probabilities(kind: str, y: Tensor, loud: Callable[[], Tensor]) -> bool:
     return bool(((y.sum(1) - 1).abs() < 1e-3).all())
 
 
+def are_labels(kind: str, y: Tensor, loud: Callable[[], Tensor]) -> bool:
+    """Whether each score of a row is a share of 1 for itself: a yes or no for each of several labels."""
+    return kind == "logits" and y.shape[1] > 1 and _within_one(y) and _within_one(loud())
+
+
 def _within_one(y: Tensor) -> bool:
     return bool(((y >= 0) & (y <= 1)).all())
 

@@ -20,6 +20,7 @@ from engine.core.errors import UserError
 from engine.models.probing.output_kinds import (
     KINDS,
     USUAL,
+    are_labels,
     are_probabilities,
     check_kind,
     kind_of,
@@ -40,7 +41,7 @@ class Output:
 
     One score z is read as the scores (0, z) of two classes, whose softmax is the sigmoid of z: so its sign
     is the answer, and all that works on scores of classes works on it. Probabilities are read as their
-    logarithms, which are scores too.
+    logarithms, which are scores too, and shares of labels as what stood before their sigmoid.
     """
 
     kind: str  # one of KINDS
@@ -48,6 +49,7 @@ class Output:
     entry: Entry = ()  # where in what the network returns; (): all of it
     names: tuple[str, ...] = ()  # of the values that it returns, where there are several
     probabilities: bool = False  # it gives shares that sum to 1, not scores
+    labels: bool = False  # it gives a share of 1 for each of several labels, a sigmoid's
 
     @property
     def has_classes(self) -> bool:
@@ -78,6 +80,11 @@ class Output:
             )
         if self.probabilities:
             said.append("Its outputs are probabilities; they are compared by their logarithms.")
+        if self.labels:
+            said.append(
+                "Its outputs lie between 0 and 1, each for itself, as of a sigmoid for each label: they are "
+                "read as the scores before it, and answers are compared by the label that has most."
+            )
         return said
 
     def read(self, returned: Any) -> Tensor:
@@ -87,6 +94,8 @@ class Output:
         y: Tensor = returned
         if self.kind == "logits":
             y = y.flatten(1) if len(self.shape) > 1 else y
+            if self.labels:
+                return torch.logit(y, _LEAST)
             return y.clamp_min(_LEAST**2).log() if self.probabilities else y
         if self.kind == "one-logit":
             y = y.reshape(-1, 1)
@@ -126,14 +135,15 @@ def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO
     output = Output(
         kind=kind, shape=tuple(y.shape[1:]), entry=entry, names=tuple(found) if entry else ()
     )
-    if are_probabilities(kind, y, lambda: _read_raw(output, model(LOUD * images))):
-        output = dataclasses.replace(output, probabilities=True)
-    return output
+    loud = functools.cache(lambda: _read_raw(output, model(LOUD * images)))
+    if are_probabilities(kind, y, loud):
+        return dataclasses.replace(output, probabilities=True)
+    return dataclasses.replace(output, labels=are_labels(kind, y, loud))
 
 
 def read_as(model: nn.Module, output: Output) -> nn.Module:
     """The network, returning what `output.read` makes of its output; the same object, names and weights."""
-    plain = not output.entry and not output.probabilities
+    plain = not output.entry and not output.probabilities and not output.labels
     if plain and (
         output.kind in ("image", "embedding") or len(output.shape) == 1 < output.shape[0]
     ):

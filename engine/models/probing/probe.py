@@ -6,7 +6,7 @@ words everywhere, before a step is taken. It is left in eval mode, laid out as i
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.layout import channels_last, contiguous
-from engine.core.outside.own_code import in_its_folder, in_words, is_own
 from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_inputs, watch_outputs
 from engine.models.card import ModelCard
 from engine.models.graph.flow import is_layer
-from engine.models.plain_modules import shape_words
 from engine.models.probing.copies import check_copy
+from engine.models.probing.first_pass import first_pass, unregistered
 from engine.models.probing.guards import SparesImages, put_around
 from engine.models.probing.hooks import take_off_watchers
 from engine.models.probing.outputs import Output, find_output, read_as
@@ -69,10 +68,10 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
     if numbers:
         check_finite(model, name)
     images = torch.randn(IMAGES, *image_shape, generator=stream(0, "probe"))
-    notes: list[str] = []
+    notes = unregistered(model)
     with _undisturbed(model):
         given, state = images.clone(), _statistics(model)
-        outputs = _run(model, given, name, image_shape)
+        outputs = first_pass(model, given, name)
         if not torch.equal(given, images):
             put_around(SparesImages, model)
             notes.append("It writes into the images that it is given: it gets a copy of them.")
@@ -149,23 +148,6 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
         torch.manual_seed(0)
         yield
         model.eval()
-
-
-def _run(model: nn.Module, images: Tensor, name: str, image_shape: Shape) -> Any:
-    trouble = f"{name} does not run on two images of {shape_words(image_shape)}"
-
-    try:
-        with in_its_folder(name) if is_own(name) else nullcontext(), torch.no_grad():
-            return model(images)
-    except SystemExit as error:
-        raise UserError(
-            f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
-        ) from error
-    except Exception as error:
-        raise UserError(f"{trouble}: {in_words(error)}; {_WAY_OUT}") from error
-
-
-_WAY_OUT = "give the size it takes as model.image_shape=channels,height,width, or mend its forward"
 
 
 @torch.no_grad()

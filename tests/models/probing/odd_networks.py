@@ -942,6 +942,107 @@ def not_a_network():
     return 3
 
 
+# --- how values are handed on --------------------------------------------------------------------
+
+
+class Parted(nn.Module):
+    """Two halves of what a layer gives, each read by a layer; `part` takes them apart."""
+
+    def __init__(self, part, shared):
+        super().__init__()
+        self.c, self.d = cbr(3, 8, 2), nn.Conv2d(4, 8, 3, padding=1)
+        self.e = self.d if shared else nn.Conv2d(4, 8, 3, padding=1)
+        self.fc = nn.Linear(8, 10)
+        self.part = part
+
+    def forward(self, x):
+        a, b = self.part(self.c(x))
+        return self.fc((self.d(a) + self.e(b)).mean((2, 3)))
+
+
+def in_chunks():
+    """runs"""
+    return settled(Parted(lambda y: y.chunk(2, 1), shared=True))
+
+
+def in_splits():
+    """runs"""
+    return settled(Parted(lambda y: torch.split(y, 4, 1), shared=False))
+
+
+def unbound():
+    """runs"""
+    return settled(Parted(lambda y: y.unflatten(1, (2, 4)).unbind(1), shared=False))
+
+
+def layer_by_keyword():
+    """runs"""
+    return variant(lambda self, x: self.fc(input=self.embed(x)))
+
+
+def convolution_by_keyword():
+    """runs"""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c, self.d, self.fc = cbr(3, 8, 2), nn.Conv2d(8, 8, 3), nn.Linear(8, 10)
+
+        def forward(self, x):
+            return self.fc(self.d(input=self.c(x)).relu().mean((2, 3)))
+
+    return settled(Net())
+
+
+def any_number_of_inputs():
+    """runs"""
+    return variant(lambda self, *images: self.fc(self.embed(images[0])))
+
+
+def several_inputs():
+    """refused: given images alone"""
+    return variant(lambda self, x, mask: self.fc(self.embed(x) * mask))
+
+
+def named_input_alone():
+    """refused: given images alone"""
+    return variant(lambda self, *, image: self.fc(self.embed(image)))
+
+
+def moves_to_a_device():
+    """refused: take what names a device"""
+    return variant(lambda self, x: self.fc(self.embed(x.cuda())))
+
+
+def compiled():
+    """runs, noted: torch.compile taken off"""
+    return torch.compile(base())
+
+
+def compiled_in_place():
+    """runs, noted: torch.compile taken off"""
+    model = base()
+    model.f.compile()
+    return model
+
+
+def data_parallel():
+    """runs, noted: DataParallel taken off"""
+    return nn.DataParallel(base())
+
+
+def unregistered_layers():
+    """runs, noted: no part of it"""
+    return variant(
+        lambda self, x: self.fc(self.hidden[0](self.embed(x))), hidden=[nn.Linear(16, 16)]
+    )
+
+
+def sigmoid_labels():
+    """runs"""
+    return variant(lambda self, x: self.fc(self.embed(x) * 3).sigmoid())
+
+
 FACTORIES = {
     name: function
     for name, function in list(globals().items())

@@ -20,6 +20,7 @@ FOUND = [
     ("map-of-one", "auto", "one-logit", "", (5, 2)),
     ("probability", "auto", "one-logit", "", (5, 2)),
     ("softmax", "auto", "logits", "", (5, 4)),
+    ("sigmoids", "auto", "logits", "", (5, 4)),
     ("one-by-one", "auto", "logits", "", (5, 5)),
     ("denoiser", "auto", "image", "", (5, 3, 8, 8)),
     ("denoiser", "segmentation", "segmentation", "", (5, 3, 8, 8)),
@@ -106,6 +107,18 @@ def test_probabilities_are_read_by_their_logarithms(name):
     assert any("probabilities" in note for note in output.notes())
     shares = read_as(model, output)(x).softmax(1)
     assert torch.allclose(shares[:, -1:] if name == "probability" else shares, wanted, atol=1e-5)
+
+
+def test_shares_of_labels_are_read_as_what_stood_before_their_sigmoid():
+    model = NETWORKS["sigmoids"]()
+    x = pictures()
+    wanted = model(x)
+    output = find_output(model, SHAPE)
+    assert output.labels
+    assert any("sigmoid for each label" in note for note in output.notes())
+    read = read_as(model, output)(x)
+    assert torch.allclose(read.sigmoid(), wanted, atol=1e-5)
+    assert torch.equal(read.argmax(1), wanted.argmax(1))
 
 
 def test_a_plain_row_of_scores_is_left_as_it_is_and_nothing_is_said():

@@ -1,0 +1,77 @@
+"""The first pass of a network through two images: why it does not run, and what it keeps out of sight."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.core.errors import UserError
+from engine.core.outside.own_code import in_its_folder, in_words, is_own
+from engine.models.graph.flow import is_layer
+from engine.models.plain_modules import shape_words
+
+
+def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
+    """What the network returns for the images, [2, ...]; UserError with the cause and the way out."""
+    _, channels, height, width = images.shape
+    trouble = f"{name} does not run on two images of {shape_words((channels, height, width))}"
+
+    try:
+        with in_its_folder(name) if is_own(name) else nullcontext(), torch.no_grad():
+            return model(images)
+    except SystemExit as error:
+        raise UserError(
+            f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
+        ) from error
+    except Exception as error:
+        raise UserError(f"{trouble}: {in_words(error)}; {_way_out(model, error)}") from error
+
+
+def _way_out(model: nn.Module, error: Exception) -> str:
+    if _needs_more(model):
+        return "it is given images alone: wrap it in a module that takes these and knows the rest"
+    if "cuda" in str(error).lower():
+        return "take what names a device (.cuda(), .to('cuda')) out of its forward"
+    return "give the size it takes as model.image_shape=channels,height,width, or mend its forward"
+
+
+def _needs_more(model: nn.Module) -> bool:
+    """Whether its forward asks for other inputs than one by its place."""
+    kinds = inspect.Parameter
+    needed = [
+        p for p in inspect.signature(model.forward).parameters.values()
+        if p.default is kinds.empty and p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+    ]  # fmt: skip
+    return len(needed) > 1 or any(p.kind is kinds.KEYWORD_ONLY for p in needed)
+
+
+def unregistered(model: nn.Module) -> list[str]:
+    """A sentence on layers that a module holds in a plain list or dictionary, which torch cannot see."""
+    known = {id(module) for module in model.modules()}
+    places = [
+        f"{path}.{key}".strip(".")
+        for path, module in model.named_modules()
+        for key, value in vars(module).items()
+        if key != "_modules"
+        and any(id(one) not in known and _has_layers(one) for one in _modules_in(value))
+    ]
+    if not places:
+        return []
+    return [
+        f"Layers in a plain list or dictionary ({', '.join(places[:3])}) are no part of it: they stay float "
+        "and are not counted; hold them in nn.ModuleList or nn.ModuleDict."
+    ]
+
+
+def _modules_in(value: Any) -> Iterator[nn.Module]:
+    values = value.values() if isinstance(value, Mapping) else value
+    if isinstance(values, nn.Module) or not isinstance(value, (list, tuple, Mapping)):
+        return
+    yield from (one for one in values if isinstance(one, nn.Module))
+
+
+def _has_layers(module: nn.Module) -> bool:
+    return any(is_layer(one) for one in module.modules())
