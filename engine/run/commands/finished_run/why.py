@@ -63,14 +63,22 @@ def _tried(options: argparse.Namespace) -> int:
         return trial(folder, at, Progress().counted)
 
     found = answers.trial(folder, at, find)
-    low, high = found["agreement_band"]
-    print(
-        json.dumps(found)
-        if options.json
-        else f"KL {found['kl']:.4g} nats, agreement {found['agreement']:.4f} (95 %: {low:.4f} to "
-        f"{high:.4f}) on {found['images']} images"
-    )
+    print(json.dumps(found) if options.json else tried_text(found, folder.recipe.quantization))
     return 0
+
+
+def tried_text(found: dict[str, Any], quantizer: str) -> str:
+    """The measured choice beside the run's own bits, and how both are rounded; quantizer: the run's."""
+    rows = ("these bits", found), ("the run's own bits", found["own"])
+    lines = [
+        f"{name:18}  KL {one['kl']:.4g} nats, agreement {one['agreement']:.4f} "
+        "(95 %: {:.4f} to {:.4f})".format(*one["agreement_band"])
+        for name, one in rows
+    ]
+    note = f"both rounded to the nearest, on {found['images']} images"
+    if quantizer != found["rounding"]:
+        note += f"; the run itself was quantized by {quantizer}: compare these two, not its result"
+    return "\n".join([*lines, note])
 
 
 def _ask_explain() -> Question:

@@ -79,7 +79,7 @@ def trial(
     find: Callable[[], dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """What the network keeps at these bits, measured: see `questions.why.fewer_bits.trial`; kept."""
-    by = _by(folder) | {"at": at}
+    by = _by(folder) | {"at": at, "beside": "own"}  # answers without it are of an older engine
     there = kept(folder.path.parent, TRIAL, folder.recipe, by=by)
     if there is not None:
         return there
