@@ -1,15 +1,27 @@
 """Labels in a table beside the images: which files they are of, and which classes."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from engine.core.errors import UserError
 from engine.data.classes import Classes, number_classes, number_columns, too_large
-from engine.data.tables import SUFFIXES, Row, Table, is_table, looks_like_image, read_table
+from engine.data.tables import (
+    SUFFIXES,
+    Row,
+    Table,
+    is_table,
+    looks_like_image,
+    printable,
+    read_table,
+)
 
-__all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table"]
+__all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table", "overlooked"]
 TABLES = ("labels.csv", "labels.tsv", "labels.txt")
+_STEMS = ("labels", "label", "annotations", "_annotations")
+_UNREAD = (".json", ".jsonl", ".xlsx", ".xls", ".ods", ".xml", ".yaml", ".yml", ".parquet", ".npy",
+           ".npz", ".mat", ".pkl")  # fmt: skip
 LONGEST_NAME = 255  # bytes of one part of a path, on nearly all file systems
 LONGEST_PATH = 2000  # letters of a whole one
 
@@ -35,8 +47,41 @@ def find_table(folder: Path) -> Path | None:
     for name in TABLES:
         if name in files and _is_of_images(files[name]):
             return files[name]
-    others = [file for name, file in files.items() if name.endswith(".csv") and is_table(file)]
+    others = _other_tables(folder)
     return others[0] if len(others) == 1 else None
+
+
+def overlooked(places: Sequence[Path]) -> list[str]:
+    """What in these folders looks like labels and is not read as such, each with the way out."""
+    notes = []
+    for place in places:
+        names = sorted((printable(file.name) for file in _other_tables(place)), key=str.lower)
+        if len(names) > 1:
+            every = f"{', '.join(names[:-1])} and {names[-1]}"
+            which = "both look" if len(names) == 2 else "all look"
+            notes.append(f"{every} {which} like tables of labels; call one labels.csv.")
+        for child in sorted(place.iterdir()):
+            name = child.name.lower()
+            if name in TABLES and child.is_dir():
+                notes.append(
+                    f"{child.name} is a folder, and no table of labels; put a file labels.csv in its place."
+                )
+            stem, dot, suffix = name.rpartition(".")
+            if stem in _STEMS and f"{dot}{suffix}" in _UNREAD and child.is_file():
+                notes.append(
+                    f"{child.name} is not read; write the labels as file,label lines into a labels.csv."
+                )
+    return notes
+
+
+def _other_tables(folder: Path) -> list[Path]:
+    """What are tables of labels by their heads, under names of their own."""
+    found = (file for file in sorted(folder.iterdir()) if file.name.lower() not in TABLES)
+    return [
+        file
+        for file in found
+        if file.name.lower().endswith(".csv") and file.is_file() and is_table(file)
+    ]
 
 
 def _is_of_images(file: Path) -> bool:

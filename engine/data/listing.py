@@ -17,8 +17,16 @@ from engine.data.classes import (
     wnid_of,
 )
 from engine.data.datasets import Part, find_arrays
-from engine.data.labels import SUFFIXES, Entry, Listing, find_table, is_hidden, list_table
-from engine.data.tables import looks_like_image
+from engine.data.labels import (
+    SUFFIXES,
+    Entry,
+    Listing,
+    find_table,
+    is_hidden,
+    list_table,
+    overlooked,
+)
+from engine.data.tables import looks_like_image, printable
 
 __all__ = [
     "SUFFIXES", "Entry", "check_folder", "content_of", "list_folder", "list_images", "printable",
@@ -53,6 +61,8 @@ def list_folder(folder: Path, classes: Classes | None, *, within: Path | None = 
         listing = list_table(table, classes)
     else:
         listing = _by_folders(folder, classes) or _flat(folder, classes)
+    if table is None and classes is not None and any(e.label is None for e in listing.entries):
+        listing = listing._replace(notes=[*overlooked(places), *listing.notes])
     return listing._replace(skipped=[*listing.skipped, *_left_out(places)])
 
 
@@ -101,11 +111,6 @@ def content_of(folder: Path, count: int, part: Part = "test") -> str:
             f"{printable(where)} cannot be read: {error.strerror}; make it readable"
         ) from error
     return digest.hexdigest()
-
-
-def printable(path: Path | str) -> str:
-    """A path for a message; what is no text in it shows as � (such a name cannot be printed)."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def _unlabelled(folder: Path) -> Listing:

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -49,22 +50,23 @@ Lines = list[tuple[int, list[str]]]  # number in the file, fields
 
 def read_table(file: Path) -> Table:
     """The file and label of each line; UserError, which names the line, for what is no such table."""
+    name = printable(file.name)
     if file.stat().st_size > MOST_BYTES:
-        raise UserError(f"{file.name} is too large for a table of labels; give at most 256 MB")
-    lines = _lines(file.read_bytes(), file.name)
+        raise UserError(f"{name} is too large for a table of labels; give at most 256 MB")
+    lines = _lines(file.read_bytes(), name)
     if not lines:
-        raise UserError(f"{file.name} is empty; write file,label lines, or remove it")
-    columns, has_head = _columns(lines, file.name)
+        raise UserError(f"{name} is empty; write file,label lines, or remove it")
+    columns, has_head = _columns(lines, name)
     head, rows = (lines[0][1] if has_head else []), lines[has_head:]
     if not rows:
         raise UserError(
-            f"{file.name} holds nothing below its head; write file,label lines, or remove it"
+            f"{name} holds nothing below its head; write file,label lines, or remove it"
         )
-    _check_width(lines, file.name)
+    _check_width(lines, name)
     if columns.label is not None:
-        return Table([_row(file.name, n, row, columns.file, columns.label) for n, row in rows], [])
+        return Table([_row(name, n, row, columns.file, columns.label) for n, row in rows], [])
     names = {at: head[at] if head else str(k) for k, at in enumerate(columns.classes)}
-    found = [_one_hot(file.name, n, row, columns.file, names) for n, row in rows]
+    found = [_one_hot(name, n, row, columns.file, names) for n, row in rows]
     return Table(found, list(names.values()))
 
 
@@ -84,6 +86,11 @@ def is_table(file: Path) -> bool:
 def looks_like_image(name: str) -> bool:
     """Whether a name ends as image files do."""
     return name.strip().lower().endswith(SUFFIXES)
+
+
+def printable(path: Path | str) -> str:
+    """A path for a message; what is no text in it shows as � (such a name cannot be printed)."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _lines(raw: bytes, name: str) -> Lines:

@@ -52,3 +52,19 @@ def test_what_is_said_of_such_files_can_be_printed(tmp_path, odd):
     assert skipped.encode().endswith(b".png: no image that can be read")
     images = open_folder(tmp_path / os.fsdecode(b"0\xff"), **SPACE)
     assert images.name.encode().startswith(b"0")
+
+
+@pytest.mark.parametrize("text", ["file,label\n1.png,3\n", "file,label\n1.png\n"])
+def test_tables_with_such_names(tmp_path, odd, text):
+    odd(b"1.png")
+    for name in (b"\xff.csv", b"\xfe.csv"):
+        (tmp_path / os.fsdecode(name)).write_text(text)
+    (note,) = open_folder(tmp_path, **SPACE).notes
+    assert note.encode().decode().startswith("\ufffd.csv and \ufffd.csv both look")
+    (tmp_path / os.fsdecode(b"\xfe.csv")).unlink()
+    if "3" in text:
+        assert open_folder(tmp_path, **SPACE).labels.tolist() == [3]
+        return
+    with pytest.raises(UserError) as raised:
+        open_folder(tmp_path, **SPACE)
+    assert str(raised.value).encode().decode().startswith("\ufffd.csv line 2 is")
