@@ -3,9 +3,9 @@
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from engine.core.errors import UserError
 from engine.core.outside.files import typed_path
 from engine.export import format_lines
 from engine.run.commands.printed.common import runs_folder
@@ -28,7 +28,6 @@ def add_commands(add: Callable[..., Any]) -> None:
     )
     taken.add_argument(
         "--out",
-        type=Path,
         metavar="DIR",
         help="the folder to write into, else export/ in the run's",
     )
@@ -61,13 +60,15 @@ def open_(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
+    if options.out is not None and not options.out.strip():
+        raise UserError("--out is empty; give a folder to write into, or leave it out")
     folder = RunFolder.open(runs_folder(options), options.run)
     from engine.run.exports.export import export
 
     found = export(
         folder,
         options.formats or [],
-        options.out,
+        None if options.out is None else typed_path(options.out, "out"),
         sections=tuple(filter(None, options.sections.split(","))),
         tell=Progress().counted,
     )

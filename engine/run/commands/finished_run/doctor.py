@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.core.errors import UserError
 from engine.run.commands.printed.common import hear_interrupts, runs_folder
 from engine.run.commands.printed.progress import Progress, show_all
 from engine.run.folders.folder import RunFolder
@@ -21,16 +22,37 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser = add("doctor", doctor, "say what is wrong with a finished run, and what to change")
     parser.add_argument("run", metavar="RUN")
     parser.add_argument(
-        "--try", dest="attempt", default="", metavar="RULE",
+        "--try", dest="attempt", metavar="RULE",
         help="run the change that this rule proposes, and tell what it gained; `all`: one change after "
         "another, each kept that helped, until nothing helps any more",
     )  # fmt: skip
     parser.add_argument(
-        "--layer", default="", metavar="PATH", help="with --try, the rule's finding at this layer"
+        "--layer", metavar="PATH", help="with --try, the rule's finding at this layer"
     )
 
 
+def _check(options: argparse.Namespace) -> None:
+    """UserError for an option that says nothing, or that nothing would look at."""
+    attempt, layer = options.attempt, options.layer
+    if attempt is not None and not attempt.strip():
+        raise UserError(
+            "--try is empty; give the name of a rule, as the findings have it in brackets, or all"
+        )
+    if layer is not None and not layer.strip():
+        raise UserError("--layer is empty; give the path of a layer, as the findings name it")
+    if layer is not None and attempt is None:
+        raise UserError(
+            f"--layer {layer!r} is given without --try; give --try RULE too, or leave it out"
+        )
+    if layer is not None and attempt == ALL:
+        raise UserError(
+            f"--layer {layer!r} is given with --try {ALL}, which looks at every layer; give --try RULE, or "
+            "leave it out"
+        )
+
+
 def doctor(options: argparse.Namespace) -> int:
+    _check(options)
     folder = RunFolder.open(runs_folder(options), options.run)
     progress = Progress(runs=options.runs)
 
@@ -57,7 +79,9 @@ def doctor(options: argparse.Namespace) -> int:
         found = {"cure": _cured(folder, progress, work)}
         found = answers.doctor(folder, find=find) | found
     else:
-        found = answers.doctor(folder, options.attempt, options.layer, find=find, work=work)
+        found = answers.doctor(
+            folder, options.attempt or "", options.layer or "", find=find, work=work
+        )
     print(json.dumps(found) if options.json else _as_text(found))
     return 0
 

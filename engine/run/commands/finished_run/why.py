@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from engine.core.errors import UserError
 from engine.run.commands.finished_run.answered import Question, answered
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
@@ -52,6 +53,10 @@ def bits(options: argparse.Namespace) -> int:
 
 
 def _tried(options: argparse.Namespace) -> int:
+    if not options.at.strip():
+        raise UserError(
+            """--at is empty; give bits, such as '{"weight_bits": {"LAYER": 4}}', or a file of them"""
+        )
     folder = RunFolder.open(runs_folder(options), options.run)
     at = bits_wanted(options.at, {"name": "nearest"})
 
