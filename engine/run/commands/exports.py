@@ -3,6 +3,8 @@
 import argparse
 import json
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.core.errors import UserError
@@ -13,6 +15,10 @@ from engine.run.commands.printed.progress import Progress
 from engine.run.commands.printed.tables import table
 from engine.run.folders.files import writing_into
 from engine.run.folders.folder import RunFolder
+from engine.run.recipes.settings import shown
+
+CSV = ".csv"
+_PARQUET = (".parquet", ".pq")
 
 
 def add_commands(add: Callable[..., Any]) -> None:
@@ -32,7 +38,7 @@ def add_commands(add: Callable[..., Any]) -> None:
         help="the folder to write into, else export/ in the run's",
     )
     table_of_all = add("table", all_runs, "write all finished runs as one table, a row a run")
-    table_of_all.add_argument("file", metavar="FILE", help="a .parquet file")
+    table_of_all.add_argument("file", metavar="FILE", help="a .parquet or .csv file")
     opened = add("open", open_, "put a bundle's run among the runs, to be looked at")
     opened.add_argument("bundle", metavar="BUNDLE", help="a .zsq file")
 
@@ -41,10 +47,37 @@ def all_runs(options: argparse.Namespace) -> int:
     from engine.run.exports.parquet import write_parquet
 
     file = typed_path(options.file, "file")
-    count = write_parquet(runs_folder(options), file)
+    if file.suffix.lower() not in (*_PARQUET, CSV):
+        raise UserError(
+            f"file {shown(options.file)} names no kind of table; give a .parquet or .csv file"
+        )
+    if file.suffix.lower() == CSV:
+        count = _write_csv(runs_folder(options), file)
+    else:
+        count = write_parquet(runs_folder(options), file)
     facts = {"file": str(file), "runs": count, "bytes": file.stat().st_size}
     print(json.dumps(facts) if options.json else f"{count} runs in {file}")
     return 0
+
+
+def _write_csv(runs: Path, file: Path) -> int:
+    """Write the same table as comma-separated values, what is not known as nothing; returns its runs."""
+    import pyarrow.parquet as pq
+    from pyarrow.csv import write_csv
+
+    from engine.run.exports.parquet import write_parquet
+
+    with TemporaryDirectory(prefix="quantoscope-") as place:
+        whole = Path(place) / "runs.parquet"
+        count = write_parquet(runs, whole)
+        table = pq.read_table(whole)
+    try:
+        write_csv(table, file)
+    except OSError as error:
+        raise UserError(
+            f"{file} cannot be written: {error.strerror or error}; give another file"
+        ) from error
+    return count
 
 
 def open_(options: argparse.Namespace) -> int:
