@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from engine.core.errors import UserError
-from engine.data.tables import SUFFIXES
+from engine.data.names import SUFFIXES
 
 MOST_FILES = 200_000
 MOST_BYTES = 4 * 2**30

@@ -7,15 +7,8 @@ from typing import NamedTuple
 
 from engine.core.errors import UserError
 from engine.data.classes import Classes, number_classes, number_columns, too_large
-from engine.data.tables import (
-    SUFFIXES,
-    Row,
-    Table,
-    is_table,
-    looks_like_image,
-    printable,
-    read_table,
-)
+from engine.data.names import SUFFIXES, looks_like_image, printable
+from engine.data.tables import Row, Table, is_table, read_table
 
 __all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table", "overlooked"]
 TABLES = ("labels.csv", "labels.tsv", "labels.txt")
@@ -101,9 +94,9 @@ def list_table(file: Path, classes: Classes | None) -> Listing:
     named twice counts once, and not at all where its labels differ; files that are not there are entries
     all the same, for the reader to skip.
     """
-    table = read_table(file)
-    numbers, notes = ({}, []) if classes is None else _numbers(table, classes)
     files, found = _Files(file.parent), dict[Path, Row]()
+    table = read_table(file, files.has)
+    numbers, notes = ({}, []) if classes is None else _numbers(table, classes)
     skipped, doubted = [], set[Path]()
     for row in table.rows:
         fault = _fault(row, numbers)
@@ -149,6 +142,10 @@ class _Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._resolved = folder.resolve()
+
+    def has(self, name: str) -> bool:
+        """Whether an image is called so, with or without its suffix."""
+        return name in self._known or name.casefold() in self._alike
 
     def find(self, row: Row) -> Path:
         """The file, which may lack its suffix, here or in a folder beside the table; UserError outside."""

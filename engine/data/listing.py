@@ -26,7 +26,7 @@ from engine.data.labels import (
     list_table,
     overlooked,
 )
-from engine.data.tables import looks_like_image, printable
+from engine.data.names import looks_like_image, printable
 
 __all__ = [
     "SUFFIXES", "Entry", "check_folder", "content_of", "list_folder", "list_images", "printable",

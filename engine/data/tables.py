@@ -1,27 +1,20 @@
 """Tables of labels as programs write them: in any encoding, with any separator, with a head or without."""
 
-import codecs
-import csv
-import io
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.core.errors import UserError
+from engine.data.lines import Lines, lines_of
+from engine.data.names import looks_like_image, printable
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 FILE_TITLES = ("file", "filename", "file_name", "filepath", "path", "image", "image_name",
                "image_id", "img", "name", "id")  # fmt: skip
 LABEL_TITLES = ("label", "labels", "class", "class_id", "class_index", "target", "category", "y",
                 "class_name")  # fmt: skip
 MOST_BYTES = 2**28
 MOST_SEEN = 2**16  # bytes from which it is told whether a file is a table of labels
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
-_YES, _NO = ("1", "1.0"), ("0", "0.0")
+_YES, _NO = ("1", "1.0", "true"), ("0", "0.0", "false")  # in small letters
 
 
 class Row(NamedTuple):
@@ -45,15 +38,15 @@ class _Columns(NamedTuple):
     classes: tuple[int, ...] = ()
 
 
-Lines = list[tuple[int, list[str]]]  # number in the file, fields
+def read_table(file: Path, is_file: Callable[[str], bool]) -> Table:
+    """The file and label of each line; UserError, which names the line, for what is no such table.
 
-
-def read_table(file: Path) -> Table:
-    """The file and label of each line; UserError, which names the line, for what is no such table."""
+    `is_file` tells whether a name is one of the images: a line that begins with # may be a row.
+    """
     name = printable(file.name)
     if file.stat().st_size > MOST_BYTES:
         raise UserError(f"{name} is too large for a table of labels; give at most 256 MB")
-    lines = _lines(file.read_bytes(), name)
+    lines = lines_of(file.read_bytes(), name, is_file)
     if not lines:
         raise UserError(f"{name} is empty; write file,label lines, or remove it")
     columns, has_head = _columns(lines, name)
@@ -75,62 +68,12 @@ def is_table(file: Path) -> bool:
     try:
         with file.open("rb") as opened:
             seen = opened.read(MOST_SEEN)
-        lines = _lines(seen, file.name)
+        lines = lines_of(seen, file.name)
         if len(seen) == MOST_SEEN:
             lines.pop()  # which is cut off
         return bool(lines) and _columns(lines, file.name)[1]
     except (OSError, UserError):
         return False
-
-
-def looks_like_image(name: str) -> bool:
-    """Whether a name ends as image files do."""
-    return name.strip().lower().endswith(SUFFIXES)
-
-
-def printable(path: Path | str) -> str:
-    """A path for a message; what is no text in it shows as � (such a name cannot be printed)."""
-    return os.fsencode(path).decode(errors="replace")
-
-
-def _lines(raw: bytes, name: str) -> Lines:
-    text = _text(raw)
-    first = next((line for line in text.splitlines() if _counts(line)), "")
-    delimiter = max(",;\t|", key=first.count)
-    try:
-        if delimiter in first:
-            found = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1)
-        else:  # names may hold blanks: what stands last is the label
-            found = enumerate((line.rsplit(None, 1) for line in text.splitlines()), 1)
-        lines = [(n, [field.strip() for field in row]) for n, row in found if any(row)]
-    except csv.Error as error:
-        raise UserError(f"{name} is no table of labels: {error}; write file,label lines") from error
-    start = next((k for k, (_n, row) in enumerate(lines) if _counts(delimiter.join(row))), 0)
-    return lines[start:]
-
-
-def _counts(line: str) -> bool:
-    """Whether a line is neither empty nor a comment; a name may begin like one."""
-    line = line.strip()
-    comment = line.startswith("#") and not any(suffix in line.lower() for suffix in SUFFIXES)
-    return bool(line) and not comment
-
-
-def _text(raw: bytes) -> str:
-    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "")
-    if (
-        not encoding and raw
-    ):  # two bytes a letter and no mark: Latin letters leave every other byte 0
-        zeros = [raw[start:2000:2].count(0) / max(1, len(raw[start:2000:2])) for start in (0, 1)]
-        encoding = next(
-            (name for share, name in zip(zeros, ("utf-16-be", "utf-16-le"), strict=True)
-             if share > 0.4), "",
-        )  # fmt: skip
-    try:
-        text = raw.decode(encoding or "utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode(encoding or "cp1252", errors="replace")
-    return text.replace("\0", "")
 
 
 def _columns(lines: Lines, name: str) -> tuple[_Columns, bool]:
@@ -172,7 +115,7 @@ def _without_head(lines: Lines, name: str) -> _Columns:
 
 
 def _is_binary(at: int, lines: Sequence[tuple[int, list[str]]]) -> bool:
-    return all(at < len(row) and row[at] in (*_YES, *_NO) for _n, row in lines)
+    return all(at < len(row) and row[at].lower() in (*_YES, *_NO) for _n, row in lines)
 
 
 def _check_width(lines: Lines, name: str) -> None:
@@ -197,7 +140,7 @@ def _row(table: str, number: int, row: list[str], at: int, label_at: int) -> Row
 
 def _one_hot(table: str, number: int, row: list[str], at: int, names: dict[int, str]) -> Row:
     where = f"{table} line {number}"
-    marked = [name for k, name in names.items() if row[k] in _YES]
+    marked = [name for k, name in names.items() if row[k].lower() in _YES]
     if len(marked) != 1:
         which = f" ({', '.join(marked[:3])})" if marked else ""
         raise UserError(
