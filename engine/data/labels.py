@@ -124,7 +124,7 @@ def _numbers(table: Table, classes: Classes) -> tuple[dict[str, int], list[str]]
         numbers, note = number_columns(table.columns, classes, where)
     else:
         numbers, note = number_classes(where.keys(), classes, "label", where=where)
-    return numbers, [note] if note else []
+    return numbers, [one for one in (note, table.note) if one]
 
 
 def _fault(row: Row, numbers: dict[str, int]) -> str | None:

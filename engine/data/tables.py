@@ -12,6 +12,9 @@ FILE_TITLES = ("file", "filename", "file_name", "filepath", "path", "image", "im
                "image_id", "img", "name", "id")  # fmt: skip
 LABEL_TITLES = ("label", "labels", "class", "class_id", "class_index", "target", "category", "y",
                 "class_name")  # fmt: skip
+HALVES_TITLES = ("split", "set", "subset", "partition")
+_LEARNT_FROM = {"train", "training"}
+_HALVES = {"test", "testing", "val", "valid", "validation", "dev", *_LEARNT_FROM}
 MOST_BYTES = 2**28
 MOST_SEEN = 2**16  # bytes from which it is told whether a file is a table of labels
 _YES, _NO = ("1", "1.0", "true"), ("0", "0.0", "false")  # in small letters
@@ -30,6 +33,7 @@ class Table(NamedTuple):
 
     rows: list[Row]
     columns: list[str]  # of a one-hot table, in order; else empty
+    note: str = ""  # on what else it says and nobody follows
 
 
 class _Columns(NamedTuple):
@@ -56,11 +60,13 @@ def read_table(file: Path, is_file: Callable[[str], bool]) -> Table:
             f"{name} holds nothing below its head; write file,label lines, or remove it"
         )
     _check_width(lines, name)
+    note = _note_on_halves(head, rows, name, columns)
     if columns.label is not None:
-        return Table([_row(name, n, row, columns.file, columns.label) for n, row in rows], [])
+        found = [_row(name, n, row, columns.file, columns.label) for n, row in rows]
+        return Table(found, [], note)
     names = {at: head[at] if head else str(k) for k, at in enumerate(columns.classes)}
     found = [_one_hot(name, n, row, columns.file, names) for n, row in rows]
-    return Table(found, list(names.values()))
+    return Table(found, list(names.values()), note)
 
 
 def is_table(file: Path) -> bool:
@@ -116,6 +122,25 @@ def _without_head(lines: Lines, name: str) -> _Columns:
 
 def _is_binary(at: int, lines: Sequence[tuple[int, list[str]]]) -> bool:
     return all(at < len(row) and row[at].lower() in (*_YES, *_NO) for _n, row in lines)
+
+
+def _note_on_halves(head: list[str], rows: Lines, name: str, columns: _Columns) -> str:
+    """That the rows are of several halves of a set, or of the one that is trained on; "" where not.
+
+    None is chosen here: which of them a network has seen only its owner knows.
+    """
+    for at, title in enumerate(head):
+        if title.lower() not in HALVES_TITLES or at == columns.label:
+            continue
+        values = {row[at] for _n, row in rows if at < len(row)}
+        low = {value.lower() for value in values}
+        if low & _LEARNT_FROM or (low & _HALVES and len(low) > 1):
+            some = ", ".join(value[:20] for value in sorted(values)[:4])
+            return (
+                f"{name} has a column {title!r} ({some}), which is not followed: its rows are all used; keep "
+                "only the test rows to judge on images not trained on."
+            )
+    return ""
 
 
 def _check_width(lines: Lines, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What looks like labels and is not read as such: a note says so, and what to do."""
+"""What a table or a folder says and is not followed: a note says so, and what to do."""
 
 import pytest
 
@@ -76,3 +76,37 @@ def test_the_reason_comes_before_what_was_made_of_the_folders(tmp_path):
     first, second = opened(tmp_path, outputs=10).notes
     assert first.startswith("a.csv and b.csv both")
     assert "taken without labels" in second
+
+
+HALVES = ("a.png", "b.png")
+HEAD = "file,label,{}\n"
+
+
+@pytest.mark.parametrize(("column", "values", "said"), [
+    ("split", ("train", "test"), "column 'split' (test, train)"),
+    ("Set", ("Training", "VAL"), "column 'Set' (Training, VAL)"),
+    ("subset", ("train", "train"), "column 'subset' (train)"),
+    ("partition", ("train", "dev"), "column 'partition' (dev, train)"),
+    ("split", ("test", "test"), None),  # of which nothing is to be kept apart
+    ("set", ("1", "2"), None),
+    ("colour", ("train", "test"), None),
+])  # fmt: skip
+def test_a_column_of_halves_is_not_followed_and_that_is_told(tmp_path, column, values, said):
+    pictures(tmp_path, *HALVES)
+    rows = "".join(f"{file},1,{v}\n" for file, v in zip(HALVES[:2], values, strict=True))
+    (tmp_path / "labels.csv").write_text(HEAD.format(column) + rows)
+    images = opened(tmp_path, outputs=3)
+    assert images.labels.tolist() == [1, 1]
+    assert len(images.notes) == (said is not None)
+    if said:
+        assert images.notes[0].startswith(f"labels.csv has a {said}")
+        assert "its rows are all used" in images.notes[0]
+
+
+def test_a_table_of_classes_as_columns_may_have_one_of_halves(tmp_path):
+    pictures(tmp_path, *HALVES)
+    text = "image,u,v,w,split\na.png,0,1,0,train\nb.png,0,0,1,test\n"
+    (tmp_path / "labels.csv").write_text(text)
+    images = opened(tmp_path, outputs=3)
+    assert images.labels.tolist() == [1, 2]
+    assert "column 'split'" in images.notes[-1]
