@@ -12,13 +12,15 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.outside.files import check_regular, typed_path
 from engine.run.recipes.recipe import CannotWork, Recipe, find, make_recipe
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import shown, whole_number
+from engine.run.recipes.wanted import IMAGES
 
 MOST_RUNS = 500
 MOST_BYTES = 1_000_000  # of the file
 KINDS = ("model", "synthesis", "quantization")
 CHOICES = {"models": "resnet20-fashion", "synthesis": "genie", "quantization": "quantoscope"}
-FIELDS = (*CHOICES, "bits", "seeds", "preset", "images", "data", "edge_rule", "settings")
+MULTIPLIED = (*CHOICES, "bits", "seeds")
+FIELDS = (*MULTIPLIED, "preset", "images", "data", "edge_rule", "settings")
 EXAMPLE = (
     '{"models": ["resnet20-fashion"], "synthesis": ["genie", "noise"], "quantization": ["nearest"], '
     '"bits": [[4, 4], [2, 4]], "seeds": [0, 1, 2], "preset": "quick"}'
@@ -74,7 +76,10 @@ def read_sweep(file: Path | str) -> Sweep:
     check_regular(path, "sweep", MOST_BYTES)
     try:
         text = path.read_text(encoding="utf-8")
-        asked = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        if not text.strip():
+            asked = {}
+        else:
+            asked = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (
         ValueError,
         RecursionError,
@@ -84,6 +89,12 @@ def read_sweep(file: Path | str) -> Sweep:
         ) from None
     if not isinstance(asked, dict):
         raise UserError(f"{path.name} holds no object; write for example {EXAMPLE}")
+    known = all(name in FIELDS for name in asked)  # another name is told of by itself
+    if known and not any(name in asked for name in MULTIPLIED):
+        raise UserError(
+            f"{path.name} names nothing to run; give at least one of {', '.join(MULTIPLIED)}, for example "
+            f"{EXAMPLE}"
+        )
     return make_sweep(**asked)
 
 
@@ -92,11 +103,16 @@ def make_sweep(**asked: Any) -> Sweep:
     for name in asked:
         if name not in FIELDS:
             raise UserError(f"{shown(name)} is no field of a sweep; there are: {', '.join(FIELDS)}")
+    given = {name: value for name, value in asked.items() if value is not None}
     shared = {
-        name: asked[name] for name in ("preset", "images", "data", "edge_rule") if asked.get(name)
+        name: given[name] for name in ("preset", "images", "data", "edge_rule") if name in given
     }
+    if isinstance(shared.get("images"), bool):  # which would count as 0 or 1
+        raise UserError(f"images is {shared['images']}; choose {IMAGES[0]} to {IMAGES[1]}")
+    if "images" in shared:  # 0 is not the preset's number
+        shared["images"] = whole_number(shared["images"], IMAGES, "images")
     models, synthesis, quantization = (
-        _names(name, asked.get(name) or usual) for name, usual in CHOICES.items()
+        _names(name, given.get(name, usual)) for name, usual in CHOICES.items()
     )
     sweep = Sweep(
         models=models,
@@ -104,7 +120,7 @@ def make_sweep(**asked: Any) -> Sweep:
         quantization=quantization,
         bits=_bits(asked.get("bits", [[4, 4]])),
         seeds=_numbers("seeds", asked.get("seeds", [0])),
-        settings=_settings(asked.get("settings") or {}),
+        settings=_settings(given.get("settings", {})),
         **shared,
     )
     if sweep.count > MOST_RUNS:
@@ -178,8 +194,11 @@ def _check_settings(sweep: Sweep, catalog: dict[str, Any]) -> None:
 
 
 def _names(name: str, given: Any) -> tuple[str, ...]:
+    if given in ([], ""):
+        raise UserError(f'{name} is empty; give at least one name, such as ["{CHOICES[name]}"]')
     many = [given] if isinstance(given, str) else given
-    if not isinstance(many, list) or not many or not all(isinstance(one, str) for one in many):
+    named = isinstance(many, list) and all(isinstance(one, str) and one.strip() for one in many)
+    if not named:
         raise UserError(f"{name} is {shown(given)}; give a list of names")
     return tuple(dict.fromkeys(many))
 

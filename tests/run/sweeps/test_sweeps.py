@@ -82,7 +82,15 @@ def test_settings_go_to_the_methods_that_have_them(catalog, tmp_path):
         ({"seeds": [0.5]}, "whole numbers"),
         ({"seeds": list(range(501))}, "the most is 500"),
         ({"models": [3]}, "list of names"),
+        ({"models": []}, "models is empty; give at least one name"),
+        ({"synthesis": []}, "synthesis is empty; give at least one name"),
+        ({"quantization": ""}, "quantization is empty; give at least one name"),
+        ({"models": ["vgg-fashion", " "]}, "list of names"),
+        ({"models": 0}, "list of names"),
+        ({"seeds": []}, "whole numbers"),
         ({"settings": ["x"]}, "by kind"),
+        ({"settings": []}, "by kind"),
+        ({"settings": ""}, "by kind"),
         ({"settings": {"image": {}}}, "by kind"),
     ],
 )
@@ -98,6 +106,13 @@ def test_what_is_no_sweep_is_refused_by_name(asked, said):
         ({"bits": [[9, 4]]}, "bits"),
         ({"seeds": [-1]}, "seed"),
         ({"preset": "slow"}, "slow"),
+        ({"preset": ""}, "preset '' is not known"),
+        ({"images": 0}, "images is 0; choose 1 to"),
+        ({"images": ""}, "images is ''; choose 1 to"),
+        ({"images": False}, "images is False; choose 1 to"),
+        ({"images": True}, "images is True; choose 1 to"),
+        ({"images": [8]}, r"images is \[8\]; choose 1 to"),
+        ({"edge_rule": ""}, "edge rule '' is not known"),
         ({"settings": {"synthesis": {"stepz": 1}}}, "setting of none of genie"),
         ({"synthesis": ["real"], "settings": {"quantization": {"steps": "x"}}}, "steps"),
     ],
@@ -113,6 +128,25 @@ def test_a_file_that_is_none_is_one_line(text, tmp_path, capsys):
     file.write_text(text)
     assert main(["sweep", str(file), "--runs", str(tmp_path / "runs")]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "sweep.toml"])
+@pytest.mark.parametrize("text", ["", " \n", "EMPTY", "PRESET"])
+def test_a_file_that_asks_for_nothing_says_what_a_sweep_needs(text, name, tmp_path, capsys):
+    of_kind = {
+        "EMPTY": {"sweep.json": "{}", "sweep.toml": "# nothing yet\n"},
+        "PRESET": {"sweep.json": '{"preset": "quick"}', "sweep.toml": 'preset = "quick"\n'},
+    }
+    (tmp_path / name).write_text(of_kind[text][name] if text in of_kind else text)
+    assert main(["sweep", str(tmp_path / name), "--plan", "--runs", str(tmp_path / "runs")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"{name} names nothing to run; give at least one of models, synthesis")
+
+
+@pytest.mark.parametrize("images", [None, 8, "8", 8.0])
+def test_images_that_run_takes_are_taken(images, catalog, tmp_path):
+    (one,) = planned(make_sweep(**SMALL | {"images": images}), catalog, tmp_path)
+    assert one.recipe.images == (128 if images is None else 8)
 
 
 def test_toml_says_the_same_as_json(tmp_path):
