@@ -77,7 +77,7 @@ def read_sweep(file: Path | str) -> Sweep:
     try:
         text = path.read_text(encoding="utf-8")
         if not text.strip():
-            asked = {}
+            asked: Any = {}
         else:
             asked = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except (
