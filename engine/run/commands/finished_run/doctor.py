@@ -106,10 +106,12 @@ def _as_text(found: dict[str, Any]) -> str:
         lines.append(f"{place}. [{one['severity']}] {one['title']}{where} ({one['rule']})")
         lines.append(f"   {one['cause']}")
         if one["change"]:
-            lines.append(f"   Try: {one['change']['words']}{_predicted(one)}.")
+            gain = one["predicted_gain"]
+            advice = "Try" if gain is None or gain > 0 else "Would not help"
+            lines.append(f"   {advice}: {one['change']['words']}{_predicted(one)}.")
         if one["tried"]:
-            gain = _gain(one["tried"]["measured_gain"], one["tried"]["unit"])
-            lines.append(f"   Tried in run {one['tried']['run']}: measured gain {gain}.")
+            measured = _gain(one["tried"]["measured_gain"], one["tried"]["unit"])
+            lines.append(f"   Tried in run {one['tried']['run']}: measured gain {measured}.")
         if one["track"]:
             lines.append(f"   This rule so far: {one['track']['words']}")
         lines.append(f"   Source: {one['source']}.")

@@ -91,14 +91,25 @@ def _sentence(findings: list[Finding], loss: Loss) -> str:
     if some and loss.value >= SICK[loss.unit]:
         way = _way(findings) or "more bits"
         return f"Much is lost, {loss.words}, by no single cause alone; try first: {way}."
+    worth = len(_able([one for one in findings if one.severity == "yellow"]))
+    if worth:
+        many = "s" if worth > 1 else ""
+        return f"Nothing is badly wrong; {worth} finding{many} may be worth a try."
     if some:
-        return (
-            f"Nothing is badly wrong; {some} finding{'s' if some > 1 else ''} may be worth a try."
-        )
+        many, them = ("s", "them") if some > 1 else ("", "it")
+        return f"Nothing is badly wrong; {some} finding{many}, and no change for {them} is predicted to help."
     return "Nothing is wrong that a rule here could see."
 
 
 def _way(findings: list[Finding]) -> str:
     """The first change that is not known to gain nothing, in words; "" where there is none."""
-    able = [one for one in findings if one.predicted_gain is None or one.predicted_gain > 0]
-    return next((one.change.words for one in able if one.change), "")
+    return next((one.change.words for one in _able(findings) if one.change), "")
+
+
+def _able(findings: list[Finding]) -> list[Finding]:
+    """Those with a change that is not known to gain nothing, or to harm."""
+    return [
+        one
+        for one in findings
+        if one.change is not None and (one.predicted_gain is None or one.predicted_gain > 0)
+    ]
