@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from engine.run.stages.judging.one_class import says_little
+
 
 def duration(seconds: float) -> str:
     """For example "0.4 s", "12 s", "3 min 5 s", "2 h 10 min"."""
@@ -113,8 +115,10 @@ def _agreement(result: dict[str, Any]) -> str:
     told = _share(
         result["agreement"], result.get("agreement_band"), "not known: nothing was compared"
     )
-    if result.get("answers") == 1:
+    if says_little(result):
         return f"unclear: the float network gives one class alone ({told} alike)"
+    if result.get("answers") == 1:
+        return f"{told}; the float network gives one class alone"
     return told
 
 

@@ -16,6 +16,7 @@ from engine.data.halves import enlarged
 from engine.run.context import Context
 from engine.run.drive import Thinned
 from engine.run.folders import damage
+from engine.run.stages.judging.one_class import says_little
 from engine.run.stages.synthesis.others import (
     how_many,
     load_others,
@@ -71,7 +72,7 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
     count = len(images) if images is not None else 0 if test is None else len(test)
     verdict.values |= {"output_kind": context.output.kind, "test_images": count, "test_set": name}
     said = one_answer(context.output.kind, verdict.values)
-    if said:
+    if said and says_little(verdict.values):
         yield Noted(message=said)
     seconds = time.monotonic() - start - (context.control.waited_s - waited)
     yield StageFinished(stage=STAGE, seconds=seconds)
