@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.core.errors import UserError
-from engine.data.classes import Classes
 from engine.data.datasets import Part, find_arrays
-from engine.data.halves import halved as halves_of
 from engine.data.idx import read_idx
+from engine.data.labelling.classes import Classes
 from engine.data.listing import list_folder, printable, root_of
-from engine.data.reading import in_threads, look_at, read_arrays, read_files
-from engine.data.wide import scale_of
+from engine.data.pixels.halves import halved as halves_of
+from engine.data.pixels.reading import in_threads, look_at, read_arrays, read_files
+from engine.data.pixels.wide import scale_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 
@@ -134,9 +134,9 @@ def open_folder(
     """The images of a folder, brought to the network's shape.
 
     Which images and labels: see `engine.data.listing`, for well-known sets `engine.data.datasets`; how
-    they are resized: `engine.data.decode`. `classes` are the names of the network's, to which labels in
-    words refer, or all that is known of them (None: labels are not looked at); `part` is taken where the
-    folder holds both halves of a set.
+    they are resized: `engine.data.pixels.decode`. `classes` are the names of the network's, to which
+    labels in words refer, or all that is known of them (None: labels are not looked at); `part` is
+    taken where the folder holds both halves of a set.
     Every file is looked through once now, so that broken ones are known and labels stay aligned;
     pixels are read again batch by batch. UserError where no image can be read.
     """

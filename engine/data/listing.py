@@ -8,7 +8,8 @@ from pathlib import Path
 from engine.core.errors import UserError
 from engine.core.outside.files import check_size, sha256_of
 from engine.data.archive import LEFT_OUT, inner_folder
-from engine.data.classes import (
+from engine.data.datasets import Part, find_arrays
+from engine.data.labelling.classes import (
     NAMES_FILES,
     Classes,
     number_classes,
@@ -16,8 +17,7 @@ from engine.data.classes import (
     with_names_of,
     wnid_of,
 )
-from engine.data.datasets import Part, find_arrays
-from engine.data.labels import (
+from engine.data.labelling.labels import (
     SUFFIXES,
     Entry,
     Listing,
@@ -45,10 +45,10 @@ def list_images(folder: Path, classes: Sequence[str] = (), *, outputs: int = 0) 
 def list_folder(folder: Path, classes: Classes | None, *, within: Path | None = None) -> Listing:
     """The images of a folder: by its labels.csv, else by class folders, else by their names.
 
-    What a class is called becomes its number by the rule of `engine.data.classes`; where that cannot be
-    told, and where `classes` is None, there are no labels. Images of class folders are taken in turn, so that
-    the first few are of many classes. Files that are no images by their name are left out. A classes.txt
-    in the folder, or above it up to `within`, names the classes. UserError for a bad labels.csv.
+    What a class is called becomes its number by the rule of `engine.data.labelling.classes`; where that
+    cannot be told, and where `classes` is None, there are no labels. Images of class folders are taken in
+    turn, so that the first few are of many classes. Files that are no images by their name are left out. A
+    classes.txt in the folder, or above it up to `within`, names the classes. UserError for a bad labels.csv.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; name one that holds images")

@@ -78,7 +78,7 @@ class ModelCard:
     mean: tuple[float, ...]  # per channel, of pixels in [0, 1]
     std: tuple[float, ...]
     resize: int  # short side before the centre crop, see engine.data.images
-    interpolation: str = "bicubic"  # of that resize, see engine.data.decode
+    interpolation: str = "bicubic"  # of that resize, see engine.data.pixels.decode
     build: Callable[[], nn.Module]  # the architecture alone
     weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()

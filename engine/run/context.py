@@ -12,9 +12,9 @@ from engine.analysis.diagnosis.stored import of_statistics
 from engine.core.errors import UserError
 from engine.core.layout import laid_out
 from engine.core.needs import why_not
-from engine.data.classes import Classes
 from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
+from engine.data.labelling.classes import Classes
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.graph.blocks import Block, find_blocks, remarks
 from engine.models.knobs import MENDED, VARIANCES, check_input_space

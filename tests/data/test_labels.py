@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import UserError
-from engine.data import labels as tables
 from engine.data.archive import inner_folder, unpack
-from engine.data.classes import Classes
 from engine.data.images import open_folder
+from engine.data.labelling import labels as tables
+from engine.data.labelling.classes import Classes
 
 SPACE = {"image_shape": (1, 8, 8), "mean": (0.0,), "std": (1.0,), "resize": 8}
 ANIMALS = ("Tabby cat", "dog, hound", "Cow", "hen")
@@ -297,7 +297,7 @@ def test_labels_are_left_alone_where_the_images_alone_are_wanted(tmp_path):
 
 
 def test_the_shipped_synsets_are_the_thousand_in_the_order_of_their_numbers():
-    from engine.data.classes import WNIDS_FILE
+    from engine.data.labelling.classes import WNIDS_FILE
 
     wnids = WNIDS_FILE.read_text().split()
     assert len(wnids) == 1000

@@ -10,9 +10,9 @@ from PIL import Image
 
 from engine.core.errors import UserError
 from engine.data import archive as archives
-from engine.data import decode as decoding
 from engine.data.archive import unpack
 from engine.data.images import open_folder
+from engine.data.pixels import decode as decoding
 
 SPACE = {"image_shape": (1, 28, 28), "mean": (0.0,), "std": (1.0,), "resize": 28}
 

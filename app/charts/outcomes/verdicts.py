@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.charts.layers.levels import bad_db, error_share, good_db
+from engine.run.stages.judging.one_class import says_little
 
 MOST_BITS = 8  # of a weight
 CLIPPED = 0.01  # of a layer's weights: more than 8 bits ever need to give up
@@ -38,7 +39,7 @@ def outcome_verdict(result: dict[str, Any]) -> str:
     """What the bits cost the answers, and whether it is more than chance; empty where nobody can tell."""
     loss = loss_band(result)
     if loss is None:
-        if result.get("agreement") is None or result.get("answers") == 1:
+        if result.get("agreement") is None or says_little(result):
             return ""
         return f"Teacher and student agree on **{result['agreement']:.1%}** of the answers."
     points, low, high = loss

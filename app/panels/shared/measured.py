@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.charts.layers.levels import error_share
+from engine.run.stages.judging.one_class import says_little
 
 Metric = tuple[str, str, str]  # label, value, help
 
@@ -146,7 +147,7 @@ def brief(result: dict[str, Any]) -> str:
         return f"{told[0][1]}{'' if kind_of(result) == 'image' else f' {what}'}"
     if result.get("agreement") is None:
         return ""
-    return "one class alone" if result.get("answers") == 1 else f"{result['agreement']:.1%} agree"
+    return "one class alone" if says_little(result) else f"{result['agreement']:.1%} agree"
 
 
 def sentence(result: dict[str, Any]) -> str:
@@ -189,8 +190,8 @@ def share_of(result: dict[str, Any]) -> str:
 
 
 def agreement_words(result: dict[str, Any]) -> str:
-    """The agreement in per cent; where the teacher gives one class alone, that there is nothing to read."""
-    return "unclear" if result.get("answers") == 1 else f"{result['agreement']:.1%}"
+    """The agreement in per cent; "unclear" where it is high for a teacher that gives one class alone."""
+    return "unclear" if says_little(result) else f"{result['agreement']:.1%}"
 
 
 def agreement_help(result: dict[str, Any]) -> str:
@@ -200,7 +201,7 @@ def agreement_help(result: dict[str, Any]) -> str:
     band = result.get("agreement_band")
     if band:
         words += f" 95 %: {band[0]:.1%} to {band[1]:.1%}."
-    if result.get("answers") == 1:
+    if says_little(result):
         words += (
             f" {result['agreement']:.1%} are alike, but the float network gives all {each} the same class: "
             "that says little. Look at the KL."

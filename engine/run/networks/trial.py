@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from engine.analysis.answers.accuracy import top1, wilson
 from engine.analysis.inputs.labels import examine_labels
 from engine.data.archive import inner_folder, unpack
-from engine.data.classes import Classes
 from engine.data.images import ImageSet, open_folder
+from engine.data.labelling.classes import Classes
 from engine.models.card import ModelCard
 from engine.models.cards.proposals import usual_normalisations
 from engine.models.graph.blocks import find_blocks

@@ -17,8 +17,8 @@ from engine.analysis.inputs.labels import examine_labels
 from engine.analysis.inputs.normalisation import best_common, implied, match, stem_of
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_words
-from engine.data.classes import outside
 from engine.data.images import ImageSet
+from engine.data.labelling.classes import outside
 from engine.models.card import ModelCard
 from engine.models.graph.blocks import Block, find_blocks
 from engine.models.graph.picture import network_graph

@@ -12,7 +12,7 @@ from engine.analysis.answers.verdicts import KINDS, Images, Outputs, Scores, one
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
 from engine.core.trace import first_not_finite
-from engine.data.halves import enlarged
+from engine.data.pixels.halves import enlarged
 from engine.run.context import Context
 from engine.run.drive import Thinned
 from engine.run.folders import damage

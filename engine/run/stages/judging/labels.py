@@ -8,8 +8,8 @@ from torch import Tensor
 from engine.analysis.inputs.labels import examine_labels
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted
-from engine.data.classes import outside
 from engine.data.images import ImageSet
+from engine.data.labelling.classes import outside
 from engine.run.context import Context
 
 PIXELS = 6_000_000  # of real images that are looked at: 256 small ones, 40 of 224 pixels

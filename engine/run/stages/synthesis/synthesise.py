@@ -16,7 +16,7 @@ from engine.analysis.images.confidence import class_spread, confidence
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.sampling.randomness import stream
-from engine.data.classes import WAY_OUT
+from engine.data.labelling.classes import WAY_OUT
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folders import damage

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from engine.core.errors import UserError
 
-WNIDS_FILE = Path(__file__).parents[2] / "assets/imagenet-wnids.txt"
+WNIDS_FILE = Path(__file__).parents[3] / "assets/imagenet-wnids.txt"
 NAMES_FILES = ("classes.txt", "class_names.txt", "labels.txt")  # the last may be a table instead
 LARGEST = 2**31 - 1  # what can be a class number at all
 MOST_NAMES_BYTES = 2**22

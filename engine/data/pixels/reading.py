@@ -11,9 +11,9 @@ from PIL import Image, UnidentifiedImageError
 
 from engine.core.device import cores
 from engine.core.errors import UserError
-from engine.data.decode import check, decode, to_pixels
-from engine.data.labels import Entry
+from engine.data.labelling.labels import Entry
 from engine.data.listing import printable
+from engine.data.pixels.decode import check, decode, to_pixels
 
 T = TypeVar("T")
 R = TypeVar("R")

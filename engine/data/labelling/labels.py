@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from engine.core.errors import UserError
-from engine.data.classes import Classes, number_classes, number_columns, too_large
+from engine.data.labelling.classes import Classes, number_classes, number_columns, too_large
+from engine.data.labelling.tables import Row, Table, is_table, read_table
 from engine.data.names import SUFFIXES, looks_like_image, printable
-from engine.data.tables import Row, Table, is_table, read_table
 
 __all__ = ["SUFFIXES", "TABLES", "Entry", "Listing", "find_table", "list_table", "overlooked"]
 TABLES = ("labels.csv", "labels.tsv", "labels.txt")
@@ -90,9 +90,9 @@ def _is_of_images(file: Path) -> bool:
 def list_table(file: Path, classes: Classes | None) -> Listing:
     """The entries of a table, in its order; UserError for a line that is none.
 
-    Labels are read as `engine.data.classes` says, and not at all where `classes` is None. A file that is
-    named twice counts once, and not at all where its labels differ; files that are not there are entries
-    all the same, for the reader to skip.
+    Labels are read as `engine.data.labelling.classes` says, and not at all where `classes` is None. A file
+    that is named twice counts once, and not at all where its labels differ; files that are not there are
+    entries all the same, for the reader to skip.
     """
     files, found = _Files(file.parent), dict[Path, Row]()
     table = read_table(file, files.has)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.core.errors import UserError
-from engine.data.lines import Lines, lines_of
+from engine.data.labelling.lines import Lines, lines_of
 from engine.data.names import looks_like_image, printable
 
 FILE_TITLES = ("file", "filename", "file_name", "filepath", "path", "image", "image_name",

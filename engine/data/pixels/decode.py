@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from engine.data import wide
+from engine.data.pixels import wide
 
 MAX_PIXELS = 64_000_000  # a larger picture is a mistake or an attack; 64 million take 200 MB
 # Found by a file's first bytes, whatever its name: no format of Pillow's that starts another program.
@@ -31,7 +31,7 @@ def decode(
 ) -> NDArray[np.uint8]:
     """The image as [channels, height, width], resized and centre-cropped as `fit` says.
 
-    `divisor` is of values of more than 8 bits, see `engine.data.wide`.
+    `divisor` is of values of more than 8 bits, see `engine.data.pixels.wide`.
     Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image. What it
     takes is known from its first bytes, so that nothing is decoded in vain.
     """

@@ -1,0 +1,1 @@
+"""The pixels of files and arrays as a network reads them."""
