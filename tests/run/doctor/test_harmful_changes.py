@@ -29,7 +29,7 @@ def text_of(*findings):
 def test_what_would_not_help_is_not_proposed(gain):
     told = text_of(finding(gain))
     assert "Try:" not in told
-    assert f"Would not help: give it more bits; predicted gain {gain:.4g} KL" in told
+    assert f"Predicted not to help: give it more bits; predicted gain {gain:.4g} KL" in told
 
 
 @pytest.mark.parametrize("gain", [0.0024, None])

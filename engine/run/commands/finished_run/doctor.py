@@ -107,7 +107,7 @@ def _as_text(found: dict[str, Any]) -> str:
         lines.append(f"   {one['cause']}")
         if one["change"]:
             gain = one["predicted_gain"]
-            advice = "Try" if gain is None or gain > 0 else "Would not help"
+            advice = "Try" if gain is None or gain > 0 else "Predicted not to help"
             lines.append(f"   {advice}: {one['change']['words']}{_predicted(one)}.")
         if one["tried"]:
             measured = _gain(one["tried"]["measured_gain"], one["tried"]["unit"])
