@@ -59,11 +59,12 @@ def rules(result: Result) -> None:
     """A row for each rule."""
     rows = [
         {
-            "Rule": row["rule"].replace("-", " "), "Tried": row["tried"], "Helped": row["helped"],
-            "In band": row["held"],
+            "Rule": row["rule"].replace("-", " "),
+            "Helped": f"{row['helped']} of {row['tried']}",
+            "In band": f"{row['held']} of {row['tried']}",
         }
         for row in by_rule(result)
-    ]  # fmt: skip
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content")
 
 
