@@ -1,6 +1,6 @@
 """Can I believe it? Our own recipe first, then what the papers claim, then the words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -23,7 +23,20 @@ from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 
 RECIPE, QUANTIZERS, ADVICE, WORDS = "quantoscope", "quantizers", "advice", "words"
+OVER_SEEDS = ": mean ± standard deviation over the seeds"
+Draw = Callable[[Mapping[str, Any]], None]
 DATA = {CLAIMS[0].network: "Fashion-MNIST", CIFAR: "CIFAR-10"}
+
+
+def foot(
+    result: Mapping[str, Any], concept: str, numbers: Draw, command: Draw, *, of: str = ""
+) -> None:
+    """Closed, below what is drawn: every number, and how it is measured again."""
+    with st.expander(f"All numbers{of}"):
+        numbers(result)
+    with st.expander("How is this measured, and how is it measured again?"):
+        st.markdown(explain(concept))
+        command(result)
 
 
 def claims(result: Mapping[str, Any]) -> None:
@@ -32,11 +45,7 @@ def claims(result: Mapping[str, Any]) -> None:
     wanted = ON_CIFAR if result["claims"][0]["network"] == CIFAR else CLAIMS
     claims_table(result, wanted)
     heading(result)
-    with st.expander("All numbers: mean ± standard deviation over the seeds"):
-        numbers(result)
-    with st.expander("How is this measured, and how is it measured again?"):
-        st.markdown(explain("effects"))
-        command(result)
+    foot(result, "effects", numbers, command, of=OVER_SEEDS)
 
 
 def quantizer_claims(result: Mapping[str, Any]) -> None:
@@ -45,11 +54,7 @@ def quantizer_claims(result: Mapping[str, Any]) -> None:
     st.header("Does each quantizer do what its paper claims?", anchor=False, help=help_)
     claims_table(result, QUANTIZER_CLAIMS)
     quantizer_heading(result)
-    with st.expander("All numbers: mean ± standard deviation over the seeds"):
-        numbers(result)
-    with st.expander("How is this measured, and how is it measured again?"):
-        st.markdown(help_)
-        command(result)
+    foot(result, "quantizer-effects", numbers, command, of=OVER_SEEDS)
 
 
 def own_recipe(result: Mapping[str, Any]) -> None:
@@ -57,11 +62,7 @@ def own_recipe(result: Mapping[str, Any]) -> None:
     st.header("What does each part of our own recipe earn?", anchor=False, help=explain("ablation"))
     recipe.heading(result)
     recipe.cards(result)
-    with st.expander("All numbers"):
-        recipe.numbers(result)
-    with st.expander("How is this measured, and how is it measured again?"):
-        st.markdown(explain("ablation"))
-        recipe.command(result)
+    foot(result, "ablation", recipe.numbers, recipe.command)
 
 
 def doctors_advice(result: Mapping[str, Any]) -> None:
@@ -73,11 +74,7 @@ def doctors_advice(result: Mapping[str, Any]) -> None:
         doctor.picture(result)
     with right:
         doctor.rules(result)
-    with st.expander("All numbers"):
-        doctor.numbers(result)
-    with st.expander("How is this measured, and how is it measured again?"):
-        st.markdown(explain("advice"))
-        doctor.command(result)
+    foot(result, "advice", doctor.numbers, doctor.command)
 
 
 st.title("Can I believe it?", anchor=False)

@@ -11,14 +11,6 @@ from tests.app.test_pages import opened, texts
 from tests.run.benches.test_advice import a_file, row
 
 
-@pytest.fixture
-def shipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "assets"
-    folder.mkdir()
-    monkeypatch.setattr("app.run_files.run_folders.ROOT", tmp_path)
-    return folder
-
-
 def measured() -> dict[str, object]:
     file = a_file([row(0.1, 0.15), row(0.4, 0.32), row(0.8, 0.3), row(0.2, -0.1)])
     for run in file["runs"]:

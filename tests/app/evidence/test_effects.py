@@ -42,15 +42,6 @@ def a_file(**changes: Any) -> dict[str, Any]:
     return result | changes
 
 
-@pytest.fixture
-def shipped(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the shipped file, empty."""
-    folder = tmp_path / "assets"
-    folder.mkdir()
-    monkeypatch.setattr("app.run_files.run_folders.ROOT", tmp_path)
-    return folder
-
-
 def test_without_a_file_the_page_says_so_and_explains_its_words(shipped: Path) -> None:
     at = opened("evidence")
     assert "Nothing is measured in this" in at.info[0].value
