@@ -53,20 +53,18 @@ def _is_row(shape: Sequence[int]) -> bool:
     return not shape or all(side == 1 for side in shape[1:])
 
 
-def are_probabilities(kind: str, y: Tensor, loud: Callable[[], Tensor]) -> bool:
-    """Whether scores are shares of 1 already: of all classes, or of one."""
-    if kind == "one-logit":
-        return _within_one(y) and _within_one(loud())
+def shares_of(kind: str, y: Tensor, loud: Callable[[], Tensor]) -> str:
+    """Of what scores are shares of 1 already: "classes", which share it, "labels", each for itself; else "".
+
+    `loud`: the same for images so large that a score leaves [0, 1], and a share does not.
+    """
+    if kind == "one-logit" or (kind == "segmentation" and y.shape[1] == 1):
+        return "classes" if _within_one(y) and _within_one(loud()) else ""
     if kind not in ("logits", "segmentation") or not bool((y >= 0).all()):
-        return False
-    if y.shape[1] == 1:
-        return _within_one(y) and _within_one(loud())
-    return bool(((y.sum(1) - 1).abs() < 1e-3).all())
-
-
-def are_labels(kind: str, y: Tensor, loud: Callable[[], Tensor]) -> bool:
-    """Whether each score of a row is a share of 1 for itself: a yes or no for each of several labels."""
-    return kind == "logits" and y.shape[1] > 1 and _within_one(y) and _within_one(loud())
+        return ""
+    if bool(((y.sum(1) - 1).abs() < 1e-3).all()):
+        return "classes"
+    return "labels" if kind == "logits" and _within_one(y) and _within_one(loud()) else ""
 
 
 def _within_one(y: Tensor) -> bool:

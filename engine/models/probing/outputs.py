@@ -20,10 +20,9 @@ from engine.core.errors import UserError
 from engine.models.probing.output_kinds import (
     KINDS,
     USUAL,
-    are_labels,
-    are_probabilities,
     check_kind,
     kind_of,
+    shares_of,
     words_of,
 )
 from engine.models.probing.returned import Entry, named, tensors
@@ -48,8 +47,9 @@ class Output:
     shape: tuple[int, ...]  # of one image, as the network gives it
     entry: Entry = ()  # where in what the network returns; (): all of it
     names: tuple[str, ...] = ()  # of the values that it returns, where there are several
-    probabilities: bool = False  # it gives shares that sum to 1, not scores
-    labels: bool = False  # it gives a share of 1 for each of several labels, a sigmoid's
+    shares: str = (
+        ""  # of 1, instead of scores: of "classes", or of each of several "labels" (sigmoids)
+    )
 
     @property
     def has_classes(self) -> bool:
@@ -78,9 +78,9 @@ class Output:
             said.append(
                 f"The network gives {words_of(self.shape)} for an image: {_JUDGED[self.kind]}"
             )
-        if self.probabilities:
+        if self.shares == "classes":
             said.append("Its outputs are probabilities; they are compared by their logarithms.")
-        if self.labels:
+        if self.shares == "labels":
             said.append(
                 "Its outputs lie between 0 and 1, each for itself, as of a sigmoid for each label: they are "
                 "read as the scores before it, and answers are compared by the label that has most."
@@ -94,15 +94,15 @@ class Output:
         y: Tensor = returned
         if self.kind == "logits":
             y = y.flatten(1) if len(self.shape) > 1 else y
-            if self.labels:
+            if self.shares == "labels":
                 return torch.logit(y, _LEAST)
-            return y.clamp_min(_LEAST**2).log() if self.probabilities else y
+            return y.clamp_min(_LEAST**2).log() if self.shares else y
         if self.kind == "one-logit":
             y = y.reshape(-1, 1)
-            return F.pad(torch.logit(y, _LEAST) if self.probabilities else y, (1, 0))
+            return F.pad(torch.logit(y, _LEAST) if self.shares else y, (1, 0))
         if self.kind == "segmentation":
             y = F.pad(y, (0, 0, 0, 0, 1, 0)) if self.shape[0] == 1 else y
-            return y.clamp_min(_LEAST**2).log() if self.probabilities else y
+            return y.clamp_min(_LEAST**2).log() if self.shares else y
         return y
 
 
@@ -135,15 +135,13 @@ def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO
     output = Output(
         kind=kind, shape=tuple(y.shape[1:]), entry=entry, names=tuple(found) if entry else ()
     )
-    loud = functools.cache(lambda: _read_raw(output, model(LOUD * images)))
-    if are_probabilities(kind, y, loud):
-        return dataclasses.replace(output, probabilities=True)
-    return dataclasses.replace(output, labels=are_labels(kind, y, loud))
+    shares = shares_of(kind, y, lambda: _read_raw(output, model(LOUD * images)))
+    return dataclasses.replace(output, shares=shares)
 
 
 def read_as(model: nn.Module, output: Output) -> nn.Module:
     """The network, returning what `output.read` makes of its output; the same object, names and weights."""
-    plain = not output.entry and not output.probabilities and not output.labels
+    plain = not output.entry and not output.shares
     if plain and (
         output.kind in ("image", "embedding") or len(output.shape) == 1 < output.shape[0]
     ):

@@ -114,7 +114,7 @@ def test_shares_of_labels_are_read_as_what_stood_before_their_sigmoid():
     x = pictures()
     wanted = model(x)
     output = find_output(model, SHAPE)
-    assert output.labels
+    assert output.shares == "labels"
     assert any("sigmoid for each label" in note for note in output.notes())
     read = read_as(model, output)(x)
     assert torch.allclose(read.sigmoid(), wanted, atol=1e-5)
