@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +96,22 @@ def test_failed_run_says_what_and_what_to_do_and_can_be_resumed(
     assert resumed == [folder.run_id]
 
 
-def test_runs_of_one_title_are_told_apart_in_the_menu(runs: Path) -> None:
+@pytest.mark.parametrize("apart_s", [0, 1, 60])
+def test_runs_of_one_title_are_told_apart_in_the_menu(
+    apart_s: int, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = [fabricate(runs, Fabricated(seed=seed)) for seed in (0, 1)]
-    at = opened("images", run=made[0].run_id)
-    options = at.selectbox(key="picked").options
-    assert len(set(options)) == 2
-    assert all(folder.run_id[-8:] in "".join(options) for folder in made)
+    noon = time.mktime((2026, 1, 2, 12, 0, 0, 0, 0, 0))
+    asked = {made[0].path: noon, made[1].path: noon + apart_s}
+    monkeypatch.setattr(RunFolder, "asked_s", lambda folder: asked[folder.path])
+    options = opened("images", run=made[0].run_id).selectbox(key="picked").options
+    marks = {  # The coarsest that differs: the minute, the second, or else the address.
+        0: [folder.run_id[-8:] for folder in made],
+        1: ["12:00 00 s", "12:00 01 s"],
+        60: ["· 02 Jan 12:00", "· 02 Jan 12:01"],
+    }
+    assert len(options) == 2
+    assert all(any(option.endswith(mark) for option in options) for mark in marks[apart_s])
 
 
 def test_lost_run_is_told_from_a_running_one(runs: Path) -> None:
