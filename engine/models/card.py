@@ -114,7 +114,7 @@ class ModelCard:
     def load_all(self, weights: Path | None = None) -> "Loaded":
         """The network as plain modules, and all that had to be done for it, in words."""
         model, taken_off = unwrapped(self.build())
-        made_plain = taken_off + plain_tensors(model.eval(), self.image_shape, self.name)
+        made_plain = taken_off + plain_tensors(model, self.image_shape, self.name)
         undone: tuple[str, ...] = ()
         path = weights or self.weights()
         if path is not None:

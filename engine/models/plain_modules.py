@@ -15,6 +15,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from engine.core.errors import UserError
+from engine.core.outside.own_code import in_words
 from engine.core.sampling.randomness import seeded_init, stream
 from engine.core.trace import watch_inputs
 
@@ -24,8 +25,14 @@ _NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNo
 
 
 def plain_tensors(model: nn.Module, image_shape: Shape, name: str) -> tuple[str, ...]:
-    """Before weights are filled in: every tensor there, on the CPU, in float32; what was done, in words."""
+    """Before weights are filled in: at rest, every tensor there, on the CPU, in float32; what was done."""
     _refuse_strangers(model, name)
+    try:
+        model.eval()
+    except Exception as error:  # whatever a train() of the user's raises
+        raise UserError(
+            f"{name} cannot be put into eval mode: {in_words(error)}; mend its train()"
+        ) from error
     notes = []
     if any(
         isinstance(m, LazyModuleMixin) and m.has_uninitialized_params() for m in model.modules()

@@ -113,7 +113,7 @@ def remarks(model: nn.Module, blocks: Sequence[Block]) -> list[str]:
     said = []
     if any(block.region is None for block in blocks):
         said.append(
-            f"{_why_untraceable(model)}, so its data flow is not seen: each layer is a block of its own, "
+            f"{_why_untraceable(model)}; so its data flow is not seen: each layer is a block of its own, "
             "shortcuts carry floats, and every block runs the network anew (slow)."
         )
     unused = unused_layers(model, blocks)
@@ -151,7 +151,7 @@ def _why_untraceable(model: nn.Module) -> str:
     try:
         trace(model)
     except UserError as error:
-        return str(error)
+        return str(error).rpartition("; ")[0]  # the way out is for whoever needs the flow
     return f"{type(model).__name__} was not traced"
 
 

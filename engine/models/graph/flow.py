@@ -12,6 +12,7 @@ from torch import nn
 from torch.fx.node import map_aggregate
 
 from engine.core.errors import UserError
+from engine.models.graph.untraceable import where
 
 _AUGMENTED = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 
@@ -87,9 +88,8 @@ def trace_calls(
     try:
         graph = tracer.trace(model, _defaults(model))
     except Exception as error:  # whatever the network's own Python raises under symbolic values
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{type(model).__name__} cannot be traced: {reason}; keep its forward free of decisions on values"
+            f"{type(model).__name__} cannot be traced: {where(error)}; keep its forward to what fx can follow"
         ) from error
     kept = _without_further_inputs(model, graph)
     _redirect_writes(model, graph)

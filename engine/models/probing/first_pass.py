@@ -2,14 +2,16 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_its_folder, in_words, is_own
+from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words
 
@@ -18,16 +20,46 @@ def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
     """What the network returns for the images, [2, ...]; UserError with the cause and the way out."""
     _, channels, height, width = images.shape
     trouble = f"{name} does not run on two images of {shape_words((channels, height, width))}"
-
+    inside: dict[
+        str, str
+    ] = {}  # the layers that run in something that computes with more than images
     try:
-        with in_its_folder(name) if is_own(name) else nullcontext(), torch.no_grad():
-            return model(images)
+        with (
+            in_its_folder(name) if is_own(name) else nullcontext(),
+            torch.no_grad(),
+            _watch_insides(model, inside),
+        ):
+            returned = model(images)
     except SystemExit as error:
         raise UserError(
             f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
         ) from error
     except Exception as error:
         raise UserError(f"{trouble}: {in_words(error)}; {_way_out(model, error)}") from error
+    for path, what in inside.items():
+        raise UserError(
+            f"{name} runs layer {path!r} inside {what}, where what it reads is no plain batch of images; "
+            "call its layers outside of that"
+        )
+    return returned
+
+
+def _watch_insides(model: nn.Module, inside: dict[str, str]) -> AbstractContextManager[None]:
+    """In it, layers that run inside of a transform or a gradient are noted, with what that is."""
+    read = [p for p, m in model.named_modules() if p and (is_layer(m) or isinstance(m, _BatchNorm))]
+
+    def listen(path: str, x: Any) -> None:
+        if not isinstance(x, Tensor):
+            return
+        if torch._C._functorch.is_functorch_wrapped_tensor(x):
+            kind = torch._C._functorch.peek_interpreter_stack()
+            inside.setdefault(
+                path, f"torch.func.{'vmap' if kind is None else kind.key().name.lower()}"
+            )
+        elif x.requires_grad and torch.is_grad_enabled():  # the images and weights want none
+            inside.setdefault(path, "a gradient of its own (torch.autograd.grad)")
+
+    return watch_inputs(model, read, listen)
 
 
 def _way_out(model: nn.Module, error: Exception) -> str:

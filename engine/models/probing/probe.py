@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.layout import channels_last, contiguous
 from engine.core.sampling.randomness import stream
-from engine.core.trace import watch_inputs, watch_outputs
+from engine.core.trace import watch_outputs
 from engine.models.card import ModelCard
 from engine.models.graph.flow import is_layer
 from engine.models.probing.copies import check_copy
 from engine.models.probing.first_pass import first_pass, unregistered
+from engine.models.probing.gradients import why_no_gradient
 from engine.models.probing.guards import SparesImages, put_around
 from engine.models.probing.hooks import take_off_watchers
 from engine.models.probing.outputs import Output, find_output, read_as
@@ -86,7 +87,7 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
             _check_answer(model, images, answer, name)
         notes += _check_repeats(model, images, answer)
         notes += take_off_watchers(model, images, lambda x: first_tensor(_quiet(model, x)), name)
-        no_gradient = _why_no_gradient(model, images)
+        no_gradient = why_no_gradient(model, images, name)
         notes += check_copy(model, images, name)
         _lay_out(model, images)
     model.requires_grad_(False)
@@ -200,29 +201,6 @@ def _check_repeats(model: nn.Module, images: Tensor, answer: Tensor) -> list[str
         "It gives another answer to the same images each time (dropout in eval mode, or noise of its own): "
         "what differs between it and its copy is not all due to fewer bits."
     ]
-
-
-def _why_no_gradient(model: nn.Module, images: Tensor) -> str:
-    """Why images cannot be made to follow its answer or its BatchNorm layers; empty where they can."""
-    norms = [path for path, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
-    seen: list[Tensor] = []
-    leaf = images.clone().requires_grad_()
-    try:
-        with torch.enable_grad(), watch_inputs(model, norms, lambda _, x: seen.append(x)):
-            answer = first_tensor(model(leaf))
-            reached = [t for t in (*seen, answer) if t is not None and t.requires_grad]
-            if not reached:
-                return "no gradient reaches its images (it computes without gradients, or detaches)"
-            total = torch.stack([t.float().square().mean() for t in reached]).sum()
-            (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
-    except Exception as error:  # noqa: BLE001  (whatever the user's own functions raise)
-        text = " ".join(str(error).split())[:160]
-        return f"no gradient can be computed: {type(error).__name__}: {text}"
-    if not bool(total.isfinite()):  # sick, which is told of otherwise
-        return ""
-    if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any()):
-        return "the gradient that reaches its images is zero, or not a number"
-    return ""
 
 
 @torch.no_grad()
