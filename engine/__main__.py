@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
+from engine.core.outside.patience import on_stderr, told
 from engine.run.commands import (
     benches,
     exports,
@@ -49,7 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        status = command(options)
+        with told(on_stderr):
+            status = command(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, for example `head`, has seen enough
         return BROKEN

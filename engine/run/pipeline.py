@@ -9,6 +9,7 @@ from torch import nn
 
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
+from engine.core.outside import patience
 from engine.run.context import Context, layer_facts, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
@@ -36,7 +37,8 @@ def execute(
 ) -> Iterator[Event]:
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
-    context = make_context(recipe, folder, control, device)
+    with patience.told(lambda words: folder.append(Noted(message=words))):
+        context = make_context(recipe, folder, control, device)
     chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     require_labels_inside(context.test, context.classes)
     yield RunStarted(

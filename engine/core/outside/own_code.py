@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.core.errors import UserError
+from engine.core.outside.patience import said_when_slow
 from engine.core.outside.torchvision_guard import guard_torchvision
 
 T = TypeVar("T")
@@ -50,7 +51,10 @@ def load_factory(name: str, what: str) -> Callable[[], Any]:
     _forget_neighbours(file.parent)
     sys.modules[module_name] = module
     loader = spec.loader
-    guarded(lambda: loader.exec_module(module), name, f"{what} file {file} cannot be executed")
+    guarded(
+        lambda: loader.exec_module(module), name,
+        step=f"{what} file {file}, which is executed,", trouble=f"{what} file {file} cannot be executed",
+    )  # fmt: skip
     found = getattr(module, factory, None)
     if not callable(found):
         raise UserError(f"{what} file {file} has no function {factory!r}; {choice_of(file)}")
@@ -58,10 +62,10 @@ def load_factory(name: str, what: str) -> Callable[[], Any]:
     return factory_found
 
 
-def guarded(call: Callable[[], T], name: str, trouble: str) -> T:
+def guarded(call: Callable[[], T], name: str, step: str, trouble: str) -> T:
     """What the user's code gives when it runs as in its own folder; UserError for whatever breaks in it."""
     try:
-        with in_its_folder(name):
+        with in_its_folder(name), said_when_slow(step, "mend what waits or loops there"):
             return call()
     except UserError:
         raise

@@ -39,7 +39,7 @@ def own_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
 
     def build() -> nn.Module:
         with _seeded():
-            model = guarded(factory, name, f"{name} cannot be called")
+            model = guarded(factory, name, step=f"{name}()", trouble=f"{name} cannot be called")
         if not isinstance(model, nn.Module):
             raise UserError(
                 f"{name} returned {type(model).__name__}; it must return a torch.nn.Module"

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_its_folder, in_words, is_own
+from engine.core.outside.patience import said_when_slow
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words
@@ -28,6 +29,9 @@ def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
             in_its_folder(name) if is_own(name) else nullcontext(),
             torch.no_grad(),
             _watch_insides(model, inside),
+            said_when_slow(
+                f"the first pass of {name}, on two images,", "mend the loop in its forward"
+            ),
         ):
             returned = model(images)
     except SystemExit as error:

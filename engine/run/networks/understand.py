@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.core.outside.own_code import is_own
 from engine.models.card import ModelCard
 from engine.models.cards.from_architecture import Guess, architecture_card, guess
 from engine.models.cards.proposals import Proposal, propose
@@ -35,6 +36,11 @@ class Understood:
 
 def inspect_file(file: Path) -> dict[str, Any]:
     """The checkpoint's facts, the architectures it may be of, and a form filled in with guesses."""
+    if is_own(str(file)) or file.suffix == ".py":
+        raise UserError(
+            f"{file} is Python, and only checkpoints are inspected; look a network in a Python file over "
+            "with `python -m engine diagnose --model FILE.py:FACTORY`"
+        )
     checkpoint = baked(read_checkpoint(file))
     guesses = guess(checkpoint)
     best = guesses[0] if guesses and guesses[0].fit.enough else None

@@ -6,18 +6,22 @@ under a name made of all that it depends on, the engine's own files included.
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from engine.core.errors import UserError
+from engine.core.outside.patience import said_when_slow
 from engine.run.catalog import fingerprint
 from engine.run.folders.folder import write_atomically
 from engine.run.recipes.recipe import Recipe
 from engine.run.subprocess_answer import answer_of
 
 KEPT = 60  # answers; the oldest go
+PATIENCE_S = 600  # for one; a network that never ends would keep all other questions waiting
 
 
 def kept(runs: Path, command: str, recipe: Recipe, *, by: dict[str, Any]) -> dict[str, Any] | None:
@@ -38,7 +42,17 @@ def ask(
 
     def find() -> dict[str, Any]:
         words = [command, "--json", "--runs", str(runs), *options(recipe), *more]
-        return answer_of(*words, environment=environment)
+        asked = f"`{command}` of {recipe.model}"
+        try:
+            with said_when_slow(
+                asked, f"try `python -m engine diagnose --model {recipe.model}` alone"
+            ):
+                return answer_of(*words, environment=environment, patience_s=PATIENCE_S)
+        except subprocess.TimeoutExpired as error:
+            raise UserError(
+                f"{asked} took more than {PATIENCE_S / 60:g} minutes and was ended; if its forward never "
+                "ends, mend the loop in it"
+            ) from error
 
     return find_once(runs, command, recipe, by=by, find=find)
 
