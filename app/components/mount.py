@@ -1,5 +1,6 @@
 """The components as Python functions: each mounts one script of these folders with plain data."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,11 @@ _MOUNTS = _registered()
 
 
 def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any) -> Any:
-    """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks).
+    """The chart; more: `live` (goes on by the stream), `cursor` (line or reveal), `pick` (clicks), `follows`.
 
     What was just clicked on, else None: a `pick` of "category" returns the category (a layer, say), one of
-    "cell" the layer and step of a map.
+    "cell" the layer and step of a map. One that `follows` the faders is drawn anew while they move: "sqnr" or
+    "front".
     """
     data = {
         "run": run,
@@ -75,6 +77,7 @@ def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any
         "live": False,
         "cursor": "",
         "pick": False,
+        "follows": "",
     }
     result = _MOUNTS["live_plot"](key=key, data=data | more, on_pick_change=lambda: None)
     return result.pick
@@ -118,6 +121,20 @@ def network_map(*, key: str, **data: Any) -> str | None:
 def bits(*, key: str, **data: Any) -> None:
     """The slider over what was measured at each number of bits; it answers in the browser."""
     _MOUNTS["bits"](key=key, data=data)
+
+
+def fader(*, key: str, moved: Callable[[dict[str, str]], None], **data: Any) -> None:
+    """Faders of bits with what they lead to; `moved` is told of each release, before the page is run again.
+
+    moved: takes {"bits": as in the address, "scope": "network" or "layer"}.
+    """
+
+    def told() -> None:
+        move = st.session_state[key].move
+        if move:
+            moved(move)
+
+    _MOUNTS["fader"](key=key, data=data, on_move_change=told)
 
 
 def tiles(*, key: str, **data: Any) -> None:

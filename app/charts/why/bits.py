@@ -23,6 +23,7 @@ HEIGHT = 310
 GREEN = SERIES[2]
 TOP_DB = 62.0  # of the axis: 8 bits give less than 55 dB, and above stands the row of fewest bits
 NEEDS_DB = 57.0
+TOP_BAR_DB = NEEDS_DB - 4
 
 
 def needed(cliff: int | None) -> str:
@@ -38,13 +39,16 @@ def sqnr_bars(
 ) -> LiveFigure:
     """Each layer's SQNR by itself at these bits, with the line of the cliff and the fewest bits it needs.
 
-    layers: of an answer of `bits`, each with `path` and `cliff`.
+    layers: of an answer of `bits`, each with `path` and `cliff`. `meta` tells a browser how to draw them anew
+    for other bits (app/components/fader/moving.js).
     """
     paths = [one["path"] for one in layers]
-    colours = [OVER if db < bad_db() else WATCH if db < CLIFF_DB else QUANTIZED for db in sqnr_db]
+    levels: list[tuple[float, str]] = [(bad_db(), OVER), (CLIFF_DB, WATCH)]
+    colours = [next((c for level, c in levels if db < level), QUANTIZED) for db in sqnr_db]
     bars = {
-        "type": "bar", "x": paths, "y": [min(max(db, 0.0), NEEDS_DB - 4) for db in sqnr_db],
+        "type": "bar", "x": paths, "y": [min(max(db, 0.0), TOP_BAR_DB) for db in sqnr_db],
         "marker": {"color": colours},
+        "meta": {"top": TOP_BAR_DB, "levels": levels, "fine": QUANTIZED},
         "customdata": [[words(bits[path]), db] for path, db in zip(paths, sqnr_db, strict=True)],
         "hovertemplate": "%{x} at %{customdata[0]}: %{customdata[1]:.1f} dB<extra></extra>",
     }  # fmt: skip
@@ -52,6 +56,7 @@ def sqnr_bars(
         "type": "scatter", "mode": "text", "x": paths, "y": [NEEDS_DB] * len(paths),
         "text": [needed(one["cliff"]) for one in layers],
         "textfont": {"size": 11, "color": [OVER if db < CLIFF_DB else QUIET for db in sqnr_db]},
+        "meta": {"level": [CLIFF_DB, OVER, QUIET]},
         "hovertemplate": "%{x} stays above the line from %{text} bits on<extra></extra>",
     }  # fmt: skip
     shown = layout(

@@ -1,6 +1,7 @@
 // A chart that the run's events extend, with the page's cursor drawn over it.
 
 import { extend } from "./bindings.js";
+import { moving, PAINTS } from "../fader/moving.js";
 import { bus } from "../steering/bus.js";
 import { Plot, keeper } from "./plot.js";
 
@@ -24,7 +25,18 @@ class LivePlot {
     this.plot.set(data);
     this.bus = bus(data.run);
     this.stops = [this.bus.listen(() => this.place())];
+    if (data.follows) this.follow(moving(data.run));
     if (data.live) this.stops.push(this.bus.watch(data.offset, { event: (event, at) => this.extend(event, at) }));
+  }
+
+  // While faders move, the page still stands where they were: what they say counts.
+  follow(faders) {
+    const paint = (now) => {
+      PAINTS[this.data.follows](this.plot.figure, now);
+      this.plot.redraw(0);
+    };
+    this.stops.push(faders.listen(paint));
+    if (faders.now) paint(faders.now);
   }
 
   extend(event, at) {

@@ -92,10 +92,10 @@ export class Plot {
   }
 
   // Many events in one frame are one drawing.
-  redraw() {
+  redraw(afterMs = this.drawn ? 60 : 0) {
     if (this.scheduled) return;
     this.scheduled = true;
-    setTimeout(() => requestAnimationFrame(() => this.draw()), this.drawn ? 60 : 0);
+    setTimeout(() => requestAnimationFrame(() => this.draw()), afterMs);
   }
 
   async draw() {

@@ -71,6 +71,13 @@ def follow(tables: BitTables, weight_bits: list[int], activation_bits: list[int]
     )
 
 
+def every_sqnr_db(tables: BitTables) -> list[list[list[float]]]:
+    """[L][7][8]: each layer's SQNR (dB, within ±100) at every pair of widths, as `follow` gives them."""
+    signal = np.array(tables.signal)[:, None, None]
+    found: list[list[list[float]]] = _decibels(signal, np.array(tables.noise)).tolist()
+    return found
+
+
 def float_bytes(tables: BitTables) -> int:
     """Bytes of the codes' weights in float32, for comparison."""
     return sum(tables.weights) * FLOAT_BYTES

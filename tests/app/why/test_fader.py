@@ -9,32 +9,20 @@ import pytest
 
 from app.charts.why.bits import front, matrix, needed, sqnr_bars
 from app.panels.layers.fewer_bits.bit_choice import BitChoice, chosen_bits
-from app.panels.layers.fewer_bits.fader import table, verdict
+from app.panels.layers.fewer_bits.fader import for_browser, table
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.why.fewer_bits.fader import follow_bits
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
 from tests.app.why.bits_found import FOUND, WIDTHS
 from tests.app.why.conftest import Keep, student_kept
 
 
-def test_the_verdict_says_what_the_tables_say() -> None:
-    own, few = (
-        follow_bits(
-            FOUND, *({p: pair[k] for p, pair in chosen_bits(one, FOUND).items()} for k in (0, 1))
-        )
-        for one in (BitChoice(), BitChoice(network=(2, 8)))
-    )
-    assert "These are the run's own bits" in verdict(FOUND, own, own)
-    said = verdict(FOUND, few, own)
-    assert "**3 of 5 layers are over the cliff** (under 20 dB)" in said
-    assert (
-        f"predicted loss **{few.predicted_kl:.3g} nats**, more than the {own.predicted_kl:.3g}"
-        in said
-    )
-    assert (
-        "2.8 kB, 7.1 times smaller" in said
-    )  # 3 layers of 250 bytes, 2 of 1000, 50 besides, of 20 kB
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the faders of a page were given."""
+    kept: list[dict[str, Any]] = []
+    monkeypatch.setattr("app.components.mount.fader", lambda **given: kept.append(given))
+    return kept
 
 
 def test_bars_mark_the_cliff_and_the_fewest_bits() -> None:
@@ -58,15 +46,19 @@ def test_the_front_has_what_was_predicted_measured_and_chosen() -> None:
     assert (own["x"], mine["x"]) == ([3.0], [3.1])
 
 
-def test_moving_a_fader_writes_the_address(folder: RunFolder, keep: Keep, monkeypatch: Any) -> None:
+def test_what_a_browser_is_told_is_what_the_address_says(
+    folder: RunFolder, keep: Keep, told: list[dict[str, Any]], monkeypatch: Any
+) -> None:
     keep("bits", FOUND)
-    at = opened("layers", run=folder.run_id, bits="3.5")
-    assert at.slider(key="fader-w").value == 3
     monkeypatch.setattr("engine.run.questions.why.answers.answer_of", None)  # moving asks no engine
-    at.slider(key="fader-a").set_value(6).run()
-    assert not at.exception
-    assert at.slider(key="fader-a").value == 6
-    assert at.slider(key="fader-w").value == 3
+    opened("layers", run=folder.run_id, bits="3.5,fc:4.4", layer="fc", fader="layer")
+    assert told[-1]["choice"] == {"network": (3, 5), "point": None, "alone": [("fc", (4, 4))]}
+    assert (told[-1]["layer"], told[-1]["scope"]) == ("fc", "layer")
+    opened("layers", run=folder.run_id, bits="front.2", fader="layer")
+    assert told[-1]["choice"] == {"network": None, "point": 2, "alone": []}
+    opened("layers", run=folder.run_id, bits="9.x,nowhere:3.3,fc:", layer="nowhere", fader="all")
+    assert told[-1]["choice"] == {"network": None, "point": None, "alone": []}
+    assert told[-1]["scope"] == "network"
 
 
 def test_run_it_opens_new_run_with_these_bits(folder: RunFolder, keep: Keep) -> None:
@@ -78,23 +70,27 @@ def test_run_it_opens_new_run_with_these_bits(folder: RunFolder, keep: Keep) -> 
     assert draft.bits == {"weight_bits": {"fc": 4}, "activation_bits": {"fc": 4}}
 
 
-def test_one_layer_is_moved_alone(folder: RunFolder, keep: Keep) -> None:
-    keep("bits", FOUND)
-    at = opened("layers", run=folder.run_id, bits="3.5", layer="layer1.0.conv1", fader="layer")
-    at.slider(key="fader-w").set_value(7).run()
-    assert at.query_params["bits"] in (["3.5,layer1.0.conv1:7.5"], "3.5,layer1.0.conv1:7.5")
-    at = opened("layers", run=folder.run_id, bits="3.5", layer="conv1", fader="layer")
-    assert "reads the image" in texts(at)
-
-
-def test_a_network_without_scores_has_no_front_and_says_so(folder: RunFolder, keep: Keep) -> None:
+def test_a_network_without_scores_has_no_front_and_says_so(
+    folder: RunFolder, keep: Keep, told: list[dict[str, Any]]
+) -> None:
     tables = FOUND["tables"] | {"kl_weights": None, "kl_inputs": None}
     keep(
         "bits", FOUND | {"tables": tables, "front": [], "notes": ["It gives no scores of classes."]}
     )
     at = opened("layers", run=folder.run_id, bits="3.5")
     assert "no scores of classes" in texts(at)
-    assert "predicted loss" not in texts(at)
+    assert told[-1]["found"]["tables"]["kl_weights"] is None
+    assert "fader-measure" not in {one.key for one in at.button}
+
+
+def test_no_number_without_end_goes_to_a_browser() -> None:
+    tables = FOUND["tables"]
+    odd = [[[float("inf")] * 8] * 7, *tables["noise"][1:]]
+    kl = [[float("nan")] * 7, *tables["kl_weights"][1:]]
+    found = for_browser(FOUND | {"tables": tables | {"noise": odd, "kl_weights": kl}})
+    assert json.dumps(found, allow_nan=False)
+    assert found["tables"]["sqnr_db"][0][0][0] == -100
+    assert found["tables"]["kl_inputs"] is None  # half a sum is none
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])

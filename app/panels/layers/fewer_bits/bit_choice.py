@@ -33,6 +33,10 @@ class BitChoice:
         alone = [f"{path}:{w}.{'' if a is None else a}" for path, (w, a) in self.alone.items()]
         return ",".join([*start, *alone])
 
+    def plain(self) -> dict[str, Any]:
+        """For a browser; a list of the layers, whose order counts."""
+        return {"network": self.network, "point": self.point, "alone": list(self.alone.items())}
+
 
 def read_choice(text: str, found: Mapping[str, Any]) -> BitChoice:
     """The choice of an address; what makes no sense for this network is left out.

@@ -9,11 +9,20 @@ from engine.analysis.layers.bit_tables import (
     WIDTHS,
     BitTables,
     Follows,
+    every_sqnr_db,
     float_bytes,
     follow,
 )
 
-__all__ = ["CLIFF_DB", "WIDTHS", "Follows", "float_size", "follow_bits", "tables_of"]
+__all__ = [
+    "CLIFF_DB",
+    "WIDTHS",
+    "Follows",
+    "every_sqnr_db",
+    "float_size",
+    "follow_bits",
+    "tables_of",
+]
 
 
 def tables_of(answer: Mapping[str, Any]) -> BitTables:
