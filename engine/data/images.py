@@ -50,6 +50,14 @@ class ImageSet:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def reading_notes(self) -> list[str]:
+        """Sentences on what of their files was read, and how; nothing of labels."""
+        few = (
+            f"{len(self.skipped)} files of {self.name} were skipped: {', '.join(self.skipped[:5])}"
+        )
+        return [*([few] if self.skipped else []), *self.pixel_notes]
+
     def batches(self, size: int) -> Iterator[Tensor]:
         """Normalised float32 [n, channels, height, width], n = `size` but for the last."""
         for start in range(0, len(self), size):

@@ -155,13 +155,7 @@ def test_images(card: ModelCard, recipe: Recipe, outputs: int) -> tuple[ImageSet
     folder = Path(recipe.data) if recipe.data else card.images
     if folder is not None:
         images = _folder(card, recipe, folder, outputs)
-        skipped = images.skipped
-        notes = (
-            [f"{len(skipped)} files of {folder} were skipped: {', '.join(skipped[:5])}"]
-            if skipped
-            else []
-        )
-        notes += images.pixel_notes
+        notes = images.reading_notes
         if outputs:
             notes += images.notes
         elif images.notes:  # on labels in words, which could only be read as classes

@@ -31,6 +31,7 @@ class Request:
     resize: int = 0  # short side that foreign images are brought to before the crop; 0: the height
     real: Tensor | None = None  # real images: as many, or all there are where labels are needed
     real_labels: Tensor | None = None  # int64, one for each real image
+    real_notes: tuple[str, ...] = ()  # what the user should know of how those were read
     student: Student | None = (
         None  # the teacher at few bits: a method's own, to train or compete with
     )
@@ -94,7 +95,8 @@ class SynthesisMethod(ABC):
                 f"synthesis {self.card.name!r} cannot work here: {reason}{_way_out(reason)}"
             )
         self.request = request
-        self.notes: list[str] = []  # what the user should know: what was left out, and why
+        # what the user should know: how real images were read, what was left out, and why
+        self.notes = [*request.real_notes]
 
     @classmethod
     def planned_steps(cls, settings: Any, batch: int) -> int:  # noqa: ARG003

@@ -59,13 +59,28 @@ class External(SynthesisMethod):
                 "synthesis 'external' has no folder; give one: --set synthesis.folder=.."
             )
         stop = request.offset + request.shape[0]
-        take = _generated if is_own(settings.folder) else _lying
-        images = take(request, stop)[request.offset :]
+        images = (
+            _generated(request, stop) if is_own(settings.folder) else self._lying(request, stop)
+        )[request.offset :]
         mirrored = torch.rand(len(images), generator=request.rng) < settings.flip
         self._images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
 
     def images(self) -> Tensor:
         return self._images
+
+    def _lying(self, request: Request, count: int) -> Tensor:
+        folder = request.settings.folder
+        found = open_folder(
+            Path(folder).expanduser(), image_shape=_shape(request), mean=request.mean,
+            std=request.std, resize=request.resize or request.shape[2], classes=None,
+        )  # fmt: skip
+        self.notes += found.reading_notes
+        if len(found) < count:
+            raise UserError(
+                f"synthesis 'external' needs {count} images, and {folder} has {len(found)}; "
+                "choose fewer --images"
+            )
+        return found.first(count)
 
 
 def _generated(request: Request, count: int) -> Tensor:
@@ -73,20 +88,6 @@ def _generated(request: Request, count: int) -> Tensor:
         request.settings.folder, count, image_shape=_shape(request), mean=request.mean,
         std=request.std, resize=request.resize or request.shape[2],
     )  # fmt: skip
-
-
-def _lying(request: Request, count: int) -> Tensor:
-    folder = request.settings.folder
-    found = open_folder(
-        Path(folder).expanduser(), image_shape=_shape(request), mean=request.mean,
-        std=request.std, resize=request.resize or request.shape[2], classes=None,
-    )  # fmt: skip
-    if len(found) < count:
-        raise UserError(
-            f"synthesis 'external' needs {count} images, and {folder} has {len(found)}; "
-            "choose fewer --images"
-        )
-    return found.first(count)
 
 
 def _shape(request: Request) -> tuple[int, int, int]:

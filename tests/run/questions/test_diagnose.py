@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from engine.__main__ import main
 from engine.core.errors import UserError
@@ -42,6 +44,9 @@ def depthwise():
 class Hidden(TinyResNet):
     def forward(self, x):
         return super().forward(x) if x.sum() < 1e9 else x
+
+def image():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 1)).eval()
 
 def hidden():
     return ready(Hidden())
@@ -187,6 +192,25 @@ def test_command_prints_one_json_object(own: Path, capsys: pytest.CaptureFixture
 def test_mistake_exits_with_two_and_one_line(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diagnose", "--model", "nobody"]) == 2
     assert "nobody" in capsys.readouterr().err
+
+
+def test_what_the_reader_says_is_told_of_images_to_judge_and_to_calibrate_with(
+    own: Path, catalog: dict[str, Any]
+) -> None:
+    more = []
+    for name, what in (("tests", "--data"), ("trained", "model.calibration=")):
+        folder = own.parent / name
+        folder.mkdir()
+        for at in range(2):
+            dark = np.full((8, 8), 4000 + at, np.uint16)
+            Image.fromarray(dark).save(folder / f"{at}.png")
+        more += [what, str(folder)] if what == "--data" else ["--set", f"{what}{folder}"]
+    found = diagnosed(catalog, words(own, "image", *more))["findings"]
+    told = [one["message"] for one in found if one["kind"] == "image-pixels"]
+    assert [word for one in told for word in ("tests", "trained") if f" in {word} " in one] == [
+        "tests",
+        "trained",
+    ]
 
 
 # --- asked once, and kept -----------------------------------------------------------------------

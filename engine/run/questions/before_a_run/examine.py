@@ -168,7 +168,8 @@ def _against_images(
     model: nn.Module, anatomy: Anatomy, card: ModelCard, recipe: Recipe
 ) -> Iterator[Finding]:
     declared = normalisation(card, recipe)
-    images = _real_images(card, recipe, anatomy.outputs or 0)
+    there = _real_images(card, recipe, anatomy.outputs or 0)
+    images = there[0] if there else None
     pixels = _spread(images, card.image_shape) if images is not None else None
     stem = stem_of(model, card.image_shape)
     if stem and pixels is not None and len(pixels) > 1:
@@ -178,17 +179,19 @@ def _against_images(
         told = implied(model, anatomy.layers[0].path, stem, declared)
         if told is not None:
             yield without_images(stem, declared, told)
-    if images is None or pixels is None or not anatomy.outputs:
+    if images is None or pixels is None:
         return
-    yield from _as_read(images)
+    for one in there:
+        yield from _as_read(one, with_labels=bool(anatomy.outputs) and one is images)
     if images.labels is not None and anatomy.outputs:
         yield from _right_answers(model, anatomy, images, pixels)
 
 
-def _real_images(card: ModelCard, recipe: Recipe, outputs: int) -> ImageSet | None:
-    """Those to judge with, else those to calibrate with."""
+def _real_images(card: ModelCard, recipe: Recipe, outputs: int) -> list[ImageSet]:
+    """Those to judge with, and those to calibrate with."""
     test, _notes = test_images(card, recipe, outputs)
-    return test if test is not None else calibration_images(card, recipe, outputs)
+    both = (test, calibration_images(card, recipe, outputs))
+    return [images for images in both if images is not None]
 
 
 def _spread(images: ImageSet, shape: tuple[int, int, int]) -> Tensor:
@@ -228,9 +231,9 @@ def _right_answers(
         )  # fmt: skip
 
 
-def _as_read(images: ImageSet) -> Iterator[Finding]:
+def _as_read(images: ImageSet, *, with_labels: bool) -> Iterator[Finding]:
     """What the reader of the images had to say."""
-    for note in images.notes:
+    for note in images.notes if with_labels else ():
         yield Finding(
             level="warning", kind="image-labels", title="How the images are labelled",
             message=note.rstrip("."), advice="Look whether that is how you meant it.",

@@ -16,7 +16,6 @@ from engine.analysis.images.confidence import class_spread, confidence
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.sampling.randomness import stream
-from engine.data.labelling.classes import WAY_OUT
 from engine.run.context import Context
 from engine.run.drive import Thinned, drive
 from engine.run.folders import damage
@@ -24,6 +23,7 @@ from engine.run.folders.folder import write_atomically
 from engine.run.machine.resources import memory_mb
 from engine.run.stages.synthesis import image_statistics
 from engine.run.stages.synthesis.pictures import moments_file, montage, target_file
+from engine.run.stages.synthesis.real_images import share_of_real
 from engine.run.stages.synthesis.reuse import CO_TRAINING
 from engine.run.stages.synthesis.students import keep_weights, student_for
 from engine.synthesis import discover_methods
@@ -31,7 +31,6 @@ from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.statistics.batchnorm import Observation, bn_gap
 
 STAGE = "synthesis"
-MOST_LABELLED = 1024  # real images with labels that are handed to a method
 FRAMES = 80  # pictures kept of the whole stage, at least one a batch
 
 
@@ -142,7 +141,7 @@ def _one_batch(context: Context, number: int, size: int, total: int) -> Iterator
 def _request(context: Context, number: int, size: int) -> Request:
     """What a method is asked for its batch of that number; the one behind the last is not calibrated on."""
     start = sum(_batches(context)[:number])
-    real, labels = _real(context, start, size)
+    real = share_of_real(context, _method(context).card, start, size)
     mean, std = context.normalisation
     works = _method(context).planned_steps(_settings(context), number) > 0
     return Request(
@@ -157,30 +156,12 @@ def _request(context: Context, number: int, size: int) -> Request:
         batch=number,
         offset=start,
         resize=int(context.recipe.model_settings.get("resize") or context.card.resize),
-        real=real,
-        real_labels=labels,
+        real=real.images,
+        real_labels=real.labels,
+        real_notes=real.notes,
         student=student_for(context) if works else None,
         memory=_recall(context, number),
     )
-
-
-def _real(context: Context, start: int, size: int) -> tuple[Tensor | None, Tensor | None]:
-    """This batch's own share of the real images; or all, with labels, for methods that learn from them."""
-    needs = _method(context).card.needs
-    images = context.real_images() if {"real-images", "labelled-images"} & set(needs) else None
-    if images is None:
-        return None, None
-    if "labelled-images" in needs:
-        if images.labels is None:
-            reason = (
-                images.notes[0].rstrip(".") if images.notes else f"give class folders: {WAY_OUT}"
-            )
-            raise UserError(
-                f"synthesis {context.recipe.synthesis!r} needs images with labels, and those of "
-                f"{images.name} have none; {reason[0].lower()}{reason[1:]}"
-            )
-        return images.first(MOST_LABELLED), images.labels[:MOST_LABELLED]
-    return images.first(max(context.recipe.images, start + size))[start : start + size], None
 
 
 def _recall(context: Context, number: int) -> dict[str, Any]:
