@@ -107,5 +107,5 @@ def test_a_run_and_the_doctor_say_so(tmp_path, monkeypatch, outputs):
     monkeypatch.setattr(context, "_folder", lambda *given: images)
     _images, notes = context.test_images(None, SimpleNamespace(data=str(tmp_path)), outputs)
     assert notes == images.pixel_notes
-    (finding,) = _as_read(images)
+    (finding,) = _as_read(images, with_labels=bool(outputs))
     assert finding.message == notes[0].rstrip(".")
