@@ -42,6 +42,28 @@ def test_images_are_judged_beside_the_truth_image_by_image():
     assert image_psnrs(torch.tensor([[7.0]]), torch.tensor([[1.0]])).tolist() == [100.0], "clipped"
 
 
+@pytest.mark.parametrize(("kind", "shape"), [("logits", (6, 10)), ("segmentation", (6, 5, 3, 3))])
+def test_a_softmax_behind_the_scores_changes_no_figure(kind, shape):
+    rng = torch.Generator().manual_seed(0)
+    teacher = torch.randn(shape, generator=rng)
+    student = teacher + 0.2 * torch.randn(shape, generator=rng) + 1.0
+    plain = judged(kind, teacher, student)
+    behind = judged(kind, teacher.log_softmax(1), student.log_softmax(1))
+    for name in ("output_sqnr_db", "agreement", "logit_kl"):
+        assert behind[name] == pytest.approx(plain[name], abs=2e-3)
+    assert 10 < plain["output_sqnr_db"] < 18  # 0.2 of 1 is 14 dB, and the shift by 1 is no error
+
+
+def test_one_score_and_scores_for_themselves_are_compared_as_they_are():
+    pair = torch.tensor([[0.0, 3.0], [0.0, -1.0]]), torch.tensor([[0.0, 3.1], [0.0, -1.2]])
+    wanted = 10 * math.log10(10 / 0.05)
+    assert judged("one-logit", *pair)["output_sqnr_db"] == pytest.approx(wanted, abs=2e-3)
+    alone = KINDS["logits"]()
+    alone.up_to_a_constant = False
+    alone.add(torch.tensor([[2.0, 2.0]]), torch.tensor([[1.0, 1.0]]))
+    assert alone.values(None)["output_sqnr_db"] == pytest.approx(10 * math.log10(4), abs=1e-3)
+
+
 def test_maps_are_judged_pixel_by_pixel():
     rng = torch.Generator().manual_seed(0)
     teacher, student = (torch.randn(4, 3, 2, 2, generator=rng) for _ in range(2))

@@ -29,16 +29,25 @@ class Outputs:
 
     `add` takes both networks' outputs to the same images, [n, ...], finite; `values` is what the result
     says, with None for what such outputs do not have.
+
+    Scores of classes mean the same when all of an image's (of a pixel's) are shifted by one number: logits,
+    and the logarithms of their softmax, are told apart by nothing else. So each is taken from its mean over
+    the classes, and the same student has the same SQNR whether a softmax stands behind it or not.
     """
+
+    up_to_a_constant = False  # whether one number may be added to all scores along dimension 1
 
     def __init__(self) -> None:
         self._energies: list[Tensor] = []  # (signal, noise) of each image, [n, 2]
         self._cosines: list[Tensor] = []
 
     def add(self, teacher: Tensor, student: Tensor) -> None:
-        a, b = teacher.double().flatten(1), student.double().flatten(1)
+        a, b = (self._as_meant(y.double()).flatten(1) for y in (teacher, student))
         self._energies.append(torch.stack([a.square().sum(1), (a - b).square().sum(1)], 1))
         self._cosines.append(embedding_cosines(a, b))
+
+    def _as_meant(self, y: Tensor) -> Tensor:
+        return y - y.mean(1, keepdim=True) if self.up_to_a_constant else y
 
     @staticmethod
     def nothing() -> dict[str, Any]:
@@ -116,6 +125,8 @@ class Images(Outputs):
 class Scores(Outputs):
     """Of a classifier, [n, classes]: how often it is right, and how alike both answer."""
 
+    up_to_a_constant = True
+
     def __init__(self) -> None:
         super().__init__()
         self._teacher: list[Tensor] = []
@@ -160,6 +171,8 @@ class Scores(Outputs):
 
 class Maps(Outputs):
     """Of a network that gives scores of classes for every pixel, [n, classes, h, w]."""
+
+    up_to_a_constant = True
 
     def __init__(self) -> None:
         super().__init__()
