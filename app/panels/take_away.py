@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from app.panels.layers.layer_table import table
+from app.panels.shared.press import button
 from app.report.sections import TITLES
 from app.run_files.history import read_history
 from app.wording.layer_numbers import numbers_of
@@ -75,7 +76,7 @@ FORMATS = [
 
 def take_away_button(folder: RunFolder) -> None:
     """The button; it opens the dialog with every format that the run has something of."""
-    if st.button("Take away", icon=":material/download:", key="take-away"):
+    if button("Take away", icon=":material/download:", key="take-away"):
         st.session_state[OPEN] = folder.run_id
     # Drawn as long as it is open: a page that draws itself anew while a run is at work would close it.
     if st.session_state.get(OPEN) == folder.run_id:
@@ -131,8 +132,9 @@ def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
     made = st.session_state.setdefault(MADE, {}).get(of)
     with right:
         place = st.empty()  # what is made takes the button's place
-        if made is None and place.button(
-            "Make", icon=":material/build:", key=f"make-{name}", width="stretch", disabled=sections == "",
+        if made is None and button(
+            "Make", key=f"make-{name}", place=place, icon=":material/build:", width="stretch",
+            disabled=sections == "",
             help="Some seconds; ONNX is proved on the test images, which takes a minute or so.",
         ):  # fmt: skip
             made = _make(folder, name, sections or "", left)

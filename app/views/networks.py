@@ -17,6 +17,7 @@ from app.panels.networks.methods import method_list, method_menu
 from app.panels.networks.settings import network_settings
 from app.panels.new_run.estimate import preset_estimates, source_words
 from app.panels.shared.agree import agreed
+from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -59,7 +60,7 @@ def cost_section(
     known = estimate(quick)
     if known.value:
         st.caption(source_words(known.value))
-    if st.button(
+    if button(
         "Start a quick run with this network", type="primary", icon=":material/play_arrow:",
         key="start-network",
     ):  # fmt: skip
@@ -110,7 +111,7 @@ def networks_page() -> None:
     left, right = st.columns([5, 2], vertical_alignment="center")
     left.title("What do I have?")
     with right.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Bring your own", type="primary", icon=":material/upload:", key="bring-own"):
+        if button("Bring your own", type="primary", icon=":material/upload:", key="bring-own"):
             st.query_params["own"] = "1"
             st.rerun()
     try:

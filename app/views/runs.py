@@ -13,6 +13,7 @@ from app.panels.runs.several import MOST_COMPARED, compare_button, delete_button
 from app.panels.runs.table import many_runs, table_key
 from app.panels.shared.empty_page import nothing_yet
 from app.panels.shared.keys import own_key
+from app.panels.shared.press import button
 from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_files.run_folders import recorded_run, runs_folder
 from app.wording.differences import Ran, differences
@@ -27,7 +28,7 @@ AT_ONCE = 10  # rows
 def compared() -> None:
     """The runs that the address names, against each other."""
     st.title("Which is better, and is it real?", anchor=False)
-    if st.button("All runs", icon=":material/arrow_back:", key="all-runs"):
+    if button("All runs", icon=":material/arrow_back:", key="all-runs"):
         st.query_params.clear()
         st.rerun()
     runs = pick_runs(most=MOST_COMPARED)
@@ -96,7 +97,7 @@ def damaged_rows(folders: list[RunFolder]) -> None:
         with st.container(border=True):
             st.markdown(f"`{folder.run_id}` · {STATES['damaged']}")
             st.caption(folder.damage() or "")
-            if st.button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
+            if button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
                 try:
                     delete_run(folder)
                 except (UserError, OSError) as error:

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from tests.known_catalog import know_catalog
 playwright = pytest.importorskip("playwright.sync_api")
 PATIENCE = 120  # seconds: a machine may be busy with other things
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+MOST_SAID = 2000  # characters of a page, or of what a server said, that a failed test shows
 ROOT = Path(__file__).parents[2]
 HERE = ("data", "blob", "about")  # schemes that ask nobody
 MARKS = [
@@ -65,6 +66,7 @@ def served(runs: Path) -> Iterator[str]:
                 launch.cancel(folder)
         server.terminate()
         server.wait(timeout=PATIENCE)
+        print((runs / "server.log").read_text(errors="replace")[-MOST_SAID:])
 
 
 @contextmanager
@@ -80,8 +82,18 @@ def browsing(**more: Any) -> Iterator[Any]:
         page.on("pageerror", lambda error: page.wrongs.append(f"exception: {error}"))
         page.on("console", lambda told: page.wrongs.extend(_complaint(told)))
         page.on("request", lambda request: page.wrongs.extend(_abroad(page, request.url)))
-        yield page
-        browser.close()
+        try:
+            yield page
+        finally:
+            _describe(page)
+            browser.close()
+
+
+def _describe(page: Any) -> None:
+    """Print where a page stands: it is gone when somebody reads that its test has failed."""
+    with suppress(playwright.Error):
+        print(f"at {page.url}, said: {page.wrongs}")
+        print(page.locator("body").inner_text(timeout=5000)[:MOST_SAID])
 
 
 def _complaint(told: Any) -> list[str]:

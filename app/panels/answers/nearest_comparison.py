@@ -11,6 +11,7 @@ from app.components import mount
 from app.engine_calls.actions import start_run
 from app.engine_calls.choices import load_catalog, title_of
 from app.panels.shared import measured
+from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -35,7 +36,7 @@ def gain_panel(folder: RunFolder) -> None:
         st.caption(
             "The same recipe with every weight at its nearest level is not here to compare with."
         )
-        if st.button("Run it with nearest rounding", key="gain-nearest"):
+        if button("Run it with nearest rounding", key="gain-nearest"):
             start_plain(recipe)
         return
     other = plain.result() or {}

@@ -12,6 +12,7 @@ from app.components import mount
 from app.engine_calls.actions import same_with, start_run
 from app.engine_calls.choices import load_catalog, title_of
 from app.panels.answers.accounting import accounting
+from app.panels.shared.press import button
 from app.presets import USUAL
 from app.run_files.run_folders import runs_folder
 from app.text import explain
@@ -49,7 +50,7 @@ def triad(folder: RunFolder) -> None:
         with st.container(horizontal=True):
             for name in wanted:
                 title = title_of("synthesis", name)
-                if st.button(f"Run with: {plain(title)}", key=f"triad-{name}"):
+                if button(f"Run with: {plain(title)}", key=f"triad-{name}"):
                     start_run(same_with(recipe, name))
 
 

@@ -12,6 +12,7 @@ from app.engine_calls.choices import may_use
 from app.panels.bring.file import file_step
 from app.panels.bring.form import form_step
 from app.panels.bring.trial import images_choice, trial_step
+from app.panels.shared.press import button
 from app.presets import USUAL
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
@@ -33,7 +34,7 @@ def save_step(source: Source, brought: Brought, images: Source | None) -> None:
         help="Lower-case letters, digits and hyphens; it is called mine/NAME from then on.",
     )  # fmt: skip
     with right, st.container(horizontal=True, vertical_alignment="center"):
-        wanted = st.button("Save", type="primary", icon=":material/save:", key="bring-save")
+        wanted = button("Save", type="primary", icon=":material/save:", key="bring-save")
         over = st.checkbox("replace one of that name", key="bring-replace")
     if not wanted:
         return
@@ -67,11 +68,11 @@ def saved_networks() -> None:
                 f"**{one.full_name}** · {plain(one.title)}{plain(dataset)} · {size}{images}",
                 width="stretch",
             )
-            if st.button(
+            if button(
                 "Quick run at W4A4", key=f"bring-run-{one.name}", icon=":material/play_arrow:"
             ):
                 start_run(USUAL | QUICK | {"model": one.full_name})
-            if may_control(folder / one.name) and st.button(
+            if may_control(folder / one.name) and button(
                 "Remove", key=f"bring-forget-{one.name}", icon=":material/delete:"
             ):
                 confirm_removal(one.full_name)
@@ -81,7 +82,7 @@ def saved_networks() -> None:
 def confirm_removal(name: str) -> None:
     """Ask, then remove."""
     st.write(f"{name} with its weights is removed for good; runs made with it stay.")
-    if st.button("Remove for good", type="primary", key="bring-forget-confirmed"):
+    if button("Remove for good", type="primary", key="bring-forget-confirmed"):
         try:
             forget_network(name)
         except UserError as error:
@@ -93,7 +94,7 @@ def confirm_removal(name: str) -> None:
 def bring_your_own() -> None:
     """The whole page: file, form, trial, name; and the networks that were brought."""
     st.title("Bring your own network")
-    if st.button(
+    if button(
         "Back to the networks", type="tertiary", icon=":material/arrow_back:", key="bring-back"
     ):
         st.query_params.pop("own", None)

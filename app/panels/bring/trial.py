@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.access.uploads import Source, by_path, files_of, most_mb, uploaded
 from app.panels.bring.form import take_space
+from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
@@ -45,7 +46,7 @@ def trial_step(source: Source, brought: Brought, images: Source | None) -> None:
     tried: dict[str, Any] = st.session_state.setdefault("bring-tried", {})
     about = (source.key, brought, images.key if images else "")
     label = "Try it on these images" if images else "Try whether it runs"
-    if st.button(label, icon=":material/play_arrow:", key="bring-try"):
+    if button(label, icon=":material/play_arrow:", key="bring-try"):
         tried.clear()
         try:
             with (

@@ -8,6 +8,7 @@ import streamlit as st
 from app.access.visitors import may_control
 from app.engine_calls.cures import Course, course_of, start_cure, stop_cure
 from app.panels.doctor.finding import amount_words, run_link, upper
+from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import size_words, time_words
 from engine.core.errors import UserError
@@ -98,14 +99,14 @@ def _steer(folder: RunFolder, course: Course) -> None:
         if not may_control(place_of(folder)):
             return
         if course.at_work:
-            if st.button("Stop", icon=":material/stop:", key="cure-stop"):
+            if button("Stop", icon=":material/stop:", key="cure-stop"):
                 _explained(lambda: stop_cure(folder))
         elif not course.through:
             _button(folder, "Go on")
 
 
 def _button(folder: RunFolder, label: str) -> None:
-    if st.button(label, icon=":material/playlist_play:", key="do-it-all", help=_takes(folder)):
+    if button(label, icon=":material/playlist_play:", key="do-it-all", help=_takes(folder)):
         _explained(lambda: start_cure(folder))
 
 

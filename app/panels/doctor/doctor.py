@@ -9,6 +9,7 @@ from app.engine_calls.diagnoses import doctor_says
 from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card
 from app.panels.shared.ask_why import why_not
+from app.panels.shared.press import button
 from app.run_files.run_folders import advice, runs_folder
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -35,7 +36,7 @@ def doctor_panel(folder: RunFolder) -> bool:
     answer = doctor_says(folder, wanted=False)
     if answer is None:
         with right, st.container(horizontal=True, horizontal_alignment="right"):
-            if not st.button(
+            if not button(
                 "Ask the doctor", icon=":material/stethoscope:", key="ask-doctor", help=TAKES
             ):
                 return False

@@ -7,6 +7,7 @@ import streamlit as st
 from app.charts.why.doctor import evidence_chart, evidence_words
 from app.components import mount
 from app.engine_calls.actions import try_it
+from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded, open_run
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -60,7 +61,7 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
         return
     if finding["tried"] is not None:
         run_link(finding["tried"]["run"], "Watch it" if at_work else "Open it")
-    elif st.button(
+    elif button(
         "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
     ) and try_it(folder, finding):  # fmt: skip
@@ -115,7 +116,7 @@ def _evidence(folder: RunFolder, finding: dict[str, Any], number: int) -> None:
         if chart is not None:
             key = f"evidence-{folder.run_id}-{number}"
             mount.live_plot(chart, key=key, run=folder.run_id, offset=0)
-        if finding["layer"] and st.button("Look at this layer", key=f"look-{number}"):
+        if finding["layer"] and button("Look at this layer", key=f"look-{number}"):
             st.query_params["layer"] = finding["layer"]
             st.rerun()
 

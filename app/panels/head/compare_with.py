@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.engine_calls.choices import title_of
 from app.panels.answers.nearest_comparison import PLAIN, plain_run, start_plain
+from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded, recorded_run, runs_folder
 from app.wording.words import bits_of, plain
 from engine.run.folders.folder import RunFolder, list_runs
@@ -36,7 +37,7 @@ def _missing(folder: RunFolder) -> None:
     recipe = folder.recipe
     if recipe.quantization == PLAIN or recipe.forked_from or plain_run(recipe) is not None:
         return
-    if st.button("Run it with nearest rounding", key="compare-nearest", width="stretch"):
+    if button("Run it with nearest rounding", key="compare-nearest", width="stretch"):
         start_plain(recipe)
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.access.visitors import may_control
 from app.engine_calls.actions import steer
+from app.panels.shared.press import button
 from app.panels.shared.room import room
 from app.run_files.history import History
 from app.run_files.run_folders import is_recorded, state_of
@@ -46,7 +47,7 @@ def _unfinished(folder: RunFolder, history: History, state: str) -> None:
         _why(folder, history, state)
     if right is not None:
         with right:
-            if st.button("Resume this run", type="primary", key="resume", width="stretch"):
+            if button("Resume this run", type="primary", key="resume", width="stretch"):
                 steer(folder, "resume")
                 st.rerun()
             _log(folder)

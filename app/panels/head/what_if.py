@@ -8,6 +8,7 @@ import streamlit as st
 from app.engine_calls.actions import fork_run, started
 from app.engine_calls.choices import load_catalog
 from app.panels.new_run.knobs import knobs
+from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
@@ -53,7 +54,7 @@ def ablations(folder: RunFolder, kind: str) -> None:
         for knob, value in parts:
             name, label = knob["name"], str(knob["label"])
             told = f"{label}: {value:g}" if isinstance(value, float) else f"{label}: {value}"
-            if st.button(
+            if button(
                 told if value else label, key=f"ablate-{kind}-{name}-{value}", width="stretch",
                 help=knob["help"] or None,
             ):  # fmt: skip
@@ -91,7 +92,7 @@ def fork_panel(folder: RunFolder) -> None:
         st.caption("Change a setting: both futures go on from the same state, one after the other.")
         open_ones = [knob for knob in settings if can_change(knob)]
         changes = knobs(open_ones, recipe.synthesis_settings, key=f"fork-{folder.run_id}")
-        if st.button("Fork here", type="primary", key="fork-here", disabled=not changes):
+        if button("Fork here", type="primary", key="fork-here", disabled=not changes):
             _fork(folder, changes)
 
 

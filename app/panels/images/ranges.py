@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.engine_calls.actions import try_it
 from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -68,7 +69,7 @@ def _image(
         f"It reaches **{one['reach']:.3g}**. Without it the step is {one['step']:.3g} in place of "
         f"{layer['step']:.3g}, and the others' SQNR **{more:+.1f} dB**."
     )
-    if st.button(
+    if button(
         "Quantize without it", icon=":material/play_arrow:", key=f"without-{layer['layer']}-{place}",
         help="Runs the recipe with this image left out; none is made again.",
     ):  # fmt: skip

@@ -8,6 +8,7 @@ import streamlit as st
 from app.charts.layers import layer_costs as charts
 from app.components import mount
 from app.engine_calls.diagnoses import layer_cost
+from app.panels.shared.press import button
 from app.panels.shared.url_menu import buttons
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -48,7 +49,7 @@ def ask_costs(folder: RunFolder) -> None:
             "Each layer in turn is made float again, and the student judged: some seconds to minutes, beside "
             "whatever else you do here."
         )
-        if not st.button(
+        if not button(
             "What does each layer cost?",
             icon=":material/troubleshoot:",
             key="layer-costs",

@@ -16,6 +16,7 @@ from app.panels.new_run.estimate import before_start
 from app.panels.new_run.form import recipe_form
 from app.panels.new_run.in_time import in_time
 from app.panels.shared.agree import agreed
+from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 
@@ -43,7 +44,7 @@ def new_run_button(
     label: str = "New run", *, key: str, wanted: dict[str, Any] | None = None, **more: Any
 ) -> None:
     """A button that opens the dialog; `more` goes to the button."""
-    if st.button(label, key=key, **{"icon": ":material/add:"} | more):
+    if button(label, key=key, **{"icon": ":material/add:"} | more):
         new_run(wanted)
 
 
@@ -73,7 +74,7 @@ def _dialog() -> None:
             if fitting is not None:
                 new_run(fitting, expert=draft.expert)
             before_start(catalog, wanted, waits=waits)
-    if st.button(
+    if button(
         "Start", type="primary", icon=":material/play_arrow:", key="new-start", disabled=bool(reasons)
     ):  # fmt: skip
         _start(wanted)

@@ -7,6 +7,7 @@ from app.engine_calls.actions import steer
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import another_seed, same_recipe
 from app.panels.shared.keys import ask_for_key
+from app.panels.shared.press import button
 from app.run_files.history import read_history
 from app.run_files.run_folders import is_recorded, state_of
 from app.run_files.run_notes import LONGEST_NAME, LONGEST_NOTE, Note, note_of, write_note
@@ -23,7 +24,7 @@ def one_run(folder: RunFolder) -> None:
     st.markdown(f"**{plain(title)}** · {STATES.get(state, state)}")
     with st.container(horizontal=True):
         where = {"run": folder.run_id}
-        if st.button("Open", type="primary", icon=":material/science:"):
+        if button("Open", key="open-run", type="primary", icon=":material/science:"):
             st.switch_page("views/run.py", query_params=where)
         new_run_button(
             "Use this recipe",
@@ -52,12 +53,12 @@ def one_run(folder: RunFolder) -> None:
 
 
 def _steering(folder: RunFolder, state: str, where: dict[str, str]) -> None:
-    if state in ("failed", "lost", "cancelled", "new") and st.button(
-        "Resume", icon=":material/resume:"
+    if state in ("failed", "lost", "cancelled", "new") and button(
+        "Resume", key="resume-run", icon=":material/resume:"
     ):
         steer(folder, "resume")
         st.switch_page("views/run.py", query_params=where)
-    if state in ACTIVE and st.button("Cancel", icon=":material/stop:"):
+    if state in ACTIVE and button("Cancel", key="cancel-run", icon=":material/stop:"):
         steer(folder, "cancel")
         st.rerun()
 

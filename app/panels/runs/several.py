@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.access.visitors import may_control
 from app.engine_calls.actions import delete_run
+from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded, state_of
 from app.run_files.run_notes import note_of
 from app.wording.engine_words import page_text
@@ -19,7 +20,7 @@ MOST_COMPARED = 4
 def compare_button(chosen: Sequence[RunFolder]) -> None:
     """Leads to the comparison of two to four runs, which the address then names."""
     few = 2 <= len(chosen) <= MOST_COMPARED
-    if st.button(
+    if button(
         f"Compare these {len(chosen)}" if few else "Compare", type="primary",
         icon=":material/compare_arrows:", disabled=not few, key="compare-chosen",
         help=f"Tick two to {MOST_COMPARED} runs.",
@@ -32,7 +33,7 @@ def delete_button(chosen: Sequence[RunFolder]) -> None:
     """Asks before it deletes; runs at work and those of others are not among them."""
     own = [one for one in chosen if _may_go(one)]
     label = "Delete" if len(own) == 1 else f"Delete these {len(own)}"
-    if own and st.button(label, icon=":material/delete:", key="delete-chosen"):
+    if own and button(label, icon=":material/delete:", key="delete-chosen"):
         _confirm(own)
 
 
@@ -47,7 +48,7 @@ def _confirm(folders: Sequence[RunFolder]) -> None:
         name = note_of(folder).name or recipe_words(folder.recipe)
         st.markdown(f"- {plain(name)} ({STATES.get(state_of(folder), state_of(folder))})")
     st.write("Images, measurements and all that would let them be resumed are removed for good.")
-    if st.button("Delete for good", type="primary", key="delete-confirmed"):
+    if button("Delete for good", type="primary", key="delete-confirmed"):
         for folder in folders:
             try:
                 delete_run(folder)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.panels.shared.press import button
 from app.wording.words import plain
 
 
@@ -11,7 +12,7 @@ def agreed(paths: dict[str, str], *, key: str) -> bool:
         return True
     named = ", ".join(_code(text[:200].replace("\n", " ")) for text in paths.values())
     st.caption(f"Not opened yet: {named}")
-    if not st.button("Look at these files", icon=":material/search:", key=f"{key}-look"):
+    if not button("Look at these files", icon=":material/search:", key=f"{key}-look"):
         return False
     st.session_state[key] = paths
     return True

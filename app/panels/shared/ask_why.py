@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.engine_calls.background import ask, is_asked
+from app.panels.shared.press import button
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import time_words
@@ -117,7 +118,7 @@ def ask_for(folder: RunFolder, command: str, layers: int, layer: str = "") -> No
         "It is kept." if seconds is None else f"It takes about {time_words(seconds)}, and is kept."
     )
     if not is_asked(command, key):
-        if not st.button(question.button, icon=question.icon, key=f"ask-{command}"):
+        if not button(question.button, icon=question.icon, key=f"ask-{command}"):
             st.caption(f"{question.does}. {long}")
             return
         _question_of(folder, command, layer)

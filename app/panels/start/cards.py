@@ -9,6 +9,7 @@ from app.engine_calls.background import look_again
 from app.engine_calls.diagnoses import estimate, known_estimate
 from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.estimate import estimate_words
+from app.panels.shared.press import button
 from app.presets import CARDS, Preset
 from app.run_files.run_folders import is_recorded, open_run, runs_folder
 from app.wording.words import plain, time_words
@@ -53,7 +54,7 @@ def _card(catalog: dict[str, Any], card: Preset) -> bool:
 
 def _buttons(card: Preset, there: RunFolder | None, unavailable: str) -> None:
     wide: dict[str, Any] = {"width": "stretch"}
-    if there is not None and st.button(
+    if there is not None and button(
         "Open it", key=f"open-{card.name}", type="primary", icon=":material/visibility:",
         **wide,
     ):  # fmt: skip
@@ -61,7 +62,7 @@ def _buttons(card: Preset, there: RunFolder | None, unavailable: str) -> None:
     if there is not None and not is_recorded(there):
         return  # the same recipe is the same run: to start it once more would only open it
     fresh = there is None
-    if st.button(
+    if button(
         "Start" if fresh else "Run it here", key=f"card-{card.name}",
         type="primary" if fresh else "secondary", icon=":material/play_arrow:",
         disabled=bool(unavailable), help=unavailable or None, **wide,

@@ -9,6 +9,7 @@ import streamlit as st
 from app.engine_calls.background import ask, look_again
 from app.engine_calls.choices import load_catalog, title_of
 from app.engine_calls.sweeps import plan_of, start_sweep
+from app.panels.shared.press import button
 from app.presets import USUAL
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
@@ -41,7 +42,7 @@ def sweep_form() -> None:
         st.warning(page_text(error))
         return
     _what_it_takes(asked, plan)
-    if st.button(
+    if button(
         "Start", type="primary", icon=":material/play_arrow:", key="sweep-start",
         disabled=not recipes_of(plan),
     ):  # fmt: skip

@@ -10,6 +10,7 @@ from app.access.visitors import may_control
 from app.engine_calls.background import look_again
 from app.engine_calls.choices import title_of
 from app.engine_calls.sweeps import kept_plan, start_sweep, stop_sweep
+from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
@@ -113,11 +114,11 @@ def _state(done: int, wanted: int, *, at_work: bool) -> str:
 
 def _steer(folder: Path, *, at_work: bool, whole: bool) -> None:
     try:
-        if at_work and st.button("Stop", icon=":material/stop:", key="sweep-stop"):
+        if at_work and button("Stop", icon=":material/stop:", key="sweep-stop"):
             stop_sweep(folder)
             st.rerun()
         goes_on = not at_work and not whole
-        if goes_on and st.button("Go on", icon=":material/play_arrow:", key="sweep-go-on"):
+        if goes_on and button("Go on", icon=":material/play_arrow:", key="sweep-go-on"):
             start_sweep(process.asked_of(folder))
             st.rerun()
     except (UserError, OSError) as error:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.engine_calls.choices import title_of
 from app.engine_calls.sweeps import sweep_folder
+from app.panels.shared.press import button
 from app.panels.sweeps.form import sweep_form
 from app.panels.sweeps.matrix import sweep_matrix
 from app.run_files.run_folders import runs_folder
@@ -23,7 +24,7 @@ def sweep_list() -> None:
     """The newest sweeps, each a button that opens its matrix, and one for a new sweep."""
     st.subheader("Many at once", anchor=False)
     st.caption("A sweep runs every combination of a few choices and tells them as one table.")
-    if st.button("New sweep", icon=":material/grid_on:", key="sweep-new"):
+    if button("New sweep", icon=":material/grid_on:", key="sweep-new"):
         _open(NEW)
     for folder in process.kept_sweeps(runs_folder())[:LISTED]:
         try:
@@ -33,7 +34,7 @@ def sweep_list() -> None:
         when = ago((folder / process.ASKED).stat().st_mtime)
         at_work = " · at work" if process.is_at_work(folder) else ""
         told = f"{plain(label)} · {when}{at_work}"
-        if st.button(told, key=f"open-{folder.name}", type="tertiary"):
+        if button(told, key=f"open-{folder.name}", type="tertiary"):
             _open(folder.name)
 
 
@@ -43,7 +44,7 @@ def sweep_page(name: str) -> None:
         "What shall be compared?" if name == NEW else "Which of many is better, and is it real?",
         anchor=False,
     )
-    if st.button("All runs", icon=":material/arrow_back:", key="all-runs"):
+    if button("All runs", icon=":material/arrow_back:", key="all-runs"):
         st.query_params.clear()
         st.rerun()
     try:

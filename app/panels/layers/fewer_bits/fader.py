@@ -18,6 +18,7 @@ from app.panels.layers.fewer_bits.bit_choice import (
 from app.panels.layers.fewer_bits.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
 from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.press import button
 from app.panels.shared.room import room
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -89,7 +90,7 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     with left, room("fader-says", SAYS_REM):
         st.markdown(measured_words(folder, bits))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
-        if choice.text() and st.button("This run's bits", icon=":material/undo:", key="fader-back"):
+        if choice.text() and button("This run's bits", icon=":material/undo:", key="fader-back"):
             st.query_params.pop(NAME, None)
             st.rerun(scope="fragment")
         if follows.predicted_kl is not None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.engine_calls.background import Answer, ask, is_asked
 from app.panels.layers.fewer_bits.bit_choice import Pair
+from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
@@ -38,7 +39,7 @@ def measure_button(folder: RunFolder, bits: Mapping[str, Pair]) -> None:
     answer = tried(folder, bits)
     if answer is not None and not answer.error:
         return
-    if st.button("Measure it", icon=":material/straighten:", key="fader-measure", help=WHAT):
+    if button("Measure it", icon=":material/straighten:", key="fader-measure", help=WHAT):
         at = at_bits(bits)
         ask(KIND, _key(folder, bits), lambda: answers.trial(folder, at))
         pending: set[str] = st.session_state.setdefault(KIND, set())
