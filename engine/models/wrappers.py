@@ -1,5 +1,8 @@
 """What is wrapped around a network to run it faster or on several devices, taken off again."""
 
+import inspect
+import types
+
 from torch import nn
 
 _NAMES = {
@@ -19,7 +22,31 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
         if getattr(module, "_compiled_call_impl", None) is not None:  # of Module.compile()
             module._compiled_call_impl = None
             taken.append("torch.compile")
+        if _decompiled(module):
+            taken.append("torch.compile")
     return model, tuple(f"{what} taken off it" for what in dict.fromkeys(taken))
+
+
+def _decompiled(module: nn.Module) -> bool:
+    """Give a module whose methods were compiled (`@torch.compile`) those that they were made of."""
+    own = {
+        key: value._torchdynamo_orig_callable
+        for key, value in vars(module).items()
+        if hasattr(value, "_torchdynamo_orig_callable")
+    }
+    module.__dict__.update(own)
+    kind = type(module)
+    methods = {
+        key: getattr(kind, key)._torchdynamo_orig_callable
+        for key in dir(kind)
+        if hasattr(inspect.getattr_static(kind, key, None), "_torchdynamo_orig_callable")
+    }
+    if methods:
+        methods["__module__"] = kind.__module__
+        module.__class__ = types.new_class(
+            kind.__name__, (kind,), exec_body=lambda body: body.update(methods)
+        )
+    return bool(own or methods)
 
 
 def _inner(module: nn.Module, taken: list[str]) -> nn.Module:

@@ -66,8 +66,9 @@ def own_card(name: str, settings: Mapping[str, Any]) -> ModelCard:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """Inside, what draws from the process's own generators draws the same each time."""
+    """Inside, what draws from the process's own generators draws the same each time; no switch stays set."""
     python, numbers = random.getstate(), np.random.get_state()  # noqa: NPY002  (the user's may use it)
+    kind, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         random.seed(_SEED)
@@ -77,6 +78,8 @@ def _seeded() -> Iterator[None]:
         finally:
             random.setstate(python)
             np.random.set_state(numbers)  # noqa: NPY002
+            torch.set_default_dtype(kind)  # the engine's own tensors are no double ones
+            torch.set_grad_enabled(gradients)
 
 
 def _found(model: nn.Module, size: Size | None, name: str) -> tuple[int, int, int]:

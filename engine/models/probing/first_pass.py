@@ -15,6 +15,7 @@ from engine.core.outside.patience import said_when_slow
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words
+from engine.models.probing.switches import unswitched
 
 
 def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
@@ -28,12 +29,15 @@ def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
         with (
             in_its_folder(name) if is_own(name) else nullcontext(),
             torch.no_grad(),
+            unswitched(name),
             _watch_insides(model, inside),
             said_when_slow(
                 f"the first pass of {name}, on two images,", "mend the loop in its forward"
             ),
         ):
             returned = model(images)
+    except UserError:
+        raise
     except SystemExit as error:
         raise UserError(
             f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
@@ -69,6 +73,8 @@ def _watch_insides(model: nn.Module, inside: dict[str, str]) -> AbstractContextM
 def _way_out(model: nn.Module, error: Exception) -> str:
     if _needs_more(model):
         return "it is given images alone: wrap it in a module that takes these and knows the rest"
+    if "higher order operator" in str(error).lower():
+        return "call its layers outside of what torch captures whole (torch.cond, torch.while_loop, ..)"
     if "cuda" in str(error).lower():
         return "take what names a device (.cuda(), .to('cuda')) out of its forward"
     return "give the size it takes as model.image_shape=channels,height,width, or mend its forward"

@@ -7,6 +7,7 @@ from engine.core.errors import UserError
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 from engine.models.probing.returned import first_tensor
+from engine.models.probing.switches import unswitched
 
 
 def why_no_gradient(model: nn.Module, images: Tensor, name: str) -> str:
@@ -21,7 +22,7 @@ def why_no_gradient(model: nn.Module, images: Tensor, name: str) -> str:
     leaf = images.clone().requires_grad_()
     try:
         with torch.enable_grad():
-            with watch_inputs(model, norms, lambda _, x: seen.append(x)):
+            with unswitched(name), watch_inputs(model, norms, lambda _, x: seen.append(x)):
                 answer = first_tensor(model(leaf))
             reached = [t for t in (*seen, answer) if t is not None and t.requires_grad]
             if not reached:
@@ -29,6 +30,8 @@ def why_no_gradient(model: nn.Module, images: Tensor, name: str) -> str:
             total = torch.stack([t.float().square().mean() for t in reached]).sum()
             with watch_inputs(model, layers, lambda path, _: anew.append(path)):
                 total.backward()
+    except UserError:
+        raise
     except Exception as error:  # noqa: BLE001  (whatever the user's own functions raise)
         if not anew:
             text = " ".join(str(error).split())[:160].rstrip(".")

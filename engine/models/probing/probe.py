@@ -25,8 +25,10 @@ from engine.models.probing.first_pass import first_pass, unregistered
 from engine.models.probing.gradients import why_no_gradient
 from engine.models.probing.guards import SparesImages, put_around
 from engine.models.probing.hooks import take_off_watchers
+from engine.models.probing.other_batches import check_other_batches
 from engine.models.probing.outputs import Output, find_output, read_as
 from engine.models.probing.returned import first_tensor
+from engine.models.probing.routes import check_routes
 
 Shape = tuple[int, int, int]
 IMAGES = 2  # one image would hide what mixes images up
@@ -85,7 +87,11 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
         _check_unchanged(model, state, name)
         if numbers:
             _check_answer(model, images, answer, name)
-        notes += _check_repeats(model, images, answer)
+        moody = _check_repeats(model, images, answer)
+        notes += moody
+        if moody:
+            check_routes(model, images, name)
+        notes += check_other_batches(model, images, answer, name, repeats=not moody)
         notes += take_off_watchers(model, images, lambda x: first_tensor(_quiet(model, x)), name)
         no_gradient = why_no_gradient(model, images, name)
         notes += check_copy(model, images, name)

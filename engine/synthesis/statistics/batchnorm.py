@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.core.errors import UserError
 from engine.core.layout import readable
 from engine.core.trace import Forward, computed_by, watch_inputs, watch_outputs
 from engine.synthesis.classifier import read_by, rows_of
@@ -128,7 +129,7 @@ class StoredStatistics:
                     )
                 )
             logits = model(readable(images, model))
-        calls = [seen[path] for path in self.paths]
+        calls = [_ran(path, seen[path]) for path in self.paths]
         return Observation(
             [averaged([pooled(call) if per_image else call for call in each]) for each in calls],
             logits,
@@ -136,6 +137,15 @@ class StoredStatistics:
             features=read[0] if read else None,
             outputs=[averaged(behind[path]) for path in outputs] if outputs else None,
         )
+
+
+def _ran(path: str, calls: list[Moments]) -> list[Moments]:
+    if not calls:
+        raise UserError(
+            f"BatchNorm layer {path!r} does not run for these images, though it did for an empty one; make "
+            "the network's forward take the same way for every image, and each time"
+        )
+    return calls
 
 
 def keeps_statistics(module: nn.Module) -> bool:

@@ -10,6 +10,7 @@ from engine.models.cards.from_python_file import own_card
 from engine.models.graph.blocks import find_blocks, remarks
 from engine.models.plain_modules import plain_tensors
 from engine.models.probing.probe import probe
+from engine.models.wrappers import unwrapped
 from tests.models.probing.odd_networks import SHAPE, base, variant
 
 
@@ -88,6 +89,24 @@ def test_an_exported_network_is_told_as_such():
     card = own_card(f"{__file__}:exported", {"image_shape": SHAPE})
     with pytest.raises(UserError, match=r"exported was exported; give the nn\.Module"):
         card.load_all()
+
+
+class _Compiled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    @torch.compile(backend="eager")
+    def forward(self, x):
+        return self.fc(x)
+
+
+def test_a_compiled_method_is_what_it_was_made_of_again():
+    model, taken = unwrapped(nn.Sequential(_Compiled()))
+    assert taken == ("torch.compile taken off it",)
+    assert not hasattr(model[0].forward, "_torchdynamo_orig_callable")
+    assert isinstance(model[0], _Compiled)
+    assert model(torch.ones(1, 4)).shape == (1, 2)
 
 
 class _NeverAtRest(nn.Module):
