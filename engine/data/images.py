@@ -16,6 +16,7 @@ from engine.data.labelling.classes import Classes
 from engine.data.listing import list_folder, printable, root_of
 from engine.data.pixels.halves import halved as halves_of
 from engine.data.pixels.reading import in_threads, look_at, read_arrays, read_files
+from engine.data.pixels.shades import Shades, note_on
 from engine.data.pixels.wide import scale_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
@@ -170,18 +171,20 @@ def open_folder(
     if not listed:
         raise UserError(f"{folder} holds no images; put class folders or image files into it")
     seen = in_threads(partial(look_at, image_shape, resize), [entry.path for entry in listed])
-    entries = [entry for entry, (fault, _peak) in zip(listed, seen, strict=True) if fault is None]
+    entries = [entry for entry, one in zip(listed, seen, strict=True) if isinstance(one, Shades)]
     skipped = [
         f"{printable(entry.path.relative_to(root))}: {fault}"
-        for entry, (fault, _peak) in zip(listed, seen, strict=True)
-        if fault is not None
+        for entry, fault in zip(listed, seen, strict=True)
+        if isinstance(fault, str)
     ]
     skipped += listing.skipped
     if not entries:
         raise UserError(
             f"none of the {len(listed)} images in {folder} can be read: {skipped[0]}; give some that can"
         )
-    divisor, pixel_note = scale_of((peak for _fault, peak in seen), printable(root.name))
+    shades = [one for one in seen if isinstance(one, Shades)]
+    divisor, pixel_note = scale_of((one.wide for one in shades), printable(root.name))
+    pixel_note = pixel_note or note_on(shades, printable(root.name))
     read = partial(read_files, entries, image_shape, resize, interpolation, divisor)
     labels = None
     if all(entry.label is not None for entry in entries):

@@ -179,7 +179,9 @@ def _images_below(folder: Path) -> Iterator[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return looks_like_image(path.name) and path.name[0] != "." and path.is_file()
+    if not looks_like_image(path.name) or path.name[0] == ".":
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())  # which is told as missing
 
 
 def _in_order(folders: Iterable[Path]) -> list[Path]:

@@ -1,5 +1,6 @@
 """Labels in a table beside the images: which files they are of, and which classes."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -94,7 +95,7 @@ def list_table(file: Path, classes: Classes | None) -> Listing:
     that is named twice counts once, and not at all where its labels differ; files that are not there are
     entries all the same, for the reader to skip.
     """
-    files, found = _Files(file.parent), dict[Path, Row]()
+    files, found = _Files(file), dict[Path, Row]()
     table = read_table(file, files.has)
     numbers, notes = ({}, []) if classes is None else _numbers(table, classes)
     skipped, doubted = [], set[Path]()
@@ -113,6 +114,8 @@ def list_table(file: Path, classes: Classes | None) -> Listing:
     entries = [
         Entry(path, numbers.get(row.label)) for path, row in found.items() if path not in doubted
     ]
+    if classes is not None:
+        notes += files.unnamed({*found})
     return Listing(entries, skipped, notes)
 
 
@@ -139,13 +142,20 @@ def _fault(row: Row, numbers: dict[str, int]) -> str | None:
 class _Files:
     """The files of a folder, to be found by names as people write them."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, table: Path) -> None:
+        self._name, self._folder = table.name, table.parent
+        folder = self._folder
         self._resolved = folder.resolve()
 
     def has(self, name: str) -> bool:
         """Whether an image is called so, with or without its suffix."""
         return name in self._known or name.casefold() in self._alike
+
+    def unnamed(self, named: set[Path]) -> list[str]:
+        """A sentence on images that no line of the table names; nothing where there are none."""
+        rest = len({*self._known.values()} - {Path(os.path.normpath(path)) for path in named})
+        of = f"image{'s' if rest > 1 else ''}"
+        return [f"{printable(self._name)} names no label of {rest} {of}: left out."] if rest else []
 
     def find(self, row: Row) -> Path:
         """The file, which may lack its suffix, here or in a folder beside the table; UserError outside."""

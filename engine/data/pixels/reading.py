@@ -14,6 +14,7 @@ from engine.core.errors import UserError
 from engine.data.labelling.labels import Entry
 from engine.data.listing import printable
 from engine.data.pixels.decode import check, decode, to_pixels
+from engine.data.pixels.shades import Shades
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,14 +44,14 @@ def _for_pillow(one: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return one[0] if len(one) == 1 else np.ascontiguousarray(np.moveaxis(one, 0, -1))
 
 
-def look_at(shape: tuple[int, int, int], resize: int, path: Path) -> tuple[str | None, int | None]:
-    """Why a file cannot be read (None: it can), and what `check` says of it."""
+def look_at(shape: tuple[int, int, int], resize: int, path: Path) -> str | Shades:
+    """The shades of a picture; why a file cannot be read, where it cannot."""
     try:
-        return None, check(path, shape, resize)
+        return check(path, shape, resize)
     except UnidentifiedImageError:
-        return "no image that can be read", None
+        return "no image that can be read"
     except _BROKEN as error:
-        return str(error) if path.is_file() else "no such file", None
+        return str(error) if path.is_file() else "no such file"
 
 
 def read_files(
