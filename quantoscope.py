@@ -98,7 +98,8 @@ def create_venv() -> None:
 
 def pip_install(*what: str) -> None:
     """Install into .venv, or end with a word on why not."""
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", *what]
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--no-compile", *what]  # Python compiles what is imported, once; of torch that is a part
     if not sys.stderr.isatty():  # nobody watches: keep the log short
         command.append("--quiet")
     if subprocess.run(command, check=False).returncode:
