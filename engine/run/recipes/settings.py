@@ -38,6 +38,8 @@ def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
 
     UserError for another type, for what is no finite number, and for what is out of range.
     """
+    if hasattr(value, "tolist"):  # an array or a tensor, as Python's own numbers
+        value = value.tolist()
     if knob["name"] == SHAPE and value not in ([], ()):  # which are left to the card
         return [float(size) for size in check_shape(value, label)]  # as recipes hold every list
     parse, wish = _READERS[knob["type"]]
@@ -84,6 +86,8 @@ def _check_range(value: float, low: float | None, high: float | None, label: str
 
 
 def _as_int(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError(value)
     if isinstance(value, (int, str)):
         with suppress(ValueError):  # "1e3" is one too
             return int(value)  # past 2^53 a float would be another number

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from engine.core.errors import UserError
 from engine.core.method import describe
@@ -229,3 +231,19 @@ def test_an_infinite_whole_number_is_a_mistake_and_not_a_crash(value):
 
 def test_a_list_is_typed_with_commas():
     assert make(model_settings={"mean": ".1,.2"}).model_settings == {"mean": [0.1, 0.2]}
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor])
+def test_arrays_and_tensors_are_taken_as_lists(kind):
+    shape, mean = {"name": "image_shape", "type": "list"}, {"name": "mean", "type": "list"}
+    assert checked(shape, kind([3, 32, 32]), "model.image_shape") == [3.0, 32.0, 32.0]
+    assert checked(mean, kind([0.5, 0.25]), "model.mean") == [0.5, 0.25]
+    steps = {"name": "steps", "type": "int", "low": 1, "high": 9}
+    assert checked(steps, kind(4), "synthesis.steps") == 4
+    with pytest.raises(UserError, match=r"synthesis.steps is \[4\]; give a whole number"):
+        checked(steps, kind([4]), "synthesis.steps")
+
+
+def test_true_is_no_number():
+    with pytest.raises(UserError, match="synthesis.steps is True; give a whole number"):
+        checked({"name": "steps", "type": "int"}, True, "synthesis.steps")  # noqa: FBT003
