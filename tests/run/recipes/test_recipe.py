@@ -245,5 +245,5 @@ def test_arrays_and_tensors_are_taken_as_lists(kind):
 
 
 def test_true_is_no_number():
-    with pytest.raises(UserError, match="synthesis.steps is True; give a whole number"):
-        checked({"name": "steps", "type": "int"}, True, "synthesis.steps")  # noqa: FBT003
+    with pytest.raises(UserError, match=r"synthesis\.steps is True; give a whole number"):
+        checked({"name": "steps", "type": "int"}, True, "synthesis.steps")

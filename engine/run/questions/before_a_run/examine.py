@@ -148,8 +148,8 @@ def _probed(probed: Probed) -> Iterator[Finding]:
         )  # fmt: skip
     for note in probed.notes:
         yield Finding(
-            level="note", kind="probed", title="What was done to the network", message=note.rstrip("."),
-            advice="Nothing to do: it computes the same.",
+            level="note", kind="probed", title="What was found when the network was loaded",
+            message=note.rstrip("."), advice="Look whether that is how you meant it.",
         )  # fmt: skip
 
 
