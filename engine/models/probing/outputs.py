@@ -50,6 +50,7 @@ class Output:
     shares: str = (
         ""  # of 1, instead of scores: of "classes", or of each of several "labels" (sigmoids)
     )
+    squeezed: bool = False  # of one image alone it gives no row: a squeeze() takes that away too
 
     @property
     def has_classes(self) -> bool:
@@ -92,6 +93,8 @@ class Output:
         for how, name in self.entry:
             returned = returned[name] if how == "item" else getattr(returned, name)
         y: Tensor = returned
+        if self.squeezed:
+            y = y.reshape(-1, *self.shape)
         if self.kind == "logits":
             y = y.flatten(1) if len(self.shape) > 1 else y
             if self.shares == "labels":
@@ -136,12 +139,14 @@ def find_output(model: nn.Module, image_shape: Sequence[int], wanted: str = AUTO
         kind=kind, shape=tuple(y.shape[1:]), entry=entry, names=tuple(found) if entry else ()
     )
     shares = shares_of(kind, y, lambda: _read_raw(output, model(LOUD * images)))
-    return dataclasses.replace(output, shares=shares)
+    alone = _read_raw(output, _run(model, images[:1], image_shape))
+    squeezed = alone.dim() > 0 and alone.shape == y.shape[1:]
+    return dataclasses.replace(output, shares=shares, squeezed=squeezed)
 
 
 def read_as(model: nn.Module, output: Output) -> nn.Module:
     """The network, returning what `output.read` makes of its output; the same object, names and weights."""
-    plain = not output.entry and not output.shares
+    plain = not output.entry and not output.shares and not output.squeezed
     if plain and (
         output.kind in ("image", "embedding") or len(output.shape) == 1 < output.shape[0]
     ):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from engine.core.errors import UserError
 from engine.models.graph.blocks import find_blocks, unused_layers
@@ -138,3 +139,20 @@ def test_a_head_that_nobody_reads_is_no_block():
 def test_a_network_that_does_not_run_says_for_what_images():
     with pytest.raises(UserError, match=r"does not run on images of shape 4,8,8: .*image_shape="):
         find_output(NETWORKS["logits"](), (4, 8, 8))
+
+
+def test_one_image_alone_keeps_its_row():
+    class Squeezes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+
+        def forward(self, x):
+            return self.fc(self.conv(x).mean((2, 3)).squeeze())
+
+    model = Squeezes().eval()
+    read = read_as(model, find_output(model, (3, 8, 8)))
+    images = torch.randn(3, 3, 8, 8)
+    assert read(images[:1]).shape == (1, 5)
+    torch.testing.assert_close(read(images)[:1], read(images[:1]))
+    assert find_blocks(read)  # its data flow is still seen
