@@ -1,5 +1,6 @@
 """What a run uses of the machine, and what the machine has left. Imports no torch."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,12 @@ def peak_memory_mb() -> float:
         return float(psutil.Process().memory_info().peak_wset / 1e6)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def forget_peak() -> None:
+    """From now on `peak_memory_mb` is what this process holds from now on, where the system can do that."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def free_memory_mb() -> float:

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from engine.core.events import Stepped
 from engine.core.method import describe
 from engine.models.graph.blocks import find_blocks
 from engine.quantization import discover_methods
 from engine.run.folders.folder import RunFolder
+from engine.run.machine.resources import forget_peak, peak_memory_mb
 from engine.run.questions.before_a_run import estimate as estimates
 from engine.run.questions.before_a_run import pace
 from engine.run.questions.before_a_run.estimate import estimate, memory_by_pace, seconds_by_pace
@@ -98,11 +100,24 @@ def test_measuring_for_bits_grows_with_the_images_it_looks_at() -> None:
 
 
 def test_memory_by_measured_steps_is_the_larger_stage() -> None:
-    made = 300 + 2 * 40
-    quantized = 100 + 100 * 1 + (48 / 16 - 1) * 64
-    assert memory_by_pace(recipe(), PACE) == pytest.approx(estimates.HEAP * max(made, quantized))
+    start, more = 100, 380 - 100  # torch and the network; the synthesis of 40 images beyond these
+    assert memory_by_pace(recipe(), PACE) == pytest.approx(start + estimates.HEAP * more)
     large = recipe(synthesis_settings={"steps": 10, "batch": 400})
-    assert memory_by_pace(large, PACE) == pytest.approx(estimates.HEAP * (300 + 2 * 100))
+    assert memory_by_pace(large, PACE) == pytest.approx(start + estimates.HEAP * (500 - start))
+    # 400 images are held, and 32 of them walk through a network together
+    many = recipe(400, synthesis_settings={"steps": 10, "batch": 4})
+    assert memory_by_pace(many, PACE) == pytest.approx(start + estimates.HEAP * (400 + 2 * 32))
+
+
+def test_what_a_stage_held_at_most_is_counted_and_not_what_is_left_of_it() -> None:
+    forget_peak()
+    before = peak_memory_mb()
+    held = torch.ones(50_000_000)  # 200 MB
+    del held
+    assert peak_memory_mb() > before + 150
+    forget_peak()
+    if Path("/proc/self/clear_refs").exists():
+        assert peak_memory_mb() < before + 100
 
 
 def test_estimate_says_where_it_is_from_and_how_far_off_it_may_be(tmp_path: Path) -> None:
@@ -217,7 +232,7 @@ def test_runs_of_other_networks_say_nothing(tmp_path: Path) -> None:
 def test_more_memory_than_there_is_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimates, "free_memory_mb", lambda: 500.0)
+    monkeypatch.setattr(estimates, "free_memory_mb", lambda: 450.0)
     assert "smaller batch" in estimate(recipe(), tmp_path, PACE)["warning"]
     monkeypatch.setattr(estimates, "free_memory_mb", lambda: 50_000.0)
     assert estimate(recipe(), tmp_path, PACE)["warning"] == ""

@@ -30,7 +30,8 @@ RUN_FACTOR, PACE_FACTOR, MOST_FACTOR = 1.5, 2.0, 10.0
 CHECKED = 5  # runs that an estimate is held against
 PARTS = STAGES[:2]  # what is measured, each in a process of its own
 FIT_IMAGES = 64  # that a block's ranges are searched on
-HEAP = 1.5  # a heap in use for minutes to one in use for a few steps: ResNet-20 and EfficientNet-Lite0, both
+WALKED = 32  # that walk through a network together, which takes more memory than their ranges
+HEAP = 1.25  # what a run takes beyond its start to what a few steps take, on networks of 224 and 32 pixels
 ALMOST = 0.9  # of the memory there is: beyond, the machine begins to swap
 _BUDGET = ("steps", "batch")  # settings that the estimate scales with, instead of measuring anew
 
@@ -204,9 +205,10 @@ def memory_by_pace(recipe: Recipe, pace: Pace) -> float:
     count = quantization["images"]
     work = max(0.0, quantization["memory_mb"] / count - held)
     batch = int(recipe.quantization_settings.get("batch", count))
-    at_once = max(batch, min(recipe.images, FIT_IMAGES))
-    quantized = quantization["start_mb"] + recipe.images * held + work * at_once
-    return float(HEAP * max(made, quantized))
+    at_once = max(batch, min(recipe.images, WALKED))
+    start = quantization["start_mb"]  # torch and the network, which no heap makes larger
+    quantized = start + recipe.images * held + work * at_once
+    return float(start + HEAP * max(0.0, max(made, quantized) - start))
 
 
 def _warning(memory: float | None) -> str:

@@ -20,7 +20,7 @@ from engine.models.graph.walk import Walk, WalkPlan
 from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
-from engine.run.machine.resources import memory_mb
+from engine.run.machine.resources import forget_peak, memory_mb, peak_memory_mb
 from engine.run.questions.before_a_run.timing_sample import (
     STEPS,
     choose_no_bits,
@@ -99,11 +99,12 @@ def _synthesis(context: Context, recipe: Recipe, images: Tensor) -> dict[str, An
     planned = [_method(context).planned_steps(_settings(context), batch) for batch in (0, 1)]
     took, held = [], []
     for size in sizes:
+        forget_peak()
         machine = _method(context)(_request(context, 0, size))
         if machine.total_steps:
             machine.step()
             took.append(_timed(machine.step))
-        held.append(memory_mb())
+        held.append(peak_memory_mb())
     if not took:
         return {"planned": planned, "step_s": [0.0, 0.0], "memory_mb": [held[-1], 0.0]}
     asked = int(recipe.synthesis_settings.get("steps", 0))
@@ -128,13 +129,15 @@ def _quantization(context: Context, recipe: Recipe, images: Tensor) -> dict[str,
     """Seconds of all blocks' steps together, and of all that comes once for each block."""
     method = chosen_method(context)
     few = method.at_most(STEPS)
+    begin_mb = memory_mb()
+    forget_peak()
     bits_s = choose_no_bits(context, images, few)
-    begin, begin_mb = time.thread_time(), memory_mb()
+    begin = time.thread_time()
     took = step_times(context, images, few)
     whole = time.thread_time() - begin
     learned, counted = extrapolated(context.blocks, method, few, took)
     batch = min(int(recipe.quantization_settings.get("batch", len(images))), len(images))
-    held = max(0.0, memory_mb() - begin_mb)
+    held = max(0.0, peak_memory_mb() - begin_mb)
     x = context.for_device(images)
     begin = time.thread_time()
     student = load_student(context).to(context.device)
