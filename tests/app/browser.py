@@ -52,7 +52,8 @@ def served(runs: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/serve.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "tests.app.serve", "run", "app/serve.py"]
+    command += ["--server.headless=true"]
     command += [f"--server.port={port}", "--server.address=127.0.0.1"]
     environment = os.environ | {"QUANTOSCOPE_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
     with (runs / "server.log").open("wb") as log:

@@ -12,7 +12,7 @@ from app.run_files.run_folders import recorded_run
 from engine.run.recipes.recipe import make_recipe
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.networks.test_network import PACE
+from tests.app.known_pace import PACE
 from tests.app.test_pages import opened, started, texts
 
 RECORDED = Path(__file__).parents[2] / "assets" / "recorded"

@@ -1,7 +1,7 @@
 """What every synthesis method owes its callers; a new method is tested by being there."""
 
 import io
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from torch import nn
 from engine.core.errors import UserError
 from engine.core.trace import count_hooks
 from engine.synthesis import discover_methods
+from engine.synthesis.base import SynthesisMethod
 from tests.contracts.nets import Breaking, TinyResNet, budget, images, ready, request, total
 from tests.thorough import thorough
 from tests.toys import ConvWithoutBn
@@ -29,9 +30,11 @@ METHODS |= {f"{name} with a student": METHODS[name] for name in WITH_STUDENT}
 SHAPE = (8, 3, 8, 8)
 STEPS = 14
 WITH_STEPS = [name for name, cls in METHODS.items() if cls.planned_steps(budget(cls.Settings), 0)]
+WITHOUT_STEPS = [name for name in METHODS if name not in WITH_STEPS]
 TAKEN_AS_THEY_ARE = ("real", "external")  # images that no seed changes
-every_method = pytest.mark.parametrize("name", METHODS)
-method_with_steps = pytest.mark.parametrize("name", WITH_STEPS)
+# All tests of a method in a row: one process then makes what they share, once.
+every_method = pytest.mark.parametrize("name", [*WITH_STEPS, *WITHOUT_STEPS], scope="module")
+method_with_steps = pytest.mark.parametrize("name", WITH_STEPS, scope="module")
 
 
 @cache
@@ -54,6 +57,26 @@ def run(machine, steps=None):
     return [total(machine.step()) for _ in range(machine.total_steps if steps is None else steps)]
 
 
+@dataclass(frozen=True)
+class Run:
+    """A machine that has taken all its steps, and its teacher as it was before; to be looked at only."""
+
+    machine: SynthesisMethod
+    losses: list[float]
+    teacher: nn.Module
+    before: dict[str, torch.Tensor]
+    classes: list[type]
+
+
+@cache
+def finished(name):
+    teacher = ready(TinyResNet())
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
+    classes = [type(module) for module in teacher.modules()]
+    machine = make(name, teacher)
+    return Run(machine, run(machine), teacher, before, classes)
+
+
 def through_a_file(state):
     """The state as a checkpoint brings it back: read as data only."""
     buffer = io.BytesIO()
@@ -64,9 +87,7 @@ def through_a_file(state):
 
 @every_method
 def test_images_have_the_shape_asked_for_and_no_gradient(name):
-    machine = make(name)
-    run(machine)
-    made = machine.images()
+    made = finished(name).machine.images()
     assert made.shape == SHAPE
     assert made.dtype == torch.float32
     assert torch.isfinite(made).all()
@@ -75,14 +96,11 @@ def test_images_have_the_shape_asked_for_and_no_gradient(name):
 
 @every_method
 def test_the_teacher_is_left_as_it_was(name):
-    teacher = ready(TinyResNet())
-    before = {key: value.clone() for key, value in teacher.state_dict().items()}
-    classes = [type(module) for module in teacher.modules()]
-    run(make(name, teacher))
-    after = teacher.state_dict()
-    assert before.keys() == after.keys()
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    assert classes == [type(module) for module in teacher.modules()]
+    done = finished(name)
+    teacher, after = done.teacher, done.teacher.state_dict()
+    assert done.before.keys() == after.keys()
+    assert all(torch.equal(done.before[key], after[key]) for key in after)
+    assert done.classes == [type(module) for module in teacher.modules()]
     assert not any(module.training for module in teacher.modules())
     assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
 
@@ -94,13 +112,10 @@ def hooks(machine, teacher):
     return sum(count_hooks(model) for model in [teacher, *held])
 
 
-@pytest.mark.thorough  # those of broken methods stay less easily, see below
 @every_method
 def test_no_hook_stays(name):
-    teacher = ready(TinyResNet())
-    machine = make(name, teacher)
-    run(machine)
-    assert hooks(machine, teacher) == 0
+    done = finished(name)
+    assert hooks(done.machine, done.teacher) == 0
 
 
 @method_with_steps
@@ -144,8 +159,8 @@ def test_those_that_know_a_student_are_found():
 @pytest.mark.extended
 @every_method
 def test_the_seed_decides_the_images(name):
-    made = []
-    for seed in (0, 0, 1):
+    made = [finished(name).machine.images()]
+    for seed in (0, 1):
         machine = make(name, seed=seed)
         torch.manual_seed(len(made))  # the global generator must not matter
         run(machine)
@@ -160,8 +175,7 @@ def test_the_seed_decides_the_images(name):
 @every_method
 @pytest.mark.parametrize("stop_at", [*thorough(1), STEPS // 2])
 def test_a_saved_method_goes_on_to_the_same_images(name, stop_at):
-    straight = make(name)
-    wanted = run(straight)
+    straight = finished(name)
     first = make(name)
     begun = run(first, min(stop_at, first.total_steps))
     state = through_a_file(first.state_dict())
@@ -169,16 +183,14 @@ def test_a_saved_method_goes_on_to_the_same_images(name, stop_at):
     second = make(name, seed=0 if not first.total_steps else 7)
     second.load_state_dict(state)
     gone_on = run(second, second.total_steps - len(begun))
-    assert begun + gone_on == wanted
-    assert torch.equal(second.images(), straight.images())
+    assert begun + gone_on == straight.losses
+    assert torch.equal(second.images(), straight.machine.images())
 
 
 @pytest.mark.extended
 @every_method
 def test_what_one_batch_remembers_the_next_can_use(name):
-    first = make(name)
-    run(first)
-    memory = through_a_file(first.remember())
+    memory = through_a_file(finished(name).machine.remember())
     made = []
     for _ in range(2):
         second = make(name, batch=1, memory=memory)
@@ -191,9 +203,7 @@ def test_what_one_batch_remembers_the_next_can_use(name):
 
 @every_method
 def test_labels_are_classes_or_probabilities_of_every_image(name):
-    machine = make(name)
-    run(machine)
-    labels = machine.labels()
+    labels = finished(name).machine.labels()
     if labels is None:
         return
     assert len(labels) == SHAPE[0]

@@ -13,21 +13,11 @@ from engine.core.errors import UserError
 from engine.run.questions.before_a_run.examine import collect
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate
+from tests.app.known_pace import PACE
 from tests.app.new_run.test_new_run import dialog
 from tests.app.test_pages import opened, started, texts
 
 OWN = "from tests.contracts.nets import TinyResNet, ready\ndef tiny(): return ready(TinyResNet())\n"
-PACE: dict[str, Any] = {
-    "synthesis": {
-        "planned": [9, 9], "asked": 9, "step_s": [1.0, 0.0], "memory_mb": [300.0, 2.0], "busy": 4.0,
-    },
-    "quantization": {
-        "blocks": 3, "batch": 8, "images": 16, "asked": 10, "bits_s": 0.0,
-        "learned": [{"knob": "steps", "takes": "batch", "s": 2.0}], "weights_s": 1.0, "once_s": 5.0,
-        "forward_s": 0.01, "held_mb": 1.0, "start_mb": 100.0, "memory_mb": 48.0, "load_s": 4.0,
-        "test_images": 1000, "busy": 1.0,
-    },
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
