@@ -54,6 +54,7 @@ PARTS = [
     if knob["name"] not in UNSEEN and knob["default"] != off
 ]
 LEARNED = [n for n, cls in METHODS.items() if cls(budget(cls.Settings)).steps_per_block()]
+UNLEARNED = [name for name in METHODS if name not in LEARNED]
 
 
 @cache
@@ -62,8 +63,9 @@ def finished(name, bits=2):
     return quantized(METHODS[name], weight_bits=bits)
 
 
-every_method = pytest.mark.parametrize("name", METHODS)
-learned_method = pytest.mark.parametrize("name", LEARNED)
+# All tests of a method in a row: one process then makes what they share, once.
+every_method = pytest.mark.parametrize("name", [*LEARNED, *UNLEARNED], scope="module")
+learned_method = pytest.mark.parametrize("name", LEARNED, scope="module")
 
 
 @every_method

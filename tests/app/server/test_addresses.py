@@ -10,7 +10,8 @@ from app.server.watch import Watches
 from engine.core.errors import UserError
 from tests.app.client import Client
 from tests.app.fabricate import Fabricated, fabricate
-from tests.app.known_pace import PACE, answer
+from tests.app.known_pace import PACE
+from tests.app.networks.test_network import answer
 from tests.app.places import TABS
 from tests.app.test_pages import opened, texts
 
