@@ -9,7 +9,7 @@ import pytest
 from app.engine_calls.background import Answer
 from app.presets import CARDS
 from app.run_files.run_folders import recorded_run
-from engine.run.recipes.recipe import make_recipe
+from engine.run.recipes.recipe import Recipe, make_recipe
 from tests.app.conftest import CATALOG
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.known_pace import PACE
@@ -50,6 +50,25 @@ def test_a_card_whose_pace_cannot_be_measured_says_why_and_starts_all_the_same(
     assert "nothing \\*here\\*" in texts(at)
     at.button(key="card-nearest-2").click().run()
     assert [recipe.quantization for recipe in recipes] == ["nearest"]
+
+
+def test_nothing_is_measured_beside_a_run_at_work(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def pace(recipe: Recipe) -> Answer:
+        asked.append(recipe.quantization)
+        return Answer(error="")
+
+    monkeypatch.setattr("app.engine_calls.diagnoses.pace_of", pace)
+    fabricate(runs, Fabricated(state="failed", seed=1))
+    opened("start")
+    assert asked
+    asked.clear()
+    fabricate(runs, Fabricated(state="running"))
+    assert "A run is at work. New run measures it here." in texts(opened("start"))
+    assert asked == []
 
 
 def test_a_card_of_a_finished_run_opens_it_and_starts_nothing(

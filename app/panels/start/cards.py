@@ -11,10 +11,10 @@ from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.estimate import estimate_words
 from app.panels.shared.press import button
 from app.presets import CARDS, Preset
-from app.run_files.run_folders import is_recorded, open_run, runs_folder
+from app.run_files.run_folders import is_recorded, open_run, runs_folder, state_of
 from app.wording.words import plain, time_words
 from engine.core.errors import UserError
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe
 
 A_ROW = 5
@@ -111,14 +111,15 @@ def _cost(recipe: Recipe, model: dict[str, Any]) -> bool:
     """Time and memory by the estimate; whether it is still being measured.
 
     A network of large images is not measured for everybody who opens the page: that takes a minute and
-    gigabytes, beside whatever else the machine is doing.
+    gigabytes, beside whatever else the machine is doing. Nor is any while a run is at work, which would
+    have to share the machine with it.
     """
     side = max((model.get("image_shape") or [0])[1:], default=0)
-    known = known_estimate(recipe) if side > LARGE else estimate(recipe)
+    waits = side > LARGE or any(state_of(run) in ACTIVE for run in list_runs(runs_folder()))
+    known = known_estimate(recipe) if waits else estimate(recipe)
     if known is None:
-        st.caption(
-            f":material/schedule: Images of {side} pixels: minutes. New run measures it here."
-        )
+        why = f"Images of {side} pixels: minutes." if side > LARGE else "A run is at work."
+        st.caption(f":material/schedule: {why} New run measures it here.")
         return False
     if known.is_pending:
         st.caption(":material/schedule: Its pace on this machine is being measured…")
