@@ -46,8 +46,9 @@ def _registered() -> dict[str, Any]:
         name: _component("plots", name, html=html, css=plot_css, isolated=False)
         for name, html in (("live_plot", _PLOT), ("channels", _TITLED_PLOT))
     }
+    slider_css = (_HERE / "slider.css").read_text()
     for path in sorted(_HERE.glob("*/*.html")):
-        css = path.with_suffix(".css").read_text()
+        css = slider_css + path.with_suffix(".css").read_text()
         mounts[path.stem] = _component(
             path.parent.name, path.stem, html=path.read_text(), css=css, isolated=True
         )

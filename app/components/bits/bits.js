@@ -3,6 +3,7 @@
 import { AnswerWall } from "./answer_wall.js";
 import { course } from "./course.js";
 import { keeper } from "../plots/plot.js";
+import { fill } from "../steering/slider.js";
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const small = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
@@ -58,6 +59,7 @@ class Bits {
 
   show() {
     const at = Number(this.range.value);
+    fill(this.range);
     const bits = this.stops("nearest")[at].bits;
     this.now.textContent = `${bits} bits`;
     this.range.setAttribute("aria-valuetext", `${bits} bits`);

@@ -1,6 +1,7 @@
 // Faders of bits that answer while they move: the verdict and the charts at once, the page after the release.
 
 import { keeper } from "../plots/plot.js";
+import { fill } from "../steering/slider.js";
 import { choiceText, chosenBits, follow, readersOf, usualBits, WIDTHS } from "./follow.js";
 import { moving } from "./moving.js";
 import { sizeWords, verdict, write } from "./verdict.js";
@@ -116,6 +117,7 @@ class Fader {
     range.hidden = value === null;
     if (value === null) return;
     range.value = value;
+    fill(range);
     range.setAttribute("aria-label", slide.querySelector(".what").textContent);
     range.setAttribute("aria-valuetext", told);
   }

@@ -3,6 +3,7 @@
 import { bus } from "../steering/bus.js";
 import { caption, captionHeight, inWords } from "./captions.js";
 import { keeper } from "../plots/plot.js";
+import { fill } from "../steering/slider.js";
 
 const WALL_TILE = 112; // pixels an image gets on the wall, at least
 const THUMBNAILS = 12;
@@ -136,6 +137,7 @@ class Film {
       return;
     }
     this.range.value = index;
+    fill(this.range);
     this.range.setAttribute("aria-valuetext", `step ${frame.step}`);
     this.range.title = "The space bar plays and pauses";
     this.label.textContent = `step ${frame.step} · frame ${index + 1} of ${this.frames.length}`;
