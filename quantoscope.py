@@ -99,7 +99,10 @@ def create_venv() -> None:
 def pip_install(*what: str) -> None:
     """Install into .venv, or end with a word on why not."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--no-compile", *what]  # Python compiles what is imported, once; of torch that is a part
+    command += [
+        "--no-compile",
+        *what,
+    ]  # Python compiles what is imported, once; of torch that is a part
     if not sys.stderr.isatty():  # nobody watches: keep the log short
         command.append("--quiet")
     if subprocess.run(command, check=False).returncode:
@@ -186,8 +189,8 @@ def test(arguments: "list[str]") -> int:
     if failed:
         say(f"failed: {', '.join(failed)} (see above); the tests follow")
     # Three processes, also on two cores: tests of browsers and workers wait for much, and others compute
-    # meanwhile.
-    options = ["-n", "3", "--dist", "worksteal", "--durations=20", *arguments]
+    # meanwhile. The quick ones wait for nothing.
+    options = ["-n", "2" if quick else "3", "--dist", "worksteal", "--durations=20", *arguments]
     say(" ".join(("pytest", *options)))
     return run([str(PYTHON), "-m", "pytest", *options]) or int(bool(failed))
 

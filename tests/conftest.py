@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+pytest_plugins = ["tests.slower"]
 os.environ.setdefault("QUANTOSCOPE_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
