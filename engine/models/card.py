@@ -83,7 +83,7 @@ class ModelCard:
     weights: Callable[[], Path | None]  # the file; None: as built; UserError: it cannot be had
     classes: tuple[str, ...] = ()
     output: str = (
-        "auto"  # what it gives, see engine.models.probing.outputs; auto: found when it is built
+        "auto"  # what it gives, see engine.models.probing.output.find; auto: found when it is built
     )
     counted: Count | None = None  # what `build` comes to, where that is known without it
     test: LocalImages | None = None

@@ -18,7 +18,7 @@ from engine.data.labelling.classes import Classes
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.graph.blocks import Block, find_blocks, remarks
 from engine.models.knobs import MENDED, VARIANCES, check_input_space
-from engine.models.probing.outputs import Output
+from engine.models.probing.output.find import Output
 from engine.models.probing.probe import load_read
 from engine.models.probing.variances import mend_variances
 from engine.models.zoo import find_card

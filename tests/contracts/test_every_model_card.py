@@ -11,7 +11,7 @@ from engine.models.card import ASSETS, catalog_entry
 from engine.models.cards.sources import discover_cards
 from engine.models.graph.blocks import find_blocks, is_layer
 from engine.models.graph.walk import Walk, WalkPlan
-from engine.models.probing.outputs import find_output
+from engine.models.probing.output.find import find_output
 from tests.contracts.nets import TinyResNet, ready
 from tests.toys import ConvWithoutBn, ResidualToy, TwoBlocks
 

@@ -19,7 +19,7 @@ def examine(
 ) -> list[Finding]:
     """All that weights, statistics and structure tell; `classes`: how many names there are, 0: unknown.
 
-    `output` is what kind the network's output is of, see engine.models.probing.outputs.
+    `output` is what kind the network's output is of, see engine.models.probing.output.find.
     """
     found = [
         *stored.not_finite(model),

@@ -20,15 +20,15 @@ from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_outputs
 from engine.models.card import ModelCard
 from engine.models.graph.flow import is_layer
-from engine.models.probing.copies import check_copy
-from engine.models.probing.first_pass import first_pass, unregistered
-from engine.models.probing.gradients import why_no_gradient
 from engine.models.probing.guards import SparesImages, put_around
 from engine.models.probing.hooks import take_off_watchers
-from engine.models.probing.other_batches import check_other_batches
-from engine.models.probing.outputs import Output, find_output, read_as
-from engine.models.probing.returned import first_tensor
-from engine.models.probing.routes import check_routes
+from engine.models.probing.output.find import Output, find_output, read_as
+from engine.models.probing.output.returned import first_tensor
+from engine.models.probing.passes.copies import check_copy
+from engine.models.probing.passes.first_pass import first_pass, unregistered
+from engine.models.probing.passes.gradients import why_no_gradient
+from engine.models.probing.passes.other_batches import check_other_batches
+from engine.models.probing.passes.routes import check_routes
 
 Shape = tuple[int, int, int]
 IMAGES = 2  # one image would hide what mixes images up

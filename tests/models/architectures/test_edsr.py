@@ -6,7 +6,7 @@ from torch import nn
 
 from engine.models.architectures.edsr import SmallEDSR
 from engine.models.graph.blocks import find_blocks, is_layer
-from engine.models.probing.outputs import find_output
+from engine.models.probing.output.find import find_output
 
 
 @pytest.fixture(scope="module")

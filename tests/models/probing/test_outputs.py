@@ -8,7 +8,7 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.models.graph.blocks import find_blocks, unused_layers
-from engine.models.probing.outputs import find_output, read_as
+from engine.models.probing.output.find import find_output, read_as
 from tests.outputs import NETWORKS, SHAPE
 
 FOUND = [

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
-from engine.models.probing.returned import first_tensor
-from engine.models.probing.switches import unswitched
+from engine.models.probing.output.returned import first_tensor
+from engine.models.probing.passes.switches import unswitched
 
 
 def why_no_gradient(model: nn.Module, images: Tensor, name: str) -> str:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.models.probing.output_kinds import (
+from engine.models.probing.output.kinds import (
     KINDS,
     USUAL,
     check_kind,
@@ -25,7 +25,7 @@ from engine.models.probing.output_kinds import (
     shares_of,
     words_of,
 )
-from engine.models.probing.returned import Entry, named, tensors
+from engine.models.probing.output.returned import Entry, named, tensors
 
 AUTO = "auto"
 UNASKED = ("auto", "classes", "")  # "classes" stands in older recipes

@@ -15,16 +15,14 @@ from engine.core.outside.patience import said_when_slow
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words
-from engine.models.probing.switches import unswitched
+from engine.models.probing.passes.switches import unswitched
 
 
 def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
     """What the network returns for the images, [2, ...]; UserError with the cause and the way out."""
     _, channels, height, width = images.shape
     trouble = f"{name} does not run on two images of {shape_words((channels, height, width))}"
-    inside: dict[
-        str, str
-    ] = {}  # the layers that run in something that computes with more than images
+    inside: dict[str, str] = {}  # layers that run in something which computes with more than images
     try:
         with (
             in_its_folder(name) if is_own(name) else nullcontext(),

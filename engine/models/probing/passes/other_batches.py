@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_words
-from engine.models.probing.returned import first_tensor
+from engine.models.probing.output.returned import first_tensor
 
 _SAME = 1e-3  # of the largest output: rounding of another order of sums
 

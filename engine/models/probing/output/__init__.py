@@ -1,0 +1,1 @@
+"""What a network returned, and how it is judged by that."""

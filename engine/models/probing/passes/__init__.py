@@ -1,0 +1,1 @@
+"""What is found out by running a network on a few images, each by one look."""
