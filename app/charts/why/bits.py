@@ -1,5 +1,6 @@
 """What a choice of bits leads to: every layer's SQNR, the front of size against loss, layers by widths."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -98,10 +99,12 @@ def front(
     mine: tuple[int, float],
     run: tuple[int, float],
     measured_kl: float | None = None,
+    ends: Sequence[tuple[int, float]] = (),
 ) -> LiveFigure:
     """Size against predicted loss: the best for each size, what was measured, the choice, the run's own bits.
 
-    points: an answer's front; mine, run: (bytes, predicted KL in nats); measured_kl: of the choice.
+    points: an answer's front; mine, run: (bytes, predicted KL in nats); measured_kl: of the choice; ends: all
+    layers at the fewest and at the most bits. The axes reach to those, so that none moves with the choice.
     """
     best = [(one["size_bytes"], one["predicted_kl"]) for one in points]
     tried = [(one["size_bytes"], one["measured"]["kl"]) for one in points if one["measured"]]
@@ -119,9 +122,13 @@ def front(
         data.append(
             _points("markers", "yours, measured", [(mine[0], measured_kl)], _mark(GREEN, 11))
         )
+    held = [*ends, *best, *tried, run] if ends else []
     shown = layout(
-        HEIGHT, xaxis=axis("size of the network (kB)"),
-        yaxis=axis("loss (KL, nats)", type="log", exponentformat="power", dtick="D2"),
+        HEIGHT, xaxis=axis("size of the network (kB)", **_span([size / 1e3 for size, _ in held])),
+        yaxis=axis(
+            "loss (KL, nats)", type="log", exponentformat="power", dtick="D2",
+            **_span([math.log10(kl) for _, kl in held if kl > 0]),
+        ),
         showlegend=True,
     )  # fmt: skip
     shown["legend"] |= {"font": {"size": 10}}
@@ -131,6 +138,14 @@ def front(
         f"{mine[1]:.2g}, the run's own {run[0] / 1e3:.0f} kB at {run[1]:.2g}."
     )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
+
+
+def _span(values: Sequence[float]) -> dict[str, Any]:
+    """The range of an axis that has room for all of them; none where there are none."""
+    if not values:
+        return {}
+    margin = 0.06 * ((max(values) - min(values)) or 1.0)
+    return {"range": [min(values) - margin, max(values) + margin]}
 
 
 def _mark(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:

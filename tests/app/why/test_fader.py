@@ -46,6 +46,19 @@ def test_the_front_has_what_was_predicted_measured_and_chosen() -> None:
     assert (own["x"], mine["x"]) == ([3.0], [3.1])
 
 
+def test_the_front_s_axes_stay_where_they_are_while_the_choice_moves() -> None:
+    ends = [(2550, 1.2), (6050, 0.05)]
+    axes = [
+        [front(FOUND["front"], mine, (3000, 0.4), None, ends).figure["layout"][f"{side}axis"]["range"]
+         for side in "xy"]
+        for mine in ((2600, 1.0), (6000, 0.06))
+    ]  # fmt: skip
+    assert axes[0] == axes[1]
+    (left, right), (low, high) = axes[0]
+    assert left < 2.55 < 6.05 < right
+    assert 10**low < 0.05 < 1.2 < 10**high
+
+
 def test_what_a_browser_is_told_is_what_the_address_says(
     folder: RunFolder, keep: Keep, told: list[dict[str, Any]], monkeypatch: Any
 ) -> None:

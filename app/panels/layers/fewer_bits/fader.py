@@ -25,6 +25,7 @@ from app.wording.engine_words import page_text
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.fewer_bits.fader import (
     CLIFF_DB,
+    WIDTHS,
     Follows,
     every_sqnr_db,
     float_size,
@@ -151,7 +152,9 @@ def _front(
     measured_kl: float | None,
 ) -> None:  # fmt: skip
     mine, own = ((one.size_bytes, one.predicted_kl or 0.0) for one in both)
-    figure = charts.front(found["front"], mine, own, measured_kl)
+    alike = [_follow(found, _all_at(found, width)) for width in (WIDTHS[0], WIDTHS[-1])]
+    ends = [(one.size_bytes, one.predicted_kl or 0.0) for one in alike]
+    figure = charts.front(found["front"], mine, own, measured_kl, ends)
     shown = shown | {"name": f"{shown['name']} {measured_kl}"}
     picked = mount.live_plot(
         figure, key=f"fader-front-{folder.run_id}", pick="category", follows="front", **shown
@@ -160,6 +163,12 @@ def _front(
         sizes = [abs(one["size_bytes"] / 1e3 - float(picked)) for one in found["front"]]
         st.query_params[NAME] = BitChoice(point=sizes.index(min(sizes))).text()
         st.rerun(scope="fragment")
+
+
+def _all_at(found: dict[str, Any], width: int) -> dict[str, Pair]:
+    """Every layer at so many bits, those too that the edge rule holds; an image as it is."""
+    inputs = found["planned"]["activation_bits"]
+    return {path: (width, width if a is not None else None) for path, a in inputs.items()}
 
 
 def _follow(found: dict[str, Any], bits: dict[str, Pair]) -> Follows:
