@@ -138,7 +138,9 @@ def test_the_bits_are_measured_beside_the_page_and_stand_beside_the_prediction(
 
     def answer(*words: str, **_: Any) -> dict[str, Any]:
         asked.append(json.loads(words[words.index("--at") + 1]))
-        return {"kl": 0.123, "agreement": 0.9, "agreement_band": [0.85, 0.93], "images": 200}
+        own = {"kl": 0.456, "agreement": 0.825}
+        band = [0.85, 0.93]
+        return {"kl": 0.123, "agreement": 0.9, "agreement_band": band, "images": 200, "own": own}
 
     monkeypatch.setattr("engine.run.questions.why.answers.answer_of", answer)
     at = opened("layers", run=folder.run_id, bits="3.5")
@@ -149,6 +151,7 @@ def test_the_bits_are_measured_beside_the_page_and_stand_beside_the_prediction(
         time.sleep(0.05)
         at.run()
     assert "**0.123 nats**, 90.0% of 200 answers stay" in texts(at)
+    assert "The run's own bits, rounded alike: 0.456 nats, 82.5%." in texts(at)
     (measured,) = asked
     assert measured["weight_bits"]["layer1.0.conv2"] == 3
     assert "conv1" not in measured["activation_bits"]  # it reads the image

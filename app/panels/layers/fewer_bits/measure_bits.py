@@ -68,9 +68,15 @@ def measured_words(folder: RunFolder, bits: Mapping[str, Pair]) -> str:
         return "These bits are being measured…"
     found: dict[str, Any] = answer.value
     low, high = found["agreement_band"]
-    return (
+    words = (
         f"Measured with nearest rounding: **{found['kl']:.3g} nats**, {found['agreement']:.1%} of "
         f"{found['images']:,} answers stay ({low:.1%} to {high:.1%}, 95 %)."
+    )
+    own = found["own"]
+    if own["kl"] == found["kl"]:
+        return words
+    return (
+        f"{words} The run's own bits, rounded alike: {own['kl']:.3g} nats, {own['agreement']:.1%}."
     )
 
 
