@@ -49,6 +49,13 @@ LISTEN = """() => {
   window.watching = new MutationObserver(() => { window.changed = performance.now(); });
   window.watching.observe(main, { subtree: true, childList: true, attributes: true, characterData: true });
 }"""
+# When each chart that follows the faders is drawn next.
+FOLLOWERS = """() => {
+  const follows = (plot) => plot.data.some((trace) => trace.meta?.levels || trace.name === "yours");
+  const found = [...document.querySelectorAll(".js-plotly-plot")].filter(follows);
+  [window.expected, window.drawn] = [found.length, []];
+  for (const plot of found) plot.once("plotly_afterplot", () => window.drawn.push(performance.now()));
+}"""
 QUIET = f"() => window.changed > window.pressed && performance.now() - window.changed > {QUIET_MS}"
 TOOK = "() => window.changed - window.pressed"
 
@@ -90,13 +97,9 @@ def measured(folder: RunFolder) -> Iterator[dict[str, Any]]:
         ):  # fmt: skip
             fold = page.get_by_text(title).first
             yield row(f"opens: {title}", [timed(page, fold.click)])
-        slider = page.get_by_role("slider", name="Bits of weights")
-        keys = ("ArrowRight", "ArrowLeft") * ROUNDS
-        times = []
-        for key in keys:
-            slider.focus()
-            times.append(timed(page, lambda key=key: page.keyboard.press(key)))
-        yield row("bits fader, a step", times, FADER_MS)
+        steps = [fader_step(page, key) for key in ("ArrowRight", "ArrowLeft") * ROUNDS]
+        yield row("bits fader, a step: its charts", [drawn for drawn, _ in steps], FADER_MS)
+        yield row("bits fader, a step: the page", [whole for _, whole in steps])
         for view in ("Feature maps", "Its weights", "Float against quantized", "What it reads"):
             button = page.get_by_role("radio", name=view).or_(page.get_by_role("button", name=view))
             yield row(f"inside: {view}", [timed(page, button.first.click)])
@@ -125,6 +128,15 @@ def timed(page: Any, press: Callable[[], Any]) -> float:
     press()
     page.wait_for_function(QUIET)
     return float(page.evaluate(TOOK))
+
+
+def fader_step(page: Any, key: str) -> tuple[float, float]:
+    """Milliseconds from a key to the charts that follow at once, and to the page's last change."""
+    page.get_by_role("slider", name="Bits of weights").focus()
+    page.evaluate(FOLLOWERS)
+    whole = timed(page, lambda: page.keyboard.press(key))
+    assert page.evaluate("() => window.expected > 0 && window.drawn.length === window.expected")
+    return float(page.evaluate("() => Math.max(...window.drawn) - window.pressed")), whole
 
 
 def row(what: str, times: list[float], goal_ms: float = DRAW_MS) -> dict[str, Any]:
