@@ -1,0 +1,97 @@
+"""Every quantizer, started from the app's form and watched to its end: `python -m tests.every_system`.
+
+A browser opens *New run*, chooses network, source of images and quantizer by their menus, sixteen images
+and the effort *Quick*, presses *Start*, and waits until the run's page says how it ended: minutes. A line
+of JSON for each, with the accuracy that the page shows. `--only NAME,..` takes some of them.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.run import catalog
+from tests.app.browser import browsing, rest, served
+from tests.known_catalog import know_catalog
+
+IMAGES = 16
+PATIENCE_S = 3000
+# Of each quantizer: network, source of images, bits of weights and of activations.
+USUAL = ("resnet20-fashion", "noise", 4, 8)
+OTHERS = {
+    "bitat": ("resnet20-fashion", "noise", 1, 8),
+    "dir-net": ("binary-fashion", "noise", 1, 8),
+    "daq": ("sr-fashion", "noise", 4, 4),
+    "cfws": ("repvgg-fashion", "noise", 8, 8),
+    "std-based": ("vgg-fashion", "noise", 4, 8),
+    "factorization": ("vgg-fashion", "noise", 8, 8),
+}
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m tests.every_system")
+    options.add_argument("--only", default="", help="these quantizers, by name")
+    options.add_argument("--pictures", type=Path, help="where a picture of each run's end is kept")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        runs = know_catalog(Path(place) / "runs")
+        known = catalog.load(runs)
+        titles = {
+            kind: {one["name"]: one["title"] for one in known[kind]}
+            for kind in ("models", "synthesis", "quantization")
+        }
+        names = given.only.split(",") if given.only else list(titles["quantization"])
+        failed = [name for name in names if not ended_well(runs, titles, name, given.pictures)]
+    return int(bool(failed))
+
+
+def ended_well(runs: Path, titles: dict[str, Any], name: str, pictures: Path | None) -> bool:
+    """Start it and wait; prints its line."""
+    network, source, *bits = OTHERS.get(name, USUAL)
+    begun = time.monotonic()
+    with served(runs) as address, browsing() as page:
+        page.goto(address)
+        page.get_by_role("button", name="New run").first.click()
+        chosen = (("Network", titles["models"][network]), ("Images from", titles["synthesis"][source]),
+                  ("Quantizer", titles["quantization"][name]))  # fmt: skip
+        for label, title in chosen:
+            menu = page.get_by_role("dialog").get_by_role("combobox", name=label)
+            menu.click()
+            menu.fill(title)
+            page.get_by_role("option", name=title, exact=True).click()
+            rest(page)
+        for label, wanted in zip(("Bits a weight", "Bits an activation"), bits, strict=True):
+            slider = page.get_by_role("dialog").get_by_role("slider", name=label)
+            while (now := int(slider.input_value())) != wanted:
+                slider.press("ArrowRight" if now < wanted else "ArrowLeft")
+                rest(page)
+        page.get_by_role("dialog").get_by_text("Expert").click()
+        page.get_by_role("dialog").get_by_text("Images: how many").click()
+        page.get_by_role("dialog").get_by_label("Images", exact=True).fill(str(IMAGES))
+        page.get_by_role("dialog").get_by_label("Images", exact=True).press("Enter")
+        rest(page)
+        page.locator(".st-key-new-start button").click()
+        page.wait_for_url("**/run?run=*")
+        pill = page.locator(".pill", has_text="finished").or_(
+            page.locator(".pill", has_text="failed")
+        )
+        pill.wait_for(timeout=1000 * PATIENCE_S)
+        rest(page)
+        page.wait_for_timeout(1000)
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=pictures / f"{name}.png")
+        says = page.locator(".accuracy").inner_text()
+        state = pill.inner_text()
+        line = {"quantizer": name, "network": network, "bits": bits, "state": state, "says": says,
+                "seconds": round(time.monotonic() - begun), "wrongs": page.wrongs}  # fmt: skip
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
+    return state == "finished" and not line["wrongs"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
