@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.engine_calls.background import look_again
 from app.links.moved import moved_pages
 from app.panels.new_run.dialog import new_run_button, open_dialog
 
@@ -44,8 +45,11 @@ HERE = Path(__file__).parent
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation([*PAGES, *moved_pages()], position="top")
-with st.container(key="new-run-above"):  # main.css puts it into the bar on top
+above = st.container(key="new-run-above")  # main.css puts it into the bar on top
+with above:
     new_run_button(key="new-run-open", type="primary")
 st.html(HERE / "main.css")
-open_dialog()  # before the page, which may end early
+awaited = open_dialog()  # before the page, which may end early
+with above:
+    look_again(awaited, key="pulse-new-run")
 page.run()

@@ -35,11 +35,11 @@ def _answering(kind: str) -> tuple[ThreadPoolExecutor, dict[str, Future[Any]], d
     return ThreadPoolExecutor(1, thread_name_prefix=kind), {}, {}
 
 
-def look_again(pending: bool) -> None:  # noqa: FBT001
-    """Draw the page again in a moment, and again, while an answer of it is pending. Once a page."""
+def look_again(pending: bool, *, key: str = "pulse-answers") -> None:  # noqa: FBT001
+    """Draw the page again in a moment, and again, while an answer of it is pending. Once a page and key."""
     with st.container():  # always there, so that what follows keeps its place on the page
         if pending:
-            mount.pulse(key="pulse-answers", live=True, every_s=LOOK_AGAIN_S)
+            mount.pulse(key=key, live=True, every_s=LOOK_AGAIN_S)
 
 
 def is_asked(kind: str, key: str) -> bool:

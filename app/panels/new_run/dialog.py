@@ -21,6 +21,7 @@ from app.wording.engine_words import page_text
 from app.wording.words import plain
 
 OPEN, COUNT = "new-run", "new-run-count"
+AWAITED = "new-run-awaited"  # whether the page looks again for what the dialog is measuring
 
 
 def new_run(wanted: dict[str, Any] | None = None, *, expert: bool | None = None) -> None:
@@ -48,10 +49,16 @@ def new_run_button(
         new_run(wanted)
 
 
-def open_dialog() -> None:
-    """Draw the dialog where one is open. Once, before every page."""
+def open_dialog() -> bool:
+    """Draw the dialog where one is open; whether it awaits an answer. Once, before every page.
+
+    The page looks again for it: a clock of the dialog's own would still ask for the page that Start leaves,
+    and empty the one that it leads to.
+    """
+    st.session_state[AWAITED] = None  # until the dialog has said so
     if st.session_state.get(OPEN) is not None:
         _dialog()
+    return bool(st.session_state[AWAITED])
 
 
 def _close() -> None:
@@ -67,17 +74,26 @@ def _dialog() -> None:
     reasons = recipe_form(catalog, draft)
     for reason in reasons:
         st.warning(plain(reason))
-    wanted = draft.complete()
+    wanted, awaited = draft.complete(), False
     with st.container():
         if not reasons and agreed(paths_in(wanted), key="new-files"):
             waits, fitting = in_time(catalog, draft)
             if fitting is not None:
                 new_run(fitting, expert=draft.expert)
-            before_start(catalog, wanted, waits=waits)
+            awaited = before_start(catalog, wanted) or waits
     if button(
         "Start", type="primary", icon=":material/play_arrow:", key="new-start", disabled=bool(reasons)
     ):  # fmt: skip
         _start(wanted)
+    _look_again(awaited)
+
+
+def _look_again(awaited: bool) -> None:  # noqa: FBT001
+    """Have the page look again, or no more; it knows of it where it is drawn together with the dialog."""
+    before = st.session_state.get(AWAITED)
+    st.session_state[AWAITED] = awaited
+    if before is not None and before != awaited:
+        st.rerun()
 
 
 def _start(wanted: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.engine_calls.background import LOOK_AGAIN_S, look_again
+from app.engine_calls.background import look_again
 from app.engine_calls.diagnoses import at_presets, diagnosis, estimate
 from app.engine_calls.recipes import recipe_of
 from app.wording.engine_words import page_text
@@ -60,31 +60,27 @@ def source_words(known: dict[str, Any]) -> str:
     text = f"{known['source'].capitalize()}; good to a factor of {known['factor']:g}."
     if known["busy"] >= 1.5:
         text += (
-            f" While it was measured, other work left this process 1/{known['busy']:.1f} of its time: "
-            "as long as that lasts, a run takes so much longer."
+            f" While it was measured, other work made it {known['busy']:.1f} times slower: as long as that "
+            "lasts, so is a run."
         )
     return text
 
 
-def before_start(catalog: dict[str, Any], wanted: dict[str, Any], *, waits: bool = False) -> None:
-    """What it would take, time, memory and the worst finding; in a dialog. Never in the way of Start."""
+def before_start(catalog: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """What it would take, time, memory and the worst finding; never in the way of Start.
+
+    Returns whether some of it is still being measured.
+    """
     try:
         recipe = recipe_of(catalog, **wanted)
     except (UserError, KeyError, OSError):
-        return  # the start says what is wrong
-    # In a dialog the page's pulse would ask for the page: a clock of its own looks again here.
-    pending = waits or estimate(recipe).is_pending or diagnosis(recipe).is_pending
-    st.fragment(run_every=LOOK_AGAIN_S if pending else None)(_what_it_takes)(recipe, pending)
-
-
-def _what_it_takes(recipe: Recipe, was_pending: bool) -> None:  # noqa: FBT001
+        return False  # the start says what is wrong
     cost, network = estimate(recipe), diagnosis(recipe)
     parts = [_cost(cost)]
     parts += [_worst(recipe, network.value)] if network.value else []
     parts += [f"{ICONS['problem']} {page_text(network.error)}"] if network.error else []
     st.markdown("  \n".join(part for part in parts if part))
-    if was_pending and not (cost.is_pending or network.is_pending):
-        st.rerun()  # stops the clock
+    return cost.is_pending or network.is_pending
 
 
 def _cost(answer: Any) -> str:

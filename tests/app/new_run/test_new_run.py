@@ -97,6 +97,31 @@ def test_dialog_stays_open_while_its_page_draws_itself_anew(runs: Path) -> None:
     assert at.number_input(key=STEPS).value == 11
 
 
+def test_the_page_looks_again_for_what_the_dialog_awaits(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock of the dialog's own would empty the page that Start leads to."""
+    answer = Answer()
+    live: list[str] = []
+    monkeypatch.setattr("app.panels.new_run.estimate.estimate", lambda recipe: answer)
+    monkeypatch.setattr(
+        "app.panels.new_run.estimate.diagnosis", lambda recipe: Answer(value={"findings": []})
+    )
+    monkeypatch.setattr("app.panels.new_run.estimate.findings_for", lambda known, recipe: [])
+    monkeypatch.setattr(
+        "app.engine_calls.background.mount.pulse", lambda **told: live.append(told["key"])
+    )
+    at = dialog()
+    assert "being measured" in texts(at)
+    assert "pulse-new-run" in live
+    live.clear()
+    answer = Answer(error="it cannot be told")
+    at.slider(key="new-1-weight_bits").set_value(3).run()
+    assert "being measured" not in texts(at)
+    assert "pulse-new-run" not in live
+    assert not [file for file in Path("app").rglob("*.py") if "run_every" in file.read_text()]
+
+
 def test_a_run_s_recipe_filled_in_is_the_same_run(finished: str, runs: Path) -> None:
     recipe = RunFolder.open(runs, finished).recipe
     draft = open_draft(CATALOG, recipe_fields(recipe), 1)
