@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from app.charts.why.bits import front, matrix, needed, sqnr_bars
 from app.panels.layers.fewer_bits.bit_choice import BitChoice, chosen_bits
@@ -72,6 +73,35 @@ def test_what_a_browser_is_told_is_what_the_address_says(
     opened("layers", run=folder.run_id, bits="9.x,nowhere:3.3,fc:", layer="nowhere", fader="all")
     assert told[-1]["choice"] == {"network": None, "point": None, "alone": []}
     assert told[-1]["scope"] == "network"
+
+
+def test_it_is_as_much_smaller_as_the_run_s_result_says(
+    folder: RunFolder, keep: Keep, told: list[dict[str, Any]]
+) -> None:
+    keep("bits", FOUND)
+    opened("layers", run=folder.run_id, bits="3.5")
+    assert told[-1]["found"]["float_bytes"] == (folder.result() or {})["size_bytes"]["fp32"]
+
+
+def test_it_stays_open_when_what_it_waited_for_comes(
+    folder: RunFolder, keep: Keep, monkeypatch: Any
+) -> None:
+    begins: list[bool] = []
+    expander = st.expander
+
+    def noted(label: str, **more: Any) -> Any:
+        if more.get("key") == "fader-more":
+            begins.append(more["expanded"])
+        return expander(label, **more)
+
+    monkeypatch.setattr("app.panels.layers.fewer_bits.fader.st.expander", noted)
+    pending = True
+    monkeypatch.setattr("app.panels.layers.fewer_bits.fader.is_pending", lambda *_: pending)
+    at = opened("layers", run=folder.run_id)
+    pending = False
+    keep("bits", FOUND)
+    at.run()
+    assert begins == [True, True]
 
 
 def test_run_it_opens_new_run_with_these_bits(folder: RunFolder, keep: Keep) -> None:

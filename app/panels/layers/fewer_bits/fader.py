@@ -56,7 +56,7 @@ def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
     """Closed until it is asked for, or the address names bits; what there is to see is measured once."""
     more = st.expander(
         "How few bits can I afford?", icon=":material/tune:", key="fader-more", on_change="rerun",
-        expanded=NAME in st.query_params or is_pending(folder, "bits"),
+        expanded=_begins_open(folder),
     )  # fmt: skip
     if not more.open:
         return
@@ -75,6 +75,17 @@ def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
             _for_experts(folder, found)
 
 
+def _begins_open(folder: RunFolder) -> bool:
+    """Whether it is open before anybody presses it: the address names bits, or their answer is on its way.
+
+    From then on always: with another beginning it would close on whoever waits for the answer.
+    """
+    begun: dict[str, bool] = st.session_state.setdefault("fader-begun", {})
+    now = NAME in st.query_params or is_pending(folder, "bits")
+    begun[folder.run_id] = begun.get(folder.run_id, False) or now
+    return begun[folder.run_id]
+
+
 @st.fragment
 def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     """The controls, the verdict, every layer's SQNR and the front; moving asks the tables alone."""
@@ -83,7 +94,7 @@ def fader(folder: RunFolder, found: dict[str, Any], layer: str) -> None:
     bits = chosen_bits(choice, found)
     mount.fader(
         key=f"fader-{folder.run_id}", moved=_moved, run=folder.run_id, choice=choice.plain(),
-        found=for_browser(found), words=WORDS, layer=layer,
+        found=for_browser(found, folder.result()), words=WORDS, layer=layer,
         scope=SCOPES[bool(layer) and st.query_params.get(SCOPE) == SCOPES[1]],
     )  # fmt: skip
     follows, own = _follow(found, bits), _follow(found, chosen_bits(BitChoice(), found))
@@ -127,7 +138,7 @@ def _moved(to: dict[str, str]) -> None:
             st.query_params[name] = value
 
 
-def for_browser(found: dict[str, Any]) -> dict[str, Any]:
+def for_browser(found: dict[str, Any], result: dict[str, Any] | None = None) -> dict[str, Any]:
     """What the faders need to answer in the browser: decibels instead of noise, and no number without end."""
     tables = tables_of(found)
     predicted = {"kl_weights": tables.kl_weights, "kl_inputs": tables.kl_inputs}
@@ -135,7 +146,8 @@ def for_browser(found: dict[str, Any]) -> dict[str, Any]:
         predicted = dict.fromkeys(predicted)
     return {
         "paths": tables.paths, "planned": found["planned"], "held": found["held"],
-        "shared_inputs": found["shared_inputs"], "cliff_db": CLIFF_DB, "float_bytes": float_size(found),
+        "shared_inputs": found["shared_inputs"], "cliff_db": CLIFF_DB,
+        "float_bytes": float_size(found, result),
         "front": [
             {name: one[name] for name in ("size_bytes", "weight_bits", "activation_bits")}
             for one in found["front"]

@@ -45,6 +45,7 @@ def follow_bits(
     )
 
 
-def float_size(answer: Mapping[str, Any]) -> int:
-    """Bytes of the network's weights in float32."""
-    return float_bytes(tables_of(answer))
+def float_size(answer: Mapping[str, Any], result: Mapping[str, Any] | None = None) -> int:
+    """Bytes of the network in float32, as its run's result says; else of the weights of its layers alone."""
+    told = ((result or {}).get("size_bytes") or {}).get("fp32")
+    return int(told) if told else float_bytes(tables_of(answer))
