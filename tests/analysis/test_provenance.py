@@ -110,8 +110,8 @@ def test_the_reading_names_the_largest_part_and_where_to_begin():
         "70 % of what is wrong here is made by its weights; give its"
     )
     assert late["verdict"] == (
-        "82 % of what is wrong here came in, most of it from layer2.1 (in float it would take 41 % of the "
-        "error away); give bits there first."
+        "82 % of what is wrong here came in, more of it from layer2.1 than from any other layer (in float it "
+        "would take 41 % of the error away); give bits there first."
     )
     assert sentence([early, late]) == (
         f"fc, the last layer (5 dB): {late['verdict']} There 70 % of the error is made by its weights."

@@ -158,7 +158,7 @@ def test_the_ranking_says_whether_it_is_by_cost_or_by_sqnr() -> None:
         ([30, (good_db() + bad_db()) / 2], "to watch"),
         ([30, 9], "costs answers more often than not. Give"),
         ([4, 9], "2 layers have such errors"),
-        ([4], "1 of 2 layers are measured"),
+        ([4], "1 of 2 layers is measured"),
         ([], "No layer is measured yet"),
     ],
 )
@@ -172,7 +172,7 @@ def test_before_the_answers_are_judged_errors_are_told_by_what_they_cost_elsewhe
     ("levels", "words"),
     [
         ([30, 40], "the run ended before the answers were judged"),
-        ([4], "The run ended early: 1 of 2 layers are measured"),
+        ([4], "The run ended early: 1 of 2 layers is measured"),
         ([], "The run ended before a layer was measured"),
     ],
 )

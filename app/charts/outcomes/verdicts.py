@@ -92,7 +92,9 @@ def layers_verdict(
     said = [outcome_verdict(result)] if result else []
     if result is None and len(known) < total:
         ended = "" if at_work else "The run ended early: "
-        said.append(f"{ended}{len(known)} of {total} layers are measured.")
+        said.append(
+            f"{ended}{len(known)} of {total} layers {'is' if len(known) == 1 else 'are'} measured."
+        )
     elif result is None:
         said.append(
             "All layers are measured; what it costs the answers is judged next."

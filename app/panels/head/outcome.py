@@ -16,7 +16,7 @@ ENDED_EARLY = ("failed", "lost", "cancelled", "new")
 LINE_REM = 4.6  # of what is said of a run that did not end well
 
 
-def outcome(folder: RunFolder, history: History) -> None:
+def outcome(folder: RunFolder, history: History, tab: str) -> None:
     """Why a run ended early and the way on; in the place kept for it before, that nobody need wait."""
     state, watched = state_of(folder), is_watched(folder)
     if state == "done" and not watched:
@@ -25,7 +25,8 @@ def outcome(folder: RunFolder, history: History) -> None:
         if state in ENDED_EARLY:
             _unfinished(folder, history, state)
         elif state == "done":
-            st.caption("It is finished: what it came to stands on the tab Answers.")
+            where = "below" if tab == "answers" else "on the tab Answers"
+            st.caption(f"It is finished: what it came to stands {where}.")
         else:
             st.caption(
                 "It goes on without this page: close it, come back, or send its address to somebody."

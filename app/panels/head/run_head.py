@@ -53,7 +53,7 @@ def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[s
             compare_with(folder)
             take_away_button(folder)
         controls(folder, history, tab)
-    outcome(folder, history)
+    outcome(folder, history, tab)
     with st.container():  # always there, so that what follows keeps its place on the page
         if not is_recorded(folder):
             ask_for_key(folder.path, key="head-key")

@@ -7,8 +7,16 @@ from app.run_files.history import History
 SMALLEST = 1e-3  # of a gap, in words
 
 
-def growth_verdict(history: History) -> str:
-    """How far the gap fell, at which layer it is largest; empty where nothing is measured."""
+WATCH = "The darker a layer's row, the nearer the images are to the statistics that the network keeps there."
+
+
+def growth_verdict(history: History, *, growing: bool = False) -> str:
+    """How far the gap fell, at which layer it is largest; empty where nothing is measured.
+
+    While the images are `growing` no page is drawn at each of their steps: what to look for on the map.
+    """
+    if growing:
+        return WATCH if history.started["bn_layers"] else ""
     gaps, known = _gaps(history), last_gaps(history)
     if not gaps:
         return ""

@@ -24,7 +24,7 @@ def draw(folder: RunFolder, history: History) -> None:
     """A sentence, film and map, one layer's channels; for experts losses and confidence."""
     left, right = st.columns([7, 3], vertical_alignment="center")
     with left, room("verdict", VERDICT_REM):
-        st.markdown(growth_verdict(history))
+        st.markdown(growth_verdict(history, growing=_grow(folder, history)))
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         fork_panel(folder)
         ablations(folder, "synthesis")
@@ -44,6 +44,12 @@ def draw(folder: RunFolder, history: History) -> None:
     with st.container():
         awaited = ranges_section(folder)
     look_again(awaited)
+
+
+def _grow(folder: RunFolder, history: History) -> bool:
+    """Whether the images are being made now; where a run is paused they wait, and can be judged."""
+    later = any(event["stage"] != "synthesis" for event in history.of("stage-started"))
+    return state_of(folder) in ACTIVE and state_of(folder) != "paused" and not later
 
 
 def _film_and_map(folder: RunFolder, history: History) -> None:

@@ -43,7 +43,8 @@ def _origin(row: Mapping[str, Any]) -> str:
         return " with its input"
     gain = 100 * row["origin_gain"]
     return (
-        f", most of it from {row['origin']} (in float it would take {gain:.0f} % of the error away)"
+        f", more of it from {row['origin']} than from any other layer "
+        f"(in float it would take {gain:.0f} % of the error away)"
     )
 
 

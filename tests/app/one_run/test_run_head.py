@@ -17,7 +17,7 @@ from app.panels.take_away import FORMATS
 from app.run_files.history import read_history
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
-from tests.app.fabricate import Fabricated, fabricate
+from tests.app.fabricate import Fabricated, fabricate, result
 from tests.app.test_pages import opened, texts
 
 LAYERS = ["conv1", "layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1", "fc"]
@@ -79,6 +79,33 @@ def test_tabs_follow_the_stage_at_work(runs: Path) -> None:
     about = fabricate(runs, Fabricated(quantization="nearest")).recipe
     early = type(history)(events=history.events[: starts[0] + 1], offset=0)
     assert at_work(about, early) == at_rest(about) == "layers"
+
+
+def test_images_are_judged_once_they_do_not_grow_any_more(runs: Path) -> None:
+    """No page is drawn at each of their steps: a sentence about them would be that of an early one."""
+    folder = fabricate(runs, Fabricated(state="running"))
+    lines = folder.path.joinpath("events.jsonl").read_text().splitlines(keepends=True)
+    later = next(k for k, line in enumerate(lines) if '"quantization"' in line)
+    for state, told, judged in (
+        ("running", lines[:later], False),
+        ("paused", lines[:later], True),
+        ("running", lines, True),
+    ):
+        folder.path.joinpath("events.jsonl").write_text("".join(told))
+        folder.write_status(state)
+        said = texts(opened("run", run=folder.run_id, tab="images"))
+        assert ("times nearer" in said) is judged
+        assert ("The darker a layer's row" in said) is not judged
+
+
+def test_what_a_run_came_to_is_pointed_at_from_where_it_is_read(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(state="running"))
+    at = opened("run", run=folder.run_id, tab="answers")
+    folder.finish(result(folder, Fabricated()))
+    folder.write_status("done")
+    assert "what it came to stands below" in texts(at.run())
+    at.query_params["tab"] = "images"
+    assert "stands on the tab Answers" in texts(at.run())
 
 
 def test_runs_that_differ_in_least_are_offered_first_to_compare_with(runs: Path) -> None:
