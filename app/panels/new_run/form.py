@@ -85,8 +85,9 @@ def _how_few(catalog: dict[str, Any], draft: Draft) -> None:
         (columns[1], "activation_bits", BITS, "Bits an activation",
          "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
     ):  # fmt: skip
-        chosen = st.session_state.get(f"{key}-{name}", wanted[name])
-        st.session_state[f"{key}-{name}"] = max(chosen, limits[0])  # of another quantizer
+        # Only where it must be: a slider that is told where to stand forgets where it was being moved.
+        if st.session_state.setdefault(f"{key}-{name}", wanted[name]) < limits[0]:
+            st.session_state[f"{key}-{name}"] = limits[0]  # it was of another quantizer
         wanted[name] = column.slider(label, *limits, key=f"{key}-{name}", help=words)
     st.session_state.setdefault(f"{key}-preset", wanted["preset"])
     wanted["preset"] = columns[2].segmented_control(

@@ -45,6 +45,16 @@ def test_dialog_starts_what_it_shows(runs: Path, monkeypatch: pytest.MonkeyPatch
     assert recipes[0].synthesis_settings == {"steps": 11}
 
 
+def test_what_is_being_moved_is_not_told_where_to_stand(runs: Path) -> None:
+    """Else a slow page puts a slider back to where it was when it was last asked."""
+    at = dialog(expert=True)
+    at.slider(key="new-1-weight_bits").set_value(3).run()
+    inputs = (at.slider, at.number_input, at.text_input, at.selectbox)
+    own = [one for kind in inputs for one in kind if str(one.key).startswith(("new-", "knob-"))]
+    assert len(own) > 8
+    assert [one.key for one in own if one.proto.set_value] == []
+
+
 def test_a_weight_has_1_bit_where_the_quantizer_has_levels_for_it(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
