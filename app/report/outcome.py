@@ -22,8 +22,8 @@ def summary(story: Story) -> Section:
     smaller = sizes["fp32"] / sizes["quantized"]
     section = Section(title="What was asked, and what came out")
     section.says.append(
-        f"The network {recipe.model} was brought to {story.bits}: {recipe.weight_bits} bits for a weight, "
-        f"{recipe.activation_bits} for an activation, 32 before. {data_words(recipe)}"
+        f"The network {recipe.model} was brought to {story.bits}: {_bits(story, 'weight_bits')} bits for a "
+        f"weight, {_bits(story, 'activation_bits')} for an activation, 32 before. {data_words(recipe)}"
     )
     before, after = result.get("fp32_top1"), result.get("quantized_top1")
     if before is not None and after is not None:
@@ -44,6 +44,15 @@ def summary(story: Story) -> Section:
         f"{smaller:.1f} times less."
     )
     return section
+
+
+def _bits(story: Story, kind: str) -> str:
+    """The recipe's bits; from the fewest to the most where layers were given bits of their own."""
+    named = (story.recipe.quantization_settings.get("bits") or {}).get(kind)
+    if not named:
+        return str(getattr(story.recipe, kind))
+    told = [one[kind] for one in story.result["layers"] if one.get(kind)]
+    return f"{min(told)} to {max(told)}"
 
 
 def _lost(result: dict[str, Any], before: float, after: float) -> str:

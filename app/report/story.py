@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from app.wording.data_words import bits_of
 from engine.core.errors import UserError
 from engine.core.outside.reading import read_object
 from engine.run.folders.folder import RunFolder
@@ -46,7 +47,7 @@ class Story:
 
     @property
     def bits(self) -> str:
-        return f"W{self.recipe.weight_bits}A{self.recipe.activation_bits}"
+        return bits_of(self.recipe)
 
     @property
     def started(self) -> Event:

@@ -1,8 +1,15 @@
-"""Which data a run was calibrated with: for a stakeholder the first question, so it is said in one place."""
+"""Bits, and which data a run was calibrated with: a stakeholder's first questions, told in one place."""
 
 from engine.run.recipes.recipe import Recipe
 
 LABELLED = ("fdda",)  # methods that read real images beside the network's statistics
+
+
+def bits_of(recipe: Recipe) -> str:
+    """For example W4A4; mixed where layers were given bits of their own."""
+    given = recipe.quantization_settings.get("bits")
+    mixed = " mixed" if isinstance(given, dict) and any(given.values()) else ""
+    return f"W{recipe.weight_bits}A{recipe.activation_bits}{mixed}"
 
 
 def data_words(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ import re
 import time
 
 from app.engine_calls.choices import title_of
+from app.wording.data_words import bits_of
 from engine.run.recipes.recipe import Recipe
 
 STATES = {
@@ -34,10 +35,6 @@ def plain(text: object) -> str:
     for k in range(0, len(parts), 3):
         parts[k] = re.sub(r"([\\\[\]<*$~])", r"\\\1", parts[k])
     return "".join(part for k, part in enumerate(parts) if k % 3 != 2)
-
-
-def bits_of(recipe: Recipe) -> str:
-    return f"W{recipe.weight_bits}A{recipe.activation_bits}"
 
 
 def recipe_words(recipe: Recipe) -> str:

@@ -70,6 +70,17 @@ def test_the_report_says_what_the_result_says(tmp_path):
     assert "http-equiv" in page
 
 
+def test_bits_of_single_layers_are_told_from_the_fewest_to_the_most(tmp_path):
+    folder = tmp_path / RECORDED.name
+    shutil.copytree(RECORDED, folder)
+    recipe = json.loads((folder / "recipe.json").read_text())
+    layers = json.loads((folder / "result.json").read_text())["layers"]
+    recipe["quantization_settings"]["bits"] = {"weight_bits": {layers[3]["path"]: 5}}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
+    page = written(folder, tmp_path, "summary")
+    assert "brought to W2A4 mixed: 2 to 8 bits for a weight, 4 for an activation" in page
+
+
 def test_sections_can_be_chosen_and_an_unknown_one_is_refused(tmp_path):
     story = read_story(RECORDED, None)
     page = written(RECORDED, tmp_path, "costs", "summary")

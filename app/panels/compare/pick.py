@@ -5,7 +5,8 @@ from collections import Counter
 import streamlit as st
 
 from app.run_files.run_folders import is_recorded, recorded_folder, runs_folder
-from app.wording.words import ago, bits_of, plain, recipe_words
+from app.wording.data_words import bits_of
+from app.wording.words import ago, plain, recipe_words
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.stages.synthesis.reuse import synthesis_key
 

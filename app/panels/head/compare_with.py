@@ -9,7 +9,8 @@ from app.engine_calls.choices import title_of
 from app.panels.answers.nearest_comparison import PLAIN, plain_run, start_plain
 from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded, recorded_run, runs_folder
-from app.wording.words import bits_of, plain
+from app.wording.data_words import bits_of
+from app.wording.words import plain
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe
 

@@ -6,7 +6,8 @@ import streamlit as st
 
 from app.run_files.run_folders import state_of
 from app.run_files.run_notes import note_of
-from app.wording.words import bits_of, recipe_words
+from app.wording.data_words import bits_of
+from app.wording.words import recipe_words
 from engine.run.folders.folder import ACTIVE, RunFolder
 
 GROUPS = {

@@ -12,7 +12,8 @@ from app.engine_calls.choices import title_of
 from app.panels.shared import measured
 from app.run_files.run_folders import state_of
 from app.run_files.run_notes import note_of
-from app.wording.words import STATES, bits_of
+from app.wording.data_words import bits_of
+from app.wording.words import STATES
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 
