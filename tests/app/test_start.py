@@ -10,7 +10,7 @@ from app.engine_calls.background import Answer
 from app.presets import CARDS
 from app.run_files.run_folders import recorded_run
 from engine.run.recipes.recipe import Recipe, make_recipe
-from tests.app.conftest import CATALOG
+from tests.app.conftest import CATALOG, STEPS
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.known_pace import PACE
 from tests.app.test_pages import opened, started, texts
@@ -97,6 +97,28 @@ def test_a_card_of_a_shipped_run_opens_it_and_offers_to_run_it_here(
     assert [recipe.run_id for recipe in recipes] == [run]
     at.button(key="open-nearest-2").click().run()
     assert at.query_params["run"] == run
+
+
+def test_a_shipped_run_is_its_card_s_though_a_setting_came_after_it(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it stands at usually is what the run was made with."""
+    card_run(tmp_path / "recorded")
+    usual = dict.fromkeys(("quick", "standard", "paper"), "none")
+    later = STEPS[0] | {
+        "name": "activation_zero",
+        "type": "choice",
+        "default": "none",
+        "presets": usual,
+    }
+    later |= {"choices": ["none", "searched"], "low": None, "high": None}
+    newer = [one | {"settings": [*one["settings"], later]} for one in CATALOG["quantization"]]
+    catalog = CATALOG | {"quantization": newer}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+    assert make_recipe(catalog, **NEAREST.wanted).quantization_settings["activation_zero"] == "none"
+    at = opened("start")
+    assert at.button(key="open-nearest-2").label == "Open it"
+    assert at.button(key="card-nearest-2").label == "Run it here"
 
 
 def test_the_first_card_is_the_run_that_the_page_plays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,20 @@ from typing import Any
 
 import streamlit as st
 
-from app.engine_calls.actions import started
+from app.engine_calls.actions import fields_of, started
 from app.engine_calls.background import look_again
 from app.engine_calls.diagnoses import estimate, known_estimate
 from app.engine_calls.recipes import recipe_of
 from app.panels.new_run.estimate import estimate_words
 from app.panels.shared.press import button
 from app.presets import CARDS, Preset
-from app.run_files.run_folders import is_recorded, open_run, runs_folder, state_of
+from app.run_files.run_folders import (
+    is_recorded,
+    open_run,
+    recorded_run,
+    runs_folder,
+    state_of,
+)
 from app.wording.words import plain, time_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder, list_runs
@@ -38,7 +44,7 @@ def _card(catalog: dict[str, Any], card: Preset) -> bool:
     model = _entry(catalog, "models", card.wanted["model"])
     unavailable = "" if model["available"] else str(model["reason"])
     recipe = None if unavailable else _recipe(catalog, card)
-    there = None if recipe is None else _finished(recipe)
+    there = None if recipe is None else _finished(catalog, recipe)
     pending = False
     with st.container(gap="xxsmall"):
         st.markdown(f"**{card.title}**")
@@ -85,13 +91,25 @@ def _recipe(catalog: dict[str, Any], card: Preset) -> Recipe | None:
         return None  # its button says why
 
 
-def _finished(recipe: Recipe) -> RunFolder | None:
+def _finished(catalog: dict[str, Any], recipe: Recipe) -> RunFolder | None:
     """The recipe's run, where it ended here or comes with the project."""
     try:
         folder = open_run(recipe.run_id)
     except UserError:
-        return None
+        return _shipped(catalog, recipe)
     return folder if folder.result() is not None else None
+
+
+def _shipped(catalog: dict[str, Any], recipe: Recipe) -> RunFolder | None:
+    """The project's own run, where it is the recipe's but for settings that came after it, at their usual."""
+    recorded = recorded_run()
+    if recorded is None or recorded.result() is None:
+        return None
+    try:
+        today = recipe_of(catalog, runs=runs_folder(), **fields_of(recorded.recipe))
+    except (UserError, KeyError, TypeError, ValueError, OSError):
+        return None
+    return recorded if today.run_id == recipe.run_id else None
 
 
 def _took(folder: RunFolder) -> str:
