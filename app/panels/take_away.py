@@ -189,7 +189,8 @@ def _packed(files: list[Path], run: str, name: str) -> dict[str, Any]:
         mime = {".html": "text/html", ".webp": "image/webp", ".mp4": "video/mp4"}.get(
             file.suffix, "application/octet-stream"
         )
-        return {"content": file.read_bytes(), "file": f"{run}_{file.name}", "mime": mime}
+        named = file.name if file.name.startswith(run) else f"{run}_{file.name}"
+        return {"content": file.read_bytes(), "file": named, "mime": mime}
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:

@@ -23,6 +23,8 @@ OPTIONS = {
 ON_OFF = {"true": "on", "false": "off", "True": "on", "False": "off"}
 
 _CODE = re.compile(r"(`[^`\n]*`)")  # a command as a whole is told as one, and stays
+_OTHER_ENGINE = re.compile(r"Computed by engine [^;]+; this is \S+?\.(?=\s|$)")
+OTHER_VERSION = "Computed by another version of Quantoscope, whose numbers may differ a little."
 _ASIDE = re.compile(r" ?\((?:--|or --)[^()]*\)")
 _RUN = re.compile(
     r"(?<![\w/.-])(?:the run |run )?'?([\w.-]+_w\d+a\d+_[0-9a-f]{8})\b(?!\.\w)'?"
@@ -49,6 +51,7 @@ def page_words(text: str) -> str:
 
 def _page_words(text: str) -> str:
     text = text.replace("; model.output says otherwise", "")
+    text = _OTHER_ENGINE.sub(OTHER_VERSION, text)
     text = _ASIDE.sub("", text)
     text = _RUN.sub(lambda found: run_words(found[1]), text)
     text = _METHOD.sub(lambda found: _method(found[1] or found[3], found[2] or found[4]), text)

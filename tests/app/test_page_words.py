@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.wording.engine_words import page_words
+from app.wording.engine_words import OTHER_VERSION, page_words
 from engine.core import events
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
@@ -83,6 +83,7 @@ def test_a_run_that_ended_early_is_resumed_in_one_place(runs: Path) -> None:
         ("try a run with --synthesis noise", "try a run with the images Noise"),
         ("run small_genie_nearest_w2a4_0123abcd", "a run that is not here any more"),
         ("in /a/b_w2a4_0123abcd/x.pt", "in /a/b_w2a4_0123abcd/x.pt"),
+        ("Computed by engine 0.1.0+9f606e10; this is 0.1.0+6889bdb4.", OTHER_VERSION),
         ("type `python -m engine run --data X`", "type `python -m engine run --data X`"),
     ],
 )  # fmt: skip

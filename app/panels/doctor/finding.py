@@ -86,9 +86,9 @@ def measured_words(tried: dict[str, Any], finding: dict[str, Any]) -> str:
     """What it gained when it was run, beside what was predicted."""
     gain, unit = tried["measured_gain"], tried["unit"]
     helped = "It helped" if tried.get("helped") else "**It did not help**"
-    told = f"Tried. {helped}: {amount_words(gain, unit)} measured"
+    told = f"Tried. {helped}: {amount_words(gain, unit)}"
     if finding["predicted_gain"] is not None and unit == finding["unit"]:
-        told += f", {_number(finding['predicted_gain'], unit)} predicted"
+        told += f" ({_number(finding['predicted_gain'], unit)} predicted)"
     return f"{told}."
 
 

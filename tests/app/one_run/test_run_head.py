@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app.links.state import layer_among
 from app.panels.head.compare_with import nearest_relatives
 from app.panels.head.tab_choice import at_rest, at_work
-from app.panels.take_away import FORMATS
+from app.panels.take_away import FORMATS, _packed
 from app.run_files.history import read_history
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
@@ -134,6 +134,13 @@ def test_what_is_taken_away_is_the_run_s(runs: Path) -> None:
     assert recipe is not None
     assert json.loads(recipe) == json.loads(folder.recipe.to_json())
     assert content(fabricate(runs, Fabricated(state="failed", seed=1)), "result") is None
+
+
+def test_a_file_bears_its_run_s_name_once(tmp_path: Path) -> None:
+    for name in ("some_run.html", "report.html"):
+        (tmp_path / name).write_text("")
+    names = [_packed([file], "some_run", "report")["file"] for file in sorted(tmp_path.iterdir())]
+    assert names == ["some_run_report.html", "some_run.html"]
 
 
 def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(

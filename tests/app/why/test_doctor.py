@@ -78,7 +78,7 @@ def test_to_try_it_starts_the_run_with_the_change_and_its_gain_stands_there_afte
     assert rows[0]["measured_gain"] == pytest.approx(before["logit_kl"])
     told = texts(opened("layers", run=folder.run_id))
     assert "It helped" in told
-    assert "0.3 predicted" in told
+    assert "the teacher's (0.3 predicted)" in told
 
 
 def waited() -> Iterator[None]:
