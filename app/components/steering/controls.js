@@ -119,7 +119,8 @@ class Controls {
     const percent = (share) => `${(100 * share).toFixed(1)} %`;
     if (student === undefined) return null;
     const beside = teacher === undefined ? "" : `, teacher ${percent(teacher)}`;
-    return { value: percent(student), note: `right so far${beside}` };
+    const until = this.state === "done" ? "" : " so far"; // the page's own sentence comes in a moment
+    return { value: percent(student), note: `right${until}${beside}` };
   }
 
   // --- which tab ------------------------------------------------------------------------------
