@@ -44,6 +44,10 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
     return base | more
 
 
+# Of an axis of shares: as many digits as its numbers need to differ, one behind the point where one is read.
+SHARES: dict[str, Any] = {"tickformat": "~%", "hoverformat": ".1%"}
+
+
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """An axis with quiet grid lines."""
     return {

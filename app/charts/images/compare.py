@@ -5,7 +5,7 @@ from typing import Any
 
 from app.charts.images.synthesis import short
 from app.charts.panels import letter, panels
-from app.charts.style import GAP_SCALE, SERIES, LiveFigure, axis, layout
+from app.charts.style import GAP_SCALE, SERIES, SHARES, LiveFigure, axis, layout
 
 Rows = Sequence[Sequence[float | None]]
 RATIO_SCALE = [[0, "#3b8bd0"], [0.5, "#f2f2f2"], [1, "#ee8a1d"]]
@@ -50,7 +50,7 @@ def _maps(
     across = [
         axis(f"{name} · step", range=[0, steps], showgrid=False)
         if steps
-        else axis(f"{name} · share", tickformat=".0%", range=[0, 1.0], showgrid=False)
+        else axis(f"{name} · share", **SHARES, range=[0, 1.0], showgrid=False)
         for name in names
     ]
     up = axis(
@@ -95,7 +95,7 @@ def lines(
     height: int = 260, alt: str,
 ) -> LiveFigure:  # fmt: skip
     """One line a side on the axes `x` and `y`; a side of None is left out."""
-    told = f"%{{y:{y.get('tickformat', '.3g')}}}"
+    told = f"%{{y:{y.get('hoverformat', '.3g')}}}"
     data = [
         {
             "type": "scatter", "mode": mode, "name": letter(k), "x": list(side[0]), "y": list(side[1]),
@@ -117,6 +117,6 @@ def course(
     x = (
         axis("step", range=[0, steps])
         if steps
-        else axis("share", tickformat=".0%", range=[0, 1], dtick=0.25)
+        else axis("share", **SHARES, range=[0, 1], dtick=0.25)
     )
     return lines(sides, x=x, y=axis(name, **up), alt=alt)

@@ -7,7 +7,7 @@ from typing import Any
 from app.charts.images.compare import MOST_NAMED, lines
 from app.charts.images.synthesis import short
 from app.charts.panels import letter, panels
-from app.charts.style import QUIET, SERIES, LiveFigure, axis, layout
+from app.charts.style import QUIET, SERIES, SHARES, LiveFigure, axis, layout
 
 # Twelve colours for classes, told apart on light and dark.
 CLASSES = (
@@ -96,7 +96,7 @@ def class_bars(shares: Sequence[Sequence[float] | None], names: Sequence[str]) -
         tickvals=list(range(len(names))), ticktext=[_brief(name) for name in names],
         range=[-0.5, len(names) - 0.5], showgrid=False, autotickangles=[0, -35, -60],
     )  # fmt: skip
-    y_axis = axis("share of the images", tickformat=".0%", rangemode="tozero")
+    y_axis = axis("share of the images", **SHARES, rangemode="tozero")
     shown = layout(280, xaxis=x_axis, yaxis=y_axis, showlegend=True)
     shown |= {"barmode": "group", "bargap": 0.25}
     return LiveFigure(

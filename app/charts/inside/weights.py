@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.inside.inputs import HEIGHT, MOST_LINES, reach
-from app.charts.style import FLOAT, OVER, QUANTIZED, LiveFigure, axis, layout
+from app.charts.style import FLOAT, OVER, QUANTIZED, SHARES, LiveFigure, axis, layout
 
 
 def weight_ranges(channels: Mapping[str, Any], chosen: int) -> LiveFigure:
@@ -49,7 +49,7 @@ def one_channel(one: Mapping[str, Any], weight: float) -> LiveFigure:
     ]
     shown = layout(
         HEIGHT, bargap=0, xaxis=axis("weight (lines: levels)", showgrid=False),
-        yaxis=axis("weights", tickformat=".0%", rangemode="tozero"), shapes=[*lines, *moved],
+        yaxis=axis("weights", **SHARES, rangemode="tozero"), shapes=[*lines, *moved],
     )  # fmt: skip
     alt = (
         f"Weights of output channel {one['channel']} with {len(one['levels'])} levels; a weight of "

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import FLOAT, OVER, QUANTIZED, LiveFigure, axis, layout
+from app.charts.style import FLOAT, OVER, QUANTIZED, SHARES, LiveFigure, axis, layout
 
 HEIGHT = 280
 
@@ -35,7 +35,7 @@ def codes(view: dict[str, Any]) -> LiveFigure:
     shown = layout(
         HEIGHT,
         xaxis=axis("code: one step of each channel's grid", range=[-1, count], showgrid=False),
-        yaxis=axis("weights a step", tickformat=".0%", rangemode="tozero"),
+        yaxis=axis("weights a step", **SHARES, rangemode="tozero"),
         shapes=[_beyond(low, high) for low, high in beyond],
         showlegend=True,
     )
@@ -78,7 +78,7 @@ def channel(view: dict[str, Any]) -> LiveFigure:
         HEIGHT,
         bargap=0,
         xaxis=axis("weight (lines: levels)", showgrid=False),
-        yaxis=axis("weights", tickformat=".0%", rangemode="tozero"),
+        yaxis=axis("weights", **SHARES, rangemode="tozero"),
         shapes=lines,
     )
     alt = f"Histogram of output channel {values.get('channel', 0):.0f} of {view['what']} with its levels."

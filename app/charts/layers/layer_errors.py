@@ -4,7 +4,7 @@ from typing import Any
 
 from app.charts.images.synthesis import short
 from app.charts.layers.levels import bad_db, error_share, good_db
-from app.charts.style import FINE, OVER, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
+from app.charts.style import FINE, OVER, QUANTIZED, QUIET, SHARES, WATCH, LiveFigure, axis, layout
 
 ALONE, WITH_ALL = "by itself: as in layers that cost nothing", "with all layers before it"
 TO_WATCH, BAD = "by itself: to watch", "by itself: bad"
@@ -22,7 +22,7 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
         barmode="group",
         bargap=0.25,
         xaxis=layer_axis(paths, chosen),
-        yaxis=axis("error, share of the layer's output", rangemode="tozero", tickformat=".0%"),
+        yaxis=axis("error, share of the layer's output", rangemode="tozero", **SHARES),
         shapes=[_threshold(good, WATCH), _threshold(bad, OVER)],
         annotations=[
             *([_label(good, "to watch", WATCH)] if good < bad else []),
@@ -131,7 +131,7 @@ def flipped_bars(layers: list[dict[str, Any]]) -> LiveFigure:
         "marker": {"color": QUANTIZED},
         "hovertemplate": "%{x}<br>%{y:.1%} of the codes differ from nearest<extra></extra>",
     }
-    y_axis = axis("codes not at nearest", tickformat=".0%", rangemode="tozero")
+    y_axis = axis("codes not at nearest", **SHARES, rangemode="tozero")
     figure = {"data": [trace], "layout": layout(300, xaxis=layer_axis(paths), yaxis=y_axis)}
     binding = {
         "on": "layer-measured",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.charts.images.synthesis import short
-from app.charts.style import FLOAT, GRID, QUANTIZED, SERIES, LiveFigure, axis, layout
+from app.charts.style import FLOAT, GRID, QUANTIZED, SERIES, SHARES, LiveFigure, axis, layout
 
 COLUMNS = 4
 
@@ -102,7 +102,7 @@ def judging() -> LiveFigure:
         }
         for name, colour in (("teacher", FLOAT), ("student", QUANTIZED))
     ]
-    y_axis = axis("top-1 so far", tickformat=".0%")
+    y_axis = axis("top-1 so far", **SHARES)
     figure = {
         "data": traces,
         "layout": layout(240, xaxis=axis("images judged"), yaxis=y_axis, showlegend=True),

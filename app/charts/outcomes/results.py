@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.charts.style import LiveFigure, axis, layout
+from app.charts.style import SHARES, LiveFigure, axis, layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
     low = min((row.low for row in rows), default=0.0)
     high = max((row.high for row in rows), default=1.0)
     room = max(0.02, 0.12 * (high - low))
-    x_axis = axis("top-1", tickformat=".0%", range=[max(0.0, low - room), min(1.02, high + room)])
+    x_axis = axis("top-1", **SHARES, range=[max(0.0, low - room), min(1.02, high + room)])
     y_axis = axis(type="category", showgrid=False, autorange=False)
     y_axis["range"] = [len(names) - 0.5, -0.7]
     y_axis |= {"categoryorder": "array", "categoryarray": names}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, LiveFigure, axis
+from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis
 from app.charts.views.parts import dots, filled, trace, two
 
 
@@ -18,7 +18,7 @@ def fixing() -> LiveFigure:
         "data": [free, held, course],
         "layout": two(
             xaxis=axis("weight", tickformat=".2g", anchor="y2"),
-            yaxis=axis("of all weights", tickformat=".0%", rangemode="tozero"),
+            yaxis=axis("of all weights", **SHARES, rangemode="tozero"),
             yaxis2=axis("round", autorange="reversed", type="category"),
             bargap=0.05,
         ),

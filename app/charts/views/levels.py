@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, LiveFigure, axis
+from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis
 from app.charts.views.parts import LEVEL_LINES, dots, filled, trace, two
 
 
@@ -17,7 +17,7 @@ def levels() -> LiveFigure:
         "layout": two(
             xaxis=axis("weight (lines: the levels now)", gridcolor=LEVEL_LINES, tickvals=[], anchor="y2")
             | {"tickformat": ".2g", "tickangle": -60},
-            yaxis=axis("weights", tickformat=".0%", rangemode="tozero"),
+            yaxis=axis("weights", **SHARES, rangemode="tozero"),
             yaxis2=axis("turn", autorange="reversed", type="category"),
             bargap=0.05,
         ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
+from app.charts.style import FLOAT, QUANTIZED, QUIET, SHARES, LiveFigure, axis, layout
 from app.charts.views.parts import filled, line, titled
 
 COLOURS = {"importance": QUANTIZED, "magnitude": FLOAT, "random": QUIET}
@@ -20,8 +20,8 @@ def orders() -> LiveFigure:
         for order, colour in COLOURS.items()
     ]
     shown = layout(
-        300, showlegend=True, xaxis=axis("columns rounded", tickformat=".0%"),
-        yaxis=axis("error so far", tickformat=".0%", rangemode="tozero"), **titled(),
+        300, showlegend=True, xaxis=axis("columns rounded", **SHARES),
+        yaxis=axis("error so far", **SHARES, rangemode="tozero"), **titled(),
     )  # fmt: skip
     fills: list[dict[str, Any]] = [
         {"trace": k, "x": "arrays.at", "y": f"arrays.{order}"} for k, order in enumerate(COLOURS)

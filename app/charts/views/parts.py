@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
+from app.charts.style import FLOAT, QUANTIZED, QUIET, SHARES, LiveFigure, axis, layout
 
 LEVEL_LINES = "rgba(238,138,29,0.5)"
 UPPER, LOWER = [0.46, 1.0], [0.0, 0.27]
@@ -73,9 +73,9 @@ def deciding(form: str, hover: str, across: dict[str, Any], alt: str, **bars: An
         "data": [now, began, decided | {"showlegend": False}],
         "layout": two(
             xaxis=across,
-            yaxis=axis("weights", tickformat=".0%", rangemode="tozero"),
+            yaxis=axis("weights", **SHARES, rangemode="tozero"),
             xaxis2=axis("step"),
-            yaxis2=axis("decided", tickformat=".0%", range=[0, 1.02]),
+            yaxis2=axis("decided", **SHARES, range=[0, 1.02]),
             bargap=0.05,
         ),
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, LiveFigure, axis
+from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis
 from app.charts.views.parts import filled, line, two
 
 
@@ -30,7 +30,7 @@ def taps() -> LiveFigure:
     ]
     for trace in data[2:]:
         trace["showlegend"] = False
-    shares = axis("taps", tickformat=".0%", rangemode="tozero")
+    shares = axis("taps", **SHARES, rangemode="tozero")
     figure = {
         "data": data,
         "layout": two(

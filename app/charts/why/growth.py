@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from app.charts.layers.layer_errors import layer_axis
-from app.charts.style import FLOAT, QUANTIZED, LiveFigure, axis, layout
+from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis, layout
 
 HEIGHT = 300
 CLEAR = 1.15  # times the usual error: less is no difference to speak of
@@ -33,7 +33,7 @@ def growth(found: Mapping[str, Any], shares: Sequence[float], chosen: str = "") 
     ]  # fmt: skip
     shown = layout(
         HEIGHT, xaxis=layer_axis(list(paths), chosen), showlegend=True,
-        yaxis=axis("error, share of the output", tickformat=".0%", rangemode="tozero"),
+        yaxis=axis("error, share of the output", **SHARES, rangemode="tozero"),
     )  # fmt: skip
     alt = (
         "The error of this image through the layers, against the average image's. "

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
+from app.charts.style import FLOAT, QUANTIZED, QUIET, SHARES, LiveFigure, axis, layout
 
 HEIGHT = 250
 MOST = 24  # classes with a bar of their own: those that agree least
@@ -29,7 +29,7 @@ def by_class(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> LiveFig
     shown = layout(
         max(HEIGHT, 60 + 19 * len(worst)), bargap=0.3,
         yaxis=axis(type="category", showgrid=False, autorange="reversed"),
-        xaxis=axis("answers that stay", tickformat=".0%", range=[low, 1.0], nticks=5),
+        xaxis=axis("answers that stay", **SHARES, range=[low, 1.0], nticks=5),
     )  # fmt: skip
     told = ", ".join(
         f"{name} {one['agreement']:.0%}" for name, one in zip(labels, worst, strict=True)
@@ -88,8 +88,8 @@ def reliability(
             + name + "</extra>",
         })  # fmt: skip
     shown = layout(
-        HEIGHT, showlegend=True, xaxis=axis("how sure it is", tickformat=".0%", range=[0, 1.02]),
-        yaxis=axis("how often it is right", tickformat=".0%", range=[0, 1.02]),
+        HEIGHT, showlegend=True, xaxis=axis("how sure it is", **SHARES, range=[0, 1.02]),
+        yaxis=axis("how often it is right", **SHARES, range=[0, 1.02]),
     )  # fmt: skip
     shown["legend"] |= {"font": {"size": 11}}
     alt = (

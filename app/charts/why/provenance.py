@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.layers.layer_errors import layer_axis
-from app.charts.style import FLOAT, QUANTIZED, QUIET, SERIES, LiveFigure, axis, layout
+from app.charts.style import FLOAT, QUANTIZED, QUIET, SERIES, SHARES, LiveFigure, axis, layout
 
 MAUVE = SERIES[3]
 PARTS = {
@@ -48,7 +48,7 @@ def waterfall(row: Mapping[str, Any]) -> LiveFigure:
     high = max(1.0, *(base + width for base, width in zip(bases, widths, strict=True)))
     room = 0.16 * (high - low)
     x_axis = axis(
-        "share of the error", tickformat=".0%", range=[low - (room if low < 0 else 0), high + room]
+        "share of the error", **SHARES, range=[low - (room if low < 0 else 0), high + room]
     )
     y_axis = axis(type="category", showgrid=False, autorange="reversed")
     shown = layout(WATERFALL_HEIGHT, bargap=0.3, xaxis=x_axis, yaxis=y_axis)
@@ -73,7 +73,7 @@ def stacked(rows: Sequence[Mapping[str, Any]], chosen: str = "") -> LiveFigure:
     ]  # fmt: skip
     shown = layout(
         STACKED_HEIGHT, barmode="relative", bargap=0.25, xaxis=layer_axis(paths, chosen),
-        yaxis=axis("share of the layer's error", tickformat=".0%", zeroline=True, zerolinecolor=QUIET),
+        yaxis=axis("share of the layer's error", **SHARES, zeroline=True, zerolinecolor=QUIET),
         showlegend=True,
     )  # fmt: skip
     largest = dict.fromkeys(PARTS, 0)
