@@ -53,7 +53,7 @@ CARDS = [
     Preset(
         name="nearest-2",
         title="See it break",
-        text="The same 2 bits, each weight rounded to the nearest.",
+        text="2 bits a weight again, each now rounded to the nearest.",
         tab="layers",
         wanted=_wanted("resnet20-fashion", "genie", "nearest", (2, 4)),
     ),

@@ -159,6 +159,7 @@ def test_the_ranking_says_whether_it_is_by_cost_or_by_sqnr() -> None:
         ([30, 9], "costs answers more often than not. Give"),
         ([4, 9], "2 layers have such errors"),
         ([4], "1 of 2 layers is measured"),
+        ([50], "its error is less than 1% of its signal"),
         ([], "No layer is measured yet"),
     ],
 )
@@ -186,6 +187,7 @@ def test_a_run_that_ended_early_promises_nothing_more(levels: list[float], words
 def test_what_is_inherited_is_told_in_the_same_unit_as_the_bars() -> None:
     assert "is 100% of the signal" in inherited_verdict([measured("a", 20, 0)])
     assert "10% by itself" in inherited_verdict([measured("a", 20, 0)])
+    assert "less than 1% by itself" in inherited_verdict([measured("a", 50, 0)])
     assert "almost nothing is inherited" in inherited_verdict([measured("a", 20, 19.9)])
     assert inherited_verdict([]) == ""
 

@@ -33,6 +33,12 @@ def error_share(sqnr_db: float) -> float:
     return float(10 ** (-sqnr_db / 20))
 
 
+def share_words(sqnr_db: float) -> str:
+    """The same in percent, for a sentence."""
+    share = error_share(sqnr_db)
+    return f"{share:.0%}" if share >= 0.005 else "less than 1%"
+
+
 def levels_words() -> str:
     """What the two levels rest on, in a sentence."""
     found = measured_levels()

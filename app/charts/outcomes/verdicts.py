@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.charts.layers.levels import bad_db, error_share, good_db
+from app.charts.layers.levels import bad_db, error_share, good_db, share_words
 from engine.run.stages.judging.one_class import says_little
 
 MOST_BITS = 8  # of a weight
@@ -117,7 +117,7 @@ def _by_sqnr(known: Sequence[dict[str, Any]], result: dict[str, Any] | None) -> 
     worst = min(known, key=lambda one: float(_db(one) or 0.0))
     worst_db = float(_db(worst) or 0.0)
     name = f"`{worst['path']}`{_bits(worst)}"
-    error = f"its error is {error_share(worst_db):.0%} of its signal ({worst_db:.1f} dB)"
+    error = f"its error is {share_words(worst_db)} of its signal ({worst_db:.1f} dB)"
     bad = sum(float(_db(one) or 0.0) < bad_db() for one in known)
     if result and is_chance(result):
         return f"The largest error by SQNR is that of {name}, {error}: the answers bear it."
@@ -174,6 +174,6 @@ def inherited_verdict(measured: Sequence[dict[str, Any]]) -> str:
     if all_of_it < 1.12 * own:  # a decibel
         return f"At `{path}` almost nothing is inherited: its own error dominates."
     return (
-        f"At `{path}` the error is {all_of_it:.0%} of the signal with those of the layers before it, "
-        f"{own:.0%} by itself."
+        f"At `{path}` the error is {share_words(float(accumulated or 0.0))} of the signal with those of the "
+        f"layers before it, {share_words(float(local or 0.0))} by itself."
     )

@@ -27,6 +27,8 @@ def outcome(folder: RunFolder, history: History, tab: str) -> None:
         elif state == "done":
             where = "below" if tab == "answers" else "on the tab Answers"
             st.caption(f"It is finished: what it came to stands {where}.")
+        elif state == "paused":
+            st.caption("It waits, also without this page: Continue goes on where it stopped.")
         else:
             st.caption(
                 "It goes on without this page: close it, come back, or send its address to somebody."

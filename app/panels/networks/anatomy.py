@@ -9,10 +9,12 @@ from app.charts.layers import weights
 from app.charts.networks.network import SHADES, network_map, short_count
 from app.components import mount
 from app.panels.shared.url_menu import buttons
+from app.wording.words import size_words
 
 MAP_KEYS = (
     "A box is a block, its colour the resolution; a cell is a layer. "
-    "Blue dot: BatchNorm; green dot: activation; green line: shortcut. "
+    "Blue dot: BatchNorm; green dot: activation; green line: shortcut; orange or red dot: "
+    "something may go wrong there. "
     "Click on a cell to look into the layer, on a box's name to fold it."
 )
 
@@ -21,9 +23,9 @@ def head(facts: dict[str, Any]) -> None:
     """The network in six numbers."""
     shape = " × ".join(map(str, facts["image_shape"]))
     outputs = "none" if facts["outputs"] is None else f"{facts['outputs']:,}"
-    megabytes = f"{facts['weight_bytes'] / 1e6:.3g} MB as float"
+    in_float = f"{size_words(facts['weight_bytes'])} as float"
     shown = (
-        ("Parameters", short_count(facts["parameters"]), megabytes, f"{facts['parameters']:,}"),
+        ("Parameters", short_count(facts["parameters"]), in_float, f"{facts['parameters']:,}"),
         ("Work an image", short_count(facts["macs"]), "MACs", f"{facts['macs']:,} multiply-adds"),
         (
             "Layers",

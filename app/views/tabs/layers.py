@@ -61,7 +61,8 @@ def draw(folder: RunFolder, history: History) -> None:
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         ablations(folder, "quantization")
     if not layers:
-        st.info("The layers appear when the worker has loaded the network.")
+        if state_of(folder) in ACTIVE:
+            st.info("The layers appear when the worker has loaded the network.")
         return
     with st.container():
         awaited = doctor_panel(folder)

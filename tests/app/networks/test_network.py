@@ -58,7 +58,9 @@ def test_page_tells_facts_findings_methods_and_costs(page: Path) -> None:
     assert "Real" in text
     assert "it needs real images" in text
     assert sum(metric.label == "Time" for metric in at.metric) == 3
-    assert "other work left this process 1/4.0 of its time" in text
+    assert "other work made it 4.0 times slower" in text
+    assert "something may go wrong there" in text  # a dot of the map has its meaning beside it
+    assert next(m.delta for m in at.metric if m.label == "Parameters").endswith(" kB as float")
     assert len(at.get("bidi_component")) == 1
 
 

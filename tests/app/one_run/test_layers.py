@@ -8,6 +8,7 @@ from app.charts.layers import layer as charts
 from app.charts.layers.levels import bad_db, good_db
 from app.panels.layers.layer_table import COLUMNS, errors, table
 from app.wording.layer_numbers import NUMBERS, known_numbers, numbers_of
+from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import MEASURED, Fabricated, fabricate, look
 from tests.app.test_pages import opened, texts
 
@@ -165,3 +166,26 @@ def test_before_the_first_layer_the_page_says_what_comes_first(runs: Path) -> No
     folder.write_status("cancelled")
     words = texts(opened("layers", run=folder.run_id))
     assert "The run ended before a layer was measured" in words
+
+
+@pytest.mark.parametrize(("state", "awaited"), [("starting", True), ("cancelled", False)])
+def test_layers_are_awaited_of_a_worker_at_work_alone(
+    runs: Path, state: str, awaited: bool
+) -> None:
+    folder = RunFolder.create(runs, fabricate(runs.parent / "other", Fabricated()).recipe)
+    folder.write_status(state)
+    said = texts(opened("layers", run=folder.run_id))
+    assert ("when the worker has loaded the network" in said) is awaited
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_learning_is_promised_of_a_quantizer_that_learns(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, learns: bool
+) -> None:
+    monkeypatch.setattr("app.panels.layers.at_work.blocks.takes_steps", lambda recipe: learns)
+    folder = fabricate(runs, Fabricated(state="running"))
+    lines = (folder.path / "events.jsonl").read_text().splitlines(keepends=True)
+    early = next(k for k, line in enumerate(lines) if '"quantization"' in line)
+    (folder.path / "events.jsonl").write_text("".join(lines[:early]))
+    said = texts(opened("layers", run=folder.run_id))
+    assert ("What it learns is drawn here" in said) is learns

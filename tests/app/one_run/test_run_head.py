@@ -98,6 +98,15 @@ def test_images_are_judged_once_they_do_not_grow_any_more(runs: Path) -> None:
         assert ("The darker a layer's row" in said) is not judged
 
 
+def test_a_paused_run_is_not_said_to_go_on(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(state="running"))
+    assert "It goes on without this page" in texts(opened("run", run=folder.run_id))
+    folder.write_status("paused")
+    said = texts(opened("run", run=folder.run_id))
+    assert "Continue goes on where it stopped" in said
+    assert "It goes on without this page" not in said
+
+
 def test_what_a_run_came_to_is_pointed_at_from_where_it_is_read(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
     at = opened("run", run=folder.run_id, tab="answers")

@@ -17,9 +17,8 @@ def blocks_at_work(folder: RunFolder, history: History) -> None:
         return
     stages = {event["stage"] for event in history.of("stage-started")}
     if "quantization" not in stages:
-        st.caption(
-            "The blocks are reconstructed when the images are done: watch them on the tab Images."
-        )
+        if takes_steps(folder.recipe):
+            st.caption("What it learns is drawn here when the images are done.")
         return
     if not takes_steps(folder.recipe):
         _what_it_does(folder, history)
