@@ -37,7 +37,11 @@ def headline(folder: RunFolder) -> None:
         first.metric("Top-1", "unknown", help=why, border=True, height="stretch")
         kl = result.get("logit_kl")
         second.metric(
-            "Logit KL", "unknown" if kl is None else f"{kl:.3g}", border=True, height="stretch"
+            "Logit KL",
+            "unknown" if kl is None else f"{kl:.3g} nats",
+            border=True,
+            height="stretch",
+            help="How far the student's probabilities of the classes are from its teacher's; 0: alike.",
         )
     if result.get("agreement") is not None:
         third.metric(

@@ -98,6 +98,13 @@ def test_images_are_judged_once_they_do_not_grow_any_more(runs: Path) -> None:
         assert ("The darker a layer's row" in said) is not judged
 
 
+def test_without_labels_the_distance_of_the_answers_has_its_unit(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated(labels=False))
+    told = {one.label: one for one in opened("run", run=folder.run_id, tab="answers").metric}
+    assert told["Logit KL"].value.endswith(" nats")
+    assert "its teacher's" in told["Logit KL"].help
+
+
 def test_a_paused_run_is_not_said_to_go_on(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
     assert "It goes on without this page" in texts(opened("run", run=folder.run_id))
