@@ -17,7 +17,7 @@ from app.run_files.run_folders import is_live, state_of
 from app.text import explain
 from engine.run.folders.folder import ACTIVE, RunFolder
 
-VERDICT_REM = 2.6
+VERDICT_REM = 3.2  # two lines
 
 
 def draw(folder: RunFolder, history: History) -> None:

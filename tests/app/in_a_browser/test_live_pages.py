@@ -109,7 +109,7 @@ def test_words_follow_the_run_and_nothing_jumps_on_quantize(
     check(page)
     run.to("layer-measured")
     page.get_by_text("What is wrong with one layer?").wait_for()
-    playwright.expect(page.get_by_text("1 of 4 layers are measured")).to_be_visible()
+    playwright.expect(page.get_by_text("1 of 4 layers is measured")).to_be_visible()
     check(page)
     rest(page)
     page.wait_for_timeout(1500)
