@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.engine_calls.background import Answer
+from app.panels.start.bits import with_errors
 from app.presets import CARDS
 from app.run_files.run_folders import recorded_run
 from engine.run.recipes.recipe import Recipe, make_recipe
@@ -148,3 +149,12 @@ def test_another_recorded_run_is_played_without_the_words_of_the_shipped_one(
 ) -> None:
     fabricate(tmp_path / "recorded", Fabricated())
     assert "What it was trained on" not in texts(opened("start"))
+
+
+def test_the_error_of_a_layer_is_the_same_share_here_as_on_the_run_s_page() -> None:
+    stops = [{"bits": 2, "weakest": {"path": "fc", "sqnr_db": 20.0}}]
+    found = with_errors({"title": "net", "roundings": {"nearest": stops}})
+    assert found["roundings"]["nearest"][0]["weakest"] == {
+        "path": "fc", "sqnr_db": 20.0, "error": pytest.approx(0.1),
+    }  # fmt: skip
+    assert found["title"] == "net"

@@ -103,7 +103,7 @@ class Bits {
       `of ${this.net.test_images.toLocaleString("en")} images`;
     wall.sub.textContent =
       `${flips} of these ${kinds.length} answers flip. Weakest layer: ${stop.weakest.path}, its error is ` +
-      `${percent(10 ** (-stop.weakest.sqnr_db / 10))} of its signal (${stop.weakest.sqnr_db.toFixed(0)} dB).`;
+      `${percent(stop.weakest.error)} of its signal (${stop.weakest.sqnr_db.toFixed(0)} dB).`;
     wall.canvas.setAttribute("aria-label", `${words.title}: ${flips} of ${kinds.length} answers flip.`);
     if (this.sheet.complete && this.sheet.naturalWidth) wall.draw(this.sheet, this.data.layout, kinds, titles);
   }

@@ -89,13 +89,21 @@ class Fader {
     }
     const [w, a] = this.standing();
     const of = this.layer ? ` of ${this.layer}` : "";
-    this.slide("weights", `Bits of weights${of}`, w, `${w} bits`);
+    this.slide("weights", `Bits of weights${of}`, w, this.told(bits, 0, "weight_bits"));
     const shared = this.layer && a !== null ? readersOf(this.layer, found).filter((path) => path !== this.layer) : [];
-    this.slide("inputs", `Bits of inputs${of}`, a, a === null ? "" : `${a} bits`);
+    this.slide("inputs", `Bits of inputs${of}`, a, a === null ? "" : this.told(bits, 1, "activation_bits"));
     this.slides.inputs.querySelector("small").textContent =
       a === null ? "It reads the image, which stays as it is." : shared.length ? `Also for ${shared.join(", ")}.` : "";
     this.best(follows.size);
     write(this.verdict, verdict(follows, this.own, found, words));
+  }
+
+  // How many bits the layer has, or from how few to how many all those have which no rule holds.
+  told(bits, kind, name) {
+    const all = [...bits].filter(([path]) => !(path in this.data.found.held[name])).map(([, pair]) => pair[kind]);
+    const moved = this.layer || !all.length ? [this.standing()[kind]] : all.filter((one) => one !== null);
+    const [few, many] = [Math.min(...moved), Math.max(...moved)];
+    return few === many ? `${few} bits` : `${few} to ${many} bits`;
   }
 
   // Of the front, what lies nearest to the size that is shown.

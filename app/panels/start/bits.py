@@ -1,9 +1,11 @@
 """The slider that answers at once: what fewer bits do to a network, measured before."""
 
 import base64
+from typing import Any
 
 import streamlit as st
 
+from app.charts.layers.levels import error_share
 from app.charts.style import FLOAT, GRID, OVER, QUANTIZED, SERIES, WATCH
 from app.components import mount
 from app.run_files.run_folders import shipped
@@ -33,7 +35,7 @@ def bits_slider() -> None:
     mount.bits(
         key="bits",
         date=result["date"],
-        networks=result["networks"],
+        networks=[with_errors(network) for network in result["networks"]],
         layout=result["wall"],
         sheet=data_address(picture),
         roundings=ROUNDINGS,
@@ -41,6 +43,18 @@ def bits_slider() -> None:
         first=FIRST,
         how=HOW.format(**result),
     )
+
+
+def with_errors(network: dict[str, Any]) -> dict[str, Any]:
+    """The network with the error of each stop's weakest layer, as a share of the size of its signal."""
+    roundings = {
+        name: [
+            stop | {"weakest": stop["weakest"] | {"error": error_share(stop["weakest"]["sqnr_db"])}}
+            for stop in stops
+        ]
+        for name, stops in network["roundings"].items()
+    }
+    return network | {"roundings": roundings}
 
 
 def data_address(picture: bytes) -> str:

@@ -10,7 +10,7 @@ from app.panels.layers.fewer_bits.fader import WORDS, for_browser
 from app.server.files import ui_version
 from engine.run.questions.why import answers
 from engine.run.questions.why.fewer_bits.fader import follow_bits
-from tests.app.browser import MARKS, browsing, rest, served
+from tests.app.browser import MARKS, browsing, playwright, rest, served
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.places import address_of
 from tests.app.why.bits_found import FOUND, PATHS
@@ -120,6 +120,7 @@ def test_charts_and_verdict_move_before_the_page_is_asked(page: Any) -> None:
     page.get_by_role("radio", name="One layer").click()
     page.wait_for_function("() => location.search.includes('fader=layer')")
     alone = page.get_by_role("slider", name=f"Bits of weights of {PATHS[1]}")
+    playwright.expect(alone).to_have_attribute("aria-valuetext", "6 bits")
     alone.focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(
@@ -127,4 +128,6 @@ def test_charts_and_verdict_move_before_the_page_is_asked(page: Any) -> None:
     )
     rest(page)
     assert alone.input_value() == "7"
+    page.get_by_role("radio", name="All layers").click()
+    playwright.expect(weights).to_have_attribute("aria-valuetext", "6 to 7 bits")
     assert page.wrongs == []
