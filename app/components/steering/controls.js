@@ -54,7 +54,10 @@ class Controls {
   }
 
   event(event) {
-    if (event.kind === "stage-started") this.totals[event.stage] = event.total_steps;
+    if (event.kind === "stage-started") {
+      this.totals[event.stage] = event.total_steps;
+      if (this.last?.stage !== event.stage) this.last = null; // of a stage that is over, or another run's
+    }
     if (event.kind === "stage-finished") this.steps[event.stage] = this.totals[event.stage];
     if (event.kind === "stepped") {
       this.steps[event.stage] = event.step;

@@ -46,6 +46,8 @@ def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
     steps = {e["stage"]: e["step"] for e in history.of("stepped")}
     steps |= {e["stage"]: totals.get(e["stage"], 1) for e in history.of("stage-finished")}
     judged = history.of("stepped", stage="evaluation")
+    begun, last = history.last("stage-started"), history.last("stepped")
+    is_past = begun is not None and last is not None and begun["stage"] != last["stage"]
     return {
         "run": folder.run_id,
         "offset": history.offset,
@@ -56,7 +58,7 @@ def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
         "totals": totals,
         "steps": steps,
         "took": took(folder, history),
-        "last": history.last("stepped"),
+        "last": None if is_past else last,  # of a stage that is over, or another run's
         "top1": {e["part"]: e["values"]["top1"] for e in judged if "top1" in e.get("values", {})},
         "accuracy": _accuracy(folder),
         "summary": summary(folder),
