@@ -10,6 +10,7 @@ from tests.app.fabricate import Fabricated, fabricate
 
 def test_the_last_step_of_a_stage_that_is_over_is_not_told(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(state="running"))
+    folder.append(StageStarted(stage="synthesis", total_steps=9))
     folder.append(Stepped(stage="synthesis", part="batch 1", step=3, losses={}))
     assert _facts(folder, read_history(folder))["last"]["step"] == 3
     folder.append(StageStarted(stage="evaluation", total_steps=9))
