@@ -20,8 +20,10 @@ OPTIONS = {
     "model": "a network",
     "set": "",
 }
+FIELDS = {"data": "The folder of test images", "weights": "The checkpoint file"}
 ON_OFF = {"true": "on", "false": "off", "True": "on", "False": "off"}
 
+_FIELD = re.compile(r"^(data|weights)(?= ')")  # a path that was typed there
 _CODE = re.compile(r"(`[^`\n]*`)")  # a command as a whole is told as one, and stays
 _OTHER_ENGINE = re.compile(r"Computed by engine [^;]+; this is \S+?\.(?=\s|$)")
 OTHER_VERSION = "Computed by another version of Quantoscope, whose numbers may differ a little."
@@ -51,6 +53,7 @@ def page_words(text: str) -> str:
 
 def _page_words(text: str) -> str:
     text = text.replace("; model.output says otherwise", "")
+    text = _FIELD.sub(lambda found: FIELDS[found[1]], text)
     text = _OTHER_ENGINE.sub(OTHER_VERSION, text)
     text = _ASIDE.sub("", text)
     text = _RUN.sub(lambda found: run_words(found[1]), text)

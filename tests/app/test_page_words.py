@@ -85,6 +85,10 @@ def test_a_run_that_ended_early_is_resumed_in_one_place(runs: Path) -> None:
         ("in /a/b_w2a4_0123abcd/x.pt", "in /a/b_w2a4_0123abcd/x.pt"),
         ("Computed by engine 0.1.0+9f606e10; this is 0.1.0+6889bdb4.", OTHER_VERSION),
         ("type `python -m engine run --data X`", "type `python -m engine run --data X`"),
+        (
+            "data '/tmp/nowhere' is not a folder; give one",
+            "The folder of test images '/tmp/nowhere' is not a folder; give one",
+        ),
     ],
 )  # fmt: skip
 def test_the_engines_sentences_are_worded_for_a_page(said: str, told: str, runs: Path) -> None:
