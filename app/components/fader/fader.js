@@ -20,15 +20,18 @@ class Fader {
     for (const [name, slide] of Object.entries(this.slides)) {
       const range = slide.querySelector("input");
       range.oninput = () => this.move(name, Number(range.value));
-      range.onchange = () => this.later();
+      // A change is told of only where the fader ends elsewhere than where it began.
+      range.onchange = range.onpointerup = range.onkeyup = () => this.waits && this.later();
     }
     this.sent = null;
+    this.waits = false; // for the release, or a moment after it: Python knows nothing of it yet
   }
 
   update(data) {
     const { found, choice } = data;
     const given = { ...choice, alone: new Map(choice.alone) };
-    if (this.sent !== null && choiceText(given) !== this.sent && Date.now() - this.sentAt < GIVE_UP_MS) {
+    const isLate = this.sent !== null && choiceText(given) !== this.sent && Date.now() - this.sentAt < GIVE_UP_MS;
+    if (this.waits || isLate) {
       this.data = { ...data, scope: this.data.scope };
       return this.show(); // an answer to an earlier place: the fader has been moved since
     }
@@ -47,6 +50,7 @@ class Fader {
 
   aim(scope) {
     this.data = { ...this.data, scope };
+    this.waits = true;
     this.show();
     this.later();
   }
@@ -63,6 +67,7 @@ class Fader {
         : { ...OWN, network: [pair[0], pair[1] ?? WIDTHS.at(-1)] };
     }
     const bits = chosenBits(this.choice, found);
+    this.waits = true;
     this.show();
     moving(this.data.run).tell({ bits, follows: follow(bits, found) });
   }
@@ -136,6 +141,7 @@ class Fader {
   }
 
   send() {
+    this.waits = false;
     [this.sent, this.sentAt] = [choiceText(this.choice), Date.now()];
     this.trigger("move", { bits: this.sent, scope: this.data.scope });
   }

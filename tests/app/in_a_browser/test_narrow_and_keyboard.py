@@ -16,7 +16,7 @@ MOST_STOPS = 10
 LAYERS = 50
 FOCUSED = """() => { let e = document.activeElement;
   while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
-  return e?.closest("[class*=st-key-card-]") !== null; }"""
+  return e?.closest("[class*=st-key-card-], [class*=st-key-open-]") !== null; }"""
 NAMES = """() => [...document.querySelectorAll(".js-plotly-plot .xtick text")]
   .map(e => [e.textContent, e.getBoundingClientRect().right])"""
 
