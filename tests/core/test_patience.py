@@ -1,5 +1,6 @@
 """A step of the user's code that does not come back is told of, and is not ended."""
 
+import threading
 import time
 
 import pytest
@@ -33,9 +34,22 @@ def test_a_quick_step_says_nothing(heard):
 
 def test_nobody_hears_where_nobody_listens(monkeypatch):
     monkeypatch.setattr(patience, "SLOW_S", 0.0)
+    monkeypatch.setattr(patience.threading, "Timer", None)  # which cannot be started
+    with patience.told(print):
+        pass
     with patience.said_when_slow("the step", "mend it"):
         pass
-    assert not patience._listening
+
+
+def test_what_another_thread_waits_for_is_not_heard(heard):
+    def step():
+        with patience.said_when_slow("the step", "mend it"):
+            time.sleep(0.1)
+
+    other = threading.Thread(target=step)
+    other.start()
+    other.join()
+    assert heard == []
 
 
 def test_a_file_that_takes_long_to_execute_is_named(heard, tmp_path):

@@ -85,10 +85,10 @@ def _dialog() -> None:
         "Start", type="primary", icon=":material/play_arrow:", key="new-start", disabled=bool(reasons)
     ):  # fmt: skip
         _start(wanted)
-    _look_again(awaited)
+    _tell_page(awaited=awaited)
 
 
-def _look_again(awaited: bool) -> None:  # noqa: FBT001
+def _tell_page(*, awaited: bool) -> None:
     """Have the page look again, or no more; it knows of it where it is drawn together with the dialog."""
     before = st.session_state.get(AWAITED)
     st.session_state[AWAITED] = awaited

@@ -4,10 +4,12 @@ import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 SLOW_S = 20.0  # most networks are built, and run on two images, in less than one
 Tell = Callable[[str], object]
-_listening: list[Tell] = []  # who was asked last hears it
+# Of each thread its own: what one visitor's question waits for is no other's business.
+_LISTENER: ContextVar[Tell | None] = ContextVar("listener", default=None)
 
 
 def on_stderr(words: str) -> None:
@@ -20,21 +22,22 @@ def on_stderr(words: str) -> None:
 @contextlib.contextmanager
 def told(tell: Tell) -> Iterator[None]:
     """Inside, `tell` hears of steps that are slow; outside of any such, nobody does."""
-    _listening.append(tell)
+    before = _LISTENER.set(tell)
     try:
         yield
     finally:
-        _listening.remove(tell)
+        _LISTENER.reset(before)
 
 
 @contextlib.contextmanager
 def said_when_slow(step: str, way_out: str) -> Iterator[None]:
     """Inside, a word is said after a while: which step it is, and what to do where it never ends."""
-    if not _listening:
+    tell = _LISTENER.get()
+    if tell is None:
         yield
         return
     words = f"{step} has not come back for {SLOW_S:g} s; if it never ends, stop this (Ctrl-C) and {way_out}."
-    timer = threading.Timer(SLOW_S, _listening[-1], [words])
+    timer = threading.Timer(SLOW_S, tell, [words])
     timer.daemon = True
     timer.start()
     try:
