@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine.quantization.grids.learned_step import LearnedStep, drop_mask
 from engine.quantization.grids.level_sets import WeightCodes
 from engine.quantization.grids.range_rules import activation_range, weight_grid
-from engine.quantization.grids.uniform import Grid
+from engine.quantization.grids.uniform import Grid, on_even_levels
 
 GAMMA, ZETA = (
     -0.1,
@@ -193,8 +193,7 @@ class ActivationQuantizer(nn.Module):
         if not self.fitted:
             self.fit(x)
         if not self.scale.requires_grad:
-            scale = float(self.scale)
-            return torch.fake_quantize_per_tensor_affine(x, scale, 0, self.low, self.high)
+            return on_even_levels(x, float(self.scale), self.low, self.high)
         if self.keep_float >= 1:
             return x
         mask = None

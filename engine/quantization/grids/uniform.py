@@ -1,5 +1,6 @@
 """Uniform grids: codes (integers) to values (floats) and back."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +28,22 @@ class Grid:
         return self.values(self.codes(x))
 
 
+def on_even_levels(x: Tensor, scale: float, low: int, high: int) -> Tensor:
+    """X at the nearest of scale · {low, .., high}, halves to even; its gradient passes inside the range.
+
+    torch's own kernel also writes down where the gradient passes, and takes six times as long on a
+    processor as these four passes over memory: it serves where a gradient is wanted, and elsewhere. The
+    values are the same, bit for bit (they are products with the reciprocal in float32, not quotients).
+    What is no number stays none here, and becomes a level there.
+    """
+    wants_gradient = torch.is_grad_enabled() and x.requires_grad
+    step = torch.tensor(scale, dtype=torch.float32)
+    inverse = float(step.reciprocal())
+    if wants_gradient or x.dtype != torch.float32 or x.is_cuda or not math.isfinite(inverse):
+        return torch.fake_quantize_per_tensor_affine(x, scale, 0, low, high)
+    return x.mul(inverse).round_().clamp_(low, high).mul_(float(step))
+
+
 def asymmetric(lowest: Tensor, highest: Tensor, bits: int) -> Grid:
     levels = 2**bits - 1
     scale = ((highest - lowest) / levels).clamp_min(1e-12)
@@ -45,7 +62,7 @@ class StepAndBounds(NamedTuple):
 
     def of(self, x: Tensor) -> Tensor:
         """The values on the grid."""
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, 0, self.low, self.high)
+        return on_even_levels(x, self.scale, self.low, self.high)
 
 
 def activation_grid(

@@ -14,7 +14,7 @@ from engine.quantization.grids.step_search import (
     search_activation_grid,
     search_weight_grid,
 )
-from engine.quantization.grids.uniform import Grid, activation_grid, asymmetric
+from engine.quantization.grids.uniform import Grid, activation_grid, asymmetric, on_even_levels
 from engine.quantization.grids.weights.learned_basis import BasisWeightQuantizer
 
 BITS = range(2, 9)
@@ -280,3 +280,27 @@ def test_ratios_tried_together_choose_the_grid_that_they_choose_one_by_one(shape
                 best, least = grid, error
         assert float(found.scale[channel]) == float(best.scale)
         assert float(found.zero_point[channel]) == float(best.zero_point)
+
+
+@given(st.floats(1e-6, 1e3), bits_of, st.floats(0, 1), st.integers(0, 10_000))
+@some
+def test_the_fast_way_onto_even_levels_is_torchs_own_bit_for_bit(scale, bits, below, seed):
+    low = -round(below * (2**bits - 1))
+    high = low + 2**bits - 1
+    codes = torch.randint(low - 3, high + 4, (400,), generator=torch.Generator().manual_seed(seed))
+    halves = torch.arange(400) % 3 / 2  # on the levels, and in the middle between two
+    x = (codes + halves) * torch.tensor(scale)
+    got = on_even_levels(x, scale, low, high)
+    assert torch.equal(got, torch.fake_quantize_per_tensor_affine(x, scale, 0, low, high))
+
+
+def test_onto_even_levels_the_gradient_passes_inside_the_range():
+    x = torch.tensor([-1.0, 0.4, 2.6, 9.0], requires_grad=True)
+    on_even_levels(x, 1.0, 0, 3).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 1, 1, 0]
+
+
+def test_what_is_no_number_is_not_made_a_level():
+    got = on_even_levels(torch.tensor([float("nan"), 2.0]), 1.0, 0, 3)
+    assert got.isnan().tolist() == [True, False]
