@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from engine.run.context import Context
 from engine.run.drive import Thinned
 from engine.run.folders import damage
 from engine.run.stages.judging.one_class import says_little
+from engine.run.stages.judging.teacher_answers import TeacherAnswers
 from engine.run.stages.synthesis.others import (
     how_many,
     load_others,
@@ -108,10 +110,12 @@ def _compared(
     batches = context.test.batches(size) if context.test is not None else _split(images, size)
     truth = None if context.test is None else context.test.truth
     truths = None if truth is None else truth.batches(size)
+    kept = None if context.test is None else TeacherAnswers(context)
     for batch in batches:
         context.control.wait()
         x = context.for_device(batch)
-        teacher = _finite(context.teacher, x, "float", name)
+        answer = partial(_finite, context.teacher, x, "float", name)
+        teacher = answer() if kept is None else kept.of(batch, answer)
         # What quantizes an input makes a level of what is no number: behind it the output looks fine.
         coarse = _finite(student, x, "quantized", name, look_inside=not done)
         found.add(teacher, coarse)
@@ -123,6 +127,8 @@ def _compared(
             for part, running in found.running(labels).items():
                 values = {"top1": running}
                 yield Stepped(stage=STAGE, part=part, step=before + done, losses={}, values=values)
+    if kept is not None and done:
+        kept.keep()
 
 
 def _add_truth(
