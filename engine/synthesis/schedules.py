@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
@@ -20,6 +19,8 @@ from torch.optim.lr_scheduler import (
     MultiStepLR,
     ReduceLROnPlateau,
 )
+
+from engine.core.optimisers import Adam
 
 _PLAN = ("base_lrs", "milestones")  # what a scheduler saves of its plan, beside where it is
 _WHERE = ("params", "lr", "initial_lr")  # what an optimiser's group holds beside its plan
@@ -176,7 +177,7 @@ def adam(
     betas: tuple[float, float] = (0.9, 0.999),
 ) -> Optimizer:
     """Adam, fused: a large generator's parameters are most of a step's traffic in memory."""
-    return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+    return Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from engine.core.method import Losses, View
+from engine.core.optimisers import Adam
 from engine.core.sampling.batches import MiniBatches
 from engine.core.trace import watch_outputs
 from engine.quantization.distillation.learner import Learner, share
@@ -56,7 +57,7 @@ class Distillation:
             self._wanted = torch.cat([teacher(part) for part in images.split(CHUNK)])
         self._batches = MiniBatches(len(images), settings.batch, rng)
         self._groups = learner.groups()
-        self._optimiser = torch.optim.Adam(self._groups)
+        self._optimiser = Adam(self._groups)
         self._schedule = CosineAnnealingLR(self._optimiser, T_max=max(settings.steps, 1))
 
     @property

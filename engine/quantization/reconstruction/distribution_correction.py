@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from engine.core.method import Losses
+from engine.core.optimisers import Adam
 from engine.core.trace import watch_inputs
 from engine.quantization.plan import BlockLike
 
@@ -50,7 +51,7 @@ class DistributionCorrection:
         self._teacher, self._block, self._x, self._leash = teacher, block, x, leash
         self._paths = batchnorms(teacher, block)
         self._moved = x.clone().requires_grad_()
-        self._optimiser = torch.optim.Adam([self._moved], lr=rate)
+        self._optimiser = Adam([self._moved], lr=rate)
         self._schedule = ReduceLROnPlateau(self._optimiser, patience=100, min_lr=1e-5)
 
     @property

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from engine.core.optimisers import Adam
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.plan import BlockLike
 from engine.quantization.reconstruction.settings import ReconstructionSettings
@@ -48,7 +49,7 @@ class BlockLearners:
         self,
     ) -> tuple[list[torch.optim.Optimizer], list[CosineAnnealingLR]]:
         chosen = self._settings
-        steps = torch.optim.Adam(
+        steps = Adam(
             [
                 {"params": [q.scale for q in self.weights], "lr": chosen.lr_weight_step},
                 {"params": [q.scale for q in self.activations], "lr": chosen.lr_activation_step},
@@ -59,7 +60,7 @@ class BlockLearners:
         falling: list[torch.optim.Optimizer] = [steps]
         if self.weights:
             roundings = [q.rounding for q in self.weights if q.rounding is not None]
-            optimisers.insert(0, torch.optim.Adam(roundings, lr=chosen.lr_rounding))
+            optimisers.insert(0, Adam(roundings, lr=chosen.lr_rounding))
             if chosen.rounding_rate == "cosine":
                 falling.append(optimisers[0])
         length = max(chosen.steps, 1)

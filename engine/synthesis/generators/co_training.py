@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from engine.core.divergence import distillation_weight, kl
 from engine.core.method import Losses
+from engine.core.optimisers import SGD
 from engine.synthesis.schedules import Optimiser, multistep
 from engine.synthesis.student import FIT_EVERY, Student
 
@@ -33,9 +34,7 @@ class CoTraining:
             temperature=settings.student_temperature,
         )  # fmt: skip
         learnt = [p for p in student.parameters() if p.requires_grad]
-        sgd = torch.optim.SGD(
-            learnt, settings.student_lr, momentum=0.9, weight_decay=1e-4, nesterov=True
-        )
+        sgd = SGD(learnt, settings.student_lr, momentum=0.9, weight_decay=1e-4, nesterov=True)
         parts = settings.lr_drops + 1
         drops = [k * settings.steps // parts for k in range(1, parts)]
         self._optimiser = Optimiser(sgd, multistep(sgd, at=drops))

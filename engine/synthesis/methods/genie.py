@@ -6,9 +6,8 @@ Jeon, Kim, Kim: "GENIE: Show Me the Data for Quantization", CVPR 2023, arXiv:221
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-
 from engine.core.method import MethodCard, knob, knob_of
+from engine.core.optimisers import Adam
 from engine.synthesis.canvas import Canvas, Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.generators.latent_images import LatentImages
@@ -132,7 +131,7 @@ def _optimisers(canvas: Canvas, settings: GenieSettings) -> dict[str, Optimiser]
     assert isinstance(canvas, LatentImages)
     optimisers = {}
     if canvas.z.requires_grad:
-        z = torch.optim.Adam([canvas.z], lr=settings.lr_latent)
+        z = Adam([canvas.z], lr=settings.lr_latent)
         optimisers["z"] = Optimiser(z, Plateau(z))
     weights = [each for name, each in canvas.named_parameters() if name != "z"]
     g = adam(weights, settings.lr_generator)
