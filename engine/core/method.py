@@ -5,8 +5,9 @@ Form, command line, recipe and documentation are drawn from the settings, so a n
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from types import ModuleType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -160,8 +161,15 @@ def discover(package: ModuleType, kind: type[T]) -> dict[str, type[T]]:
 
     Raises where two classes claim one name: the later would silently hide the earlier.
     """
-    found: dict[str, type[T]] = {}
-    for module in _modules(package):
+    names = tuple(info.name for info in pkgutil.iter_modules(package.__path__))
+    return dict(_discovered(package.__name__, names, kind))
+
+
+@cache
+def _discovered(package: str, names: Sequence[str], kind: Any) -> dict[str, Any]:
+    """Looked through once for the same files: a run asks dozens of times."""
+    found: dict[str, Any] = {}
+    for module in (importlib.import_module(f"{package}.{name}") for name in names):
         for cls in vars(module).values():
             mine = (
                 isinstance(cls, type)
@@ -175,8 +183,3 @@ def discover(package: ModuleType, kind: type[T]) -> dict[str, type[T]]:
                 raise TypeError(f"two methods are called {name!r}: {found[name]} and {cls}")
             found[name] = cls
     return dict(sorted(found.items()))
-
-
-def _modules(package: ModuleType) -> Iterable[ModuleType]:
-    for info in pkgutil.iter_modules(package.__path__):
-        yield importlib.import_module(f"{package.__name__}.{info.name}")

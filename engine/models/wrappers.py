@@ -1,7 +1,7 @@
 """What is wrapped around a network to run it faster or on several devices, taken off again."""
 
-import inspect
 import types
+from typing import Any
 
 from torch import nn
 
@@ -36,10 +36,13 @@ def _decompiled(module: nn.Module) -> bool:
     }
     module.__dict__.update(own)
     kind = type(module)
+    inherited: dict[str, Any] = {}
+    for cls in reversed(kind.__mro__):
+        inherited |= vars(cls)
     methods = {
-        key: getattr(kind, key)._torchdynamo_orig_callable
-        for key in dir(kind)
-        if hasattr(inspect.getattr_static(kind, key, None), "_torchdynamo_orig_callable")
+        key: value._torchdynamo_orig_callable
+        for key, value in inherited.items()
+        if hasattr(value, "_torchdynamo_orig_callable")
     }
     if methods:
         methods["__module__"] = kind.__module__
