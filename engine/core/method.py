@@ -162,7 +162,8 @@ def discover(package: ModuleType, kind: type[T]) -> dict[str, type[T]]:
     Raises where two classes claim one name: the later would silently hide the earlier.
     """
     names = tuple(info.name for info in pkgutil.iter_modules(package.__path__))
-    return dict(_discovered(package.__name__, names, kind))
+    wanted: Any = kind
+    return dict(_discovered(package.__name__, names, wanted))
 
 
 @cache
