@@ -1,4 +1,4 @@
-"""The benches of speed: synthesis, reconstruction, end-to-end, memory, app, estimates; `speed` for all."""
+"""The benches of speed: from single steps to time to quality, memory, app, estimates; `speed` for all."""
 
 import argparse
 import json
@@ -33,6 +33,12 @@ def _end_to_end(options: argparse.Namespace) -> dict[str, Any]:
     return dict(measured(options.rounds, Progress().line))
 
 
+def _quality(options: argparse.Namespace) -> dict[str, Any]:
+    from engine.run.benches.speed.time_to_quality import measured
+
+    return dict(measured(options.rounds, Progress().line))
+
+
 def _memory(options: argparse.Namespace) -> dict[str, Any]:
     from engine.run.benches.speed.memory import measured
 
@@ -60,6 +66,7 @@ BENCHES: dict[str, Measure] = {
     "synthesis": _synthesis,
     "reconstruction": _reconstruction,
     "end-to-end": _end_to_end,
+    "quality": _quality,
     "memory": _memory,
     "app": _app,
     "estimates": _estimates,

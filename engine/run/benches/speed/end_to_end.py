@@ -25,16 +25,18 @@ def measured(
     told, found = machine(torch.get_num_threads()), []
     for number in range(rounds or 1):
         tell(f"{MODEL}, {' '.join(wanted)}, run {number + 1} of {rounds or 1}")
-        found.append(_one_run(wanted))
+        found.append(one_run(wanted))
     found.sort(key=lambda one: float(one["rows"][0]["wall_s"]))
     return {"machine": told, **found[(len(found) - 1) // 2]}
 
 
-def _one_run(wanted: Sequence[str]) -> dict[str, Any]:
+def one_run(wanted: Sequence[str], bits: tuple[int, int] = (4, 4)) -> dict[str, Any]:
+    """The rows of a run of MODEL by the command line, and its top-1; `bits` of weights and of inputs."""
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-m", "engine", "run", "--model", MODEL]
-        command += ["--synthesis", "genie", "--quantization", "quantoscope", "--weight-bits", "4"]
-        command += ["--activation-bits", "4", "--runs", place, "--json", *wanted]
+        command += ["--synthesis", "genie", "--quantization", "quantoscope"]
+        command += ["--weight-bits", str(bits[0]), "--activation-bits", str(bits[1])]
+        command += ["--runs", place, "--json", *wanted]
         took, printed = timed_command(command)
         result = json.loads(printed.strip().splitlines()[-1])
         folder = RunFolder.open(Path(place), result["run"])

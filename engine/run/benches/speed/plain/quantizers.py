@@ -47,6 +47,17 @@ class PlainWeights(nn.Module):
         values: Tensor = (codes.clamp(0, self._highest) - self.zero_point) * self.scale
         return values
 
+    def settled(self) -> dict[str, Tensor]:
+        """The grid, and codes up or down as the soft roundings lean, as a quantizer stores them."""
+        codes = self._base + (self.rounding.detach() >= 0) + self.zero_point
+        scale = self.scale.detach().clone()
+        return {
+            "codes": codes.clamp(0, self._highest).to(torch.uint8),
+            "scale": scale,
+            "zero_point": self.zero_point,
+            "fitted_scale": scale,
+        }
+
 
 class PlainInput(nn.Module):
     """LSQ's step size for a layer's input, some of whose elements stay float (QDrop)."""

@@ -90,6 +90,16 @@ class PlainReconstruction:
         self._steps_done += 1
         return {name: loss.detach() for name, loss in losses.items()}
 
+    def settle(self, student: nn.Module) -> None:
+        """Give the student whose block was learned what it ended with."""
+        for path in dict.fromkeys((*self._block.paths, *self._block.layers)):
+            module, learned = student.get_submodule(path), self._student.get_submodule(path)
+            if isinstance(module, (QuantInput, QuantLayer)) and module.input_quantizer is not None:
+                scale = learned.input_quantizer.scale.detach().clone()  # type: ignore[union-attr, operator]
+                module.input_quantizer.scale = nn.Parameter(scale, requires_grad=False)
+            if isinstance(module, QuantLayer):
+                module.weight_quantizer.restore(learned.weight_quantizer.settled())  # type: ignore[union-attr, operator]
+
     def _penalty(self, beta: float) -> Tensor:
         penalty = torch.zeros(())
         for each in self._weights:

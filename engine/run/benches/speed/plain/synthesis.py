@@ -111,3 +111,9 @@ class PlainGenie:
         self._plateau.step(total.detach())
         self._falling.step()
         return {"batchnorm": statistics.detach(), "image": prior.detach()}
+
+    @torch.no_grad()
+    def images(self) -> Tensor:
+        """The batch as it now is, [n, c, h, w]."""
+        made: Tensor = self._generator(self._z)
+        return made
