@@ -5,6 +5,7 @@ import shlex
 from app.report.section import Section
 from app.report.story import Story
 from engine.run.exports.export import loader
+from engine.run.folders.opened import computed_as
 from engine.run.questions.cached_answer import options
 
 
@@ -49,7 +50,7 @@ def again(story: Story) -> Section:
         f"{name} {version}" for name, version in started.get("versions", {}).items()
     )
     section.says.append(
-        f"The same recipe is the same run: {story.folder.run_id}, seed {recipe.seed}. {versions}"
+        f"The same recipe is the same run: {computed_as(story.folder.path)}, seed {recipe.seed}. {versions}"
     )
     settings = {"model": recipe.model_settings, "synthesis": recipe.synthesis_settings,
                 "quantization": recipe.quantization_settings}  # fmt: skip

@@ -17,7 +17,7 @@ from engine.run.exports.foreign import check_contents
 from engine.run.exports.foreign_answers import check_answers
 from engine.run.folders.folder import RunFolder, safe_name
 from engine.run.folders.names import may_be_named, read_recipe
-from engine.run.folders.opened import ANSWERS, OPENED
+from engine.run.folders.opened import ANSWERS, BEHIND, OPENED, opened_name
 
 MOST_FILES = 5000
 MOST_BYTES = 512 * 2**20  # unpacked, all together
@@ -128,16 +128,16 @@ def _placed(bundle: Path, contents: dict[str, bytes], runs: Path) -> RunFolder:
     """Write the checked contents beside the runs, and move them there as one."""
     manifest = json.loads(contents.pop(MANIFEST))
     try:
-        run = safe_name(manifest["run"])
+        run = safe_name(manifest["run"]).removesuffix(BEHIND)
     except UserError:
         raise _refused(bundle.name, "the name of its run is none") from None
     check_contents(contents, lambda why: _refused(bundle.name, why))
     check_answers(contents, lambda why: _refused(bundle.name, why))
-    folder, beside = runs / run, runs / f".opening-{os.getpid()}"
+    folder, beside = runs / opened_name(run), runs / f".opening-{os.getpid()}"
     if folder.exists():
         raise UserError(
-            f"run {run!r} is in {runs} already; delete it first, or open the bundle into another "
-            "folder of runs"
+            f"run {run!r} is opened in {runs} already, as {folder.name}; delete that first, or open the "
+            "bundle into another folder of runs"
         )
     try:
         for room in ("snapshots", ANSWERS):
@@ -162,4 +162,4 @@ def _placed(bundle: Path, contents: dict[str, bytes], runs: Path) -> RunFolder:
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return RunFolder.open(runs, run)
+    return RunFolder.open(runs, folder.name)

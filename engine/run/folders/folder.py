@@ -23,7 +23,7 @@ from engine.run.folders.files import (
     writing_into,
 )
 from engine.run.folders.names import is_result, may_be_named, read_recipe
-from engine.run.folders.opened import opened_from
+from engine.run.folders.opened import computed_as, opened_from, opened_name
 from engine.run.folders.version import engine_version
 from engine.run.machine import processes
 from engine.run.machine.resources import why_lost
@@ -73,6 +73,11 @@ class RunFolder(EventLog):
         where another recipe lies under this name, or nothing can be written.
         """
         folder = cls(runs / recipe.run_id)
+        if opened_from(folder.path):  # older engines put them where the run itself belongs
+            raise UserError(
+                f"{folder.path} came in a bundle, and nothing can be computed there; rename it to "
+                f"{opened_name(folder.run_id)}, or delete it"
+            )
         with writing_into(runs):
             folder.snapshots.mkdir(parents=True, exist_ok=True)
             file = folder.path / "recipe.json"
@@ -120,7 +125,7 @@ class RunFolder(EventLog):
                 f"{self.path / 'recipe.json'} holds no recipe of this version; "
                 f"delete the run (`python -m engine delete {self.run_id}`), and start it again"
             )
-        if not may_be_named(recipe, self.run_id):
+        if not may_be_named(recipe, computed_as(self.path)):
             return (
                 f"{self.path / 'recipe.json'} is the recipe of another run; rename the folder "
                 f"to {recipe.run_id}, or delete it"

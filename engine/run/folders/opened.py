@@ -1,4 +1,8 @@
-"""Runs that came in a bundle: they are looked at, and were computed elsewhere. Imports no torch."""
+"""Runs that came in a bundle: they are looked at, and were computed elsewhere. Imports no torch.
+
+Such a run lies beside the one of its recipe that is computed here, never in its place: its folder has a name
+of its own.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +11,23 @@ from engine.core.outside.reading import read_object
 
 ANSWERS = "answers"  # in the run's folder: what was asked of it where it ran
 OPENED = "opened.json"  # in the run's folder: the bundle's name, and which engine made it
+BEHIND = "_opened"  # behind the name that the run has where it was computed
 
 
 def opened_from(run: Path) -> str:
     """The name of the bundle that the run's folder came in; empty for a run of one's own."""
     found = read_object(run / OPENED)
     return "" if found is None else str(found.get("bundle", "a bundle"))[:100]
+
+
+def opened_name(run: str) -> str:
+    """The name of the folder in which a bundle's run is opened; of one that was opened before, its own."""
+    return f"{run.removesuffix(BEHIND)}{BEHIND}"
+
+
+def computed_as(run: Path) -> str:
+    """The run's id where it was computed, which its recipe gives: the folder's name for one's own."""
+    return run.name.removesuffix(BEHIND) if opened_from(run) else run.name
 
 
 def opened_words(run: Path) -> str:
@@ -24,7 +39,7 @@ def opened_words(run: Path) -> str:
     by = f" (made by engine {engine[:40]})" if isinstance(engine, str) else ""
     return (
         f"Opened from the bundle {opened_from(run)}{by}: here to look at, without its network. To compute "
-        "with it, delete it under Runs and use its recipe again."
+        "with it, use its recipe again: that run stands beside this one."
     )
 
 

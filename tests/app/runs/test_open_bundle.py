@@ -19,6 +19,7 @@ from tests.app.test_pages import opened, texts
 from tests.app.why import bits_found, test_flips, test_provenance
 
 RECORDED = next(Path("assets/recorded").iterdir())
+OPENED = f"{RECORDED.name}_opened"
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +39,14 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path) -> None:
     folder = open_in_process(str(bundle))
-    assert folder.path == runs / RECORDED.name
+    assert folder.path == runs / OPENED
     for tab in TABS:
         at = opened(tab, run=folder.run_id)
         assert f"Opened from the bundle {bundle.name}" in texts(at).replace("\\", "")
     assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
     listed = opened("runs").dataframe[0].value
     assert listed["opened"].tolist() == [bundle.name]
-    with pytest.raises(UserError, match="already; delete it first"):
+    with pytest.raises(UserError, match="already, as .*; delete that first"):
         open_in_process(str(bundle))
 
 
@@ -89,9 +90,9 @@ class TestInABrowser:
             page.get_by_text("is refused: it is no readable archive").wait_for()
             page.locator("input[type=file]").set_input_files(bundle)
             page.get_by_text("Opened from the bundle").wait_for()
-            assert (runs / RECORDED.name / "result.json").is_file()
+            assert (runs / OPENED / "result.json").is_file()
             for tab in TABS:
-                page.goto(f"{address}/run?run={RECORDED.name}&tab={tab}")
+                page.goto(f"{address}/run?run={OPENED}&tab={tab}")
                 page.get_by_text("Opened from the bundle").wait_for()
                 rest(page)
                 assert not is_blank(page)

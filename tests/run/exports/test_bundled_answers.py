@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -47,8 +48,8 @@ def test_the_answers_are_there_where_the_bundle_is_opened_and_in_its_own_bundle_
     for command in ASK:
         assert answers.kept_answer(opened, command) == given[command]
         assert answers.answer(opened, command) == given[command], "nothing is computed"
-    export(opened, ["bundle"], tmp_path / "out")
-    again = open_bundle(tmp_path / "out" / bundle.name, tmp_path / "third")
+    (made,) = export(opened, ["bundle"], tmp_path / "out")["files"]
+    again = open_bundle(Path(made["path"]), tmp_path / "third")
     assert answers.kept_answer(again, "predictions") == given["predictions"]
 
 

@@ -19,7 +19,7 @@ from engine.core.errors import UserError
 from engine.export.formats.bundle import VERSION
 from engine.run.exports.export import export
 from engine.run.exports.opening import open_bundle
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.questions.before_a_run.finished import is_alike
 from engine.run.questions.costs.analyse import analyse
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
@@ -42,16 +42,17 @@ def test_a_bundle_opened_elsewhere_is_the_run_as_it_was_drawn(bundled, tmp_path)
     folder, bundle, found = bundled
     assert found["kind"] == "bundle"
     opened = open_bundle(bundle, tmp_path)
-    assert opened.path == tmp_path / folder.run_id
+    assert opened.path == tmp_path / f"{folder.run_id}_opened"
     assert list(opened.events()) == list(folder.events())
     assert opened.recipe == folder.recipe
     mine, theirs = folder.result(), opened.result()
     assert theirs.pop("opened_from") == bundle.name
-    assert {**mine, "folder": ""} == {**theirs, "folder": ""}
+    assert theirs.pop("run") == opened.run_id
+    assert {**mine, "folder": ""} == {**theirs, "folder": "", "run": folder.run_id}
     files = {p.name: p.read_bytes() for p in folder.snapshots.iterdir()}
     assert {p.name: p.read_bytes() for p in opened.snapshots.iterdir()} == files
     assert len(files) >= 4
-    assert [p.name for p in tmp_path.iterdir()] == [folder.run_id], "nothing is left beside it"
+    assert [p.name for p in tmp_path.iterdir()] == [opened.run_id], "nothing is left beside it"
 
 
 def test_an_opened_run_is_only_looked_at(bundled, tmp_path):
@@ -63,17 +64,52 @@ def test_an_opened_run_is_only_looked_at(bundled, tmp_path):
         export(opened, ["codes"])
     assert is_alike(folder, folder.recipe)
     assert not is_alike(opened, folder.recipe), "another machine's seconds say nothing of this one"
-    with pytest.raises(UserError, match="already; delete it first"):
+    with pytest.raises(UserError, match="already, as .*_opened; delete that first"):
         open_bundle(bundle, tmp_path)
     again = export(opened, ["bundle"], tmp_path / "out")["files"][0]["path"]
-    assert open_bundle(tmp_path / "out" / again, tmp_path / "third").run_id == folder.run_id
+    assert open_bundle(tmp_path / "out" / again, tmp_path / "third").run_id == opened.run_id
+
+
+@pytest.mark.parametrize("first", ["opened", "own"])
+def test_an_opened_run_and_the_run_of_its_recipe_stand_side_by_side(bundled, tmp_path, first):
+    folder, bundle, _ = bundled
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    if first == "opened":
+        opened = open_bundle(bundle, runs)
+        before = {p: p.read_bytes() for p in opened.path.rglob("*") if p.is_file()}
+    own = begun(runs, folder.recipe)
+    assert own.result() is None, "what was opened is not taken for what was computed here"
+    own.finish({k: v for k, v in folder.result().items() if k not in ("run", "folder")})
+    if first == "own":
+        opened = open_bundle(bundle, runs)
+        before = {p: p.read_bytes() for p in opened.path.rglob("*") if p.is_file()}
+    assert {one.run_id for one in list_runs(runs)} == {own.run_id, opened.run_id}
+    assert "opened_from" not in own.result()
+    assert opened.result()["opened_from"] == bundle.name
+    assert {p: p.read_bytes() for p in opened.path.rglob("*") if p.is_file()} == before
+    opened.delete()
+    assert own.result() is not None
+
+
+def test_a_run_that_an_older_engine_opened_in_the_place_of_its_recipes_run_says_the_way_out(
+    bundled, tmp_path
+):
+    folder, bundle, _ = bundled
+    opened = open_bundle(bundle, tmp_path)
+    opened.path.rename(tmp_path / folder.run_id)
+    assert RunFolder.open(tmp_path, folder.run_id).result() is not None, "it can be looked at"
+    with pytest.raises(UserError, match=f"rename it to {opened.run_id}, or delete it"):
+        begun(tmp_path, folder.recipe)
+    (tmp_path / folder.run_id).rename(opened.path)
+    assert begun(tmp_path, folder.recipe).result() is None
 
 
 def test_the_command_opens_a_bundle_and_refuses_in_one_line(bundled, tmp_path, capsys):
     folder, bundle, _ = bundled
     words = ["open", str(bundle), "--runs", str(tmp_path / "runs"), "--json"]
     assert main(words) == 0
-    assert json.loads(capsys.readouterr().out)["run"] == folder.run_id
+    assert json.loads(capsys.readouterr().out)["run"] == f"{folder.run_id}_opened"
     (tmp_path / "no.zsq").write_bytes(b"PK")
     assert main(["open", str(tmp_path / "no.zsq"), "--runs", str(tmp_path / "runs")]) == 2
     said = capsys.readouterr().err.strip().splitlines()

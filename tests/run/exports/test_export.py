@@ -263,4 +263,4 @@ def test_from_python_the_same_as_from_the_command_line(toy, tmp_path):
     found = run.export(folder, ["onnx", "bundle"], tmp_path / "out")
     assert found["proof"]["agreement"] == 1.0
     opened = run.open_bundle(path_of(found, "bundle"), tmp_path / "elsewhere")
-    assert opened.run_id == folder.run_id
+    assert opened.run_id == f"{folder.run_id}_opened"
