@@ -46,7 +46,7 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
     assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
     listed = opened("runs").dataframe[0].value
     assert listed["opened"].tolist() == [bundle.name]
-    with pytest.raises(UserError, match="already, as .*; delete that first"):
+    with pytest.raises(UserError, match=r"already, as .*; delete that first"):
         open_in_process(str(bundle))
 
 

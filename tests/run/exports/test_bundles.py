@@ -64,7 +64,7 @@ def test_an_opened_run_is_only_looked_at(bundled, tmp_path):
         export(opened, ["codes"])
     assert is_alike(folder, folder.recipe)
     assert not is_alike(opened, folder.recipe), "another machine's seconds say nothing of this one"
-    with pytest.raises(UserError, match="already, as .*_opened; delete that first"):
+    with pytest.raises(UserError, match=r"already, as .*_opened; delete that first"):
         open_bundle(bundle, tmp_path)
     again = export(opened, ["bundle"], tmp_path / "out")["files"][0]["path"]
     assert open_bundle(tmp_path / "out" / again, tmp_path / "third").run_id == opened.run_id
