@@ -157,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=whole_number, metavar="N", help="of what is timed in turn, or whole runs"
     )
     bench.add_argument(
-        "--markdown", action="store_true", help="speed and its benches: a table of Markdown"
+        "--markdown", action="store_true", help="export, speed and its benches: a table of Markdown"
     )
     for name in ("images", "steps", "generator-steps", "generator-batch"):
         bench.add_argument(

@@ -1,10 +1,14 @@
 """The layers of a run's network, and what a runtime makes of the exported file."""
 
+from typing import Any
+
 from app.charts.bindings import extended
 from app.charts.layers.layer_errors import layer_bars
 from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
 from app.report.section import Section, size
 from app.report.story import Story
+
+MOST_LISTED = 100  # images that the file answers otherwise
 
 
 def layers(story: Story) -> Section:
@@ -65,3 +69,39 @@ def proof(story: Story) -> Section | None:
     section.table += [[e["path"], f"{e['largest_difference']:.2g}", f"{e['share_of_largest_value']:.2g}"]
                       for e in found["ends"]]  # fmt: skip
     return section
+
+
+def differing(story: Story) -> Section | None:
+    """Each image to which the file gives another class, with both margins and the tie that explains it."""
+    found = (story.proof or {}).get("differing")
+    if not found:
+        return None
+    section = Section(title="Images that the file answers otherwise")
+    section.says.append(
+        "A margin is how far each one's own answer leads before the other's, in the network's outputs."
+    )
+    section.table = [
+        [
+            "image",
+            "student's class",
+            "margin",
+            "file's class",
+            "margin",
+            "first rounded otherwise at",
+        ]
+    ]
+    for one in found[:MOST_LISTED]:
+        both = [f"{one[who][key]:{form}}" for who in ("student", "file")
+                for key, form in (("class", "d"), ("margin", ".2g"))]  # fmt: skip
+        section.table.append([f"{one['image']:,}", *both, _where(one["tie"])])
+    if len(found) > MOST_LISTED:
+        section.says.append(f"The first {MOST_LISTED} of {len(found):,}; proof.json has all.")
+    return section
+
+
+def _where(tie: dict[str, Any] | None) -> str:
+    """The input at which the two first round differently, and whether the order of a sum explains it."""
+    if tie is None:
+        return "none found"
+    apart = f"{tie['values']} values, {tie['difference']:.1g} steps apart"
+    return f"{tie['path']}: {apart}{'' if tie['within_rounding'] else ', no tie'}"

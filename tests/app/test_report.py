@@ -1,6 +1,7 @@
 """The report: one file that opens with the network off, and in which no text from outside can act."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,12 @@ PROOF = {
     "largest_logit": 8.0,
     "latency_ms": {"float": 2.0, "quantized": 3.0, "threads": 1}, "runtime": "ONNX Runtime 1", "ends": [
         {"path": "block", "largest_difference": 0.5, "share_of_largest_value": 0.125}],
-    "differing": [{"image": 3, "tie": {"within_rounding": True}}, {"image": 4, "tie": None}],
+    "differing": [
+        {"image": 3, "student": {"class": 7, "margin": 0.0123}, "file": {"class": 5, "margin": 0.0456},
+         "tie": {"path": "layer1.0.conv2", "values": 2, "distance": 2e-5, "difference": 3e-5,
+                 "within_rounding": True}},
+        {"image": 4, "student": {"class": 1, "margin": 2.5}, "file": {"class": 0, "margin": 1.5},
+         "tie": None}],
 }  # fmt: skip
 
 
@@ -66,6 +72,10 @@ def test_the_report_says_what_the_result_says(tmp_path):
     assert "90.00%" in page
     assert "1.50 times as long as the float file: slower" in page
     assert "2 images get another class than in the app; 1 of them because" in page
+    rows = re.findall(r"<tr>(.*?)</tr>", page)
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+    assert ["3", "7", "0.012", "5", "0.046", "layer1.0.conv2: 2 values, 3e-05 steps apart"] in cells
+    assert ["4", "1", "2.5", "0", "1.5", "none found"] in cells
     assert len(page) < 15_000_000
     assert "http-equiv" in page
 

@@ -7,7 +7,7 @@ from engine.core.errors import UserError
 from engine.run.commands import speed_benches
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
-from engine.run.commands.printed.tables import table
+from engine.run.commands.printed.tables import markdown, table
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -112,7 +112,8 @@ def _export(options: argparse.Namespace) -> int:
     runs.mkdir(parents=True, exist_ok=True)
     only = options.only.split(",") if options.only else ()
     result = exports(runs, options.out or runs / FILE, Progress().line, only, options.data)
-    print(json.dumps(result) if options.json else table(rows_of(result)))
+    told = markdown if options.markdown else table
+    print(json.dumps(result) if options.json else told(rows_of(result)))
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
-from engine.run.commands.printed.tables import table
+from engine.run.commands.printed.tables import markdown, table
 from engine.run.folders.files import write_atomically
 
 Measure = Callable[[argparse.Namespace], dict[str, Any]]
@@ -75,7 +75,7 @@ BENCHES: dict[str, Measure] = {
 
 def speed_bench(options: argparse.Namespace) -> int:
     """Measure and keep one of BENCHES; of ALL, print what was kept and has a goal."""
-    from engine.run.benches.speed.rows import cells, head, markdown
+    from engine.run.benches.speed.rows import HEAD, cells, head
 
     runs = runs_folder(options)
     if options.name == ALL:
@@ -93,7 +93,7 @@ def speed_bench(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(kept if options.name == ALL else kept[options.name]))
     elif options.markdown:
-        print("\n\n".join([markdown(rows), "\n".join(heads)]))
+        print("\n\n".join([markdown([HEAD, *rows]), "\n".join(heads)]))
     else:
         print("\n".join([*heads, table(rows)]) if rows else "nothing was measured yet")
     return 0

@@ -41,7 +41,7 @@ def export(
             tell(done, len(chosen), name)
             files = kind().write(run, place)
             if name == "onnx":
-                proof, file = _proof(student, files[0], place, folder.run_id, tell)
+                proof, file = _proof(student, files[0], place, folder, tell)
                 files.append(file)
             written += files
     except OSError as error:
@@ -132,15 +132,18 @@ def _made(place: Path) -> Path:
 
 
 def _proof(
-    student: Student, onnx: Written, place: Path, run: str, tell: Tell
+    student: Student, onnx: Written, place: Path, folder: RunFolder, tell: Tell
 ) -> tuple[dict[str, Any], Written]:
-    """The proof of the ONNX file, and the file that it is kept in."""
+    """The proof of the ONNX file, and the file that it is written to."""
     from engine.run.exports.proof import prove
 
     context, network = student.loaded
     proof = prove(context, network, student.network, onnx, tell)
-    path = place / f"{run}.proof.json"
-    write_atomically(path, json.dumps(proof, indent=1).encode())
+    path = place / f"{folder.run_id}.proof.json"
+    kept = folder.path / FOLDER / path.name  # with the run too: its next report tells of it
+    kept.parent.mkdir(exist_ok=True)
+    for file in {path, kept}:
+        write_atomically(file, json.dumps(proof, indent=1).encode())
     return proof, Written(kind="proof", path=path)
 
 

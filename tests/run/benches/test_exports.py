@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.run.benches import exports as bench
 
@@ -72,6 +73,15 @@ def test_a_row_says_what_the_proof_says(asked, tmp_path):
     told = dict(zip(head, line, strict=True))
     assert told["agree"] == "90.00 % of 10"
     assert (told["differ"], told["by a tie"], told["ms file"]) == ("3", "1", "3.00")
+
+
+def test_the_table_is_told_in_markdown_where_that_is_asked(asked, tmp_path, capsys):
+    words = ["bench", "export", "--runs", str(tmp_path), "--only", "vgg-fashion W2A4", "--markdown"]
+    assert main(words) == 0
+    head, line, row = capsys.readouterr().out.splitlines()
+    assert head.startswith("| network | agree |")
+    assert line == "|---" * head.count(" |") + "|"
+    assert row.startswith("| vgg-fashion W2A4 | 90.00 % of 10 | 3 | 1 |")
 
 
 @pytest.mark.parametrize("name", ["vgg", "vgg-fashion W3A3", "resnet20-fashion W2A4 "])

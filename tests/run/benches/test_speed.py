@@ -17,6 +17,7 @@ from engine.run.benches.speed import memory, reconstruction, rows, synthesis
 from engine.run.benches.speed.interleaved import Sample, compared, interleaved, ratio
 from engine.run.benches.speed.plain.reconstruction import PlainReconstruction
 from engine.run.commands import speed_benches
+from engine.run.commands.printed.tables import markdown
 from tests.contracts.nets import TinyResNet, quantizing, ready
 
 SHAPE = (4, 3, 8, 8)
@@ -128,13 +129,13 @@ def result():
 
 def test_a_missed_goal_is_said_beside_the_figure(result):
     (cells,) = rows.cells("synthesis", result)
-    table = rows.markdown([cells])
+    table = markdown([rows.HEAD, cells])
     assert "| 3.00 (3.00 to 3.00) | 4.00 (4.00 to 4.00) |" in table
     assert "300 ms cpu, 400 ms clock" in table
     assert "700 against 500" in table
     assert "1.5: missed" in table
     result["rows"][0]["cpu"]["median"] = 1.4
-    assert "1.5: met" in rows.markdown(rows.cells("synthesis", result))
+    assert "1.5: met" in markdown([rows.HEAD, *rows.cells("synthesis", result)])
 
 
 def options(tmp_path, **more):

@@ -228,6 +228,16 @@ def test_the_command_prints_one_object_with_the_files_and_the_proof(toy, tmp_pat
     assert "the file gives the student's class for 100.00 %" in capsys.readouterr().out
 
 
+def test_a_proof_stays_with_the_run_for_reports_that_are_made_elsewhere_later(toy, tmp_path):
+    folder = finished(tmp_path)
+    assert "nothing of an exported file" in str(export(folder, ["report"], tmp_path / "a")["files"])
+    found = export(folder, ["onnx"], tmp_path / "b")
+    assert json.loads(next(folder.path.rglob("*.proof.json")).read_text()) == found["proof"]
+    (report,) = export(folder, ["report"], tmp_path / "c")["files"]
+    assert report["notes"] == []
+    assert '<section id="proof">' in Path(report["path"]).read_text()
+
+
 def test_a_folder_that_cannot_be_made_is_refused(toy, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):

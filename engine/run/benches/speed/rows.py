@@ -1,6 +1,5 @@
 """Measured rows as a table for a person, each figure beside its goal."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 # (bench, network or "", work, over or "") -> (column, what it is to be at most)
@@ -87,11 +86,3 @@ def machine_words(machine: dict[str, Any]) -> str:
         f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, "
         f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''} used{busy}"
     )
-
-
-def markdown(rows: Iterable[Sequence[str]]) -> str:
-    """The rows as a table of Markdown, columns that are empty throughout left out."""
-    cells_ = [tuple(HEAD), *(tuple(row) for row in rows)]
-    used = [at for at in range(len(HEAD)) if any(row[at] for row in cells_[1:])]
-    lines = [f"| {' | '.join(row[at] for at in used)} |" for row in cells_]
-    return "\n".join([lines[0], "|---" * len(used) + "|", *lines[1:]])

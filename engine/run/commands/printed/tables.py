@@ -154,6 +154,14 @@ def facts_table(facts: dict[str, Any], indent: str = "") -> str:
     return "\n".join(lines)
 
 
+def markdown(rows: Iterable[Sequence[str]]) -> str:
+    """The rows, their head first, as a table of Markdown; columns that are empty below it are left out."""
+    head, *cells = [tuple(row) for row in rows]
+    used = [at for at in range(len(head)) if any(row[at] for row in cells)]
+    lines = [f"| {' | '.join(row[at] for at in used)} |" for row in (head, *cells)]
+    return "\n".join([lines[0], "|---" * len(used) + "|", *lines[1:]])
+
+
 def table(rows: Iterable[Sequence[object]]) -> str:
     """The rows as columns of text, each as wide as its widest cell."""
     cells = [[str(cell) for cell in row] for row in rows]
