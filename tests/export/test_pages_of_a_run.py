@@ -4,6 +4,7 @@ import ast
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,82 @@ def test_tables_hold_what_the_run_says(run, tmp_path):
     (gaps,) = rows(written["gaps"])
     assert (gaps["step"], gaps["a"], gaps["b"]) == ("1", "2.0", "3.0")
     assert "notes" not in written, "an empty table is no file"
+
+
+def test_looks_inside_the_quantizer_are_rows_with_where_they_were_taken(run, tmp_path):
+    seen = {
+        "kind": "viewed",
+        "stage": "quantization",
+        "part": "b",
+        "step": 3,
+        "form": "codes",
+        "what": "a",
+        "arrays": {"places": [1.0, 2.0], "counts": [5, None]},
+        "values": {"used": 4},
+    }
+    of = run([{"kind": "run-started", "bn_layers": []}, seen])
+    written = {one.path.stem: one.path for one in Tables().write(of, tmp_path)}
+    where = {"part": "b", "step": "3", "form": "codes", "what": "a", "used": "4"}
+    assert rows(written["views"]) == [
+        where | {"at": "0", "places": "1.0", "counts": "5"},
+        where | {"at": "1", "places": "2.0", "counts": ""},
+    ]
+
+
+def test_channels_stand_beside_what_batchnorm_remembers(run, tmp_path):
+    named = {"kind": "snapshot-saved", "stage": "synthesis", "step": 4, "name": "channels"}
+    of = run(
+        [{"kind": "run-started", "bn_layers": ["a", "b"]}, named | {"file": "channels-000004.npz"}]
+    )
+    place = of.folder / "snapshots"
+    np.savez(place / "target.npz", offsets=[0, 2, 3], mean=[1.0, 2.0, 3.0], std=[0.5, 0.5, 0.5])
+    np.savez(place / "channels-000004.npz", mean=[1.5, 2.5, 3.5], std=[1.0, 1.0, 1.0])
+    np.savez(
+        place / "portrait.npz", classes=[3, 7], margin=[0.5, 0.25], confidence=np.float32(0.75)
+    )
+    written = {one.path.stem: one.path for one in Tables().write(of, tmp_path)}
+    last = rows(written["channels"])[-1]
+    assert (last["layer"], last["channel"]) == ("b", "0")
+    assert (last["remembered.mean"], last["images.mean"], last["images.std"]) == (
+        "3.0",
+        "3.5",
+        "1.0",
+    )
+    assert [row["channel"] for row in rows(written["channels"])] == ["0", "1", "0"]
+    assert rows(written["portrait-images"])[1] == {"at": "1", "classes": "7", "margin": "0.25"}
+    assert rows(written["portrait"]) == [{"confidence": "0.75"}]
+    (place / "target.npz").write_bytes(b"torn")
+    again = {one.path.stem for one in Tables().write(of, tmp_path / "..")}
+    assert "channels" not in again
+
+
+def test_what_was_asked_of_a_run_is_in_its_tables(run, tmp_path):
+    chosen = {"kind": "bits-chosen", "weight_bits": {"a": 2, "b": 8}, "activation_bits": {"a": 4},
+              "report": {"budget": 9, "front": [{"size": 1, "kl": 0.5}]}}  # fmt: skip
+    of = run([chosen])
+    answers = {
+        "predictions": {
+            "sentence": "s", "flipped": [{"image": 3, "margin": {"teacher": 0.5}}],
+            "margins": {"teacher": [1, 2], "student": [3, 4]}, "growth": {"layers": ["a", "b"],
+            "usual": {"mean": [0.1, 0.2]}}, "pictures": {"3": "data:image/webp;base64,AAAA"},
+        },
+        "tensors la/yer": {"reads": {"sources": [{"name": "x"}]}},
+    }  # fmt: skip
+    written = {
+        one.path.stem: one.path for one in Tables().write(replace(of, answers=answers), tmp_path)
+    }
+    assert rows(written["predictions-flipped"]) == [{"image": "3", "margin.teacher": "0.5"}]
+    assert rows(written["predictions-margins"])[1] == {"at": "1", "teacher": "2", "student": "4"}
+    assert rows(written["predictions-growth-usual"])[0] == {"at": "0", "mean": "0.1"}
+    assert rows(written["predictions"])[0]["sentence"] == "s"
+    assert "base64" not in "".join(path.read_text() for path in written.values())
+    assert rows(written["tensors-la-yer-reads-sources"]) == [{"name": "x"}]
+    assert rows(written["bits-chosen-front"]) == [{"size": "1", "kl": "0.5"}]
+    assert rows(written["bits-chosen-layers"])[1] == {
+        "path": "b",
+        "weight_bits": "8",
+        "activation_bits": "",
+    }
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-cmd", "@SUM(A1)", "\t=1", " =1"])

@@ -1,15 +1,15 @@
-"""Every table and course of a run as CSV: its numbers, layers, losses, BatchNorm gaps, bits."""
+"""Every table and chart of a run as CSV: its numbers, layers, courses, images, and what was asked of it."""
 
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.sheets import Row, Sheets, channels, flat, portrait, sheets, views
 
-Row = dict[str, Any]
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")  # what a spreadsheet takes a text that begins so for
 
 
@@ -35,35 +35,52 @@ class Tables(Format):
         return written
 
 
-def _tables(run: Finished) -> dict[str, list[Row]]:
+def _tables(run: Finished) -> Sheets:
     """The rows of each table by its name."""
     result = {key: value for key, value in run.result.items() if key != "layers"}
-    tables: dict[str, list[Row]] = {
+    tables: Sheets = {
         "result": [flat(result)],
         "recipe": [flat(run.recipe)],
         "layers": [flat(layer) for layer in run.result["layers"]],
-        "steps": [], "gaps": [], "notes": [],
-    }  # fmt: skip
-    paths: list[str] = []
-    for event in _events(run.folder / "events.jsonl"):
-        kind = event.get("kind")
-        if kind == "run-started":
-            paths = event["bn_layers"]
-        elif kind == "stepped":
-            where = {key: event[key] for key in ("stage", "part", "step")}
-            tables["steps"].append(
-                where | flat({k: event.get(k, {}) for k in ("losses", "values")})
-            )
-            gaps = dict(zip(paths, event.get("bn_gap") or [], strict=False))
-            if gaps:
-                tables["gaps"].append(where | gaps)
-        elif kind == "noted":
-            tables["notes"].append({"time_s": event.get("time_s"), "message": event["message"]})
+    }
+    tables |= _course(run.folder, [*_events(run.folder / "events.jsonl")])
+    tables |= portrait(run.folder / "snapshots" / "portrait.npz")
     tables |= _analysis(run.folder / "analysis.json")
+    for question, answer in run.answers.items():
+        tables |= sheets(question, answer)
     return tables
 
 
-def _analysis(file: Path) -> dict[str, list[Row]]:
+def _course(folder: Path, events: Sequence[Row]) -> Sheets:
+    """What came step by step: losses, BatchNorm gaps, looks inside the quantizer, bits chosen, notes."""
+    of: dict[Any, list[Row]] = {}
+    for event in events:
+        of.setdefault(event.get("kind"), []).append(event)
+    paths: list[str] = of["run-started"][-1]["bn_layers"] if "run-started" in of else []
+    steps, gaps = [], []
+    for event in of.get("stepped", []):
+        where = {key: event[key] for key in ("stage", "part", "step")}
+        steps.append(where | flat({k: event.get(k, {}) for k in ("losses", "values")}))
+        if event.get("bn_gap"):
+            gaps.append(where | dict(zip(paths, event["bn_gap"], strict=False)))
+    tables = {
+        "steps": steps, "gaps": gaps, "views": views(of.get("viewed", [])),
+        "notes": [{"time_s": one.get("time_s"), "message": one["message"]} for one in of.get("noted", [])],
+    }  # fmt: skip
+    files = [one["file"] for one in of.get("snapshot-saved", []) if one.get("name") == "channels"]
+    if files:
+        tables["channels"] = channels(folder / "snapshots", Path(files[-1]).name, paths)
+    for chosen in of.get("bits-chosen", [])[-1:]:
+        tables |= sheets("bits-chosen", chosen["report"])
+        kinds = ("weight_bits", "activation_bits")
+        tables["bits-chosen-layers"] = [
+            {"path": path} | {kind: chosen.get(kind, {}).get(path) for kind in kinds}
+            for path in chosen["weight_bits"]
+        ]
+    return tables
+
+
+def _analysis(file: Path) -> Sheets:
     """What each layer's bits cost, where that was asked."""
     if not file.is_file():
         return {}
@@ -80,18 +97,6 @@ def _events(file: Path) -> Iterator[Row]:
                 continue
             if isinstance(found, dict):
                 yield found
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> Row:
-    """Objects in objects as columns named outer.inner; lists and texts stay cells."""
-    row: Row = {}
-    for key, value in values.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping):
-            row |= flat(value, f"{name}.")
-        else:
-            row[name] = value
-    return row
 
 
 def _write(path: Path, rows: Iterable[Row]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.export.formats.tables import flat
+from engine.export.sheets import flat
 from engine.run.folders.folder import RunFolder, list_runs
 
 _LEFT_OUT = ("layers", "right", "folder", "allocation")  # lists and texts that no cell should hold

@@ -10,7 +10,15 @@ from engine.run.folders.opened import brought_answer
 from engine.run.questions.cached_answer import find_once, kept
 from engine.run.subprocess_answer import answer_of
 
-COMMANDS = ("explain", "predictions", "bits")
+COMMANDS = ("explain", "predictions", "bits")  # that go along in a bundle
+MORE = (
+    "similarity",
+    "ranges",
+    "resources",
+    "sensitivities",
+    "storage",
+)  # that stay where they were asked
+OF_LAYERS = "tensors"  # is put about one layer
 
 
 def kept_answer(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | None:

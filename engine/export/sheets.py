@@ -1,0 +1,132 @@
+"""Plain data as tables: what a run and its answers hold, as rows with named columns."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = dict[str, Any]
+Sheets = dict[str, list[Row]]
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")  # in the name of a file
+_PICTURE = "data:"  # an address that holds a picture: nothing for a cell
+# What the portrait of the images has of each image, frequency, layer, class and pair of images.
+_PORTRAIT = {
+    "images": ("classes", "margin"), "frequencies": ("frequencies", "power"),
+    "layers": ("spread", "deviation_spread", "bn_distance"),
+    "classes": ("class_names", "class_probability"), "pairs": ("pixel_cosines", "feature_cosines"),
+}  # fmt: skip
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> Row:
+    """Objects in objects as columns named outer.inner; lists and texts stay cells."""
+    row: Row = {}
+    for key, value in values.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            row |= flat(value, f"{name}.")
+        elif not (isinstance(value, str) and value.startswith(_PICTURE)):
+            row[name] = value
+    return row
+
+
+def sheets(name: str, found: Mapping[str, Any]) -> Sheets:
+    """Lists of objects, and lists of one length side by side, each as a table; the rest as one row."""
+    tables: Sheets = {}
+    plain = _ODD.sub("-", name)[:100]
+    rest = _split(plain, found, "", tables)
+    return {plain: [rest] if rest else []} | tables
+
+
+def _split(name: str, found: Mapping[str, Any], before: str, tables: Sheets) -> Row:
+    """What of an object belongs into its one row; tables of what does not are added."""
+    rest: Row = {}
+    for key, value in found.items():
+        inner = _ODD.sub("-", f"{name}-{key}")[:100]
+        if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            tables[inner] = [flat(one) for one in value]
+        elif isinstance(value, Mapping) and _are_columns(value):
+            tables[inner] = side_by_side(value)
+        elif isinstance(value, Mapping):
+            rest |= _split(inner, value, f"{before}{key}.", tables)
+        else:
+            rest |= flat({key: value}, before)
+    return rest
+
+
+def _are_columns(found: Mapping[str, Any]) -> bool:
+    """Whether all that an object holds are lists of single values, of one length."""
+    lengths = {len(one) if isinstance(one, list) else 0 for one in found.values()}
+    return (
+        len(lengths) == 1
+        and max(lengths) > 1
+        and not any(isinstance(item, (Mapping, list)) for one in found.values() for item in one)
+    )
+
+
+def side_by_side(columns: Mapping[str, Any]) -> list[Row]:
+    """Lists as columns, a row a place; the shorter end with empty cells."""
+    longest = max((len(one) for one in columns.values()), default=0)
+    return [
+        {"at": place}
+        | {key: one[place] if place < len(one) else None for key, one in columns.items()}
+        for place in range(longest)
+    ]
+
+
+def views(events: Iterable[Row]) -> list[Row]:
+    """Looks inside the quantizer: a row a number, with where and when it was seen."""
+    rows: list[Row] = []
+    for event in events:
+        where = {key: event[key] for key in ("part", "step", "form", "what")} | flat(
+            event.get("values", {})
+        )
+        rows += [where | row for row in side_by_side(event["arrays"])]
+    return rows
+
+
+def channels(snapshots: Path, last: str, layers: list[str]) -> list[Row]:
+    """Every channel's mean and deviation as BatchNorm remembers them, and as the images ended with."""
+    target, ended = _arrays(snapshots / "target.npz"), _arrays(snapshots / last)
+    offsets = target.pop("offsets", np.zeros(0, int))
+    if len(offsets) != len(layers) + 1:
+        return []
+    whose = np.repeat(np.arange(len(layers)), np.diff(offsets))
+    known = {f"remembered.{k}": v for k, v in target.items()} | {
+        f"images.{k}": v for k, v in ended.items()
+    }
+    columns = {k: v.tolist() for k, v in known.items() if v.shape == whose.shape}
+    return [
+        {"layer": layers[of], "channel": place - int(offsets[of])}
+        | {k: v[place] for k, v in columns.items()}
+        for place, of in enumerate(whose.tolist())
+    ]
+
+
+def portrait(file: Path) -> Sheets:
+    """What the finished images are like, by image, frequency, layer, class and pair."""
+    found = _arrays(file)
+    tables = {
+        f"portrait-{name}": side_by_side(
+            {k: found[k].tolist() for k in keys if found.get(k, _NONE).ndim == 1}
+        )
+        for name, keys in _PORTRAIT.items()
+    }
+    single = {key: value.item() for key, value in found.items() if value.ndim == 0}
+    return {"portrait": [single] if single else []} | tables
+
+
+_NONE: NDArray[Any] = np.zeros(())
+
+
+def _arrays(file: Path) -> dict[str, NDArray[Any]]:
+    if not file.is_file():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            return {key: found[key] for key in found.files}
+    except (OSError, ValueError, BadZipFile):  # torn
+        return {}
