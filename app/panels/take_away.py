@@ -140,6 +140,8 @@ def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
             made = _make(folder, name, sections or "", left)
             if made is not None:
                 st.session_state[MADE][of] = made
+                if name in PROVED:  # a report that was made before says nothing of the proof
+                    _forget_reports(folder.run_id)
         if made is None:
             return
         content, file, mime = made["content"], made["file"], made["mime"]
@@ -149,6 +151,12 @@ def _made_on_demand(folder: RunFolder, name: str, line: str) -> None:
         )  # fmt: skip
     for said in made["said"]:
         left.caption(plain(said))
+
+
+def _forget_reports(run: str) -> None:
+    made: dict[tuple[str, ...], Any] = st.session_state[MADE]
+    for of in [of for of in made if of[:2] == (run, "report")]:
+        del made[of]
 
 
 def _sections() -> str | None:
@@ -207,9 +215,20 @@ def _proof(proof: dict[str, Any]) -> str:
     answers = (
         ""
         if agreed is None
-        else f"gives the student's answer for {agreed:.2%} of {proof['images']:,} images and "
+        else f"gives the student's answer for {agreed:.2%} of {proof['images']:,} images{_others(proof)}, "
     )
     return (
-        f"The file itself, run by ONNX Runtime, {answers}takes {spent['quantized']:.2f} ms an image, {speed} "
+        f"The file itself, run by ONNX Runtime, {answers}differs by at most "
+        f"{proof['largest_logit_difference']:.2g} (outputs go up to {proof['largest_logit']:.3g}) and takes "
+        f"{spent['quantized']:.2f} ms an image, {speed} "
         f"the float file, on {spent['threads']} thread{'s' if spent['threads'] > 1 else ''}."
+    )
+
+
+def _others(proof: dict[str, Any]) -> str:
+    """How many images it answers otherwise, and how many of them by a tie; nothing where there are none."""
+    differing = proof["differing"]
+    ties = sum(bool(one["tie"] and one["tie"]["within_rounding"]) for one in differing)
+    return (
+        f" ({len(differing)} otherwise, {ties} by a tie within float rounding)" if differing else ""
     )

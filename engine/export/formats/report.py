@@ -41,6 +41,6 @@ class Report(Format):
         notes = (
             ()
             if proof
-            else ("It says nothing of an exported file: take --onnx with it, or before.",)
+            else ("It says nothing of an exported file: take ONNX with it, or before it.",)
         )
         return [Written(kind="report", path=path, notes=notes)]

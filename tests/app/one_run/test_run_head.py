@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app.links.state import layer_among
 from app.panels.head.compare_with import nearest_relatives
 from app.panels.head.tab_choice import at_rest, at_work
-from app.panels.take_away import FORMATS, _packed
+from app.panels.take_away import FORMATS, _packed, _proof
 from app.run_files.history import read_history
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
@@ -150,6 +150,59 @@ def test_what_is_taken_away_is_the_run_s(runs: Path) -> None:
     assert recipe is not None
     assert json.loads(recipe) == json.loads(folder.recipe.to_json())
     assert content(fabricate(runs, Fabricated(state="failed", seed=1)), "result") is None
+
+
+PROOF = {
+    "images": 650, "agreement": 648 / 650, "largest_logit_difference": 0.2282, "largest_logit": 16.38,
+    "differing": [{"tie": {"within_rounding": True}}, {"tie": None}],
+    "latency_ms": {"float": 20.0, "quantized": 50.0, "threads": 2},
+}  # fmt: skip
+
+
+def test_the_proof_stands_beside_the_file() -> None:
+    words = _proof(PROOF)
+    for said in (
+        "99.69% of 650 images (2 otherwise, 1 by a tie within float rounding)",
+        "differs by at most 0.23 (outputs go up to 16.4)",
+        "50.00 ms an image, 2.5 times as long as the float file, on 2 threads",
+    ):
+        assert said in words
+    alike = _proof(PROOF | {"differing": [], "agreement": 1.0})
+    assert "100.00% of 650 images, differs" in alike
+    assert "answer" not in _proof(PROOF | {"agreement": None, "differing": []})
+
+
+def test_a_report_is_made_again_once_there_is_a_proof_to_tell_of(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fabricate(runs, Fabricated())
+
+    def answer(*words: str) -> dict[str, Any]:
+        kind = next(name for name in ("onnx", "report") if f"--{name}" in words)
+        file = Path(words[words.index("--out") + 1]) / f"r.{kind}"
+        file.write_text(kind)
+        files = [{"kind": kind, "path": str(file), "notes": []}]
+        return {"files": files, "proof": PROOF if kind == "onnx" else None}
+
+    monkeypatch.setattr("app.panels.take_away.answer_of", answer)
+
+    def page() -> None:
+        import streamlit as st
+
+        from app.panels.take_away import _made_on_demand
+        from app.run_files.run_folders import open_run
+
+        for name in ("onnx", "report"):
+            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")
+
+    at = AppTest.from_function(page, default_timeout=60)
+    at.query_params["run"] = folder.run_id
+    at.run()
+    at.button(key="make-report").click().run()
+    assert (folder.run_id, "report", None) in at.session_state["taken-away"]
+    at.button(key="make-onnx").click().run()
+    assert list(at.session_state["taken-away"]) == [(folder.run_id, "onnx", None)]
+    assert at.button(key="make-report"), "it can be made again"
 
 
 def test_a_file_bears_its_run_s_name_once(tmp_path: Path) -> None:
