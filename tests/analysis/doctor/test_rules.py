@@ -125,6 +125,20 @@ def test_of_layers_past_their_cliff_those_are_told_that_the_answer_hangs_on():
     assert set(told) == {"c", "e", "d"}
 
 
+def test_what_is_given_bits_in_one_round_and_in_the_next_is_named_otherwise():
+    record = replace(FEW, layers=tuple(layer(f"l{k}", 3, 12.0) for k in range(20)))
+    told = []
+    for _ in range(2):
+        (found,) = [one for one in findings_of(record) if one.rule == "spread-loss"]
+        told.append(found.change.words)
+        for path in found.change.weight_bits:
+            record = with_layer(record, path, weight_bits=8, activation_bits=8, sqnr_db=40.0)
+    assert told == [
+        "give 8 bits to l0, l1, l2 and 2 other layers",
+        "give 8 bits to l5, l6, l7 and 2 other layers",
+    ]
+
+
 def test_a_channel_that_is_as_still_as_its_variance_says_is_left_alone():
     still = replace(TINY, seen=one_channel(1e-5))
     assert "tiny-variance" not in {

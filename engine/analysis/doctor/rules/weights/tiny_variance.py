@@ -10,7 +10,7 @@ from engine.analysis.doctor.rule import Rule
 from engine.models.knobs import MENDED, TINY_VARIANCE, VARIANCES
 
 MEND = Change(
-    words="give such channels the median variance of their layer",
+    words="give channels of next to no variance the median variance of their layer",
     model_settings={VARIANCES: MENDED},
 )
 LOUD = 5.0  # times the median channel's deviation behind it: else it is as still as it says
