@@ -19,6 +19,7 @@ from app.run_files.history import read_history
 from app.wording.layer_numbers import numbers_of
 from app.wording.words import plain, size_words
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.export import format_lines, needs_network
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.askable import has_student
@@ -215,7 +216,7 @@ def _proof(proof: dict[str, Any]) -> str:
     answers = (
         ""
         if agreed is None
-        else f"gives the student's answer for {agreed:.2%} of {proof['images']:,} images{_others(proof)}, "
+        else f"gives the student's answer for {percent(agreed, 2)} of {proof['images']:,} images{_others(proof)}, "
     )
     return (
         f"The file itself, run by ONNX Runtime, {answers}differs by at most "

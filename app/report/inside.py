@@ -7,6 +7,7 @@ from app.charts.layers.layer_errors import layer_bars
 from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
 from app.report.section import Section, size
 from app.report.story import Story
+from engine.core.percent import percent
 
 MOST_LISTED = 100  # images that the file answers otherwise
 
@@ -43,7 +44,7 @@ def proof(story: Story) -> Section | None:
     spent, agreed = found["latency_ms"], found["agreement"]
     if agreed is not None:
         section.numbers.append(
-            ("Same class as the student", f"{agreed:.2%}", f"of {found['images']:,} images")
+            ("Same class as the student", percent(agreed, 2), f"of {found['images']:,} images")
         )
     section.numbers.append(("Largest difference", f"{found['largest_logit_difference']:.2g}",
                             f"of outputs up to {found['largest_logit']:.3g}"))  # fmt: skip

@@ -11,6 +11,7 @@ from app.panels.shared import measured
 from app.report.section import Section, size
 from app.report.story import Story
 from app.wording.data_words import data_words
+from engine.core.percent import percent
 
 MOST_FRAMES = 60
 
@@ -29,15 +30,15 @@ def summary(story: Story) -> Section:
     if before is not None and after is not None:
         section.says.append(_lost(result, before, after))
         points = f"{100 * (after - before):+.2f} points"
-        section.numbers += [("Float top-1", f"{before:.2%}", f"{result['test_images']:,} test images"),
-                            ("Quantized top-1", f"{after:.2%}", points)]  # fmt: skip
+        section.numbers += [("Float top-1", percent(before, 2), f"{result['test_images']:,} test images"),
+                            ("Quantized top-1", percent(after, 2), points)]  # fmt: skip
         section.charts += _bands(result, before, after)
     if measured.metrics(result):
         section.says.append(measured.sentence(result).replace("**", ""))
         section.numbers += [(label, value, "") for label, value, _ in measured.metrics(result)]
     if result.get("agreement") is not None:
         words = f"of {result['test_images']:,} images ({result['test_set']})"
-        section.numbers.append(("Same answer", f"{result['agreement']:.2%}", words))
+        section.numbers.append(("Same answer", percent(result["agreement"], 2), words))
     section.numbers.append(("Size", size(sizes["quantized"]), f"{smaller:.1f} times smaller"))
     section.says.append(
         f"Its weights take {size(sizes['quantized'])} in place of {size(sizes['fp32'])}, "
@@ -58,8 +59,8 @@ def _bits(story: Story, kind: str) -> str:
 def _lost(result: dict[str, Any], before: float, after: float) -> str:
     drop = result.get("top1_drop") or {}
     words = (
-        f"Of {result['test_images']:,} test images it names {after:.2%} rightly, the float network "
-        f"{before:.2%}."
+        f"Of {result['test_images']:,} test images it names {percent(after, 2)} rightly, the float network "
+        f"{percent(before, 2)}."
     )
     if {"lost", "won", "band"} <= drop.keys():
         low, high = drop["band"]

@@ -10,13 +10,13 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from app.charts.library import plotly_script
 from app.report.section import Section
 from app.report.sections import SECTIONS
 from app.report.story import Story, read_story
@@ -74,8 +74,7 @@ def render(story: Story, sections: Mapping[str, Section]) -> str:
 @cache
 def _plotly() -> str:
     """Plotly's own script, with no way to end its element early."""
-    text = files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
-    return text.replace("</script", "<\\/script")
+    return plotly_script().replace("</script", "<\\/script")
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from app.charts.why import growth as growing
 from app.charts.why import predictions, provenance
 from app.report.section import Picture, Section
 from app.report.story import Story
+from engine.core.percent import percent
 from engine.run.questions.why.fewer_bits.fader import CLIFF_DB
 
 MOST_PICTURES = 24
@@ -26,7 +27,7 @@ def origins(story: Story) -> Section | None:
     parts = list(provenance.PARTS)
     section.table = [["layer", *(provenance.PARTS[part][0] for part in parts), "reading"]]
     for row in found["layers"]:
-        shares = [provenance.percent(row["share"][p]) if row["share"] else "" for p in parts]
+        shares = [provenance.signed(row["share"][p]) if row["share"] else "" for p in parts]
         section.table.append([row["path"], *shares, row["verdict"]])
     return section
 
@@ -53,8 +54,8 @@ def flips(story: Story) -> Section | None:
     low, high = found["agreement_band"]
     section = Section(title="Which answers change")
     section.says += [
-        f"{found['sentence']} Agreement {found['agreement']:.2%} ({low:.2%} to {high:.2%}, 95 %), on "
-        f"{found['image_set']}.",
+        f"{found['sentence']} Agreement {percent(found['agreement'], 2)} "
+        f"({percent(low, 2)} to {percent(high, 2)}, 95 %), on {found['image_set']}.",
         predictions.sure_words(found).replace("**", ""),
         *found["notes"],
     ]

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import re
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from app.charts.library import plotly_script
 from app.links.address import count, plain_name
 from app.run_files.run_folders import open_run
 from engine.core.errors import UserError
@@ -110,7 +110,7 @@ def _packed(content: bytes, kind: str) -> Response:
 @cache
 def packed_plotly() -> bytes:
     """Plotly, packed once: to pack four megabytes for every viewer would cost more than to send them."""
-    return gzip.compress(files("plotly").joinpath("package_data", "plotly.min.js").read_bytes())
+    return gzip.compress(plotly_script().encode())
 
 
 def ui_version() -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.charts.layers.levels import bad_db, good_db
+from engine.core.percent import percent
 
 MOVED = (
     0.01  # from this share of codes off the nearest on, rounding had another aim than the weights
@@ -38,6 +39,12 @@ class Number:
             if up * (value - self.bad) > 0
             else "watch"
         )
+
+    def told(self, value: float) -> str:
+        """The value in digits, a share with its sign."""
+        if self.form.endswith("%"):
+            return percent(value, int(self.form[1:-1]))
+        return format(value, self.form)
 
     def sentence(self, value: float) -> str:
         """What the value means."""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from engine.core.percent import percent
+
 
 def rival(report: dict[str, Any]) -> dict[str, Any] | None:
     """The dearest uniform width within an allocation's budget, else the cheapest; None where there is none.
@@ -27,4 +29,4 @@ def cost_words(report: dict[str, Any], one: dict[str, Any]) -> str:
     """What it costs, as a share of the budget; nothing where it costs just that."""
     if one["cost"] == report["budget"]:
         return ""
-    return f", which cost {one['cost'] / max(report['budget'], 1):.1%} of the budget"
+    return f", which cost {percent(one['cost'] / max(report['budget'], 1))} of the budget"

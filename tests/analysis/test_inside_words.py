@@ -18,7 +18,7 @@ def told(*, clipped=0.0, calibration=1.0, widest=1.0, levels=(0.0, 1.0)):
     ("given", "said"),
     [
         ({"levels": None}, "reads floats"),
-        ({"clipped": 0.05}, "5.0% of the values"),
+        ({"clipped": 0.05}, "5.0\u00a0% of the values"),
         ({"widest": 6.0}, "Channel 0 of its input reaches 6.0 times"),
         ({"calibration": 2.0}, "calibrated on reach 2.00 times as far"),
         ({"calibration": 0.5}, "test images reach 2.00 times as far"),
@@ -38,10 +38,12 @@ def maps(*, worst=0.12, share=0.3, count=10):
 
 def test_of_feature_maps():
     assert of_maps(maps(worst=0.2)).startswith("Image 7 suffers most")
-    assert "20% off, where 10% is usual" in of_maps(maps(worst=0.2))
-    assert of_maps(maps(worst=0.19)).startswith("All images suffer alike: the output is 10% off")
+    assert "20\u00a0% off, where 10\u00a0% is usual" in of_maps(maps(worst=0.2))
+    assert of_maps(maps(worst=0.19)).startswith(
+        "All images suffer alike: the output is 10\u00a0% off"
+    )
     assert "Channel" not in of_maps(maps(share=0.39))
-    assert "Channel 3 alone, one of 10, has 40%" in of_maps(maps(share=0.4))
+    assert "Channel 3 alone, one of 10, has 40\u00a0%" in of_maps(maps(share=0.4))
     assert "Channel" not in of_maps(maps(share=0.09, count=1000)), (
         "of many even the worst is little"
     )
@@ -64,10 +66,10 @@ def test_of_the_weights():
 
 def test_of_the_output():
     output = {"shift_share": 0.4, "is_shift": True, "sqnr_db": 12.0}
-    assert of_output({"output": output}).startswith("40% of the squared error")
+    assert of_output({"output": output}).startswith("40\u00a0% of the squared error")
     scatter = of_output({"output": output | {"is_shift": False, "shift_share": 0.02}})
     assert "scatter: 12 dB are left" in scatter
-    assert "only 2% of it" in scatter
+    assert "only 2\u00a0% of it" in scatter
 
 
 def test_views_that_are_not_there_have_no_sentence():

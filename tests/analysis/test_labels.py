@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from engine.analysis.inputs.labels import examine_labels
+from engine.core.percent import percent
 
 CLASSES, IMAGES = 12, 360
 ORDER = torch.tensor([3, 7, 1, 0, 9, 2, 8, 5, 4, 6, 11, 10])
@@ -67,7 +68,7 @@ def test_guessing_is_hardly_better_than_chance(classes):
     truth = truth_of(classes=classes)
     (finding,) = found(answers(truth, 0.0, classes), truth)
     assert finding.kind == "chance"
-    assert f"guessing is right on {1 / classes:.1%}" in finding.message
+    assert f"guessing is right on {percent(1 / classes)}" in finding.message
     assert "but on" not in finding.message
 
 

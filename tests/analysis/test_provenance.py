@@ -107,20 +107,20 @@ def test_the_reading_names_the_largest_part_and_where_to_begin():
     early = row("layer2.1", weights=0.7, activations=0.3)
     late = row("fc", 5.0, "layer2.1", 0.41, inherited=0.82, weights=0.18)
     assert early["verdict"].startswith(
-        "70 % of what is wrong here is made by its weights; give its"
+        "70\u00a0% of what is wrong here is made by its weights; give its"
     )
     assert late["verdict"] == (
-        "82 % of what is wrong here came in, more of it from layer2.1 than from any other layer (in float it "
-        "would take 41 % of the error away); give bits there first."
+        "82\u00a0% of what is wrong here came in, more of it from layer2.1 than from any other layer (in "
+        "float it would take 41\u00a0% of the error away); give bits there first."
     )
     assert sentence([early, late]) == (
-        f"fc, the last layer (5 dB): {late['verdict']} There 70 % of the error is made by its weights."
+        f"fc, the last layer (5 dB): {late['verdict']} There 70\u00a0% of the error is made by its weights."
     )
 
 
 def test_what_hardly_errs_gets_no_advice_and_what_is_broken_is_named_first():
     fine = row("conv", 45.0, weights=1.0)
-    assert fine["verdict"] == "Only a small error (45 dB): 100 % of it is made by its weights."
+    assert fine["verdict"] == "Only a small error (45 dB): 100\u00a0% of it is made by its weights."
     broken = row("bad", -100.0) | {"share": None}
     assert "bad gives what is not finite" in sentence([fine, broken])
     assert sentence([fine, fine, fine | {"path": "z"}]).startswith("z, the last layer")

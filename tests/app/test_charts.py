@@ -159,7 +159,7 @@ def test_the_ranking_says_whether_it_is_by_cost_or_by_sqnr() -> None:
         ([30, 9], "costs answers more often than not. Give"),
         ([4, 9], "2 layers have such errors"),
         ([4], "1 of 2 layers is measured"),
-        ([50], "its error is less than 1% of its signal"),
+        ([50], "its error is less than 1\u00a0% of its signal"),
         ([], "No layer is measured yet"),
     ],
 )
@@ -185,9 +185,9 @@ def test_a_run_that_ended_early_promises_nothing_more(levels: list[float], words
 
 
 def test_what_is_inherited_is_told_in_the_same_unit_as_the_bars() -> None:
-    assert "is 100% of the signal" in inherited_verdict([measured("a", 20, 0)])
-    assert "10% by itself" in inherited_verdict([measured("a", 20, 0)])
-    assert "less than 1% by itself" in inherited_verdict([measured("a", 50, 0)])
+    assert "is 100\u00a0% of the signal" in inherited_verdict([measured("a", 20, 0)])
+    assert "10\u00a0% by itself" in inherited_verdict([measured("a", 20, 0)])
+    assert "less than 1\u00a0% by itself" in inherited_verdict([measured("a", 50, 0)])
     assert "almost nothing is inherited" in inherited_verdict([measured("a", 20, 19.9)])
     assert inherited_verdict([]) == ""
 
@@ -196,7 +196,7 @@ def test_what_is_inherited_is_told_in_the_same_unit_as_the_bars() -> None:
     ("bits", "clipped", "words"),
     [
         (4, 0.2, "Give it more bits first"),
-        (8, 0.2, "20.0% of them lie beyond their levels"),
+        (8, 0.2, "20.0\u00a0% of them lie beyond their levels"),
         (8, 0.0, "look at what it reads"),
     ],
 )
@@ -214,7 +214,7 @@ def test_bands_tell_what_is_distinguishable() -> None:
 
     assert overlap(row(0.9), row(0.915))
     assert not overlap(row(0.9), row(0.93))
-    assert "0.93 93.0%" in accuracies([row(0.9), row(0.93)]).alt
+    assert "0.93 93.0\u00a0%" in accuracies([row(0.9), row(0.93)]).alt
 
 
 def test_the_pointer_on_a_map_of_logarithms_is_told_the_number_and_whose() -> None:

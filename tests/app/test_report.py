@@ -13,6 +13,7 @@ from app.report.page import _as_data, render, write_report
 from app.report.sections import SECTIONS
 from app.report.story import read_story
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.exports.export import export
 from engine.run.folders.folder import RunFolder
 from tests.app.browser import MARKS, browsing, until
@@ -64,12 +65,12 @@ def test_the_report_says_what_the_result_says(tmp_path):
     page = written(RECORDED, tmp_path, proof=PROOF)
     result = json.loads((RECORDED / "result.json").read_text())
     for words in (
-        f"{result['fp32_top1']:.2%}", f"{result['quantized_top1']:.2%}", f"{result['agreement']:.2%}",
+        *(percent(result[name], 2) for name in ("fp32_top1", "quantized_top1", "agreement")),
         "No data was needed", RECORDED.name, "seed 0", "def read_codes(path)", "--weight-bits 2",
         f"{result['top1_drop']['lost']} images that were right are wrong now", result["layers"][5]["path"],
     ):  # fmt: skip
         assert words in page, words
-    assert "90.00%" in page
+    assert "90.00\u00a0%" in page
     assert "1.50 times as long as the float file: slower" in page
     assert "2 images get another class than in the app; 1 of them because" in page
     rows = re.findall(r"<tr>(.*?)</tr>", page)

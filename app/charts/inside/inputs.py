@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.style import FINE, FLOAT, OVER, QUANTIZED, QUIET, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 HEIGHT = 280
 MOST_LINES = 64  # levels that are drawn one by one; more would be a wall
@@ -33,7 +34,7 @@ def input_histogram(given: Mapping[str, Any]) -> LiveFigure:
         shapes=[_line(x, at_end=at_end) for x, at_end in _drawn(levels)],
         showlegend=True,
     )
-    clipped = ", ".join(f"{one['title']} {one['clipped']:.2%}" for one in given["sources"])
+    clipped = ", ".join(f"{one['title']} {percent(one['clipped'], 2)}" for one in given["sources"])
     alt = f"Histogram of the layer's input on {len(levels)} levels. Clipped: {clipped}."
     return LiveFigure(figure={"data": lines, "layout": shown}, alt=alt)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
+from engine.core.percent import percent
 from engine.run.uniform_budget import cost_words, fits, rival
 
 HEIGHT = 320
@@ -148,7 +149,8 @@ def allocation_words(report: dict[str, Any]) -> str:
         "integer": "exact, by an integer programme",
     }
     solver = how.get(report["solver"], report["solver"])
-    spent = f"{report['chosen']['cost'] / max(report['budget'], 1):.1%} of the budget is spent ({solver})."
+    share = report["chosen"]["cost"] / max(report["budget"], 1)
+    spent = f"{percent(share)} of the budget is spent ({solver})."
     if other is None:
         return f"All layers rounded together, the answers are KL {mine:.3g} away from the teacher's. {spent}"
     theirs, alike = other["kl_together"], f"{other['weight_bits']} bits in every layer"
@@ -165,7 +167,7 @@ def allocation_words(report: dict[str, Any]) -> str:
             f"The sum of sensitivities promised more than all layers at once keep. {spent}"
         )
     return (
-        f"All layers rounded together, the answers come **{1 - mine / theirs:.0%} nearer** to the "
+        f"All layers rounded together, the answers come **{percent(1 - mine / theirs, 0)} nearer** to the "
         f"teacher's: {together}. {spent}"
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 from app.charts.images.synthesis import short
 from app.charts.layers.levels import bad_db, error_share, good_db
 from app.charts.style import FINE, OVER, QUANTIZED, QUIET, SHARES, WATCH, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 ALONE, WITH_ALL = "by itself: as in layers that cost nothing", "with all layers before it"
 TO_WATCH, BAD = "by itself: to watch", "by itself: bad"
@@ -39,7 +40,7 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
     ]
     alt = (
         "Bars of the error of each layer, as a share of its output, by itself and with all layers before it; "
-        f"more is worse, {bad:.0%} and more is bad, under {good:.0%} costs nothing."
+        f"more is worse, {percent(bad, 0)} and more is bad, under {percent(good, 0)} costs nothing."
     )
     figure = {"data": _layer_traces(paths), "layout": shown}
     return LiveFigure(figure=figure, bindings=bindings, alt=alt)

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+from engine.core.percent import percent
 from engine.run.benches.outcomes import Levels, levels, outcomes_of, read
 
 ASSETS = Path(__file__).parents[3] / "assets"
@@ -36,7 +37,7 @@ def error_share(sqnr_db: float) -> float:
 def share_words(sqnr_db: float) -> str:
     """The same in percent, for a sentence."""
     share = error_share(sqnr_db)
-    return f"{share:.0%}" if share >= 0.005 else "less than 1%"
+    return percent(share, 0) if share >= 0.005 else f"less than {percent(0.01, 0)}"
 
 
 def levels_words() -> str:
@@ -44,7 +45,8 @@ def levels_words() -> str:
     found = measured_levels()
     return (
         f"Of {found.layers} layers of measured runs, each made float again on its own, those under "
-        f"{found.bad:g} dB (an error of {error_share(found.bad):.0%} of the signal) cost answers in "
-        f"{found.below:.0%} of the cases, those from {found.good:g} dB ({error_share(found.good):.0%}) on in "
-        f"{found.above:.0%}, those between in {found.between:.0%}."
+        f"{found.bad:g} dB (an error of {percent(error_share(found.bad), 0)} of the signal) cost answers in "
+        f"{percent(found.below, 0)} of the cases, those from {found.good:g} dB "
+        f"({percent(error_share(found.good), 0)}) on in {percent(found.above, 0)}, "
+        f"those between in {percent(found.between, 0)}."
     )

@@ -97,7 +97,7 @@ def _float(network: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[
         "line": {"color": FLOAT, "width": 2, "dash": "dash"},
     }
     words = {
-        "text": f"float {at:.1f} %", "x": at, "yref": "paper", "y": 1, "yanchor": "bottom",
+        "text": f"float {percent(at / 100)}", "x": at, "yref": "paper", "y": 1, "yanchor": "bottom",
         "showarrow": False, "font": {"color": FLOAT, "size": 12},
     }  # fmt: skip
     return [band | across | {"line": {"width": 0}}, line | across], [words]

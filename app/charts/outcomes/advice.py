@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.style import GRID, OVER, QUANTIZED, QUIET, LiveFigure, axis, layout
+from engine.core.percent import percent
 from engine.run.benches.advice.file import held
 
 HEIGHT = 420
@@ -61,7 +62,7 @@ def _dots(name: str, rows: Sequence[Mapping[str, Any]], colour: str) -> dict[str
 def _said(row: Mapping[str, Any]) -> str:
     return (
         f"{row['model']}, {row['quantization']}, {row['bits']}<br>{row['change']}<br>predicted "
-        f"{100 * row['predicted']:.0f} %, measured {100 * row['measured']:.0f} %"
+        f"{percent(row['predicted'], 0)}, measured {percent(row['measured'], 0)}"
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.charts.style import SHARES, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
         "mode": "markers+text",
         "x": [row.top1 for row in rows],
         "y": known,
-        "text": [f"{row.top1:.1%}" for row in rows],
+        "text": [percent(row.top1) for row in rows],
         "textposition": "top center",
         "cliponaxis": False,
         "marker": {"color": [row.colour for row in rows], "size": 12},
@@ -58,7 +59,8 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
         "layout": layout(80 + 56 * len(names), xaxis=x_axis, yaxis=y_axis),
     }
     alt = "Top-1 accuracies with 95 % bands: " + "; ".join(
-        f"{row.name} {row.top1:.1%} ({row.low:.1%} to {row.high:.1%})" for row in rows
+        f"{row.name} {percent(row.top1)} ({percent(row.low)} to {percent(row.high)})"
+        for row in rows
     )
     return LiveFigure(figure=figure, alt=alt)
 

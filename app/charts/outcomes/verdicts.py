@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.charts.layers.levels import bad_db, error_share, good_db, share_words
+from engine.core.percent import percent
 from engine.run.stages.judging.one_class import says_little
 
 MOST_BITS = 8  # of a weight
@@ -41,7 +42,7 @@ def outcome_verdict(result: dict[str, Any]) -> str:
     if loss is None:
         if result.get("agreement") is None or says_little(result):
             return ""
-        return f"Teacher and student agree on **{result['agreement']:.1%}** of the answers."
+        return f"Teacher and student agree on **{percent(result['agreement'])}** of the answers."
     points, low, high = loss
     known = f"95 %, on {result['test_images']:,} test images"
     if low > 0:
@@ -60,7 +61,7 @@ def accuracy_words(result: dict[str, Any]) -> tuple[str, str] | None:
     if loss is None:
         return None
     points, low, high = loss
-    teacher = f"the teacher's {100 * result['fp32_top1']:.2f} %"
+    teacher = f"the teacher's {percent(result['fp32_top1'], 2)}"
     note = (
         f"right, {points:.2f} points below {teacher}: more than chance"
         if low > 0
@@ -68,7 +69,7 @@ def accuracy_words(result: dict[str, Any]) -> tuple[str, str] | None:
         if high < 0
         else f"right, {abs(points):.2f} points {'below' if points >= 0 else 'above'} {teacher}: within chance"
     )
-    return f"{100 * result['quantized_top1']:.2f} %", note
+    return percent(result["quantized_top1"], 2), note
 
 
 def layers_verdict(
@@ -142,8 +143,8 @@ def _way_out(worst: dict[str, Any]) -> str:
     clipped = values.get("weight_clip_share") or 0.0
     if clipped > CLIPPED:
         return (
-            f"Its weights have the most bits there are, and {clipped:.1%} of them lie beyond their levels: "
-            "another range of the weights (or alphabet) is what helps."
+            f"Its weights have the most bits there are, and {percent(clipped)} of them lie beyond their "
+            "levels: another range of the weights (or alphabet) is what helps."
         )
     return "Its weights have the most bits there are: look at what it reads."
 

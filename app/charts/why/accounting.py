@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.charts.style import FLOAT, OVER, QUANTIZED, QUIET, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 LEFT = "what is left"
 ROW_PX, AROUND_PX = 40, 84
@@ -28,7 +29,7 @@ class Step:
 
 def waterfall(start: float, steps: Sequence[Step]) -> LiveFigure:
     """start: the float network's top-1 in points, 0 to 100; steps that may be chance are hollow."""
-    names, bases, widths, texts = ["float network"], [0.0], [start], [f"{start:.1f} %"]
+    names, bases, widths, texts = ["float network"], [0.0], [start], [f"{percent(start / 100)}"]
     colours, lines = [FLOAT], [FLOAT]
     reached = start
     for step in steps:
@@ -45,7 +46,7 @@ def waterfall(start: float, steps: Sequence[Step]) -> LiveFigure:
     names.append(LEFT)
     bases.append(0.0)
     widths.append(reached)
-    texts.append(f"{reached:.1f} %")
+    texts.append(f"{percent(reached / 100)}")
     colours.append(QUANTIZED)
     lines.append(QUANTIZED)
     bars = {
@@ -63,5 +64,5 @@ def waterfall(start: float, steps: Sequence[Step]) -> LiveFigure:
     y_axis = axis(type="category", showgrid=False, autorange="reversed")
     shown = layout(AROUND_PX + ROW_PX * len(names), bargap=0.35, xaxis=x_axis, yaxis=y_axis)
     told = ", ".join(f"{one.name} {-one.points:+.1f} points" for one in steps)
-    alt = f"From the float network's {start:.1f} % to {reached:.1f} %: {told}."
+    alt = f"From the float network's {percent(start / 100)} to {percent(reached / 100)}: {told}."
     return LiveFigure(figure={"data": [bars], "layout": shown}, alt=alt)

@@ -18,6 +18,7 @@ from app.charts.style import (
     axis,
     layout,
 )
+from engine.core.percent import percent
 from engine.run.questions.why.fewer_bits.fader import CLIFF_DB
 
 HEIGHT = 310
@@ -109,7 +110,9 @@ def front(
     best = [(one["size_bytes"], one["predicted_kl"]) for one in points]
     tried = [(one["size_bytes"], one["measured"]["kl"]) for one in points if one["measured"]]
     told = [
-        f", {one['measured']['agreement']:.1%} of answers kept" for one in points if one["measured"]
+        f", {percent(one['measured']['agreement'])} of answers kept"
+        for one in points
+        if one["measured"]
     ]
     hollow = {"color": "rgba(0,0,0,0)", "size": 10, "line": {"color": QUANTIZED, "width": 2}}
     data = [

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 HEIGHT = 300
 CLEAR = 1.15  # times the usual error: less is no difference to speak of
@@ -81,7 +82,7 @@ def growth_words(found: Mapping[str, Any], shares: Sequence[float]) -> str:
     if not at:
         return "Its error is no larger than the average image's: the answer was close to tipping."
     k, ratios = list(found["layers"]).index(at), times(found, shares)
-    here = f"{shares[k]:.0%} of the output, {ratios[k]:.1f} times the average image's"
+    here = f"{percent(shares[k], 0)} of the output, {ratios[k]:.1f} times the average image's"
     said = (
         f"Its error leaves what 90 % of images have at `{at}`: {here}."
         if shares[-1] > found["usual"]["high"][-1]

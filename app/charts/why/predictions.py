@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts.style import FLOAT, QUANTIZED, QUIET, SHARES, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 HEIGHT = 250
 MOST = 24  # classes with a bar of their own: those that agree least
@@ -32,7 +33,7 @@ def by_class(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> LiveFig
         xaxis=axis("answers that stay", **SHARES, range=[low, 1.0], nticks=5),
     )  # fmt: skip
     told = ", ".join(
-        f"{name} {one['agreement']:.0%}" for name, one in zip(labels, worst, strict=True)
+        f"{name} {percent(one['agreement'], 0)}" for name, one in zip(labels, worst, strict=True)
     )
     alt = f"The share of answers that stay, for each class that the float network gives: {told}."
     return LiveFigure(figure={"data": [bars], "layout": shown}, alt=alt)
@@ -107,7 +108,8 @@ def sure_words(found: Mapping[str, Any]) -> str:
         worst = min(many, key=lambda one: one["agreement"])
         name = class_name(worst["class"], found["classes"])
         said.append(
-            f"Most changes are among answers **{name}**: {1 - worst['agreement']:.1%} of {worst['images']:,}."
+            f"Most changes are among answers **{name}**: {percent(1 - worst['agreement'])} of "
+            f"{worst['images']:,}."
         )
     if found["ece"] is not None:
         before, after = (100 * found["ece"][who] for who in ("teacher", "student"))

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, SERIES, SHARES, LiveFigure, axis, layout
+from engine.core.percent import percent
 
 MAUVE = SERIES[3]
 PARTS = {
@@ -33,11 +34,11 @@ def waterfall(row: Mapping[str, Any]) -> LiveFigure:
         widths.append(abs(value))
         colours.append(colour)
         patterns.append("" if value >= 0 else "/")
-        texts.append(percent(value))
+        texts.append(signed(value))
         reached += value
     bars = {
         "type": "bar", "orientation": "h", "y": [*names, WHOLE], "base": [*bases, 0], "x": [*widths, reached],
-        "text": [*texts, percent(reached)], "textposition": "outside", "cliponaxis": False,
+        "text": [*texts, signed(reached)], "textposition": "outside", "cliponaxis": False,
         "marker": {
             "color": [*colours, "rgba(0,0,0,0)"], "pattern": {"shape": [*patterns, ""]},
             "line": {"width": [0] * len(colours) + [1.5], "color": QUIET},
@@ -52,7 +53,7 @@ def waterfall(row: Mapping[str, Any]) -> LiveFigure:
     )
     y_axis = axis(type="category", showgrid=False, autorange="reversed")
     shown = layout(WATERFALL_HEIGHT, bargap=0.3, xaxis=x_axis, yaxis=y_axis)
-    told = ", ".join(f"{PARTS[part][0]} {percent(value)}" for part, value in share.items())
+    told = ", ".join(f"{PARTS[part][0]} {signed(value)}" for part, value in share.items())
     alt = f"Where the error of {row['path']} comes from, in shares that add up to 100 %: {told}."
     return LiveFigure(figure={"data": [bars], "layout": shown}, alt=alt)
 
@@ -98,6 +99,6 @@ def decibels(row: Mapping[str, Any]) -> str:
     return f"{row['sqnr_accumulated_db']:.0f} dB of SQNR with all before it"
 
 
-def percent(share: float) -> str:
+def signed(share: float) -> str:
     """A share with its sign, as a person writes it."""
-    return f"{'−' if share <= -0.005 else ''}{100 * abs(share):.0f} %"
+    return f"{'−' if share <= -0.005 else ''}{percent(abs(share), 0)}"

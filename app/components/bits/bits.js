@@ -4,9 +4,7 @@ import { AnswerWall } from "./answer_wall.js";
 import { course } from "./course.js";
 import { keeper } from "../plots/plot.js";
 import { fill } from "../steering/slider.js";
-
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-const small = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+import { percent, sizeWords } from "../words/numbers.js";
 
 class Bits {
   constructor(parent) {
@@ -72,7 +70,7 @@ class Bits {
     const [nearest, learned] = [this.stops("nearest")[at], this.stops("learned")[at]];
     const times = (this.net.float_bytes / learned.bytes).toFixed(1);
     return (
-      `<b>${small(this.net.float_bytes)} become ${small(learned.bytes)}: ${times} times smaller.</b> ` +
+      `<b>${sizeWords(this.net.float_bytes)} become ${sizeWords(learned.bytes)}: ${times} times smaller.</b> ` +
       `Rounded to the nearest level, the network ${this.lost(nearest)}; ` +
       `with roundings learned without its data, it ${this.lost(learned)}.`
     );

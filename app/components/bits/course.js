@@ -1,5 +1,7 @@
 // Top-1 over the bits, a line for each kind of rounding with its 95 % bands, and the stop looked at.
 
+import { percent } from "../words/numbers.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [360, 205];
 const PAD = { left: 44, right: 14, top: 12, bottom: 34 };
@@ -21,16 +23,16 @@ export function course(svg, net, at, data) {
   const y = (share) => PAD.top + ((1 - share) / (1 - floor)) * (HEIGHT - PAD.top - PAD.bottom);
   svg.replaceChildren();
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  const named = Object.entries(net.roundings).map(([name, of]) => `${data.roundings[name].title} ${(100 * of[at].top1).toFixed(1)} %`);
+  const named = Object.entries(net.roundings).map(([name, of]) => `${data.roundings[name].title} ${percent(of[at].top1)}`);
   svg.setAttribute("aria-label", `Accuracy over bits; at ${stops[0][at].bits} bits: ${named.join(", ")}.`);
   for (let share = floor; share <= 1.0001; share += step) {
     make(svg, "line", { x1: PAD.left, x2: WIDTH - PAD.right, y1: y(share), y2: y(share), stroke: data.colours.grid });
-    make(svg, "text", { x: PAD.left - 6, y: y(share) + 4, "text-anchor": "end" }, `${Math.round(100 * share)} %`);
+    make(svg, "text", { x: PAD.left - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share, 0));
   }
   make(svg, "line", { x1: x(at), x2: x(at), y1: PAD.top, y2: HEIGHT - PAD.bottom, stroke: "currentColor", "stroke-opacity": 0.45, "stroke-width": 1.5 });
   const line = { x1: PAD.left, x2: WIDTH - PAD.right, y1: y(net.float_top1), y2: y(net.float_top1) };
   make(svg, "line", { ...line, stroke: data.colours.float, "stroke-dasharray": "5 4", "stroke-width": 1.5 });
-  make(svg, "text", { x: WIDTH - PAD.right, y: y(net.float_top1) - 4, "text-anchor": "end" }, `full weights: ${(100 * net.float_top1).toFixed(1)} %`);
+  make(svg, "text", { x: WIDTH - PAD.right, y: y(net.float_top1) - 4, "text-anchor": "end" }, `full weights: ${percent(net.float_top1)}`);
   for (const [name, of] of Object.entries(net.roundings)) {
     const colour = data.roundings[name].colour;
     const points = of.map((stop, k) => `${x(k)},${y(stop.top1)}`).join(" ");

@@ -4,7 +4,8 @@ import { keeper } from "../plots/plot.js";
 import { fill } from "../steering/slider.js";
 import { choiceText, chosenBits, follow, readersOf, usualBits, WIDTHS } from "./follow.js";
 import { moving } from "./moving.js";
-import { sizeWords, verdict, write } from "./verdict.js";
+import { verdict, write } from "./verdict.js";
+import { sizeWords } from "../words/numbers.js";
 
 const SEND_MS = 150; // after the last release: keys come in rows
 const GIVE_UP_MS = 5000;

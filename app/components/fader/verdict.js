@@ -1,6 +1,6 @@
 // What a choice of bits leads to, in the sentences that Python gave, with the numbers of this choice in them.
 
-const UNITS = { size: [" B", " kB", " MB", " GB"], count: ["", " thousand", " million", " billion"] };
+import { countWords, digits, sizeWords } from "../words/numbers.js";
 
 export function verdict(follows, own, found, words) {
   const least = Math.min(...follows.sqnr);
@@ -11,9 +11,9 @@ export function verdict(follows, own, found, words) {
     cliff: found.cliff_db,
     worst: found.paths[follows.sqnr.indexOf(least)],
     least: least.toFixed(0),
-    size: scaled(follows.size, UNITS.size),
+    size: sizeWords(follows.size),
     times: (found.float_bytes / follows.size).toFixed(1),
-    operations: scaled(follows.operations, UNITS.count),
+    operations: countWords(follows.operations),
     kl: follows.kl === null ? "" : digits(follows.kl),
     own: own.kl === null ? "" : digits(own.kl),
     than: follows.kl < own.kl ? words.less : words.more,
@@ -27,25 +27,6 @@ export function verdict(follows, own, found, words) {
 
 function filled(text, values) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
-export function scaled(number, words) {
-  for (const word of words.slice(0, -1)) {
-    if (number < 999.5) return digits(number) + word;
-    number /= 1000;
-  }
-  return digits(number) + words.at(-1);
-}
-
-export const sizeWords = (bytes) => scaled(bytes, UNITS.size);
-
-// Three digits that count.
-function digits(number) {
-  if (number !== 0 && Math.abs(number) < 1e-4) {
-    const [mantissa, exponent] = number.toExponential(2).split("e-");
-    return `${Number(mantissa)}e-${exponent.padStart(2, "0")}`;
-  }
-  return String(Number(number.toPrecision(3)));
 }
 
 // The two marks of Markdown that the sentences have; names from outside stay text.

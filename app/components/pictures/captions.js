@@ -1,6 +1,8 @@
 // Under a tile on a canvas: the class that the network takes it for, and how sure it is.
 
-const READABLE = 46; // a tile's width on the screen, in pixels, from which on a word fits below it
+import { percent } from "../words/numbers.js";
+
+export const READABLE = 46; // a tile's width on the screen, in pixels, from which on a word fits below it
 const SURE = "#3b8bd0";
 
 // In canvas pixels: `size` of a tile; `shown`: screen pixels to a canvas pixel.
@@ -8,7 +10,7 @@ export function captionHeight(size, shown) {
   return size * shown < READABLE ? size * 0.14 : 31 / shown;
 }
 
-export function caption(pen, x, y, size, shown, word, percent, colour) {
+export function caption(pen, x, y, size, shown, word, sure, colour) {
   const unit = 1 / shown;
   const narrow = size * shown < READABLE;
   const [top, thick] = narrow ? [y + size * 0.03, size * 0.07] : [y + 21 * unit, 4 * unit];
@@ -18,17 +20,17 @@ export function caption(pen, x, y, size, shown, word, percent, colour) {
   pen.fillRect(x, top, long, thick);
   pen.globalAlpha = 1;
   pen.fillStyle = SURE;
-  pen.fillRect(x, top, (long * percent) / 100, thick);
+  pen.fillRect(x, top, (long * sure) / 100, thick);
   if (narrow) return;
   pen.fillStyle = colour;
   pen.font = `${(size * shown < 64 ? 10 : 11) * unit}px ${getComputedStyle(pen.canvas).fontFamily}`;
   pen.fillText(word, x, y + 12.5 * unit, size);
   pen.textAlign = "right";
-  pen.fillText(`${percent} %`, x + size, y + 27 * unit);
+  pen.fillText(percent(sure / 100, 0), x + size, y + 27 * unit);
   pen.textAlign = "left";
 }
 
 // The same in words, for whoever cannot see it.
 export function inWords(said, classes) {
-  return said.answers.map((answer, k) => `${classes[answer]} ${said.confidence[k]} %`).join(", ");
+  return said.answers.map((answer, k) => `${classes[answer]} ${percent(said.confidence[k] / 100, 0)}`).join(", ");
 }

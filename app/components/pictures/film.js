@@ -1,12 +1,13 @@
 // The wall of images at the step looked at, and the strip to go back through every kept frame.
 
 import { bus } from "../steering/bus.js";
-import { caption, captionHeight, inWords } from "./captions.js";
+import { READABLE, caption, captionHeight, inWords } from "./captions.js";
 import { keeper } from "../plots/plot.js";
 import { fill } from "../steering/slider.js";
 
 const WALL_TILE = 112; // pixels an image gets on the wall, at least
 const THUMBNAILS = 12;
+const FEWEST = 4; // images in a row of the wall
 const NEAR = 40; // frames loaded on either side of the shown one
 const FILM_MS = 6000; // the whole film, however many frames it has
 const REST_MS = 2500; // on the last frame, before it begins again
@@ -158,9 +159,17 @@ class Film {
     return (this.data.said || {})[frame.file];
   }
 
+  // Fewer in a row where each has its name below it and a phone has room for fewer names.
+  across(count) {
+    const fit = Math.floor(this.wall.clientWidth / (READABLE + 3));
+    return Math.min(count, Math.max(fit, FEWEST));
+  }
+
   paint(image, frame) {
     const tile = frame.tile || image.height;
-    const [columns, rows] = [frame.columns || 1, frame.rows || 1];
+    const [inFile, count] = [frame.columns || 1, (frame.columns || 1) * (frame.rows || 1)];
+    const columns = this.said(frame) && this.wall.clientWidth ? this.across(inFile) : inFile;
+    const rows = Math.ceil(count / columns);
     const scale = Math.max(1, Math.round(WALL_TILE / tile));
     const size = tile * scale;
     const gap = Math.max(2, Math.round(size / 28));
@@ -176,14 +185,12 @@ class Film {
     pen.imageSmoothingEnabled = false;
     const colour = getComputedStyle(this.wall).color;
     if (said) pen.clearRect(0, 0, width, height);
-    for (let row = 0; row < rows; row += 1) {
-      for (let column = 0; column < columns; column += 1) {
-        const [x, y] = [column * (size + gap), row * (size + gap + below)];
-        pen.drawImage(image, column * tile, row * tile, tile, tile, x, y, size, size);
-        const k = row * columns + column;
-        if (!said || k >= said.answers.length) continue;
-        caption(pen, x, y + size, size, shown, this.data.classes[said.answers[k]], said.confidence[k], colour);
-      }
+    for (let k = 0; k < count; k += 1) {
+      const [x, y] = [(k % columns) * (size + gap), Math.floor(k / columns) * (size + gap + below)];
+      const [left, top] = [(k % inFile) * tile, Math.floor(k / inFile) * tile];
+      pen.drawImage(image, left, top, tile, tile, x, y, size, size);
+      if (!said || k >= said.answers.length) continue;
+      caption(pen, x, y + size, size, shown, this.data.classes[said.answers[k]], said.confidence[k], colour);
     }
     this.shown = frame.step;
     this.wall.dataset.step = frame.step;

@@ -2,6 +2,7 @@
 
 import { ENDED, bus } from "./bus.js";
 import { keeper } from "../plots/plot.js";
+import { percent } from "../words/numbers.js";
 
 const WORDS = {
   new: "not started", starting: "starting", queued: "waiting for a slot", running: "running", paused: "paused",
@@ -106,7 +107,7 @@ class Controls {
     tab.classList.toggle("over", share >= 1);
     tab.classList.toggle("broken", !active && isLast && share < 1);
     tab.querySelector("i").style.width = `${(100 * share).toFixed(1)}%`;
-    const at = share >= 1 ? this.data.took[stage] || "done" : share > 0 ? `${Math.floor(100 * share)} %` : "";
+    const at = share >= 1 ? this.data.took[stage] || "done" : share > 0 ? percent(Math.floor(100 * share) / 100, 0) : "";
     tab.querySelector(".stage").textContent = at && share < 1 && isLast && active ? `${at}, ${this.state === "paused" ? "paused" : "at work"}` : at;
   }
 
@@ -119,7 +120,6 @@ class Controls {
 
   soFar() {
     const { teacher, student } = this.top1;
-    const percent = (share) => `${(100 * share).toFixed(1)} %`;
     if (student === undefined) return null;
     const beside = teacher === undefined ? "" : `, teacher ${percent(teacher)}`;
     const until = this.state === "done" ? "" : " so far"; // the page's own sentence comes in a moment

@@ -12,6 +12,7 @@ from app.panels.shared.ask_why import ask_for, known, why_not
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import count_words, plain, size_words
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -98,8 +99,8 @@ def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
     total = found["total"]
     st.markdown(
         f"**In a file of their own, {total['weights']:,} codes and their grids take "
-        f"{size_words(total['file_bytes'])}, {total['ratio']:.1%} of the float weights; every code was read "
-        "back as it was.**"
+        f"{size_words(total['file_bytes'])}, {percent(total['ratio'])} of the float weights; every code was "
+        "read back as it was.**"
     )
     mount.live_plot(packings(total), key=f"packings-{folder.run_id}", run=folder.run_id, offset=0)
     with st.expander("Every layer"):

@@ -11,6 +11,7 @@ from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run import networks
 from engine.run.networks import Brought
 
@@ -69,8 +70,9 @@ def _show(said: dict[str, Any], key: str) -> None:
     if judged and judged["top1"] is not None:
         low, high = judged["band"]
         columns[0].metric(
-            "Float top-1", f"{judged['top1']:.2%}", border=True, height="stretch",
-            help=f"95 % band: {low:.1%} to {high:.1%}, on {judged['images']:,} of {judged['of']:,} images.",
+            "Float top-1", percent(judged['top1'], 2), border=True, height="stretch",
+            help=f"95 % band: {percent(low)} to {percent(high)}, "
+            f"on {judged['images']:,} of {judged['of']:,} images.",
         )  # fmt: skip
     else:
         columns[0].metric("Float top-1", "unknown", border=True, height="stretch",
@@ -107,8 +109,8 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
         return
     low, high = judged["band"]
     st.markdown(
-        f"Right on **{judged['top1']:.2%}** of {judged['images']:,} images "
-        f"(95 % band {low:.1%} to {high:.1%}). " + _verdict(judged)
+        f"Right on **{percent(judged['top1'], 2)}** of {judged['images']:,} images "
+        f"(95 % band {percent(low)} to {percent(high)}). " + _verdict(judged)
     )
     better = _better(judged)
     if better is not None:
@@ -123,8 +125,8 @@ def _verdict(judged: dict[str, Any]) -> str:
     few = judged["others"][0]["images"] if judged["others"] else 0
     if better is not None:
         return (
-            f"With mean and std of **{better['name']}** it is right on {better['top1']:.1%} "
-            f"of the first {few} instead of {judged['same_images_top1']:.1%}: "
+            f"With mean and std of **{better['name']}** it is right on {percent(better['top1'])} "
+            f"of the first {few} instead of {percent(judged['same_images_top1'])}: "
             "it was probably trained with those."
         )
     if not judged["others"]:

@@ -10,6 +10,7 @@ from app.charts.panels import letter
 from app.charts.style import axis
 from app.engine_calls.choices import load_catalog
 from app.panels.compare.side_by_side import draw, joined
+from engine.core.percent import percent
 from engine.run.questions.compare import Side
 from engine.run.questions.image_statistics import (
     ClassShares,
@@ -81,7 +82,9 @@ def _left_out(told: ClassShares) -> str:
     seen = drawn + rest
     words = f" Drawn: the {seen} classes that have images."
     if rest:
-        shares = [f"{s:.0%} of {letter(k)}'s" for k, s in enumerate(told.rest) if s is not None]
+        shares = [
+            f"{percent(s, 0)} of {letter(k)}'s" for k, s in enumerate(told.rest) if s is not None
+        ]
         others = "1 other class has" if rest == 1 else f"{rest} other classes have"
         words = f" Drawn: the {drawn} commonest; {others} {joined(shares)} images."
     return words + f" {told.classes - seen} of {told.classes} classes have none."

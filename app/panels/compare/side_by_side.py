@@ -17,6 +17,7 @@ from app.panels.shared.url_menu import buttons
 from app.run_files.run_notes import note_of
 from app.wording.differences import changed
 from app.wording.words import plain, recipe_words
+from engine.core.percent import SIGN
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.compare import Side, course, frame_at, gap_difference, gap_grid
 from engine.run.recipes.recipe import Recipe
@@ -115,7 +116,7 @@ def films(sides: Sequence[Side], steps: int) -> None:
         )  # fmt: skip
     else:
         at = st.slider(
-            "Share of the synthesis", 0, 100, 100, format="%d %%", key="share", bind="query-params",
+            "Share of the synthesis", 0, 100, 100, format=f"%d{SIGN}%", key="share", bind="query-params",
             help="0 is the first picture kept, 100 the finished images.",
         )  # fmt: skip
     for k, (column, side) in enumerate(

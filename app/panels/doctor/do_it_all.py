@@ -12,6 +12,7 @@ from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import size_words, time_words
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure.cure import MOST_RUNS
 from engine.run.questions.doctor.cure.kept import TRIES, place_of
@@ -52,8 +53,8 @@ def headline(course: Course) -> str:
 def became(before: dict[str, Any], after: dict[str, Any]) -> str:
     """The numbers of the run and of the best one since, those that both have."""
     words = (
-        ("top1", "accuracy", lambda value: f"{value:.1%}"),
-        ("agreement", "same answers as the float network", lambda value: f"{value:.1%}"),
+        ("top1", "accuracy", lambda value: percent(value)),
+        ("agreement", "same answers as the float network", lambda value: percent(value)),
         ("sqnr_db", "SQNR of the output", lambda value: f"{value:.1f} dB"),
         ("size_bytes", "size", size_words),
     )

@@ -12,6 +12,7 @@ from app.run_files.run_folders import is_recorded, open_run
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 SEVERITY = {
@@ -75,7 +76,7 @@ def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
         return "What it gains cannot be told before it is tried."
     told = f"Predicted: {amount_words(gain, unit)}"
     if unit == loss["unit"] and loss["value"]:
-        told += f", {gain / loss['value']:.0%} of all that is lost"
+        told += f", {percent(gain / loss['value'], 0)} of all that is lost"
     if finding["band"] is not None:
         low, high = (_number(end, unit) for end in finding["band"])
         told += f" (95 %: {low} to {high})"

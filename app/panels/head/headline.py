@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.panels.shared import measured
 from app.wording.words import size_words
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 
@@ -22,10 +23,10 @@ def headline(folder: RunFolder) -> None:
             column.metric(label, value, border=True, height="stretch", help=words)
     elif before is not None and after is not None:
         test = f"{result['test_images']:,} test images"
-        first.metric("Float top-1", f"{before:.2%}", help=test, border=True, height="stretch")
+        first.metric("Float top-1", percent(before, 2), help=test, border=True, height="stretch")
         second.metric(
             "Quantized top-1",
-            f"{after:.2%}",
+            percent(after, 2),
             f"{100 * (after - before):+.2f} points",
             delta_color="off" if _may_be_chance(result) else "normal",
             help=test,

@@ -12,6 +12,7 @@ from app.panels.shared.press import button
 from app.panels.shared.url_menu import buttons
 from app.wording.engine_words import page_text
 from app.wording.words import plain
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 DEFINITIONS = {
@@ -80,9 +81,9 @@ def cost_chart(folder: RunFolder, found: dict[str, Any], chosen: str) -> str | N
     )
     whole = f"KL {found['kl']:.4g}"
     if found.get("agreement") is not None:
-        whole += f", agreement {found['agreement']:.1%}"
+        whole += f", agreement {percent(found['agreement'])}"
     if found.get("top1") is not None:
-        whole += f", top-1 {found['top1']:.1%}"
+        whole += f", top-1 {percent(found['top1'])}"
     bands = BANDS if charts.has_bands(found, measure) else ""
     st.caption(
         f"Everything stays quantized but one layer. **Gain**: {DEFINITIONS[measure]}. {DIRECTION} "
@@ -208,7 +209,7 @@ def cost_words(found: dict[str, Any]) -> str:
         clear = known[more] > CLEAR * max(known[less], 0)
         blame = f" Mostly its {more} {told}." if clear else f" Weights and input cost alike {told}."
     return (
-        f"**{plain(worst['path'])}** costs most: float again it takes away {gain / whole:.0%} of the "
+        f"**{plain(worst['path'])}** costs most: float again it takes away {percent(gain / whole, 0)} of the "
         f"student's distance from the teacher (KL {gain:.3g} of {whole:.3g}).{blame}{_chance_words(found)}"
     )
 

@@ -14,6 +14,7 @@ from app.panels.shared.url_menu import menu
 from app.run_files.history import History
 from app.text import explain
 from app.wording.layer_numbers import GRADES, MOVED, Number, known_numbers, numbers_of
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 
@@ -89,7 +90,7 @@ def _moved(values: dict[str, float]) -> str:
         return ""
     carried = (
         f"The codes carry {values['weight_entropy_bits']:.2f} of their "
-        f"{values['weight_level_bits']:.3g} bits; {flipped:.1%} of them are not at the nearest level."
+        f"{values['weight_level_bits']:.3g} bits; {percent(flipped)} of them are not at the nearest level."
     )
     if flipped <= MOVED:
         return carried
@@ -102,7 +103,7 @@ def _moved(values: dict[str, float]) -> str:
 def _line(one: Number, value: float) -> str:
     grade = one.grade(value)
     unit = " dB" if one.name.endswith("_db") else ""
-    shown = f"{format(value, one.form)}{unit}"
+    shown = f"{one.told(value)}{unit}"
     return f"- :{GRADES[grade]}-badge[{grade}] **{one.label} {shown}**: {one.sentence(value)}"
 
 

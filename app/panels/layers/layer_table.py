@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from engine.core.percent import SIGN
 from engine.run.folders.folder import RunFolder
 
 PARTS = {
@@ -108,7 +109,9 @@ def layer_table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> Non
         "All numbers", key="all-numbers", bind="query-params",
         help="MSE and cosine beside the SQNR, the same of weights and input, stored bits, operations.",
     )  # fmt: skip
-    frame = whole if everything else table(measured)
+    frame = (whole if everything else table(measured)).copy()
+    for label in (c.label for c in COLUMNS if c.form == "percent" and c.label in frame):
+        frame[label] = 100 * frame[label].astype(float)
     highest = max(40.0, *(frame[label].max() for label, _ in PARTS.values() if label in frame))
     shown = {c.label: _drawn(c, highest) for c in COLUMNS if c.label in frame}
     shown["Layer"] = st.column_config.TextColumn("Layer", pinned=True)
@@ -141,7 +144,7 @@ def _drawn(column: Column, highest: float) -> Any:
         )
     if column.form == "percent":
         return st.column_config.ProgressColumn(
-            column.label, help=column.definition, format="percent", min_value=0, max_value=1
+            column.label, help=column.definition, format=f"%.1f{SIGN}%", min_value=0, max_value=100
         )
     return st.column_config.NumberColumn(column.label, help=column.definition, format=column.form)
 

@@ -13,6 +13,7 @@ from app.panels.new_run.draft import (
     preset_values,
     working_source,
 )
+from app.panels.new_run.groups import changed_words, group
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.wording.words import EFFORTS, plain
@@ -106,19 +107,22 @@ def _expert(catalog: dict[str, Any], draft: Draft) -> None:
         kind: plain(find(catalog, kind, draft.wanted[field])["title"])
         for kind, field in KINDS.items()
     }
-    with st.expander(f"Images: how many, and how {titles['synthesis']} makes them"):
+    marks = changed_words(draft)
+    with group(draft, "synthesis", f"Images: how many, and how {titles['synthesis']} makes them"):
         _images(catalog, draft)
         _method(catalog, draft, "synthesis")
-    with st.expander(
-        f"Quantizer: which layers keep 8 bits, and how {titles['quantization']} works"
-    ):
+    title = f"Quantizer: which layers keep 8 bits, and how {titles['quantization']} works"
+    with group(draft, "quantization", title):
         _edges(draft)
         _method(catalog, draft, "quantization")
-    with st.expander("Bits, layer by layer"):
+    with group(draft, "bits", "Bits, layer by layer"):
         bits_table(catalog, draft)
-    with st.expander(f"Network: what {titles['models']} expects, own weights, own test images"):
+    title = f"Network: what {titles['models']} expects, own weights, own test images"
+    with group(draft, "models", title):
         _files(draft)
         _method(catalog, draft, "models")
+    if changed_words(draft) != marks:
+        st.rerun()  # the titles were drawn before what they tell of
 
 
 def _images(catalog: dict[str, Any], draft: Draft) -> None:

@@ -14,6 +14,7 @@ from app.run_files.run_folders import state_of
 from app.run_files.run_notes import note_of
 from app.wording.data_words import bits_of
 from app.wording.words import STATES
+from engine.core.percent import SIGN
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 
@@ -32,7 +33,7 @@ COLUMNS = {
     ),
     "state": st.column_config.TextColumn("State", width=90),
     "top-1": st.column_config.NumberColumn(
-        "Top-1", format="%.2f %%", width="small",
+        "Top-1", format=f"%.2f{SIGN}%", width="small",
         help="Share of the test images whose class the quantized network names first",
     ),
     "drop": st.column_config.NumberColumn(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.charts.layers.levels import error_share
+from engine.core.percent import percent
 from engine.run.stages.judging.one_class import says_little
 
 Metric = tuple[str, str, str]  # label, value, help
@@ -51,7 +52,7 @@ def error_words(result: dict[str, Any]) -> str:
     """How large the error of an image's output is beside the output; empty for other outputs."""
     if kind_of(result) != "image" or result.get("output_sqnr_db") is None:
         return ""
-    return f"an error of {error_share(result['output_sqnr_db']):.1%} of the output"
+    return f"an error of {percent(error_share(result['output_sqnr_db']))} of the output"
 
 
 def _verification(found: dict[str, Any], result: dict[str, Any]) -> list[Metric]:
@@ -61,8 +62,8 @@ def _verification(found: dict[str, Any], result: dict[str, Any]) -> list[Metric]
         "which the embeddings say wrongly whether both show the same."
     )
     return [
-        (label, f"{found['error'][name]:.2%}", f"{what} {_between(found['band'][name])}. Equal error rate: "
-         f"{found['eer'][name]:.2%}.")
+        (label, percent(found['error'][name], 2), f"{what} {_between(found['band'][name])}. Equal error "
+         f"rate: {percent(found['eer'][name], 2)}.")
         for name, label in names.items()
     ]  # fmt: skip
 
@@ -79,7 +80,7 @@ def verification_words(found: dict[str, Any]) -> str:
         else f"**not distinguishable** ({low:+.2f} to {high:+.2f} points)"
     )
     judged = [
-        f"{name} **{found['error'][key]:.2%}** wrongly ({_between(found['band'][key])})"
+        f"{name} **{percent(found['error'][key], 2)}** wrongly ({_between(found['band'][key])})"
         for name, key in (("the float network judges", "fp32"), ("the quantized one", "quantized"))
     ]
     return (
@@ -90,7 +91,7 @@ def verification_words(found: dict[str, Any]) -> str:
 
 
 def _between(band: list[float]) -> str:
-    return f"95 %: {band[0]:.2%} to {band[1]:.2%}"
+    return f"95 %: {percent(band[0], 2)} to {percent(band[1], 2)}"
 
 
 def standing(result: dict[str, Any]) -> str:
@@ -111,7 +112,7 @@ def brief_note(result: dict[str, Any]) -> str:
         return _of_what(result)
     low, high = pairs["change"]["band"]
     than = "more than" if low > 0 else "fewer than" if high < 0 else "as many, but for chance, as"
-    return f"{than} the teacher's {pairs['error']['fp32']:.2%}"
+    return f"{than} the teacher's {percent(pairs['error']['fp32'], 2)}"
 
 
 def _of_what(result: dict[str, Any]) -> str:
@@ -147,7 +148,7 @@ def brief(result: dict[str, Any]) -> str:
         return f"{told[0][1]}{'' if kind_of(result) == 'image' else f' {what}'}"
     if result.get("agreement") is None:
         return ""
-    return "one class alone" if says_little(result) else f"{result['agreement']:.1%} agree"
+    return "one class alone" if says_little(result) else f"{percent(result['agreement'])} agree"
 
 
 def sentence(result: dict[str, Any]) -> str:
@@ -186,12 +187,12 @@ def compared(result: dict[str, Any], other: dict[str, Any]) -> str:
 def share_of(result: dict[str, Any]) -> str:
     """The agreement, and of what: images or pixels."""
     each = "pixels" if kind_of(result) == "segmentation" else "images"
-    return f"{result['agreement']:.1%} of the {each}"
+    return f"{percent(result['agreement'])} of the {each}"
 
 
 def agreement_words(result: dict[str, Any]) -> str:
     """The agreement in per cent; "unclear" where it is high for a teacher that gives one class alone."""
-    return "unclear" if says_little(result) else f"{result['agreement']:.1%}"
+    return "unclear" if says_little(result) else percent(result["agreement"])
 
 
 def agreement_help(result: dict[str, Any]) -> str:
@@ -200,11 +201,11 @@ def agreement_help(result: dict[str, Any]) -> str:
     words = f"The share of {each} that teacher and student give the same class, {_judged(result)}."
     band = result.get("agreement_band")
     if band:
-        words += f" 95 %: {band[0]:.1%} to {band[1]:.1%}."
+        words += f" 95 %: {percent(band[0])} to {percent(band[1])}."
     if says_little(result):
         words += (
-            f" {result['agreement']:.1%} are alike, but the float network gives all {each} the same class: "
-            "that says little. Look at the KL."
+            f" {percent(result['agreement'])} are alike, but the float network gives all {each} the same "
+            "class: that says little. Look at the KL."
         )
     return words
 

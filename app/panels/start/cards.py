@@ -20,6 +20,7 @@ from app.run_files.run_folders import (
 )
 from app.wording.words import plain, time_words
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.folders.folder import ACTIVE, RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe
 
@@ -121,7 +122,7 @@ def _took(folder: RunFolder) -> str:
     if result.get("peak_memory_mb"):
         text += f", {result['peak_memory_mb'] / 1000:.1f} GB"
     if result.get("quantized_top1") is not None:
-        text += f": **{result['quantized_top1']:.1%}** right"
+        text += f": **{percent(result['quantized_top1'])}** right"
     return f"{text}."
 
 

@@ -12,6 +12,7 @@ from app.panels.start.bits import data_address
 from app.run_files.history import History
 from app.run_files.run_folders import shipped
 from app.wording.words import plain, size_words
+from engine.core.percent import percent
 from engine.run.benches.start.shipped import FILM
 from engine.run.folders.folder import RunFolder
 
@@ -85,8 +86,8 @@ def _outcome(folder: RunFolder) -> None:
     if result is not None and result.get("fp32_top1") is not None:
         size = result["size_bytes"]
         words += (
-            f" It is right on **{result['quantized_top1']:.1%}** of {result['test_images']:,} test images "
-            f"(with full weights {result['fp32_top1']:.1%}), in {size_words(size['quantized'])} instead "
-            f"of {size_words(size['fp32'])}."
+            f" It is right on **{percent(result['quantized_top1'])}** of {result['test_images']:,} test "
+            f"images (with full weights {percent(result['fp32_top1'])}), in "
+            f"{size_words(size['quantized'])} instead of {size_words(size['fp32'])}."
         )
     st.markdown(words)

@@ -14,6 +14,7 @@ from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
+from engine.core.percent import SIGN
 from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of
 
@@ -68,7 +69,7 @@ def cell_words(cell: dict[str, Any]) -> str:
         return "cannot work"
     if cell["mean"] is None:
         return "…"
-    unit = " %" if cell["measure"] in PERCENT else " dB" if cell["measure"] == MEASURE_DB else ""
+    unit = SIGN if cell["measure"] in PERCENT else " dB" if cell["measure"] == MEASURE_DB else ""
     words = f"{_number(cell, 'mean')}{unit}"
     if cell["low"] is not None:
         words += f" ({_number(cell, 'low')} to {_number(cell, 'high')})"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.analysis.answers.accuracy import wilson
+from engine.core.percent import percent
 
 LEAST_IMAGES = 30  # below, chance and a poor network cannot be told apart
 MANY_CLASSES = 10  # from which on twice as good as chance is still next to nothing
@@ -61,11 +62,11 @@ def examine_labels(logits: Tensor, labels: Tensor, *, name: str) -> list[LabelFi
     right = answers == labels
     hits, chance = int(right.sum()), 1 / outputs
     low, high = wilson(hits, count)
-    seen = f"Right on {hits} of {count} images of {name} ({low:.0%} to {high:.0%})"
+    seen = f"Right on {hits} of {count} images of {name} ({percent(low, 0)} to {percent(high, 0)})"
     hardly = chance if outputs < MANY_CLASSES else 2 * chance
     guessing = (count >= LEAST_IMAGES and low <= chance) or high < hardly
     if guessing:
-        seen += f"; guessing is right on {chance:.1%}"
+        seen += f"; guessing is right on {percent(chance)}"
     better = _best_other(answers, labels, right, outputs)
     if better is not None:
         seen += f"; but on {int((better.labels == answers).sum())} if {better.cause}"

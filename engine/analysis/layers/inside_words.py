@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.core.percent import percent
+
 CLIPPED, FURTHER, OUTLIER = 0.01, 1.25, 4.0  # share of values; times a reach; times the middle
 SUFFERS = 2.0  # times the usual image's error
 MUCH, SHIFT = 0.1, 0.25  # of the squared error
@@ -28,7 +30,8 @@ def of_input(told: Told) -> str:
     channel, times = _outlier(judged["channels"])
     ratio = max(reach["calibration"]) / max(*reach["test"], 1e-30) if "test" in reach else 1.0
     if judged["clipped"] >= CLIPPED:
-        return f"{judged['clipped']:.1%} of the values that it reads lie beyond its grid: they are clipped."
+        beyond = percent(judged["clipped"])
+        return f"{beyond} of the values that it reads lie beyond its grid: they are clipped."
     if times >= OUTLIER:
         return (
             f"Channel {channel} of its input reaches {times:.1f} times as far as the median channel, and "
@@ -53,12 +56,14 @@ def of_maps(told: Told) -> str:
     image, worst, usual = maps["images"][0], maps["errors"][0], maps["usual_error"]
     channel, share, count = maps["channels"][0], output["worst_channel_share"], output["channels"]
     said = (
-        f"Image {image} suffers most: the layer's output is {worst:.0%} off, where {usual:.0%} is usual."
+        f"Image {image} suffers most: the layer's output is {percent(worst, 0)} off, where "
+        f"{percent(usual, 0)} is usual."
         if worst >= SUFFERS * usual
-        else f"All images suffer alike: the output is {usual:.0%} off, {worst:.0%} for the worst."
+        else f"All images suffer alike: the output is {percent(usual, 0)} off, {percent(worst, 0)} for the "
+        "worst."
     )
     if share >= max(MUCH, OUTLIER / count):
-        said += f" Channel {channel} alone, one of {count}, has {share:.0%} of the squared error."
+        said += f" Channel {channel} alone, one of {count}, has {percent(share, 0)} of the squared error."
     return said
 
 
@@ -91,12 +96,12 @@ def of_output(told: Told) -> str:
     share, left = told["output"]["shift_share"], told["output"]["sqnr_db"]
     if told["output"]["is_shift"]:
         return (
-            f"{share:.0%} of the squared error of its output is a constant shift of its channels: a "
+            f"{percent(share, 0)} of the squared error of its output is a constant shift of its channels: a "
             "correction of biases or of BatchNorm undoes that."
         )
     return (
         f"The error of its output is scatter: {left:.0f} dB are left behind all layers before it, and "
-        f"a constant shift of channels is only {share:.0%} of it."
+        f"a constant shift of channels is only {percent(share, 0)} of it."
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.core.percent import percent
+
 GOOD_DB = (
     30.0  # of a layer's output: beyond, an error of 3 % of the signal (our own line, no paper's)
 )
@@ -31,7 +33,7 @@ def verdict(row: Mapping[str, Any]) -> str:
         return fine if db > 0 else "Its output is not finite: nothing can be split."
     near = f"Only a small error ({db:.0f} dB): " if db >= GOOD_DB else ""
     largest = max(share, key=lambda name: share[name])
-    here = f"{near}{100 * share[largest]:.0f} % of {'it' if near else 'what is wrong here'}"
+    here = f"{near}{percent(share[largest], 0)} of {'it' if near else 'what is wrong here'}"
     if largest == "inherited":
         return f"{here} came in{_origin(row)}{'.' if near else _first(row)}"
     what, way = _OWN.get(largest, _TOGETHER)
@@ -44,7 +46,7 @@ def _origin(row: Mapping[str, Any]) -> str:
     gain = 100 * row["origin_gain"]
     return (
         f", more of it from {row['origin']} than from any other layer "
-        f"(in float it would take {gain:.0f} % of the error away)"
+        f"(in float it would take {percent(gain / 100, 0)} of the error away)"
     )
 
 
@@ -75,4 +77,4 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         return said
     own = {part: first["share"][part] for part in _OWN}
     most = max(own, key=lambda part: own[part])
-    return f"{said} There {100 * own[most]:.0f} % of the error {_OWN[most][0]}."
+    return f"{said} There {percent(own[most], 0)} of the error {_OWN[most][0]}."

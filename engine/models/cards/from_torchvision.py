@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.models.card import LARGE_IMAGES, ModelCard
 from engine.models.cards.torchvision_facts import PREFIX, TRANSFORMERS, Architecture, Facts, offered
 from engine.models.knobs import download_knob
@@ -56,7 +57,7 @@ def _card(name: str, facts: Facts, *, download: bool) -> ModelCard:
         name=name,
         title=f"{name.removeprefix(PREFIX).replace('-', ' ', 1)} · torchvision",
         summary=f"torchvision's {facts.architecture} for {len(facts.categories)} classes, weights "
-        f"{facts.weights}; torchvision reports {facts.top1:.1%} top-1 on {facts.dataset}.",
+        f"{facts.weights}; torchvision reports {percent(facts.top1)} top-1 on {facts.dataset}.",
         paper=facts.recipe,
         licence="BSD-3-Clause (torchvision); the weights' own terms: see torchvision",
         dataset="ImageNet",

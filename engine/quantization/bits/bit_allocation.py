@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.method import Losses
+from engine.core.percent import percent
 from engine.models.graph.macs import count_macs
 from engine.quantization.bits.allocation_report import AllocationReport
 from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table, with_candidates
@@ -87,7 +88,7 @@ class BitAllocation:
         budget = int(Fraction(str(share)) * spent)
         if least <= budget:
             return budget
-        said = f"{lowest} bits in every layer cost {least / spent:.0%} of what the plan before does"
+        said = f"{lowest} bits in every layer cost {percent(least / spent, 0)} of what the plan before does"
         down = f", or put quantization.lowest ({lowest}) down" if lowest > FEWEST else ""
         raise UserError(f"quantization.share is {share:g}: too little, {said}; raise it{down}")
 

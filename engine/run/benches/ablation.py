@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from engine.core.percent import percent
 from engine.run.benches.ladder import CONTROL, LADDER
 from engine.run.benches.parity import STEPS, cifar_network, results_of
 from engine.run.folders.folder import write_atomically
@@ -48,7 +49,7 @@ def ablation(
                 }
                 kept = {"date": _now(), "networks": [*result["networks"], found]}
                 write_atomically(out, (json.dumps(result | kept, indent=1) + "\n").encode())
-                tell(f"{title}, seed {seed}, {rung}: {one['quantized_top1']:.1%}")
+                tell(f"{title}, seed {seed}, {rung}: {percent(one['quantized_top1'])}")
         result = result | {"date": _now(), "networks": [*result["networks"], found]}
     return result
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.exports.export import export
 from engine.run.folders.files import write_atomically
 from engine.run.folders.folder import RunFolder
@@ -122,7 +123,7 @@ def rows_of(result: dict[str, Any]) -> list[list[str]]:
             "ms float", "ms file"]  # fmt: skip
     lines = [head]
     for name, row in result["rows"].items():
-        share = "-" if row["agreement"] is None else f"{100 * row['agreement']:.2f} %"
+        share = "-" if row["agreement"] is None else percent(row["agreement"], 2)
         size, spent = row["bytes"], row["latency_ms"]
         lines.append(
             [name, f"{share} of {row['images']}", str(row["differing"]), str(row["ties"]),

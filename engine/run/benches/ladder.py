@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.core import percent as shares
+
 FILE = "ablation.json"  # in the runs folder, or shipped among the assets
 CONTROL = "nearest rounding"
 OWN = "BatchNorm corrected (quantoscope)"
@@ -40,7 +42,7 @@ def rows_of(result: Mapping[str, Any]) -> list[list[str]]:
 
 def percent(share: float | None) -> str:
     """For example "90.4 %"; a dash where nothing was measured."""
-    return "–" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+    return "–" if share is None else shares.percent(share)
 
 
 def mean_of(tops: Sequence[float | None]) -> float | None:

@@ -55,7 +55,7 @@ def rates(
                 network, "genie-m", settings | dict(change), BITS, runs / "rates", seeds
             )
             found.append({"change": dict(change)} | judged(results, first))
-            told = " and ".join(f"{mean_of(found[-1][kind]):.2%} {kind}" for kind in KINDS)
+            told = " and ".join(f"{percent(mean_of(found[-1][kind]))} {kind}" for kind in KINDS)
             tell(f"{choice}, {change_words(change)}: {told}")
         kept = best(found)
         settings = settings | found[kept]["change"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.outside.files import typed_path
+from engine.core.percent import percent
 from engine.export import format_lines
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
@@ -128,7 +129,7 @@ def proof_lines(proof: dict[str, Any]) -> list[str]:
     agreed = proof["agreement"]
     said = [] if agreed is None else [
         f"{proof['runtime']} on {proof['images']:,} images ({proof['set']}): the file gives the student's "
-        f"class for {100 * agreed:.2f} % of them."
+        f"class for {percent(agreed, 2)} of them."
     ]  # fmt: skip
     untied = [one for one in proof["differing"] if not (one["tie"] or {}).get("within_rounding")]
     if proof["differing"]:

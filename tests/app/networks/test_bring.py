@@ -94,7 +94,7 @@ def test_a_trial_shows_the_accuracy_and_a_better_input_space_can_be_taken(
     at.button(key="bring-try").click().run()
     brought = asked[-1][1]
     assert (brought.weights, brought.std) == (str(file), (0.2, 0.2, 0.2))
-    assert at.metric[0].value == "91.50%"
+    assert at.metric[0].value == "91.50\u00a0%"
     assert "it was probably trained with those" in texts(at)
     at.button(key="bring-take").click().run()
     assert field(at, "bring-mean").value == "0.5, 0.5, 0.5"

@@ -10,6 +10,7 @@ from app.engine_calls.background import Answer
 from app.panels.new_run import value_words
 from app.panels.new_run.bits_table import unlike
 from app.panels.new_run.draft import open_draft, recipe_fields
+from app.panels.new_run.groups import changed_words
 from app.panels.new_run.variants import layer_at
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import EDGE_RULES, make_recipe
@@ -98,6 +99,28 @@ def test_a_changed_setting_goes_back_at_a_press(runs: Path) -> None:
     at.button(key=f"{STEPS}-reset").click().run()
     assert at.number_input(key=STEPS).value == 7
     assert not [one for one in at.button if one.key == f"{STEPS}-reset"]
+
+
+def test_a_group_says_what_was_changed_in_it_and_is_open_where_anything_was(runs: Path) -> None:
+    at = dialog(expert=True)
+    assert groups(at) == {}
+    at.number_input(key=STEPS).set_value(11).run()
+    assert groups(at) == {"Images": "1 changed"}  # at once, not at the next press
+    at.button(key=f"{STEPS}-reset").click().run()
+    assert groups(at) == {}
+
+
+def test_bits_that_a_recipe_brings_along_are_seen(runs: Path) -> None:
+    draft = open_draft(CATALOG, {"quantization_settings": {"bits": {"weight_bits": {"fc": 3}}}}, 1)
+    assert changed_words(draft)["bits"] == "1 layer changed"
+    draft.bits["activation_bits"] = {"conv1": 4, "fc": 4}
+    assert changed_words(draft)["bits"] == "2 layers changed"
+
+
+def groups(at: AppTest) -> dict[str, str]:
+    """The groups that are marked, by the first word of their titles."""
+    told = [one.label.split(" · ") for one in at.expander if " · :orange" in one.label]
+    return {title.split(":")[0]: mark.partition(": ")[2].rstrip("]") for title, mark in told}
 
 
 def test_dialog_stays_open_while_its_page_draws_itself_anew(runs: Path) -> None:

@@ -29,10 +29,12 @@ def cell(**more: object) -> dict[str, object]:
 
 
 def test_a_cell_says_its_mean_its_band_and_whether_it_can_be_told_from_the_best() -> None:
-    assert cell_words(cell()) == "88.1 % (87.2 to 89.0) · not distinguishable from the largest"
+    assert cell_words(cell()) == "88.1\u00a0% (87.2 to 89.0) · not distinguishable from the largest"
     assert cell_words(cell(like_best=False)).endswith("· below the largest")
     assert cell_words(cell(best=True)).endswith("· largest")
-    assert cell_words(cell(planned=3, like_best=None)) == "88.1 % (87.2 to 89.0) · 2 of 3 seeds"
+    assert (
+        cell_words(cell(planned=3, like_best=None)) == "88.1\u00a0% (87.2 to 89.0) · 2 of 3 seeds"
+    )
     assert cell_words(cell(mean=None)) == "…"
     assert cell_words(cell(reason="no BatchNorm")) == "cannot work"
 

@@ -33,7 +33,7 @@ FOUND: dict[str, Any] = {
 def test_the_layer_that_costs_most_is_named_with_its_share_and_who_is_to_blame() -> None:
     said = cost_words(FOUND)
     assert "**layer1.0.conv1** costs most" in said
-    assert "50% of the student's distance" in said
+    assert "50\u00a0% of the student's distance" in said
     assert "Mostly its weights (0.015 by its weights alone, 0.004 by its input)" in said
     alike = [row("a", 0.02, 0.01, 0.012)]
     assert "Weights and input cost alike" in cost_words(FOUND | {"layers": alike})

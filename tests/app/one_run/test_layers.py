@@ -118,7 +118,7 @@ def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
     of_one, frame = [one.value for one in at.dataframe]
     assert of_one["MSE"].tolist() == [0.02, 0.015, 0.005, 0.04]
     assert len(frame) == 4
-    assert frame["Dead levels"].tolist() == [0.25] * 4
+    assert frame["Dead levels"].tolist() == [25.0] * 4  # in percent
     assert "MSE, both" not in frame  # a table of twenty columns is for who asks for it
     assert len(at.get("download_button")) == 1
     at.toggle(key="all-numbers").set_value(True).run()

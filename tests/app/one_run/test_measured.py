@@ -34,11 +34,11 @@ KINDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "image": (IMAGE, "7.8 dB", "gives images, not classes"),
     "segmentation": (
         NONE | OTHERS | {"output_kind": "segmentation", "agreement": 0.97, "answers": 4},
-        "97.0% agree", "agreement is the share of pixels",
+        "97.0\u00a0% agree", "agreement is the share of pixels",
     ),
     "one-logit": (
         NONE | OTHERS | {"output_kind": "one-logit", "agreement": 0.75, "answers": 2},
-        "75.0% agree", "its sign is the answer",
+        "75.0\u00a0% agree", "its sign is the answer",
     ),
     "embedding": (
         NONE | OTHERS | {"output_kind": "embedding", "embedding_cosine": {"mean": 0.9876, "least": 0.9}},
@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str]] = {
                 "change": {"lost": 40, "won": 15, "share": 0.0125, "band": [0.005, 0.02]},
             },
         },
-        "7.25% wrong pairs", "more than chance",
+        "7.25\u00a0% wrong pairs", "more than chance",
     ),
     "nothing": (NONE | OTHERS | {"output_kind": "logits", "test_images": 0}, "", "Nothing was compared"),
 }  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
     assert not at.exception
     assert words in texts(at)
     told = {metric.label: metric.value for metric in at.metric}
-    assert "100.0%" not in told.values()
+    assert "100.0\u00a0%" not in told.values()
     if kind == "enlarged":
         assert told["PSNR to the truth"] == "27.36 dB"
         assert told["Float · bicubic, dB"] == "28.5 · 25.0"
@@ -87,10 +87,13 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
         assert (told["Output SQNR"], told["Output PSNR"]) == ("7.8 dB", "18.2 dB")
         assert "Agreement" not in told
     if kind == "verification":
-        assert (told["Error of verification"], told["Error as float"]) == ("7.25%", "6.00%")
+        assert (told["Error of verification"], told["Error as float"]) == (
+            "7.25\u00a0%",
+            "6.00\u00a0%",
+        )
         assert "top-1" not in texts(at).lower()
     if kind == "segmentation":
-        assert told["Agreement of pixels"] == "97.0%"
+        assert told["Agreement of pixels"] == "97.0\u00a0%"
     if kind == "nothing":
         assert "Agreement" not in told
     assert not opened("runs").exception
@@ -99,7 +102,9 @@ def test_a_run_is_told_by_what_its_network_gives(runs: Path, kind: str) -> None:
 def test_beside_others_a_run_stands_by_its_own_measure_and_its_band() -> None:
     assert standing(IMAGE) == "Output SQNR 7.8 dB"
     judged = KINDS["verification"][0]
-    assert standing(judged) == "Error of verification 7.25% (95 %: 6.20% to 8.50%)"
+    assert (
+        standing(judged) == "Error of verification 7.25\u00a0% (95 %: 6.20\u00a0% to 8.50\u00a0%)"
+    )
     assert standing(NONE | OTHERS | {"output_kind": "logits", "quantized_top1": 0.9}) == ""
     assert standing({}) == ""
 
@@ -114,7 +119,7 @@ def test_two_embeddings_beside_each_other_do_not_wait_for_an_accuracy(runs: Path
         ids.append(folder.run_id)
     at = opened("runs", runs=",".join(ids))
     assert not at.exception
-    assert texts(at).count("Error of verification 7.25%") == 2
+    assert texts(at).count("Error of verification 7.25\u00a0%") == 2
     assert "No accuracy yet" not in texts(at)
 
 
@@ -123,8 +128,9 @@ def test_runs_are_compared_by_the_same_measure() -> None:
         "Output SQNR: 7.8 dB; with nearest rounding 5.0 dB."
     )
     maps = KINDS["segmentation"][0]
-    assert "97.0% of the pixels; with nearest rounding on 90.0% of the pixels" in compared(
-        maps, maps | {"agreement": 0.9}
+    assert (
+        "97.0\u00a0% of the pixels; with nearest rounding on 90.0\u00a0% of the pixels"
+        in compared(maps, maps | {"agreement": 0.9})
     )
     assert "Nothing was compared" in compared(KINDS["nothing"][0], maps)
     assert metrics(maps) == []

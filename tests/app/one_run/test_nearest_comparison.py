@@ -153,18 +153,18 @@ def _spent(share: float, kl: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("share", "kl", "said"),
     [
-        (1, 0.03, "70% nearer"),
+        (1, 0.03, "70\u00a0% nearer"),
         (1, 0.1, "as far from"),
         (1, 0.11, "further from the teacher's: KL 0.11 instead of 0.1 with 4 bits in every layer."),
         # a smaller budget does not buy 4 bits, a larger one more than 4
-        (0.8, 0.11, "0.133 with 3 bits in every layer, which cost 93.8% of the budget."),
+        (0.8, 0.11, "0.133 with 3 bits in every layer, which cost 93.8\u00a0% of the budget."),
         (0.8, 0.2, "further from the teacher's: KL 0.2 instead of 0.133 with 3 bits"),
         (1.25, 0.09, "further from the teacher's: KL 0.09 instead of 0.08 with 5 bits"),
-        (1.25, 0.04, "50% nearer"),
+        (1.25, 0.04, "50\u00a0% nearer"),
         (
             0.5,
             0.2,
-            "With 3 bits in every layer, which cost 150.0% of the budget, they are 0.133 away.",
+            "With 3 bits in every layer, which cost 150.0\u00a0% of the budget, they are 0.133 away.",
         ),
     ],
 )

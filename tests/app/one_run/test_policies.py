@@ -81,7 +81,10 @@ def test_every_form_has_a_picture_and_words() -> None:
     ("values", "told"),
     [
         ({"turn": 3.0, "planes": 3.0, "mse": 0.25}, "its first 3 bits read"),
-        ({"turn": 3.0, "alpha": 2.5, "pruned": 0.4, "mse": 0.25}, "2.50 standard deviations: 40%"),
+        (
+            {"turn": 3.0, "alpha": 2.5, "pruned": 0.4, "mse": 0.25},
+            "2.50 standard deviations: 40\u00a0%",
+        ),
     ],
 )
 def test_levels_are_told_by_what_they_depend_on(values: dict[str, float], told: str) -> None:
@@ -108,7 +111,9 @@ def test_free_weights_stand_above_the_values_that_hold_the_others() -> None:
     assert free["y"] == [0.2, 0.2]
     assert dict(zip(held["x"], held["y"], strict=True)) == {0: 0.4, 0.5: 0.2}
     assert list(zip(course["y"], course["x"], strict=True)) == [(1, 0), (2, 0), (2, 0.5)]
-    assert "60.0% of the weights are fixed, to 2 values" in words("fixing", events("fixing", 3))
+    assert "60.0\u00a0% of the weights are fixed, to 2 values" in words(
+        "fixing", events("fixing", 3)
+    )
 
 
 def test_three_orders_are_drawn_over_the_columns() -> None:

@@ -76,7 +76,7 @@ def test_the_page_offers_both_questions_and_shows_what_is_known(
     at = opened("run", run=folder.run_id, tab="answers")
     said = texts(at)
     assert "2.5 times as long on this machine" in said
-    assert "take 160 B, 40.0% of the float weights" in said
+    assert "take 160 B, 40.0\u00a0% of the float weights" in said
     assert "Tell bytes, energy and time" not in [button.label for button in at.button]
 
 

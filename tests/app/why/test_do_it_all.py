@@ -64,7 +64,7 @@ def test_what_was_tried_is_told_with_what_it_made_of_the_network(
     told = texts(at)
     for words in (
         "1 of 2 changes helped",
-        "accuracy 88.0% → 91.0%",
+        "accuracy 88.0\u00a0% → 91.0\u00a0%",
         "Nothing helps.",
         "did not help, and was left",
         "helped, and was kept: the answers 0.25 nats nearer",

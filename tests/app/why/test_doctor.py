@@ -48,7 +48,7 @@ def test_a_finding_is_told_with_its_layer_its_change_and_what_that_would_gain(
         "Look at conv1 first.",
         "`conv1`",
         "Give conv1 6 bits",
-        "50% of all that is lost",
+        "50\u00a0% of all that is lost",
     ):
         assert words in told
 

@@ -43,7 +43,7 @@ def test_the_front_has_what_was_predicted_measured_and_chosen() -> None:
     best, measured, own, mine = front(FOUND["front"], (3100, 0.2), (3000, 0.4)).figure["data"]
     assert best["x"] == pytest.approx([2.8, 3.3, 3.8])
     assert (measured["x"], measured["y"]) == (pytest.approx([3.3]), [0.3])
-    assert "90.0%" in measured["customdata"][0]
+    assert "90.0\u00a0%" in measured["customdata"][0]
     assert (own["x"], mine["x"]) == ([3.0], [3.1])
 
 
@@ -111,6 +111,9 @@ def test_run_it_opens_new_run_with_these_bits(folder: RunFolder, keep: Keep) -> 
     draft = at.session_state["new-run"]
     assert (draft.wanted["weight_bits"], draft.wanted["activation_bits"]) == (3, 5)
     assert draft.bits == {"weight_bits": {"fc": 4}, "activation_bits": {"fc": 4}}
+    (group,) = [one for one in at.expander if one.label.startswith("Bits, layer by layer")]
+    assert "1 layer changed" in group.label
+    assert group.proto.expanded
 
 
 def test_a_network_without_scores_has_no_front_and_says_so(
@@ -180,8 +183,8 @@ def test_the_bits_are_measured_beside_the_page_and_stand_beside_the_prediction(
             break
         time.sleep(0.05)
         at.run()
-    assert "**0.123 nats**, 90.0% of 200 answers stay" in texts(at)
-    assert "The run's own bits, rounded alike: 0.456 nats, 82.5%." in texts(at)
+    assert "**0.123 nats**, 90.0\u00a0% of 200 answers stay" in texts(at)
+    assert "The run's own bits, rounded alike: 0.456 nats, 82.5\u00a0%." in texts(at)
     (measured,) = asked
     assert measured["weight_bits"]["layer1.0.conv2"] == 3
     assert "conv1" not in measured["activation_bits"]  # it reads the image

@@ -55,7 +55,7 @@ FOUND: dict[str, Any] = {
 def test_an_image_parts_where_it_leaves_what_most_images_have_for_good() -> None:
     images = GROWTH["images"]
     assert parting(GROWTH, images["7"]) == "layer1.0.conv2"
-    assert "40% of the output, 2.0 times the average" in growth_words(GROWTH, images["7"])
+    assert "40\u00a0% of the output, 2.0 times the average" in growth_words(GROWTH, images["7"])
     assert "In the last layer it is 4.0 times as large" in growth_words(GROWTH, images["7"])
     assert parting(GROWTH, images["3"]) == ""
     assert "close to tipping" in growth_words(GROWTH, images["3"])
@@ -117,7 +117,7 @@ def test_tables_say_classes_in_words() -> None:
 
 def test_classes_of_few_images_name_no_culprit() -> None:
     said = sure_words(FOUND)
-    assert "among answers **T-shirt**: 25.0% of 12" in said  # Trouser has 8 images alone
+    assert "among answers **T-shirt**: 25.0\u00a0% of 12" in said  # Trouser has 8 images alone
     assert "20.0 points off" in said
     assert "further from" in said
     assert "confidence" not in sure_words(FOUND | {"ece": None})

@@ -59,7 +59,7 @@ FOUND: dict[str, Any] = {
         "low": [0.0, -1.0], "high": [255.0, 1.0], "largest_difference": [2.0, 4.0],
         "shape": [2, 2, 3, 2, 3], "averaged_from": [8, 12], "data": base64.b64encode(TONES).decode(),
     },
-    "notes": [], "sentence": "25.0% of the values that it reads lie beyond its grid: they are clipped.",
+    "notes": [], "sentence": "25.0\u00a0% of the values that it reads lie beyond its grid: they are clipped.",
     "sentences": {view: f"What stands out in {view}." for view in ("input", "maps", "weights", "pairs")},
 }  # fmt: skip
 
@@ -73,7 +73,7 @@ def test_the_input_lies_over_its_levels_and_the_ends_stand_out() -> None:
     lines = chart.figure["layout"]["shapes"]
     assert [line["x0"] for line in lines] == LEVELS
     assert [line["line"]["color"] == OVER for line in lines] == [True, False, True]
-    assert "Test 25.00%" in chart.alt
+    assert "Test 25.00\u00a0%" in chart.alt
     many = FOUND["input"] | {"levels": [k / 100 for k in range(256)]}
     assert len(inputs.input_histogram(many).figure["layout"]["shapes"]) == 2
     floats = FOUND["input"] | {"levels": None}
@@ -122,7 +122,10 @@ def test_pairs_are_on_one_axis_and_counted_by_their_logarithm() -> None:
     ("view", "said"),
     [
         ("input", "Do its values fit the grid?"),
-        ("maps", "for this image is 50% off; 10% is usual here. Dark to light: 0 to 2.6e+02"),
+        (
+            "maps",
+            "for this image is 50\u00a0% off; 10\u00a0% is usual here. Dark to light: 0 to 2.6e+02",
+        ),
         ("weights", "Red: the ends of each channel's grid"),
         ("pairs", "On the dotted line is no error"),
     ],
@@ -167,4 +170,4 @@ def test_an_answer_of_an_older_version_says_its_one_sentence_in_every_view(
     at = opened("layers", run=folder.run_id, layer="conv1", inside="maps", **{"tensors-more": "1"})
     at.session_state["tensors-more"] = True
     at.run()
-    assert "25.0% of the values" in texts(at)
+    assert "25.0\u00a0% of the values" in texts(at)

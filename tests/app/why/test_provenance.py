@@ -50,8 +50,8 @@ def test_a_waterfall_goes_from_nothing_to_the_whole_and_back_where_a_part_is_neg
     ends = [b + x for b, x in zip(bars["base"], bars["x"], strict=True)]
     assert ends[:3] == pytest.approx([0.2, 0.3, 1.05])  # each begins where the one before ended
     assert bars["marker"]["pattern"]["shape"] == ["", "", "", "/", ""]
-    assert bars["text"] == ["20 %", "10 %", "75 %", "−5 %", "100 %"]
-    assert "came in with its input 75 %" in waterfall(ROWS[2]).alt
+    assert bars["text"] == ["20\u00a0%", "10\u00a0%", "75\u00a0%", "−5\u00a0%", "100\u00a0%"]
+    assert "came in with its input 75\u00a0%" in waterfall(ROWS[2]).alt
 
 
 def test_the_bars_of_every_layer_add_up_to_one_and_small_errors_are_pale() -> None:

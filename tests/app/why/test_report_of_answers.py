@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.report.page import write_report
 from app.report.sections import SECTIONS, TITLES
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 from tests.app.browser import MARKS, browsing, until
 from tests.app.fabricate import ALLOCATION, Fabricated, fabricate
@@ -49,8 +50,8 @@ def test_the_sections_say_what_the_answers_say(
 ) -> None:
     page = html.unescape(report(folder, tmp_path, "provenance", "flips", "bits"))
     for words in (
-        "fc, the last layer, errs.", "64 images (Fashion-MNIST test)", "75 %", "About layer1.0.conv1.",
-        "4 of 20 images get another answer", "Agreement 80.00% (60.00% to 90.00%, 95 %)",
+        "fc, the last layer, errs.", "64 images (Fashion-MNIST test)", "75\u00a0%", "About layer1.0.conv1.",
+        "4 of 20 images get another answer", "Agreement 80.00\u00a0% (60.00\u00a0% to 90.00\u00a0%, 95 %)",
         "Trouser → Pullover",
         "no. 7, is Trouser; margins 0.90 and 0.10", "Image 7 through the layers",
         "leaves what 90 % of images",
@@ -64,7 +65,7 @@ def test_the_sections_say_what_the_answers_say(
 def test_where_the_bits_went_is_told_of_a_run_that_chose_them(runs: Path, tmp_path: Path) -> None:
     folder = student_kept(fabricate(runs, Fabricated(quantization="mixed")))
     page = html.unescape(report(folder, tmp_path, "allocation"))
-    assert f"{ALLOCATION['chosen']['cost'] / ALLOCATION['budget']:.1%} of the budget" in page
+    assert f"{percent(ALLOCATION['chosen']['cost'] / ALLOCATION['budget'])} of the budget" in page
     assert page.count('class="chart"') == 2
 
 

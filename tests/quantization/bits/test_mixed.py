@@ -365,12 +365,12 @@ def test_measuring_goes_on_where_it_was_saved(sensitivity):
 
 def test_a_budget_that_buys_nothing_says_so_before_anything_is_measured():
     with pytest.raises(
-        UserError, match=r"share is 0.5: too little, 2 bits .* cost 67%.*; raise it$"
+        UserError, match=r"share is 0.5: too little, 2 bits .* cost 67.%.*; raise it$"
     ):
         allocation(share=0.5)
     for cost in ("bytes", "bit-operations"):
         with pytest.raises(
-            UserError, match=r"share is 1: .* cost 133%.*quantization.lowest \(4\) down"
+            UserError, match=r"share is 1: .* cost 133.%.*quantization.lowest \(4\) down"
         ):
             allocation(bits=range(4, 9), cost=cost)
     allocation(bits=range(4, 9), share=1.34)

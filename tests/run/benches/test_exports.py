@@ -71,7 +71,7 @@ def test_a_row_says_what_the_proof_says(asked, tmp_path):
     assert row["bytes"] == {"told": 100, "float": 400, "onnx": 120, "codes": 110}
     head, line = bench.rows_of(found)
     told = dict(zip(head, line, strict=True))
-    assert told["agree"] == "90.00 % of 10"
+    assert told["agree"] == "90.00\u00a0% of 10"
     assert (told["differ"], told["by a tie"], told["ms file"]) == ("3", "1", "3.00")
 
 

@@ -64,7 +64,7 @@ def test_the_time_of_a_run_is_told_by_its_parts(monkeypatch):
     }  # fmt: skip
     assert found["top1"] == 0.94
     assert rows.cells("end-to-end", found)[0][-1] == "45 s: met"
-    assert "94.00 % top-1" in rows.head(found | {"command": "c"})
+    assert "94.00\u00a0% top-1" in rows.head(found | {"command": "c"})
 
 
 def test_estimates_are_counted_by_how_far_off_they_are():

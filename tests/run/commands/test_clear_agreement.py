@@ -11,7 +11,7 @@ RESULT = {"agreement": 0.0, "agreement_band": [0.0, 0.0876], "answers": 1}
 def test_every_image_flipped_is_the_headline():
     told = tables._agreement(RESULT)
     assert "unclear" not in told
-    assert told.startswith("0.00 %")
+    assert told.startswith("0.00\u00a0%")
     assert "one class alone" in told
 
 

@@ -142,7 +142,7 @@ class TestRun:
         worker.append(finishes)
         status, out, _ = command("run", *NAMES)
         assert status == 0
-        assert "91.23 % (95 %: 90.00 to 92.00)" in out
+        assert "91.23\u00a0% (95 %: 90.00 to 92.00)" in out
         assert "not known: the images have no labels" in out
         assert "4,000 -> 600 bytes" in out
         assert "quantization 1 min 15 s" in out

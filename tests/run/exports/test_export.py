@@ -225,7 +225,7 @@ def test_the_command_prints_one_object_with_the_files_and_the_proof(toy, tmp_pat
     assert found["proof"].keys() >= {"images", "agreement", "largest_logit_difference"}
     assert found["proof"]["latency_ms"].keys() >= {"float", "quantized", "threads"}
     assert main(words) == 0
-    assert "the file gives the student's class for 100.00 %" in capsys.readouterr().out
+    assert "the file gives the student's class for 100.00\u00a0%" in capsys.readouterr().out
 
 
 def test_a_proof_stays_with_the_run_for_reports_that_are_made_elsewhere_later(toy, tmp_path):

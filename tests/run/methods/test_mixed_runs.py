@@ -89,7 +89,7 @@ def test_a_learning_quantizer_takes_its_steps_with_the_bits_chosen(tmp_path, rou
         (100, 0.3, "are as far from the teacher (KL 0.3) as 4 bits in every layer (0.3)."),
         (100, 0.2, ""),
         (90, 0.4, ""),  # 4 bits are too dear: it is nearer than the 3 that the budget buys
-        (90, 0.6, "than 3 bits in every layer (0.5), which cost 83.3% of the budget."),
+        (90, 0.6, "than 3 bits in every layer (0.5), which cost 83.3\u00a0% of the budget."),
         (200, 0.2, "than 8 bits in every layer (0.1)."),  # nearer than 4 bits, at twice their cost
         (50, 0.9, ""),  # where only inputs' bits are chosen, no width for all may be cheap enough
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from app.run_files.history import Event
+from engine.core.percent import percent
 
 Seen = list[Event]  # the looks so far, of which the last is drawn
 FELT = 0.1  # of a sign's gradient
@@ -11,8 +12,8 @@ FELT = 0.1  # of a sign's gradient
 def _soft_rounding(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
-        f"`{last['what']}`, step {last['step']}: {values['decided']:.0%} of the weights have decided, "
-        f"{values['up']:.0%} lean up."
+        f"`{last['what']}`, step {last['step']}: {percent(values['decided'], 0)} of the weights have "
+        f"decided, {percent(values['up'], 0)} lean up."
     )
 
 
@@ -28,16 +29,17 @@ def _path(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     share = values["error"] / values["nearest"] if values.get("nearest") else 1.0
     return (
-        f"`{last['what']}`: the layer's output is off by {values['error']:.1%} of its size; rounded to "
-        f"nearest it would be {values['nearest']:.1%}, so the path has {share:.0%} of that error."
+        f"`{last['what']}`: the layer's output is off by {percent(values['error'])} of its size; rounded "
+        f"to nearest it would be {percent(values['nearest'])}, so the path has {percent(share, 0)} "
+        "of that error."
     )
 
 
 def _confidence(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
-        f"`{last['what']}`, step {last['step']}: {values['decided']:.0%} of the weights are 99 % sure of "
-        f"one level, at a sharpness of {values['temperature']:.3g}."
+        f"`{last['what']}`, step {last['step']}: {percent(values['decided'], 0)} of the weights are 99 % "
+        f"sure of one level, at a sharpness of {values['temperature']:.3g}."
     )
 
 
@@ -47,8 +49,8 @@ def _slopes(seen: Seen) -> str:
     fall = 1 - values["norm"] / first if first else 0.0
     return (
         f"After {last['step']} steps the sum of the loss's slopes is {values['norm']:.3g}, "
-        f"{abs(fall):.0%} {'less' if fall >= 0 else 'more'} than at first: rounding to any width moves "
-        f"the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
+        f"{percent(abs(fall), 0)} {'less' if fall >= 0 else 'more'} than at first: rounding to any width "
+        f"moves the loss by that much {'less' if fall >= 0 else 'more'}, to first order."
     )
 
 
@@ -56,7 +58,7 @@ def _signs(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
         f"After {last['step']} steps a sign says {values['entropy']:.3f} bits, where that of the weight "
-        f"itself says {values['plain']:.3f}; {values['felt']:.0%} of the weights have a gradient of "
+        f"itself says {values['plain']:.3f}; {percent(values['felt'], 0)} of the weights have a gradient of "
         f"{FELT} or more, by which they may still turn."
     )
 
@@ -65,15 +67,15 @@ def _deviations(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
         f"The input of `{last['what']}`, one image: the widest channel, {values['channel']:.0f}, spreads "
-        f"{values['spread']:.1f} times as far as the middle one; the error has {values['noise']:.2%} of "
-        "the channels' energy around their means."
+        f"{values['spread']:.1f} times as far as the middle one; the error has {percent(values['noise'], 2)} "
+        "of the channels' energy around their means."
     )
 
 
 def _fixing(seen: Seen) -> str:
     values = seen[-1]["values"]
     return (
-        f"Round {values['round']:.0f}: {values['fixed']:.1%} of the weights are fixed, to "
+        f"Round {values['round']:.0f}: {percent(values['fixed'])} of the weights are fixed, to "
         f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits. "
         "Drawn is how far 99.5 % of the weights reach."
     )
@@ -82,9 +84,9 @@ def _fixing(seen: Seen) -> str:
 def _orders(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
-        f"`{last['what']}`: the layer's output is off by {values['importance']:.1%} of its size with the "
-        f"strongest inputs first, by {values['magnitude']:.1%} with the largest weights first, by "
-        f"{values['random']:.1%} in random order; rounded to nearest, by {values['nearest']:.1%}."
+        f"`{last['what']}`: the layer's output is off by {percent(values['importance'])} of its size with "
+        f"the strongest inputs first, by {percent(values['magnitude'])} with the largest weights first, by "
+        f"{percent(values['random'])} in random order; rounded to nearest, by {percent(values['nearest'])}."
     )
 
 
@@ -101,7 +103,8 @@ def _factors(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
         f"`{last['what']}`, rank {values['rank']:.0f}: the product of the quantized factors is off by "
-        f"{values['end']:.1%} of the kernel's size; the rounded float factors by {values['start']:.1%}."
+        f"{percent(values['end'])} of the kernel's size; the rounded float factors by "
+        f"{percent(values['start'])}."
     )
 
 
@@ -116,15 +119,15 @@ def _levels(seen: Seen) -> str:
     if "alpha" in values:
         return (
             f"`{last['what']}`, an interval of {values['alpha']:.2f} standard deviations: "
-            f"{values['pruned']:.0%} of the channel's weights are 0, at a mean squared error of "
+            f"{percent(values['pruned'], 0)} of the channel's weights are 0, at a mean squared error of "
             f"{values['mse']:.3g}."
         )
     of_one = [view for view in seen if view["what"] == last["what"]]
     before = of_one[0]["values"]["mse"]
     fall = 1 - values["mse"] / before if before else 0.0
     return (
-        f"`{last['what']}`, after {values['turn']:.0f} turns: the squared error is {fall:.1%} below that of "
-        "even levels."
+        f"`{last['what']}`, after {values['turn']:.0f} turns: the squared error is {percent(fall)} below "
+        "that of even levels."
     )
 
 

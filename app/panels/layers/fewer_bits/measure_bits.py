@@ -11,6 +11,7 @@ from app.panels.layers.fewer_bits.bit_choice import Pair
 from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 
@@ -69,15 +70,13 @@ def measured_words(folder: RunFolder, bits: Mapping[str, Pair]) -> str:
     found: dict[str, Any] = answer.value
     low, high = found["agreement_band"]
     words = (
-        f"Measured with nearest rounding: **{found['kl']:.3g} nats**, {found['agreement']:.1%} of "
-        f"{found['images']:,} answers stay ({low:.1%} to {high:.1%}, 95 %)."
+        f"Measured with nearest rounding: **{found['kl']:.3g} nats**, {percent(found['agreement'])} of "
+        f"{found['images']:,} answers stay ({percent(low)} to {percent(high)}, 95 %)."
     )
     own = found["own"]
     if own["kl"] == found["kl"]:
         return words
-    return (
-        f"{words} The run's own bits, rounded alike: {own['kl']:.3g} nats, {own['agreement']:.1%}."
-    )
+    return f"{words} The run's own bits, rounded alike: {own['kl']:.3g} nats, {percent(own['agreement'])}."
 
 
 def _look(key: str) -> Answer | None:

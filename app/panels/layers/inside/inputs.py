@@ -6,6 +6,7 @@ import streamlit as st
 from app.charts.inside import inputs as charts
 from app.panels.layers.inside.drawn import Found, draw
 from app.wording.words import plain
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 
@@ -21,7 +22,8 @@ def layer_input(folder: RunFolder, found: Found) -> pd.DataFrame:
             st.caption(
                 f"{len(levels)} levels. "
                 + "; ".join(
-                    f"{one['title']}: {one['clipped']:.2%} clipped, {one['sqnr_db']:.0f} dB after rounding"
+                    f"{one['title']}: {percent(one['clipped'], 2)} clipped, "
+                    f"{one['sqnr_db']:.0f} dB after rounding"
                     for one in sources
                 )
                 + "."

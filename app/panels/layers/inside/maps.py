@@ -6,6 +6,7 @@ import streamlit as st
 from app.charts.inside import maps as charts
 from app.panels.layers.inside.drawn import Found, draw
 from app.panels.shared.url_menu import menu
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 
@@ -13,7 +14,7 @@ def feature_maps(folder: RunFolder, found: Found) -> pd.DataFrame:
     """One channel's feature map for one image, in both networks and as a difference."""
     maps = found["maps"]
     errors = dict(zip(maps["images"], maps["errors"], strict=True))
-    images = {str(k): f"image {k} (error {error:.0%})" for k, error in errors.items()}
+    images = {str(k): f"image {k} (error {percent(error, 0)})" for k, error in errors.items()}
     channels = {
         str(k): f"channel {k}" + ("" if place else " (largest error)")
         for place, k in enumerate(maps["channels"])
@@ -31,9 +32,9 @@ def feature_maps(folder: RunFolder, found: Found) -> pd.DataFrame:
     draw(folder, found, charts.feature_maps(maps, image, channel), "maps")
     usual = maps["usual_error"]
     said = (
-        f"The layer's output for this image is {maps['errors'][image]:.0%} off; {usual:.0%} is usual here. "
-        f"Dark to light: {maps['low'][channel]:.2g} to {maps['high'][channel]:.2g}; blue to red: "
-        f"∓{maps['largest_difference'][channel]:.2g}."
+        f"The layer's output for this image is {percent(maps['errors'][image], 0)} off; "
+        f"{percent(usual, 0)} is usual here. Dark to light: {maps['low'][channel]:.2g} to "
+        f"{maps['high'][channel]:.2g}; blue to red: ∓{maps['largest_difference'][channel]:.2g}."
     )
     if maps["averaged_from"]:
         height, width = maps["averaged_from"]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from engine.core.percent import percent
+
 # (bench, network or "", work, over or "") -> (column, what it is to be at most)
 GOALS: dict[tuple[str, str, str, str], tuple[str, float]] = {
     ("synthesis", "resnet20-fashion", "step", "bare pass"): ("cpu", 1.5),
@@ -70,7 +72,7 @@ def head(result: dict[str, Any]) -> str:
     """The command, what it was measured on, and what there is to say of all rows together."""
     words = f"`{result['command']}`: {machine_words(result['machine'])}"
     if "top1" in result:
-        words += f"; {100 * result['top1']:.2f} % top-1"
+        words += f"; {percent(result['top1'], 2)} top-1"
     for name in ("time", "memory"):
         if name in result:
             one = result[name]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.core import device as devices
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run import new_recipe
 from engine.run.benches.start.shipped import (
     ACTIVATION_BITS,
@@ -73,7 +74,7 @@ def _network(
             x, labels = _wall(context)
             answers = _answers(load_student(context), x)
             found["roundings"][rounding].append(stop(result, answers))
-            tell(f"{name}, {rounding}, {bits} bits: {result['quantized_top1']:.2%}")
+            tell(f"{name}, {rounding}, {bits} bits: {percent(result['quantized_top1'], 2)}")
     found |= {
         "title": context.card.title,
         "classes": list(context.card.classes),

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.core.percent import percent
+
 SLIDER, FILM = "bits-slider.json", "film-answers.json"  # each with a picture beside it, .webp
 # The networks of the slider, and what their calibration images are from.
 NETWORKS = {
@@ -24,7 +26,7 @@ def rows_of(result: Mapping[str, Any]) -> list[list[str]]:
     """The slider's table for a person: a heading, and a row for each network and kind of rounding."""
     head = ["network", "rounding", *(f"{bits} bits" for bits in BITS)]
     return [head] + [
-        [network["title"], rounding, *(f"{one['top1']:.2%}" for one in stops)]
+        [network["title"], rounding, *(percent(one["top1"], 2) for one in stops)]
         for network in result["networks"]
         for rounding, stops in network["roundings"].items()
     ]

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from engine.core.percent import percent
 from engine.run.commands.finished_run.answered import Question, answered
 from engine.run.commands.printed.tables import table
 
@@ -33,15 +34,15 @@ def _as_text(found: dict[str, Any]) -> str:
     head = ("layer", "weights", "zeros", "entropy", *forms, "smallest", "grid", "of float32")
     rows = [
         (
-            row["path"], f"{row['weights']:,}", f"{100 * row['zeros']:.1f} %",
+            row["path"], f"{row['weights']:,}", percent(row['zeros']),
             f"{row['entropy_bits']:.3f}", *(f"{row['bytes'][form]:,}" for form in forms),
             row.get("form", f"{total['chosen_bytes']:,}"), f"{row['grid_bytes']:,}",
-            f"{100 * row['ratio']:.2f} %",
+            percent(row['ratio'], 2),
         )
         for row in (*found["layers"], {"path": "all", **total})
     ]  # fmt: skip
     file = (
         f"{total['file_bytes']:,} bytes in a file, {total['float32_bytes']:,} as float32 "
-        f"({100 * total['ratio']:.2f} %); every code read back as it was"
+        f"({percent(total['ratio'], 2)}); every code read back as it was"
     )
     return "\n".join([table([head, *rows]), "", *found["notes"], file])

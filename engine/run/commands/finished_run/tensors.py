@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from engine.core.percent import percent
 from engine.run.commands.finished_run.answered import Question, Tell, answered
 from engine.run.commands.printed.tables import table
 from engine.run.folders.folder import RunFolder
@@ -39,7 +40,7 @@ def _as_text(found: dict[str, Any]) -> str:
     rows = [
         (
             one["title"], f"{min(one['channels']['low']):.4g}", f"{max(one['channels']['high']):.4g}",
-            f"{one['clipped']:.2%}", f"{one['sqnr_db']:.1f}",
+            percent(one['clipped'], 2), f"{one['sqnr_db']:.1f}",
         )
         for one in found["input"]["sources"]
     ]  # fmt: skip

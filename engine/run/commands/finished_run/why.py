@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.run.commands.finished_run.answered import Question, answered
 from engine.run.commands.printed.common import runs_folder
 from engine.run.commands.printed.progress import Progress
@@ -122,7 +123,7 @@ def _number(value: float | None) -> str:
 
 
 def _percent(share: dict[str, float] | None, part: str) -> str:
-    return "-" if share is None else f"{100 * share[part]:.0f} %"
+    return "-" if share is None else percent(share[part], 0)
 
 
 def _predicted(found: dict[str, Any]) -> str:

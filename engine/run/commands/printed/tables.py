@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from engine.core.percent import percent
 from engine.run.stages.judging.one_class import says_little
 
 
@@ -136,7 +137,7 @@ def _share(
     if share is None:
         return unknown
     between = f" (95 %: {band[0] * 100:.2f} to {band[1] * 100:.2f})" if band else ""
-    return f"{share * 100:.2f} %{between}"
+    return f"{percent(share, 2)}{between}"
 
 
 def facts_table(facts: dict[str, Any], indent: str = "") -> str:

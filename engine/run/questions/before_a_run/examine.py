@@ -17,6 +17,7 @@ from engine.analysis.inputs.labels import examine_labels
 from engine.analysis.inputs.normalisation import best_common, implied, match, stem_of
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_words
+from engine.core.percent import percent
 from engine.data.images import ImageSet
 from engine.data.labelling.classes import outside
 from engine.models.card import ModelCard
@@ -225,8 +226,8 @@ def _right_answers(
         low, high = wilson(round(share * len(labels)), len(labels))
         yield Finding(
             level="note", kind="float-accuracy", title="The float network knows these images",
-            message=f"Right on {share:.0%} of {len(labels)} images of {images.name} "
-            f"({low:.0%} to {high:.0%})",
+            message=f"Right on {percent(share, 0)} of {len(labels)} images of {images.name} "
+            f"({percent(low, 0)} to {percent(high, 0)})",
             advice="What is lost to fewer bits is lost from here.", layer=last,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.core.errors import UserError
+from engine.core.percent import percent
 from engine.export.network import WeightGrid
 from engine.export.storage.file import grid_bytes, read_file, smallest, write_file
 from engine.export.storage.forms import Written
@@ -122,7 +123,7 @@ def _notes(total: dict[str, Any]) -> list[str]:
     ]
     if not of["sparse"]:
         notes.append(
-            f"No layer is smallest in the sparse form; {100 * total['zeros']:.1f} % of the weights are "
+            f"No layer is smallest in the sparse form; {percent(total['zeros'])} of the weights are "
             "zero, and it takes some 90 %."
         )
     return notes

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from engine.analysis.doctor.finding import Change, Finding
 from engine.analysis.doctor.record import RunRecord, layer_gain
 from engine.analysis.doctor.rule import Rule, severity_of
+from engine.core.percent import percent
 
 BETTER_DB = 2.0  # of the input on the other grid: less is what rules differ in anyway
 SHORT = 0.7  # of the largest value: a grid that reaches further clips little
@@ -32,7 +33,7 @@ class ClippedRange(Rule):
             gain = layer_gain(layer, inputs=better)
             yield Finding(
                 cause=f"The grid of what {layer.path} reads ends at {reach:.3g}, and the values reach "
-                f"{largest:.3g}: {100 * x.clipped:.1f} % of them are clipped; the rule {best} would be "
+                f"{largest:.3g}: {percent(x.clipped)} of them are clipped; the rule {best} would be "
                 f"{better:.0f} dB better.",
                 severity=severity_of(layer, better), layer=layer.path,
                 evidence={"reach": reach, "largest": largest, "clipped": x.clipped,

@@ -1,0 +1,48 @@
+"""A percent is a number, a space that no line breaks at, and the sign; in text as in charts."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.charts.library import plotly_script
+from engine.core.percent import percent
+
+ROOT = Path(__file__).parents[2]
+WRITTEN = re.compile(
+    r"(?<![%{])\{[^{}]*:[.,\d]*%\}|\{[^{}]*f\} ?%(?!\{)"
+)  # Plotly's templates have %{x:.1%}
+TICKS = ROOT / "app" / "components"
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "said"),
+    [(0.941, 1, "94.1\u00a0%"), (1.0, 0, "100\u00a0%"), (0.94355, 2, "94.36\u00a0%")],
+)
+def test_a_share_is_a_number_a_space_and_the_sign(share: float, digits: int, said: str) -> None:
+    assert percent(share, digits) == said
+
+
+def test_no_sentence_writes_a_percent_of_its_own() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("app", "engine")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name != "percent.py"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if WRITTEN.search(line)
+    ]
+    assert found == []
+
+
+def test_no_component_writes_a_percent_or_bytes_of_its_own() -> None:
+    own = re.compile(r"\} %`|[`'\"] (kB|MB|%)[`'\"]")
+    found = [
+        path.name for path in TICKS.glob("*/*.js")
+        if path.name != "numbers.js" and own.search(path.read_text(encoding="utf-8"))
+    ]  # fmt: skip
+    assert found == []
+
+
+def test_charts_write_it_so_too() -> None:
+    assert '.percent===void 0?"\\xa0%":' in plotly_script().replace("'", '"')
