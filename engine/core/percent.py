@@ -6,3 +6,18 @@ SIGN = "\u00a0%"
 def percent(share: float, digits: int = 1) -> str:
     """0.941 as "94.1 %"."""
     return f"{100 * share:.{digits}f}{SIGN}"
+
+
+def percents(*shares: float, most: int = 2) -> list[str]:
+    """Several beside each other: as many digits, from one to `most`, as say each of them exactly.
+
+    A difference that is told in points is then one that is seen: no 92.5 % beside 92.5 %.
+    """
+    digits = next(
+        (few for few in range(1, most) if all(_is_exact(share, few) for share in shares)), most
+    )
+    return [percent(share, digits) for share in shares]
+
+
+def _is_exact(share: float, digits: int) -> bool:
+    return abs(100 * share - round(100 * share, digits)) < 1e-9

@@ -1,12 +1,14 @@
 """A percent is a number, a space that no line breaks at, and the sign; in text as in charts."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.charts.library import plotly_script
-from engine.core.percent import percent
+from app.charts.outcomes.results import Accuracy, accuracies
+from engine.core.percent import percent, percents
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = re.compile(
@@ -21,6 +23,24 @@ TICKS = ROOT / "app" / "components"
 )
 def test_a_share_is_a_number_a_space_and_the_sign(share: float, digits: int, said: str) -> None:
     assert percent(share, digits) == said
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((0.9253, 0.9249), ["92.53\u00a0%", "92.49\u00a0%"]),
+        ((0.925, 0.93), ["92.5\u00a0%", "93.0\u00a0%"]),
+        ((1 / 3, 0.5), ["33.33\u00a0%", "50.00\u00a0%"]),
+    ],
+)
+def test_shares_beside_each_other_show_a_difference_that_is_told(
+    shares: tuple[float, ...], said: list[str]
+) -> None:
+    assert percents(*shares) == said
+    row = Accuracy(name="a", top1=shares[0], low=0.9, high=0.95, colour="red")
+    assert (
+        accuracies([row, replace(row, name="b", top1=shares[1])]).figure["data"][2]["text"] == said
+    )
 
 
 def test_no_sentence_writes_a_percent_of_its_own() -> None:

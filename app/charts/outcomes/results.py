@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.charts.style import SHARES, LiveFigure, axis, layout
-from engine.core.percent import percent
+from engine.core.percent import percent, percents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +22,14 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
 
     `names` keeps a row for each of them, also for those whose accuracy is not known yet.
     """
-    known = [row.name for row in rows]
+    known, told = [row.name for row in rows], percents(*(row.top1 for row in rows))
     names = names or known
     trace = {
         "type": "scatter",
         "mode": "markers+text",
         "x": [row.top1 for row in rows],
         "y": known,
-        "text": [percent(row.top1) for row in rows],
+        "text": told,
         "textposition": "top center",
         "cliponaxis": False,
         "marker": {"color": [row.colour for row in rows], "size": 12},
@@ -59,8 +59,8 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
         "layout": layout(80 + 56 * len(names), xaxis=x_axis, yaxis=y_axis),
     }
     alt = "Top-1 accuracies with 95 % bands: " + "; ".join(
-        f"{row.name} {percent(row.top1)} ({percent(row.low)} to {percent(row.high)})"
-        for row in rows
+        f"{row.name} {top1} ({percent(row.low)} to {percent(row.high)})"
+        for row, top1 in zip(rows, told, strict=True)
     )
     return LiveFigure(figure=figure, alt=alt)
 

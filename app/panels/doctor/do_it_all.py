@@ -12,7 +12,7 @@ from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import size_words, time_words
 from engine.core.errors import UserError
-from engine.core.percent import percent
+from engine.core.percent import percents
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure.cure import MOST_RUNS
 from engine.run.questions.doctor.cure.kept import TRIES, place_of
@@ -53,13 +53,13 @@ def headline(course: Course) -> str:
 def became(before: dict[str, Any], after: dict[str, Any]) -> str:
     """The numbers of the run and of the best one since, those that both have."""
     words = (
-        ("top1", "accuracy", lambda value: percent(value)),
-        ("agreement", "same answers as the float network", lambda value: percent(value)),
-        ("sqnr_db", "SQNR of the output", lambda value: f"{value:.1f} dB"),
-        ("size_bytes", "size", size_words),
+        ("top1", "accuracy", percents),
+        ("agreement", "same answers as the float network", percents),
+        ("sqnr_db", "SQNR of the output", lambda *values: [f"{one:.1f} dB" for one in values]),
+        ("size_bytes", "size", lambda *values: [size_words(one) for one in values]),
     )
     told = [
-        f"{name} {say(before[key])} → {say(after[key])}"
+        f"{name} {' → '.join(say(before[key], after[key]))}"
         for key, name, say in words
         if before.get(key) is not None and after.get(key) is not None
     ]
