@@ -9,7 +9,7 @@ import { sizeWords } from "../words/numbers.js";
 
 const SEND_MS = 150; // after the last release: keys come in rows
 const GIVE_UP_MS = 5000;
-const OWN = { network: null, point: null, alone: new Map() };
+const OWN = { network: null, point: null, inputs: null, alone: new Map() };
 
 class Fader {
   constructor(parent) {
@@ -59,7 +59,9 @@ class Fader {
   move(name, value) {
     const { found } = this.data;
     if (name === "size") {
-      this.choice = { ...OWN, point: value };
+      this.choice = { ...OWN, point: value, inputs: this.choice.network?.[1] ?? this.choice.inputs };
+    } else if (name === "inputs" && !this.layer && this.choice.point !== null) {
+      this.choice = { ...OWN, point: this.choice.point, inputs: value }; // the weights stay as the size has them
     } else {
       const pair = [...this.standing()];
       pair[name === "weights" ? 0 : 1] = value;

@@ -5,9 +5,9 @@ export const WIDTHS = [2, 3, 4, 5, 6, 7, 8];
 const IMAGE_BITS = 8; // of a pixel, in bit operations
 const [WEIGHTS, INPUTS] = [0, 1];
 
-// A choice: `network` [w, a] or `point` of the front or neither (the run's own bits), and `alone`, a Map of
-// layers that were moved by themselves. Bits of every layer: a Map of [w, a], a null for an image as it is.
-export function chosenBits({ network, point, alone }, found) {
+// A choice: `network` [w, a] or `point` of the front, with `inputs` for all of them or null, or neither (the run's own
+// bits), and `alone`, a Map of layers that were moved by themselves. Bits of every layer: a Map of [w, a], a null for an image as it is.
+export function chosenBits({ network, point, inputs, alone }, found) {
   const { paths, planned, held } = found;
   const bits = new Map(paths.map((path) => [path, [planned.weight_bits[path], planned.activation_bits[path]]]));
   const start = found.front[point];
@@ -18,8 +18,9 @@ export function chosenBits({ network, point, alone }, found) {
       pair[INPUTS] = path in start.activation_bits ? start.activation_bits[path] : pair[INPUTS];
     } else if (network) {
       pair[WEIGHTS] = held.weight_bits[path] ?? network[WEIGHTS];
-      if (pair[INPUTS] !== null) pair[INPUTS] = held.activation_bits[path] ?? network[INPUTS];
     }
+    const usual = start ? inputs : network && network[INPUTS];
+    if (usual !== null && pair[INPUTS] !== null) pair[INPUTS] = held.activation_bits[path] ?? usual;
   }
   for (const [path, [w, a]] of alone) {
     const pair = bits.get(path);
@@ -64,7 +65,7 @@ export function follow(bits, { paths, tables }) {
 }
 
 // As in the address; Python reads it.
-export function choiceText({ network, point, alone }) {
-  const start = network ? [network.join(".")] : point === null ? [] : [`front.${point}`];
+export function choiceText({ network, point, inputs, alone }) {
+  const start = network ? [network.join(".")] : point === null ? [] : [`front.${point}${inputs === null ? "" : `.${inputs}`}`];
   return [...start, ...[...alone].map(([path, [w, a]]) => `${path}:${w}.${a ?? ""}`)].join(",");
 }

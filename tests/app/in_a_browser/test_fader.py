@@ -44,7 +44,8 @@ def any_choices(count: int) -> list[BitChoice]:
         network = (dice.randint(2, 8), dice.randint(2, 8)) if dice.random() < 0.5 else None
         point = dice.choice([None, 0, 1, 2]) if network is None else None
         kept = {path: alone[path] for path in taken}
-        made.append(BitChoice(network=network, point=point, alone=kept))
+        inputs = dice.choice([None, 3, 6]) if point is not None else None
+        made.append(BitChoice(network=network, point=point, inputs=inputs, alone=kept))
     return made
 
 
@@ -132,3 +133,18 @@ def test_charts_and_verdict_move_before_the_page_is_asked(page: Any) -> None:
     page.get_by_role("radio", name="All layers").click()
     playwright.expect(weights).to_have_attribute("aria-valuetext", "6 to 7 bits")
     assert page.wrongs == []
+
+
+def test_a_size_that_is_chosen_leaves_the_inputs_as_they_were_moved(page: Any) -> None:
+    page.goto(page.url.partition("&bits=")[0] + "&bits=6.5")
+    inputs, size = (
+        page.get_by_role("slider", name=name) for name in ("Bits of inputs", "for a size")
+    )
+    playwright.expect(inputs).to_have_attribute("aria-valuetext", "5 bits")
+    rest(page)
+    size.press("Home")
+    page.wait_for_function("() => location.search.includes('bits=front.0.5')")
+    playwright.expect(inputs).to_have_attribute("aria-valuetext", "5 bits")
+    inputs.press("ArrowRight")
+    page.wait_for_function("() => location.search.includes('bits=front.0.6')")
+    rest(page)

@@ -28,6 +28,8 @@ from tests.app.why.bits_found import FOUND, PATHS, PLANNED
         "",
         "3.5",
         "front.2",
+        "front.2.5",
+        "front.1.6,fc:2.2",
         "4.4,layer1.0.conv1:6.3",
         "front.0,conv1:5.,fc:2.2",
         "layer1.0.conv2:8.8",
@@ -44,6 +46,7 @@ def test_a_choice_is_read_as_it_was_written(text: str) -> None:
         "4",
         "front.9",
         "front.x",
+        "front..5",
         "nobody:4.4",
         "conv1:1.4",
         ":",
@@ -67,6 +70,15 @@ def test_the_network_moves_but_for_its_edges_and_the_image() -> None:
     own = chosen_bits(BitChoice(), FOUND)
     assert [w for w, _ in own.values()] == list(PLANNED["weight_bits"].values())
     assert chosen_bits(BitChoice(point=0), FOUND)["layer1.0.conv1"] == (2, 4)
+
+
+def test_a_point_of_the_front_leaves_the_inputs_to_whoever_chose_them() -> None:
+    bits = chosen_bits(BitChoice(point=0, inputs=6), FOUND)
+    assert bits == {
+        "conv1": (8, None), "layer1.0.conv1": (2, 6), "layer1.0.conv2": (4, 6), "layer1.0.shortcut": (4, 6),
+        "fc": (8, 8),
+    }  # fmt: skip
+    assert read_choice("front.0.9", FOUND) == BitChoice(point=0)
 
 
 def test_layers_that_read_one_input_have_the_same_bits_for_it() -> None:

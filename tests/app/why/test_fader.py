@@ -66,12 +66,17 @@ def test_what_a_browser_is_told_is_what_the_address_says(
     keep("bits", FOUND)
     monkeypatch.setattr("engine.run.questions.why.answers.answer_of", None)  # moving asks no engine
     opened("layers", run=folder.run_id, bits="3.5,fc:4.4", layer="fc", fader="layer")
-    assert told[-1]["choice"] == {"network": (3, 5), "point": None, "alone": [("fc", (4, 4))]}
+    assert told[-1]["choice"] == {
+        "network": (3, 5),
+        "point": None,
+        "inputs": None,
+        "alone": [("fc", (4, 4))],
+    }
     assert (told[-1]["layer"], told[-1]["scope"]) == ("fc", "layer")
     opened("layers", run=folder.run_id, bits="front.2", fader="layer")
-    assert told[-1]["choice"] == {"network": None, "point": 2, "alone": []}
+    assert told[-1]["choice"] == {"network": None, "point": 2, "inputs": None, "alone": []}
     opened("layers", run=folder.run_id, bits="9.x,nowhere:3.3,fc:", layer="nowhere", fader="all")
-    assert told[-1]["choice"] == {"network": None, "point": None, "alone": []}
+    assert told[-1]["choice"] == {"network": None, "point": None, "inputs": None, "alone": []}
     assert told[-1]["scope"] == "network"
 
 

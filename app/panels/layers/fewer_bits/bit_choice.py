@@ -19,23 +19,34 @@ Pair = tuple[int, int | None]  # bits of a layer's weights and of its input (Non
 class BitChoice:
     """Where the fader stands: a start, and the layers that were moved alone.
 
-    The start is bits for the whole network, a point of the front, or (neither) the run's own bits.
+    The start is bits for the whole network, a point of the front, or (neither) the run's own bits. A point
+    says bits of weights alone; `inputs` are those of all inputs where somebody chose them before or after.
     """
 
     network: tuple[int, int] | None = None
     point: int | None = None
+    inputs: int | None = None  # with a point alone
     alone: dict[str, Pair] = field(default_factory=dict)
 
     def text(self) -> str:
         """As in the address; empty for the run's own bits."""
         start = [] if self.network is None else [".".join(map(str, self.network))]
-        start += [] if self.point is None else [f"{FRONT}.{self.point}"]
+        inputs = "" if self.inputs is None else f".{self.inputs}"
+        start += [] if self.point is None else [f"{FRONT}.{self.point}{inputs}"]
         alone = [f"{path}:{w}.{'' if a is None else a}" for path, (w, a) in self.alone.items()]
         return ",".join([*start, *alone])
 
     def plain(self) -> dict[str, Any]:
         """For a browser; a list of the layers, whose order counts."""
-        return {"network": self.network, "point": self.point, "alone": list(self.alone.items())}
+        return {
+            "network": self.network, "point": self.point, "inputs": self.inputs,
+            "alone": list(self.alone.items()),
+        }  # fmt: skip
+
+    def at_point(self, point: int) -> "BitChoice":
+        """The weights as that point of the front has them; bits that were chosen for all inputs stay."""
+        inputs = self.network[1] if self.network else self.inputs
+        return BitChoice(point=point, inputs=inputs)
 
 
 def read_choice(text: str, found: Mapping[str, Any]) -> BitChoice:
@@ -43,13 +54,15 @@ def read_choice(text: str, found: Mapping[str, Any]) -> BitChoice:
 
     found: an answer of `bits`.
     """
-    network, point, alone = None, None, {}
+    network, point, inputs, alone = None, None, None, {}
     for part in text.split(","):
         path, _, bits = part.rpartition(":")
         first, _, second = bits.partition(".")
         if not path and first == FRONT:
-            k = count(second)
+            place, _, third = second.partition(".")
+            k = count(place)
             point = k if k is not None and k < len(found["front"]) else None
+            inputs = None if point is None else _width(third)
             continue
         w, a = _width(first), _width(second)
         if w is None or (second and a is None):
@@ -58,7 +71,8 @@ def read_choice(text: str, found: Mapping[str, Any]) -> BitChoice:
             network = (w, a)
         elif path in found["planned"]["weight_bits"]:
             alone[path] = (w, a)
-    return BitChoice(network=None if point is not None else network, point=point, alone=alone)
+    network = None if point is not None else network
+    return BitChoice(network=network, point=point, inputs=inputs, alone=alone)
 
 
 def _width(text: str) -> int | None:
@@ -70,18 +84,19 @@ def chosen_bits(choice: BitChoice, found: Mapping[str, Any]) -> dict[str, Pair]:
 
     Layers that read one input have the same bits for it: those of the one moved last.
     """
-    planned = found["planned"]
+    planned, held = found["planned"], found["held"]
     paths = list(planned["weight_bits"])
     weights, inputs = dict(planned["weight_bits"]), dict(planned["activation_bits"])
     if choice.point is not None:
         weights |= found["front"][choice.point]["weight_bits"]
         inputs |= found["front"][choice.point]["activation_bits"]
     elif choice.network is not None:
-        held = found["held"]
+        weights = {path: held["weight_bits"].get(path, choice.network[0]) for path in paths}
+    usual = choice.network[1] if choice.network and choice.point is None else choice.inputs
+    if usual is not None:
         for path in paths:
-            weights[path] = held["weight_bits"].get(path, choice.network[0])
             if inputs[path] is not None:
-                inputs[path] = held["activation_bits"].get(path, choice.network[1])
+                inputs[path] = held["activation_bits"].get(path, usual)
     for path, (w, a) in choice.alone.items():
         weights[path] = w
         if a is None or inputs[path] is None:

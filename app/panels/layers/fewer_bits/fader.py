@@ -173,7 +173,8 @@ def _front(
     )
     if picked:
         sizes = [abs(one["size_bytes"] / 1e3 - float(picked)) for one in found["front"]]
-        st.query_params[NAME] = BitChoice(point=sizes.index(min(sizes))).text()
+        choice = read_choice(st.query_params.get(NAME, ""), found)
+        st.query_params[NAME] = choice.at_point(sizes.index(min(sizes))).text()
         st.rerun(scope="fragment")
 
 
