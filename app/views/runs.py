@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from app.engine_calls.actions import delete_run
 from app.engine_calls.choices import load_catalog
 from app.panels.compare.comparison import comparison
 from app.panels.compare.pick import pick_runs
+from app.panels.runs.damaged import damaged_rows
 from app.panels.runs.find import find_runs
 from app.panels.runs.one import one_run
 from app.panels.runs.open_bundle import open_bundle
@@ -17,9 +17,6 @@ from app.panels.shared.press import button
 from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_files.run_folders import recorded_run, runs_folder
 from app.wording.differences import Ran, differences
-from app.wording.engine_words import page_text
-from app.wording.words import STATES
-from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 
 AT_ONCE = 10  # rows
@@ -89,21 +86,6 @@ def _differences(folders: list[RunFolder]) -> dict[str, str]:
         return differences(runs, load_catalog())
     except (RuntimeError, OSError):
         return differences(runs, {})
-
-
-def damaged_rows(folders: list[RunFolder]) -> None:
-    """What cannot be opened any more, why, and a way to be rid of it."""
-    for folder in folders:
-        with st.container(border=True):
-            st.markdown(f"`{folder.run_id}` · {STATES['damaged']}")
-            st.caption(folder.damage() or "")
-            if button("Delete", icon=":material/delete:", key=f"delete-{folder.run_id}"):
-                try:
-                    delete_run(folder)
-                except (UserError, OSError) as error:
-                    st.error(page_text(error))
-                else:
-                    st.rerun()
 
 
 if st.query_params.get("runs"):

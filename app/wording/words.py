@@ -39,12 +39,17 @@ def plain(text: object) -> str:
 
 def recipe_words(recipe: Recipe) -> str:
     """The recipe on one line: network, bits, images, quantizer."""
+    return one_line(recipe.model, bits_of(recipe), recipe.synthesis, recipe.quantization)
+
+
+def one_line(model: str, bits: str, synthesis: str, quantization: str) -> str:
+    """The same, of their names."""
     return " · ".join(
         (
-            title_of("models", recipe.model),
-            bits_of(recipe),
-            f"images: {title_of('synthesis', recipe.synthesis)}",
-            f"quantizer: {title_of('quantization', recipe.quantization)}",
+            title_of("models", model),
+            bits,
+            f"images: {title_of('synthesis', synthesis)}",
+            f"quantizer: {title_of('quantization', quantization)}",
         )
     )
 

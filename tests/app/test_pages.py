@@ -262,6 +262,17 @@ def test_one_odd_folder_takes_no_page_down(page: str, runs: Path) -> None:
         assert texts(at).count("damaged") >= len(no_objects)
 
 
+@pytest.mark.parametrize("left", ["null", '{"synthesis": "noise", "seed": {}}'])
+def test_a_damaged_run_is_called_by_what_is_left_of_it(left: str, runs: Path) -> None:
+    odd = fabricate(runs, Fabricated(quantization="nearest"))
+    (odd.path / "recipe.json").write_text(left)
+    images = "Noise" if "noise" in left else "Genie"
+    at = opened("runs")
+    assert f"**ResNet-20 · W4A4 · images: {images} · quantizer: NEAREST** · damaged" in texts(at)
+    assert odd.run_id not in texts(at)
+    assert "python" not in texts(at)
+
+
 def test_a_damaged_run_is_deleted_by_its_button(runs: Path) -> None:
     odd = fabricate(runs, Fabricated())
     (odd.path / "recipe.json").write_text("null")
