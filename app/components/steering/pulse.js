@@ -56,13 +56,15 @@ class Pulse {
       if (this.data.kinds.includes(kind)) this.beat();
     };
     const status = ({ state }) => {
-      if (ended(state) !== ended(this.data.state)) this.beat();
+      if (ended(state) !== ended(this.data.state)) this.beat(true);
     };
     this.stop = bus(data.run).watch(data.offset, { event, status });
   }
 
-  beat() {
+  // `now`: as soon as the page rests. All that tells the state would go on saying what is over.
+  beat(now = false) {
     this.wanted = true;
+    this.hurries ||= now;
     this.timer ??= setInterval(() => this.look(), LOOK_MS);
   }
 
@@ -74,8 +76,8 @@ class Pulse {
       this.timer = null;
       return;
     }
-    if (Date.now() - this.last < TIMES_LONGER * this.took) return;
-    this.wanted = false;
+    if (!this.hurries && Date.now() - this.last < TIMES_LONGER * this.took) return;
+    this.wanted = this.hurries = false;
     this.asked = true;
     touch(null); // another pulse waits as for a click
     this.last = Date.now();
@@ -87,7 +89,7 @@ class Pulse {
     clearInterval(this.timer);
     clearInterval(this.clock);
     this.stop = this.timer = this.clock = null;
-    this.wanted = this.asked = false;
+    this.wanted = this.asked = this.hurries = false;
   }
 
   close() {

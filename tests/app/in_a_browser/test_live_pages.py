@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.server.files import ui_version
 from engine.core import events
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
@@ -160,6 +161,31 @@ def test_a_run_that_is_cancelled_says_so_everywhere_and_moves_nothing(
     menu_says(page, "cancelled")
     rest(page)
     check(page)
+
+
+# A pulse on a page that takes its time: it waits three times as long as that before it asks for more layers.
+LATE = """async (folder) => {
+  const [{ render }, { bus }] = await Promise.all(["pulse", "bus"].map((name) => import(`${folder}/${name}.js`)));
+  const asked = [], begun = Date.now();
+  const data = { run: "nobody", live: true, kinds: ["layer-measured"], offset: 0, state: "running" };
+  const setTriggerValue = () => asked.push(Date.now() - begun);
+  render({ data, parentElement: document.createElement("div"), setTriggerValue });
+  bus("nobody").receive({ data: JSON.stringify({ kind: "layer-measured" }), lastEventId: "9" });
+  while (!asked.length) await new Promise((on) => setTimeout(on, 50));
+  bus("nobody").receiveStatus({ state: "cancelled" });
+  while (asked.length < 2 && Date.now() - begun < 20000) await new Promise((on) => setTimeout(on, 50));
+  return asked;
+}"""
+
+
+def test_the_words_of_a_run_that_ended_do_not_wait_as_those_of_its_layers_do(
+    page: Any, address: str
+) -> None:
+    page.goto(f"{address}/evidence")
+    page.wait_for_selector("[data-testid=stMain] [data-testid=stMarkdown]")
+    rest(page)
+    first, second = page.evaluate(LATE, f"/api/ui/{ui_version()}/steering")
+    assert second - first < 5000
 
 
 def test_a_chart_on_which_nothing_lies_has_no_numbers(page: Any, address: str, runs: Path) -> None:
