@@ -2,6 +2,8 @@
 
 from typing import Any
 
+MEASURING = ".measuring"  # a file in the runs folder of tests.app.serve
+
 PACE: dict[str, Any] = {
     "synthesis": {
         "planned": [9, 9], "asked": 9, "step_s": [1.0, 0.0], "memory_mb": [300.0, 2.0], "busy": 4.0,

@@ -165,7 +165,8 @@ def test_a_run_that_is_cancelled_says_so_everywhere_and_moves_nothing(
 
 # A pulse on a page that takes its time: it waits three times as long as that before it asks for more layers.
 LATE = """async (folder) => {
-  const [{ render }, { bus }] = await Promise.all(["pulse", "bus"].map((name) => import(`${folder}/${name}.js`)));
+  const both = ["pulse", "bus"].map((name) => import(`${folder}/${name}.js`));
+  const [{ render }, { bus }] = await Promise.all(both);
   const asked = [], begun = Date.now();
   const data = { run: "nobody", live: true, kinds: ["layer-measured"], offset: 0, state: "running" };
   const setTriggerValue = () => asked.push(Date.now() - begun);
