@@ -1,14 +1,14 @@
 """ONNX Runtime on a file: what it answers, what it computes inside, and how long it takes."""
 
-import statistics
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core import timing
 from engine.core.errors import UserError
 from engine.export.graph.write import IMAGES, OUTPUT
 
@@ -69,14 +69,7 @@ def _line(error: Exception) -> str:
 
 def medians_ms(sessions: Sequence[Session], images: Array, repeats: int) -> list[float]:
     """Milliseconds for these images at each session: medians of runs in turns, after two for warmth."""
-    times: list[list[float]] = [[] for _ in sessions]
-    for k in range(repeats + 2):
-        for session, spent in zip(sessions, times, strict=True):
-            start = time.perf_counter()
-            session(images)
-            if k >= 2:
-                spent.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(spent) for spent in times]
+    return timing.medians_ms([partial(session, images) for session in sessions], repeats)
 
 
 def version() -> str:

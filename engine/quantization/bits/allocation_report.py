@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.quantization.bits.candidates import Candidate, Costs, SensitivityOf, TiedLayers
+from engine.quantization.bits.candidates import Candidate, TiedLayers
+from engine.quantization.bits.cost_table import Costs, SensitivityOf
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.quantization.bits.solvers import Allocation, Front, Option
 
@@ -51,18 +52,19 @@ class AllocationReport:
             ],
             "inputs": [
                 {"path": group.owner, "layers": list(group.layers),
-                 "activation_bits": now[group.owner, "input"],
+                 "activation_bits": now.get((group.owner, "input")),
                  "sensitivity": self._sensitivities(group, group.owner, "input")}
-                for group in self.groups if group.free_input
+                for group in self.groups if group.inputs
             ],
             "additivity": self._additivity(chosen) if in_kl else [],
         }  # fmt: skip
 
     def _sensitivities(self, group: TiedLayers, path: str, what: str) -> dict[str, float]:
+        wanted = group.bits if what == "weight" else group.inputs
         return {
             str(bits): self.sensitivity(path, what, bits)
             for one, kind, bits in group.entries()
-            if (one, kind) == (path, what) and bits in group.bits
+            if (one, kind) == (path, what) and bits in wanted
         }
 
     def _summary(self, allocation: Allocation) -> dict[str, float]:

@@ -60,8 +60,10 @@ class MixedSettings(QuantizerSettings):
     budget: str = knob(
         "bytes",
         label="What is counted",
-        help="bytes of the codes, or operations on bits for one image",
-        choices=("bytes", "bit-operations"),
+        help="bytes of the codes; operations on bits for one image; or latency: each layer's time in ONNX "
+        "Runtime, measured on this machine at the start. There a layer whose input is quantized runs in 8 "
+        "bits, any other as floats: which do is chosen, and fewer bits take no less time",
+        choices=("bytes", "bit-operations", "latency"),
     )
     share: float = knob(
         1.0,
@@ -69,11 +71,16 @@ class MixedSettings(QuantizerSettings):
         help="1: as much as the chosen bits in every layer would cost",
         low=0.1, high=4,
     )  # fmt: skip
+    milliseconds: float = knob(
+        0.0,
+        label="Budget in milliseconds",
+        help="of latency: for one image, the sum over the layers alone; 0: by the share",
+        low=0, high=1e6,
+    )  # fmt: skip
     inputs: bool = knob(
         False,
         label="Choose the activations' bits too",
-        help="each layer's input gets bits of its own, measured like its weights; only operations on bits "
-        "count both",
+        help="each layer's input gets bits of its own, measured like its weights; bytes do not count them",
     )
     lowest: int = knob(2, label="Fewest bits", help="of what is chosen", low=2, high=8)
     highest: int = knob(8, label="Most bits", help="of what is chosen", low=2, high=8)
@@ -96,7 +103,11 @@ class MixedSettings(QuantizerSettings):
 
 
 class Mixed(QuantizationMethod):
-    """Measures every layer at every width, solves for the budget, and hands on to a quantizer."""
+    """Measures every layer at every width, solves for the budget, and hands on to a quantizer.
+
+    HAWQ-V3 (Yao et al., ICML 2021) limits latency by a table of a graphics card's kernels of 4 and 8 bits.
+    Departure: a processor has none of 4, so that latency decides here which inputs are quantized at all.
+    """
 
     card = MethodCard(
         name="mixed",
@@ -113,7 +124,7 @@ class Mixed(QuantizationMethod):
                 f"quantization.lowest is {settings.lowest}; it must not be above "
                 f"quantization.highest, which is {settings.highest}"
             )
-        _check_inputs(settings)
+        _check_together(settings)
         from engine.quantization import discover_methods  # here: it imports this file
 
         cls = discover_methods()[settings.rounding]
@@ -146,6 +157,7 @@ class Mixed(QuantizationMethod):
                 bits=range(chosen.lowest, chosen.highest + 1),
                 cost=chosen.budget,
                 share=chosen.share,
+                milliseconds=chosen.milliseconds,
                 solver=chosen.solver,
                 probes=chosen.probes,
                 inputs=chosen.inputs,
@@ -187,13 +199,25 @@ class Mixed(QuantizationMethod):
         self._inner.finish(student, block)
 
 
-def _check_inputs(settings: MixedSettings) -> None:
+def _check_together(settings: MixedSettings) -> None:
     if settings.inputs and settings.budget == "bytes":
         raise UserError(
             "quantization.inputs chooses the activations' bits, which cost no bytes: every one would get the "
             "most; set quantization.budget to bit-operations"
         )
-    if settings.inputs and settings.sensitivity == "hessian":
+    if settings.milliseconds and settings.budget != "latency":
+        raise UserError(
+            f"quantization.milliseconds is {settings.milliseconds:g}, but quantization.budget counts "
+            f"{settings.budget}; set the one to 0, or the other to latency"
+        )
+    if settings.sensitivity != "hessian":
+        return
+    if settings.budget == "latency":
+        raise UserError(
+            "quantization.sensitivity is hessian, which is that of weights; latency chooses inputs: set it "
+            "to kl, output or sqnr"
+        )
+    if settings.inputs:
         raise UserError(
             "quantization.sensitivity is hessian, which is that of weights; to choose the activations' bits "
             "too, set it to kl, output or sqnr"

@@ -16,7 +16,8 @@ from engine.core.method import describe
 from engine.core.sampling.randomness import stream
 from engine.quantization import discover_methods
 from engine.quantization.bits.bit_allocation import AllocationSettings, BitAllocation
-from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
+from engine.quantization.bits.candidates import find_tied_layers
+from engine.quantization.bits.cost_table import Costs, make_table
 from engine.quantization.bits.solvers import Option, greedy, integer, pareto_front
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.methods.mixed import Mixed, MixedSettings
@@ -383,7 +384,7 @@ def test_the_cheapest_choice_is_the_cheapest_of_all(inputs):
     machine = allocation(inputs=inputs, cost="bit-operations")[1]
     for group in machine._groups:
         costs = [machine._costs.of(group, choice) for choice in group.candidates()]
-        assert machine._costs.of(group, group.fewest()) == min(costs)
+        assert machine._costs.least(group) == min(costs)
 
 
 def test_a_share_is_taken_as_it_is_written():
@@ -402,7 +403,7 @@ def test_a_share_is_taken_as_it_is_written():
             work.teacher, work.blocks, work.plan, work.images, settings=settings, makers=Makers(),
             rng=stream(0, "bits"),
         )  # fmt: skip
-        assert machine._budget == wanted  # of 1212 weights
+        assert machine._afforded() == wanted  # of 1212 weights
 
 
 def test_the_quantizer_behind_takes_its_own_preset_and_the_shared_knobs():

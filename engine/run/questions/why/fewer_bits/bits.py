@@ -9,7 +9,8 @@ import torch
 from engine.analysis.answers.accuracy import agreement, logit_kl
 from engine.analysis.layers.bit_tables import FLOAT, WIDTHS, alike, cliff, follow
 from engine.core.errors import UserError
-from engine.quantization.bits.candidates import Costs, find_tied_layers, make_table
+from engine.quantization.bits.candidates import find_tied_layers
+from engine.quantization.bits.cost_table import Costs, make_table
 from engine.quantization.bits.solvers import pareto_front
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.run.folders.folder import RunFolder
