@@ -13,12 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import TimeoutError  # noqa: A004
+
 from engine.run import catalog
 from tests.app.browser import browsing, rest, served
 from tests.known_catalog import know_catalog
 
 IMAGES = 16
 PATIENCE_S = 3000
+QUIET_MS, TURN_MS, TURNS = 700, 15_000, 8  # a busy machine draws slowly
 # Of each quantizer: network, source of images, bits of weights and of activations.
 USUAL = ("resnet20-fashion", "noise", 4, 8)
 OTHERS = {
@@ -55,24 +58,18 @@ def ended_well(runs: Path, titles: dict[str, Any], name: str, pictures: Path | N
     with served(runs) as address, browsing() as page:
         page.goto(address)
         page.get_by_role("button", name="New run").first.click()
-        chosen = (("Network", titles["models"][network]), ("Images from", titles["synthesis"][source]),
-                  ("Quantizer", titles["quantization"][name]))  # fmt: skip
-        for label, title in chosen:
-            menu = page.get_by_role("dialog").get_by_role("combobox", name=label)
-            menu.click()
-            menu.fill(title)
-            page.get_by_role("option", name=title, exact=True).click()
-            rest(page)
+        dialog = page.get_by_role("dialog")
+        choose(page, dialog, "Network", titles["models"][network])
+        choose(page, dialog, "Images from", titles["synthesis"][source])
+        choose(page, dialog, "Quantizer", titles["quantization"][name])
         for label, wanted in zip(("Bits a weight", "Bits an activation"), bits, strict=True):
-            slider = page.get_by_role("dialog").get_by_role("slider", name=label)
+            slider = dialog.get_by_role("slider", name=label)
             while (now := int(slider.input_value())) != wanted:
                 slider.press("ArrowRight" if now < wanted else "ArrowLeft")
-                rest(page)
-        page.get_by_role("dialog").get_by_text("Expert").click()
-        page.get_by_role("dialog").get_by_text("Images: how many").click()
-        page.get_by_role("dialog").get_by_label("Images", exact=True).fill(str(IMAGES))
-        page.get_by_role("dialog").get_by_label("Images", exact=True).press("Enter")
-        rest(page)
+                settle(page)
+        dialog.get_by_text("Expert").click()
+        settle(page)
+        ask_for_images(page, dialog)
         page.locator(".st-key-new-start button").click()
         page.wait_for_url("**/run?run=*")
         pill = page.locator(".pill", has_text="finished").or_(
@@ -91,6 +88,45 @@ def ended_well(runs: Path, titles: dict[str, Any], name: str, pictures: Path | N
     sys.stdout.write(f"{json.dumps(line)}\n")
     sys.stdout.flush()
     return state == "finished" and not line["wrongs"]
+
+
+def settle(page: Any) -> None:
+    """Wait until what was pressed has reached the server, and the page is drawn anew."""
+    page.wait_for_timeout(QUIET_MS)
+    rest(page)
+
+
+def choose(page: Any, dialog: Any, label: str, title: str) -> None:
+    """Take it from the menu. The page may be drawn anew meanwhile, and take the open menu away."""
+    menu = dialog.get_by_role("combobox", name=label)
+    for _ in range(TURNS):
+        if menu.input_value() == title:
+            return
+        try:
+            menu.click(timeout=TURN_MS)
+            menu.fill(title, timeout=TURN_MS)
+            page.get_by_role("option", name=title, exact=True).click(timeout=TURN_MS)
+        except TimeoutError:
+            page.keyboard.press("End")  # Escape would close the dialog
+        settle(page)
+    raise RuntimeError(f"{label} stayed {menu.input_value()!r} and was to be {title!r}")
+
+
+def ask_for_images(page: Any, dialog: Any) -> None:
+    """Write IMAGES into the form, and see that it stays there."""
+    field = dialog.get_by_label("Images", exact=True)
+    for _ in range(TURNS):
+        try:
+            if not field.is_visible():
+                dialog.get_by_text("Images: how many").click(timeout=TURN_MS)
+            field.fill(str(IMAGES), timeout=TURN_MS)
+            field.press("Enter")
+        except TimeoutError:
+            continue
+        settle(page)
+        if field.input_value() == str(IMAGES):
+            return
+    raise RuntimeError(f"the form did not take {IMAGES} images")
 
 
 if __name__ == "__main__":

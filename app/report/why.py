@@ -144,4 +144,6 @@ def allocation(story: Story) -> Section | None:
         chosen_bits.front(report),
         chosen_bits.bits(chosen["weight_bits"], report, chosen.get("activation_bits")),
     ]
+    if "kernels" in report:
+        section.charts.append(chosen_bits.kernels(report))
     return section

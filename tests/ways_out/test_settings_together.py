@@ -92,9 +92,13 @@ CONFLICTS = [
     ({"inputs": True}, "set quantization.budget to bit-operations", {"budget": "bit-operations"}),
     ({"inputs": True, "sensitivity": "hessian", "budget": "bit-operations"}, "set it to kl, output or sqnr",
      {"sensitivity": "kl", "images": 4}),
+    ({"milliseconds": 5.0}, "set the one to 0, or the other to latency", {"budget": "latency"}),
+    ({"budget": "latency", "sensitivity": "hessian"}, "set it to kl, output or sqnr",
+     {"sensitivity": "sqnr"}),
 ]  # fmt: skip
 BUDGETS = [
     ({"share": 0.1}, "raise it", {"share": 1.0}),
+    ({"budget": "latency", "milliseconds": 1e-4}, "raise it", {"milliseconds": 1000.0}),
     ({"share": 0.6, "lowest": 4}, r"quantization.lowest (4) down", {"lowest": 2}),
 ]
 

@@ -9,6 +9,11 @@ from engine.core.percent import percent
 from engine.run.uniform_budget import cost_words, fits, rival
 
 HEIGHT = 320
+UNITS = {  # of what a budget counts: how many make one of the axis, and what that is
+    "bytes": (1e3, "weights (kB)"),
+    "bit-operations": (1e9, "bit operations for one image (billions)"),
+    "latency": (1.0, "time of the layers alone, one image (ms)"),
+}
 ALIKE = 1.25  # a factor below which the sum is as good as the measurement
 
 
@@ -24,7 +29,7 @@ def in_todays_words(report: Any) -> Any:
 
 def front(report: dict[str, Any]) -> LiveFigure:
     """The Pareto front of cost and sensitivity, the same bits in every layer beside it, and the choice."""
-    unit = 1e3 if report["cost"] == "bytes" else 1e9
+    unit, title = UNITS[report["cost"]]
     points = [(cost / unit, sensitivity) for cost, sensitivity in report["front"]]
     chosen, uniform = report["chosen"], report["uniform"]
     data = [
@@ -51,9 +56,6 @@ def front(report: dict[str, Any]) -> LiveFigure:
         data.append(_together(report["additivity"], unit))
     budget = {"type": "line", "yref": "paper", "x0": report["budget"] / unit, "y0": 0, "y1": 1}
     budget |= {"x1": report["budget"] / unit, "line": {"color": WATCH, "width": 1.2, "dash": "dot"}}
-    title = (
-        "weights (kB)" if report["cost"] == "bytes" else "bit operations for one image (billions)"
-    )
     sensitivity = axis(
         "sensitivity: sum over the layers", type="log", exponentformat="power", dtick=1
     )
@@ -112,6 +114,37 @@ def bits(
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
 
 
+def kernels(report: dict[str, Any]) -> LiveFigure:
+    """Each layer's time as floats and in 8 bits, as measured; in full colour as it runs."""
+    rows = report["kernels"]["layers"]
+    paths = [row["path"] for row in rows]
+    data = [
+        {
+            "type": "bar",
+            "name": name,
+            "x": paths,
+            "y": [1000 * row[f"{kind}_ms"] for row in rows],
+            "marker": {
+                "color": colour,
+                "opacity": [1.0 if row["runs"] == kind else 0.3 for row in rows],
+            },
+            "hovertemplate": "%{x}: %{y:.1f} µs<extra>" + name + "</extra>",
+        }
+        for kind, name, colour in (("float", "as floats", FLOAT), ("int8", "in 8 bits", QUANTIZED))
+    ]
+    x_axis = layer_axis(paths) | {"categoryorder": "array", "categoryarray": paths}
+    y_axis = axis("µs for one image", rangemode="tozero")
+    shown = layout(HEIGHT, xaxis=x_axis, yaxis=y_axis, barmode="group", showlegend=True)
+    alt = (
+        "Each layer's microseconds for one image as floats and in 8 bits, and how it runs: "
+        + ", ".join(
+            f"{row['path']} {1000 * row['float_ms']:.0f} and {1000 * row['int8_ms']:.0f}, {row['runs']}"
+            for row in rows
+        )
+    )
+    return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
+
+
 def _bars(
     name: str, counts: dict[str, int], sensitivities: dict[str, dict[str, float]], colour: str
 ) -> list[dict[str, Any]]:
@@ -141,8 +174,14 @@ def _bars(
 def allocation_words(report: dict[str, Any]) -> str:
     """Whether the chosen bits are nearer to the teacher than what the budget buys for every layer alike.
 
-    Both are measured with all layers rounded to nearest together, before any reconstruction.
+    Both are measured with all layers rounded to nearest together, before any reconstruction. Behind it
+    stands what a budget of time could do.
     """
+    timed = report.get("kernels")
+    return f"{_worth_words(report)} {timed['sentence']}" if timed else _worth_words(report)
+
+
+def _worth_words(report: dict[str, Any]) -> str:
     mine, other = report["chosen"]["kl_together"], rival(report)
     how = {
         "exact": "exact" if report["exact"] else "nearly exact",

@@ -28,3 +28,9 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
     with right:
         figure = charts.bits(chosen["weight_bits"], report, chosen.get("activation_bits"))
         mount.live_plot(figure, key=f"bits-{folder.run_id}", run=folder.run_id, offset=0)
+    if "kernels" in report:
+        st.caption(
+            "What each layer takes alone in ONNX Runtime, on the machine that chose; full: as it runs."
+        )
+        figure = charts.kernels(report)
+        mount.live_plot(figure, key=f"kernels-{folder.run_id}", run=folder.run_id, offset=0)

@@ -91,7 +91,7 @@ def _how_few(catalog: dict[str, Any], draft: Draft) -> None:
             st.session_state[f"{key}-{name}"] = limits[0]  # it was of another quantizer
         wanted[name] = column.slider(label, *limits, key=f"{key}-{name}", help=words)
     st.session_state.setdefault(f"{key}-preset", wanted["preset"])
-    wanted["preset"] = columns[2].segmented_control(
+    effort = columns[2].segmented_control(
         "Effort",
         list(PRESETS),
         format_func=lambda one: EFFORTS.get(one, one),
@@ -99,6 +99,8 @@ def _how_few(catalog: dict[str, Any], draft: Draft) -> None:
         key=f"{key}-preset",
         help=EFFORT_HELP,
     )
+    # While the dialog is drawn anew under a quick hand it can tell None, though it is required.
+    wanted["preset"] = effort or wanted["preset"]
 
 
 def _expert(catalog: dict[str, Any], draft: Draft) -> None:

@@ -44,9 +44,10 @@ def sentence(kernels: Mapping[str, Any]) -> str:
     if not rows:
         return f"No choice of bits changes the time here: no input is quantized, and {_SAME}."
     faster = [row for row in rows if row["int8_ms"] < row["float_ms"]]
+    cores = f"{kernels['threads']} thread{'s' if kernels['threads'] > 1 else ''}"
     whole = (
         f"all as floats take {kernels['float_ms']:.3g} ms, all in 8 bits {kernels['int8_ms']:.3g} ms "
-        f"(layers alone, ONNX Runtime, {kernels['threads']} threads)"
+        f"(layers alone, ONNX Runtime, {cores})"
     )
     if not faster:
         return (

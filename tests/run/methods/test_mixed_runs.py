@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engine.core.events import BitsChosen, BlockStarted, LayerMeasured, Stepped
+from engine.core.events import BitsChosen, BlockStarted, LayerMeasured, Noted, Stepped
 from engine.run.context import make_context
 from engine.run.folders.control import Control
 from engine.run.stages.quantization.bits import _warn
@@ -68,6 +68,28 @@ def test_the_activations_bits_chosen_are_those_of_the_student_too(tmp_path):
     for row in chosen.report["inputs"]:
         levels = student.get_submodule(row["path"]).input_quantizer.levels()
         assert levels.numel() == 2 ** row["activation_bits"]
+
+
+@pytest.mark.parametrize("share", [1.0, 4.0])
+def test_a_budget_of_latency_is_kept_by_the_student_and_told_in_a_line(tmp_path, share):
+    settings = {"rounding": "nearest", "effort": "quick", "images": 4, "budget": "latency",
+                "share": share}  # fmt: skip
+    folder = begun(
+        tmp_path / "runs", replace(RECIPE, quantization="mixed", quantization_settings=settings)
+    )
+    result = work(folder)
+    report = result["allocation"]
+    reads = {layer["path"]: layer["activation_bits"] for layer in result["layers"]}
+    rows = report["kernels"]["layers"]
+    assert {row["path"]: row["runs"] == "float" for row in rows} == {
+        path: bits is None for path, bits in reads.items()
+    }
+    spent = sum(row["float_ms" if row["runs"] == "float" else "int8_ms"] for row in rows)
+    assert spent == pytest.approx(report["chosen"]["cost"], abs=1e-4)  # whole nanoseconds
+    assert spent <= report["budget"] + 1e-4
+    if share > 1:  # four times the time: what could be float is
+        assert set(reads.values()) == {None}
+    assert report["kernels"]["sentence"] in [note.message for note in of(folder, Noted)]
 
 
 @pytest.mark.parametrize("rounding", ["quantoscope", "brecq", "pd-quant", "aquant"])

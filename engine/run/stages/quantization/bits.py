@@ -71,6 +71,8 @@ def keep_bits(
 
 
 def _warn(report: dict[str, Any]) -> Iterator[Event]:
+    if "kernels" in report:
+        yield Noted(message=report["kernels"]["sentence"])
     other = rival(report)
     if other is None or not fits(report, other):
         return
