@@ -23,6 +23,7 @@ from engine.run.commands import (
     sweep,
 )
 from engine.run.commands.finished_run import (
+    compare,
     doctor,
     ranges,
     resources,
@@ -119,7 +120,17 @@ def _parser() -> argparse.ArgumentParser:
     analyse.add_argument(
         "--images", type=whole_number, default=1000, metavar="N", help="test images to use"
     )
-    for asked in (why, tensors, doctor, ranges, storage, similarity, resources, sensitivities):
+    for asked in (
+        why,
+        tensors,
+        doctor,
+        ranges,
+        storage,
+        compare,
+        similarity,
+        resources,
+        sensitivities,
+    ):
         asked.add_commands(add)
     for name in ("pause", "resume", "fork", "cancel", "delete", "analyse"):
         commands.choices[name].add_argument("run", metavar="RUN")

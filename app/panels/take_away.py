@@ -216,7 +216,8 @@ def _proof(proof: dict[str, Any]) -> str:
     answers = (
         ""
         if agreed is None
-        else f"gives the student's answer for {percent(agreed, 2)} of {proof['images']:,} images{_others(proof)}, "
+        else f"gives the student's answer for {percent(agreed, 2)} of {proof['images']:,} images"
+        f"{_others(proof)}, "
     )
     return (
         f"The file itself, run by ONNX Runtime, {answers}differs by at most "

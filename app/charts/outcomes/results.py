@@ -8,7 +8,7 @@ from engine.core.percent import percent, percents
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """A top-1 in [0, 1] with its 95 % band."""
+    """A top-1, or another share that is right, in [0, 1] with its 95 % band."""
 
     name: str
     top1: float
@@ -17,10 +17,13 @@ class Accuracy:
     colour: str
 
 
-def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigure:
+def accuracies(
+    rows: list[Accuracy], names: list[str] | None = None, what: str = "top-1"
+) -> LiveFigure:
     """One dot an accuracy with its band, the first on top; the axis spans what is shown.
 
-    `names` keeps a row for each of them, also for those whose accuracy is not known yet.
+    `names` keeps a row for each of them, also for those whose accuracy is not known yet; `what` is of which
+    share they are.
     """
     known, told = [row.name for row in rows], percents(*(row.top1 for row in rows))
     names = names or known
@@ -50,7 +53,7 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
     low = min((row.low for row in rows), default=0.0)
     high = max((row.high for row in rows), default=1.0)
     room = max(0.02, 0.12 * (high - low))
-    x_axis = axis("top-1", **SHARES, range=[max(0.0, low - room), min(1.02, high + room)])
+    x_axis = axis(what, **SHARES, range=[max(0.0, low - room), min(1.02, high + room)])
     y_axis = axis(type="category", showgrid=False, autorange=False)
     y_axis["range"] = [len(names) - 0.5, -0.7]
     y_axis |= {"categoryorder": "array", "categoryarray": names}
@@ -58,7 +61,7 @@ def accuracies(rows: list[Accuracy], names: list[str] | None = None) -> LiveFigu
         "data": [*bands, trace],
         "layout": layout(80 + 56 * len(names), xaxis=x_axis, yaxis=y_axis),
     }
-    alt = "Top-1 accuracies with 95 % bands: " + "; ".join(
+    alt = f"{what[0].upper()}{what[1:]} with 95 % bands: " + "; ".join(
         f"{row.name} {top1} ({percent(row.low)} to {percent(row.high)})"
         for row, top1 in zip(rows, told, strict=True)
     )

@@ -8,9 +8,9 @@ import streamlit as st
 
 from app.charts.why.accounting import Step, waterfall
 from app.components import mount
-from app.panels.compare.results import paired_between
 from app.text import explain
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.better import paired_between
 
 Result = dict[str, Any]
 REAL, NOISE = "real", "noise"

@@ -15,8 +15,8 @@ from app.panels.shared import measured
 from app.panels.shared.room import room
 from app.run_files.run_folders import is_live, state_of
 from app.text import explain
-from engine.core.paired import PairedDrop, drop_between
 from engine.run.folders.folder import ACTIVE
+from engine.run.questions.better import better
 from engine.run.questions.compare import Side
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.synthesis.reuse import synthesis_key
@@ -38,14 +38,17 @@ def _is_awaited(sides: Sequence[Side]) -> bool:
 
 def _results(sides: Sequence[Side]) -> None:
     found = [side.run.result() or {} for side in sides]
-    rows = [row for k, one in enumerate(found) if (row := _accuracy(k, one))]
-    missing = [letter(k) for k, one in enumerate(found) if _accuracy(k, one) is None]
+    by_pairs = not any(_accuracy(k, one) for k, one in enumerate(found))
+    row_of = _verified if by_pairs else _accuracy
+    rows = [row for k, one in enumerate(found) if (row := row_of(k, one))]
+    missing = [letter(k) for k, one in enumerate(found) if row_of(k, one) is None]
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     with left:
         if rows:
             key = "accuracies-" + "-".join(side.run.run_id[-8:] for side in sides)
             read = sum(bool(one) for one in found)
-            chart = accuracies(rows, [letter(k) for k in range(len(sides))])
+            what = "pairs judged rightly" if by_pairs else "top-1"
+            chart = accuracies(rows, [letter(k) for k in range(len(sides))], what)
             mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=read)
     with right:
         for k in range(1, len(found)):
@@ -62,36 +65,9 @@ def _results(sides: Sequence[Side]) -> None:
 
 
 def verdict(name: str, mine: dict[str, Any], other: str, its: dict[str, Any]) -> str:
-    """Which of two is better, as far as their test images can tell; all in points of top-1."""
-    points = 100 * (mine["quantized_top1"] - its["quantized_top1"])
-    if any(mine.get(what) != its.get(what) for what in ("test_images", "test_set")):
-        return f"**{name} and {other}** were judged on other test images: {points:+.2f} points say little."
-    paired = paired_between(mine, its)
-    if paired is None:
-        (a, b), (c, d) = mine["top1_band"]["quantized"], its["top1_band"]["quantized"]
-        sure = a > d or b < c
-        how = f"their 95 % bands {'do not overlap' if sure else 'overlap'}"
-    else:
-        low, high = 100 * paired.band.low, 100 * paired.band.high
-        sure = low > 0 or high < 0
-        how = (
-            f"image by image {low:+.2f} to {high:+.2f}, 95 %: {paired.lost:,} images right that {other} has "
-            f"wrong, {paired.won:,} the other way round"
-        )
-    if not sure:
-        return f"**{name} and {other} are not distinguishable** ({points:+.2f} points; {how})."
-    word = "better" if points > 0 else "worse"
-    return f"**{name} is {abs(points):.2f} points {word} than {other}** ({how})."
-
-
-def paired_between(mine: dict[str, Any], its: dict[str, Any]) -> PairedDrop | None:
-    """By how much the first is above the second, image by image; None where one kept no answers."""
-    if not mine.get("right") or not its.get("right"):
-        return None
-    try:
-        return drop_between(mine["right"], its["right"], mine["test_images"])
-    except (TypeError, ValueError):
-        return None
+    """Which of two is better, as far as their test images, or pairs of them, can tell."""
+    said: str = better(mine, its, (name, other))["sentence"]
+    return said
 
 
 def same_images(sides: Sequence[Side]) -> str:
@@ -158,3 +134,15 @@ def _accuracy(k: int, result: dict[str, Any]) -> Accuracy | None:
     return Accuracy(
         name=letter(k), top1=top1, low=band[0], high=band[1], colour=SERIES[k % len(SERIES)]
     )
+
+
+def _verified(k: int, result: dict[str, Any]) -> Accuracy | None:
+    """The share of pairs that an embedding judges rightly."""
+    found = result.get("verification")
+    if not found:
+        return None
+    low, high = found["band"]["quantized"]
+    return Accuracy(
+        name=letter(k), top1=1 - found["error"]["quantized"], low=1 - high, high=1 - low,
+        colour=SERIES[k % len(SERIES)],
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.charts.layers.levels import error_share
 from engine.core.percent import percent
+from engine.run.questions.better import better
 from engine.run.stages.judging.one_class import says_little
 
 Metric = tuple[str, str, str]  # label, value, help
@@ -175,7 +176,10 @@ def compared(result: dict[str, Any], other: dict[str, Any]) -> str:
     mine, its = metrics(result), metrics(other)
     if mine and its:
         (label, value, _), (_, second, _) = mine[0], its[0]
-        return f"{label}: {value}; with nearest rounding {second}."
+        told = f"{label}: {value}; with nearest rounding {second}."
+        if result.get("verification") and other.get("verification"):
+            told += f" {better(result, other, ('This run', 'nearest rounding'))['sentence']}"
+        return told
     if result.get("agreement") is None or other.get("agreement") is None:
         return "Nothing was compared in one of the two runs: there were no images to judge by."
     return (

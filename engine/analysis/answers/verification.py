@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.analysis.answers.accuracy import embedding_cosines, paired_drop_of, wilson
+from engine.core.paired import packed
 
 FOLDS = 10
 LEAST = 2 * FOLDS  # pairs, below which nothing is said
@@ -63,7 +64,8 @@ def verify(labels: Tensor, teacher: Tensor, student: Tensor) -> dict[str, Any] |
 
     `error`: share of pairs that are judged wrongly, with its 95 % `band`; `eer`: where as many strangers
     are let in as friends are turned away, its threshold chosen on the same pairs; `change`: the pairs that
-    only one of both has right.
+    only one of both has right; `right`: which the quantized network has right, for the same pairs by
+    another one (see engine.core.paired.packed).
     """
     pairs = pairs_of(labels)
     if len(pairs.same) < LEAST or not 0 < int(pairs.same.sum()) < len(pairs.same):
@@ -78,7 +80,8 @@ def verify(labels: Tensor, teacher: Tensor, student: Tensor) -> dict[str, Any] |
         found["band"][name] = list(wilson(wrong, len(cosines)))
         found["eer"][name] = equal_error_rate(cosines, pairs.same)
     change = paired_drop_of(*right)
-    return found | {"change": change._asdict() | {"band": list(change.band)}}
+    kept = {"right": packed(right[-1].tolist())}
+    return found | {"change": change._asdict() | {"band": list(change.band)}} | kept
 
 
 def judged_rightly(cosines: Tensor, same: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 A file holds {"weight_bits": {PATH: BITS}, "activation_bits": {PATH: BITS}}, as a run's own bits.json and
 the answer of `python -m engine bits` do; either may be missing, and a layer not named keeps the recipe's
-bits. What it holds becomes part of the recipe, so the file may move or go. Imports no torch.
+bits; an input of 32 bits stays float. What it holds becomes part of the recipe, so the file may move or go.
+Imports no torch.
 """
 
 import json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # at run time it would bring torch
 
 SETTING = "bits"  # of the quantization settings of any quantizer that does not choose bits itself
 KINDS = ("weight_bits", "activation_bits")
+FLOAT = 32  # of an input: it is not quantized
 CHOOSES_ITSELF = ("mixed",)
 _MOST_BYTES = 1024 * 1024
 _LABEL = f"quantization.{SETTING}"
@@ -74,11 +76,23 @@ def _checked(found: Any, limits: Mapping[str, tuple[int, int]]) -> dict[str, dic
         if not isinstance(named, Mapping):
             raise UserError(f"{_LABEL}: {kind} is {shown(named)}; {_FORM}")
         bits[kind] = {
-            str(path): whole_number(width, limits[kind], f"{_LABEL}: {kind} of {shown(str(path))}")
+            str(path): _width(width, kind, limits[kind], f"{_LABEL}: {kind} of {shown(str(path))}")
             for path, width in sorted(named.items(), key=lambda one: str(one[0]))
             if width is not None  # an input that is not quantized, as in a run's own bits.json
         }
     return {} if not any(bits.values()) else bits
+
+
+def _width(value: Any, kind: str, limits: tuple[int, int], label: str) -> int:
+    if kind == "weight_bits":
+        return whole_number(value, limits, label)
+    try:
+        return whole_number(value, (FLOAT, FLOAT), label)
+    except UserError:
+        try:
+            return whole_number(value, limits, label)
+        except UserError as error:
+            raise UserError(f"{error}, or {FLOAT} to leave it float") from None
 
 
 def of_any_quantizer(
@@ -115,6 +129,8 @@ def with_bits(
             if kind == "weight_bits":
                 found[path] = replace(found[path], weight_bits=width)
     for path, width in wanted.get("activation_bits", {}).items():
+        if plan[path].activation_bits is None and width == FLOAT:
+            continue
         if plan[path].activation_bits is None:
             raise UserError(
                 f"{_LABEL}: layer {shown(path)} reads the image, which stays as it is; leave it out of "
@@ -127,7 +143,8 @@ def with_bits(
                     f"{_LABEL}: {shown(path)} and {shown(other)} read one input, and are given {width} and "
                     f"{theirs} bits for it; give both the same"
                 )
-            found[other] = replace(found[other], activation_bits=width)
+            bits = None if width == FLOAT else width
+            found[other] = replace(found[other], activation_bits=bits)
     return found
 
 

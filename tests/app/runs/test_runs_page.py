@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.panels.compare.results import paired_between, same_images, verdict
+from app.panels.compare.results import same_images, verdict
 from app.panels.runs.find import matches
 from app.run_files.run_notes import LONGEST_NOTE, Note, note_of, write_note
 from app.wording.differences import Ran, changed, differences
 from engine.core.errors import UserError
 from engine.core.paired import packed
+from engine.run.questions.better import paired_between
 from engine.run.questions.compare import open_side
 from engine.run.recipes.recipe import Recipe
 from tests.app.fabricate import Fabricated, fabricate

@@ -44,7 +44,8 @@ def test_a_file_a_mapping_and_text_are_one_recipe_and_other_bits_another(tmp_pat
         ({"layer": 4}, "names no weight_bits"),
         ({"weight_bits": 4}, "weight_bits is 4"),
         ({"weight_bits": {"a": 9}}, "of 'a' is 9; choose 2 to 8"),
-        ({"activation_bits": {"a": "x"}}, "of 'a' is 'x'; choose 2 to 8"),
+        ({"activation_bits": {"a": "x"}}, "of 'a' is 'x'; choose 2 to 8, or 32 to leave it float"),
+        ({"weight_bits": {"a": 32}}, "of 'a' is 32; choose 2 to 8$"),
         (7, "is 7; give a JSON file"),
     ],
 )
@@ -96,6 +97,15 @@ def test_layers_get_their_bits_and_readers_of_one_input_share_them():
     assert with_bits(PLAN, {}) == PLAN
 
 
+def test_an_input_of_32_bits_stays_float_and_so_does_what_reads_it_too():
+    asked = {"activation_bits": {"right": 32, "image": 32}}
+    plan = with_bits(PLAN, {"bits": bits_wanted(asked, {"name": "nearest"})})
+    assert {path: bits.activation_bits for path, bits in plan.items()} == {
+        "image": None, "left": None, "right": None, "own": 4,
+    }  # fmt: skip
+    assert plan["left"].by_block
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -122,3 +132,14 @@ def test_a_run_has_exactly_these_bits(toy, tmp_path):
         "same.conv2": 3, "head.2": 5,
     }  # fmt: skip
     assert found["same.conv2"]["activation_bits"] == 7
+
+
+@pytest.mark.parametrize("quantization", ["nearest", "dir-net"])
+def test_a_run_whose_inputs_all_stay_float_quantizes_weights_alone(toy, tmp_path, quantization):
+    plan = ("down.conv1", "down.conv2", "down.shortcut.0", "same.conv1", "same.conv2", "head.2")
+    settings = {"bits": {"activation_bits": dict.fromkeys(plan, 32)}, "steps": 2}
+    own = settings if quantization == "dir-net" else {"bits": settings["bits"]}
+    recipe = replace(RECIPE, quantization=quantization, quantization_settings=own)
+    result = work(begun(tmp_path / "runs", recipe))
+    assert {row["activation_bits"] for row in result["layers"]} == {None}
+    assert result["output_sqnr_db"] > 0

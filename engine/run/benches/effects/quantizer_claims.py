@@ -174,6 +174,16 @@ QUANTIZER_CLAIMS = (
         method="dir-net", baseline="dir-net-plain", differs=("estimator",), asserted=True,
     ),
     QuantizerClaim(
+        name="dir-net-a32",
+        says="DIR-Net: the same where activations stay float and weights alone have one bit.",
+        method="dir-net-a32", baseline="dir-net-a32-plain", differs=("estimator",),
+    ),
+    QuantizerClaim(
+        name="dir-net-a2",
+        says="DIR-Net: the same where activations have 2 bits, the fewest here: near the limit of one bit.",
+        method="dir-net-a2", baseline="dir-net-a2-plain", differs=("estimator",),
+    ),
+    QuantizerClaim(
         name="daq",
         says="DAQ: a grid for each channel of each image keeps enlarged images truer.",
         method="daq", baseline="daq-tensor", differs=("grids",), metric="sqnr", lower=False,

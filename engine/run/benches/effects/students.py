@@ -18,7 +18,7 @@ class Setup:
     title: str
     quantization: str
     weight_bits: int
-    activation_bits: int = 8
+    activation_bits: int = 8  # 32: the settings' own bits leave every input float
     settings: Mapping[str, Any] = field(default_factory=dict)
     network: str = RESNET
     network_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -26,6 +26,21 @@ class Setup:
 
 
 _DELTA = {"batchnorm": "delta"}
+_FLOAT_INPUTS: dict[str, Any] = {  # of the binary test bed: what no bits of the recipe say
+    "bits": {
+        "activation_bits": dict.fromkeys(
+            (
+                "features.0.3",
+                "features.1.0",
+                "features.1.3",
+                "features.2.0",
+                "features.2.3",
+                "classifier",
+            ),
+            32,
+        )
+    }
+}
 _NONE = {"batchnorm": "none"}
 
 SETUPS: Mapping[str, Setup] = {
@@ -97,6 +112,21 @@ SETUPS: Mapping[str, Setup] = {
     "dir-net-plain": Setup(
         title="Straight-through gradient", quantization="dir-net", weight_bits=1, network=BINARY,
         settings={"estimator": "straight-through"},
+    ),
+    "dir-net-a32": Setup(
+        title="DIR-Net", quantization="dir-net", weight_bits=1, activation_bits=32, network=BINARY,
+        settings=_FLOAT_INPUTS,
+    ),
+    "dir-net-a32-plain": Setup(
+        title="Straight-through gradient", quantization="dir-net", weight_bits=1, activation_bits=32,
+        network=BINARY, settings=_FLOAT_INPUTS | {"estimator": "straight-through"},
+    ),
+    "dir-net-a2": Setup(
+        title="DIR-Net", quantization="dir-net", weight_bits=1, activation_bits=2, network=BINARY
+    ),
+    "dir-net-a2-plain": Setup(
+        title="Straight-through gradient", quantization="dir-net", weight_bits=1, activation_bits=2,
+        network=BINARY, settings={"estimator": "straight-through"},
     ),
     "daq": Setup(
         title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING,
