@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.core.outside.patience import on_stderr, told
+from engine.core.outside.slow_code import on_stderr, told
 from engine.run.commands import (
     benches,
     exports,

@@ -53,12 +53,12 @@ def recipe(seed: int, data: Path) -> Recipe:
 
 def work(path: str) -> int:
     """What a worker does, with a checkpoint every moment and every step reported."""
-    from engine.run import drive
+    from engine.run import step_loop
     from engine.run.workers import worker
 
-    drive.CHECKPOINT_EVERY_S = CHECKPOINT_EVERY_S
-    drive.CHECKPOINT_SHARE = 1.0
-    drive.Thinned.is_due = lambda self: True  # type: ignore[method-assign]
+    step_loop.CHECKPOINT_EVERY_S = CHECKPOINT_EVERY_S
+    step_loop.CHECKPOINT_SHARE = 1.0
+    step_loop.Thinned.is_due = lambda self: True  # type: ignore[method-assign]
     sys.argv[1:] = [path]
     return worker.main()
 

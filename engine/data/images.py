@@ -12,12 +12,12 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.data.datasets import Part, find_arrays
 from engine.data.idx import read_idx
+from engine.data.image_folders import list_folder, printable, root_of
 from engine.data.labelling.classes import Classes
-from engine.data.listing import list_folder, printable, root_of
-from engine.data.pixels.halves import halved as halves_of
+from engine.data.pixels.half_size import halved as halves_of
+from engine.data.pixels.high_bit_depth import scale_of
+from engine.data.pixels.pixel_range import Shades, note_on
 from engine.data.pixels.reading import in_threads, look_at, read_arrays, read_files
-from engine.data.pixels.shades import Shades, note_on
-from engine.data.pixels.wide import scale_of
 
 Read = Callable[[int, int], NDArray[np.uint8]]  # first, behind last -> [n, channels, height, width]
 
@@ -142,7 +142,7 @@ def open_folder(
 ) -> ImageSet:
     """The images of a folder, brought to the network's shape.
 
-    Which images and labels: see `engine.data.listing`, for well-known sets `engine.data.datasets`; how
+    Which images and labels: see `engine.data.image_folders`, for well-known sets `engine.data.datasets`; how
     they are resized: `engine.data.pixels.decode`. `classes` are the names of the network's, to which
     labels in words refer, or all that is known of them (None: labels are not looked at); `part` is
     taken where the folder holds both halves of a set.

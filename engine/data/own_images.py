@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.outside.own_code import load_factory
 from engine.data.pixels.decode import to_pixels
-from engine.data.pixels.wide import check_scale, largest
+from engine.data.pixels.high_bit_depth import check_scale, largest
 
 _SLACK = 1e-3  # by which a generator's pixels may leave [0, 1]: they are clipped
 

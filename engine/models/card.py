@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.models.card_settings import card_knobs, form_knob
 from engine.models.checkpoints.fit import fill
 from engine.models.checkpoints.outline import Count, count, count_of
 from engine.models.checkpoints.read import read_checkpoint
-from engine.models.knobs import card_knobs, form_knob
 from engine.models.plain_modules import plain_modules, plain_tensors
 from engine.models.wrappers import unwrapped
 

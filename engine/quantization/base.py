@@ -94,7 +94,7 @@ class Stretch:
 
 
 class RestLike(Protocol):
-    """The teacher behind a block (engine.models.graph.rest.Rest is one)."""
+    """The teacher behind a block (engine.models.graph.rest_of_network.Rest is one)."""
 
     teacher: nn.Module
     classifier: bool  # its outputs are scores of classes, not an embedding

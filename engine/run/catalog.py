@@ -17,8 +17,8 @@ from typing import Any
 from filelock import FileLock
 
 from engine.core.outside.reading import read_object
+from engine.models.card_settings import own_knobs, unlisted_knobs
 from engine.models.cards.saved import list_saved, saved_entry
-from engine.models.knobs import own_knobs, unlisted_knobs
 from engine.run.folders.folder import write_atomically
 from engine.run.networks import networks_folder
 from engine.run.subprocess_answer import answer_of

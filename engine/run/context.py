@@ -16,21 +16,21 @@ from engine.data.datasets import Part
 from engine.data.images import ImageSet, open_folder, open_idx
 from engine.data.labelling.classes import Classes
 from engine.models.card import ASSETS, LocalImages, ModelCard
+from engine.models.card_settings import MENDED, VARIANCES, check_input_space
 from engine.models.graph.blocks import Block, find_blocks, remarks
-from engine.models.knobs import MENDED, VARIANCES, check_input_space
 from engine.models.probing.output.find import Output
 from engine.models.probing.probe import load_read
 from engine.models.probing.variances import mend_variances
 from engine.models.zoo import find_card
 from engine.quantization import discover_methods
 from engine.quantization.plan import LayerBits, plan_bits
-from engine.run.drive import Checkpoint
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.networks import check_content, networks_folder
 from engine.run.recipes.image_size import card_settings
 from engine.run.recipes.layer_bits import with_bits
 from engine.run.recipes.recipe import Recipe
+from engine.run.step_loop import Checkpoint
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 
 

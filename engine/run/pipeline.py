@@ -9,17 +9,17 @@ from torch import nn
 
 from engine.core import device as devices
 from engine.core.events import Event, LayerMeasured, Noted, RunStarted, StageFinished, Stepped
-from engine.core.outside import patience
+from engine.core.outside import slow_code
 from engine.run.context import Context, layer_facts, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.version import engine_version
 from engine.run.machine.memory_limit import Room
 from engine.run.machine.resources import peak_memory_mb
-from engine.run.recipes.left_out import places_kept
+from engine.run.recipes.left_out_images import places_kept
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.judging.judge import Verdict, judge
-from engine.run.stages.judging.labels import check_labels, require_labels_inside
+from engine.run.stages.judging.label_check import check_labels, require_labels_inside
 from engine.run.stages.judging.sizes import sizes
 from engine.run.stages.memory_check import make_room
 from engine.run.stages.quantization.bits import allocation
@@ -37,7 +37,7 @@ def execute(
 ) -> Iterator[Event]:
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
-    with patience.told(lambda words: folder.append(Noted(message=words))):
+    with slow_code.told(lambda words: folder.append(Noted(message=words))):
         context = make_context(recipe, folder, control, device)
     chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     require_labels_inside(context.test, context.classes)

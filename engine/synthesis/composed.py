@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.layout import laid_out
 from engine.core.method import Losses
+from engine.synthesis.augmentations import Transform
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.loss import Loss, Scene
 from engine.synthesis.losses.classes import teacher_share
 from engine.synthesis.schedules import Optimiser
 from engine.synthesis.statistics.batchnorm import Observation
-from engine.synthesis.transforms import Transform
 
 Weighted = tuple[float, Loss]
 

@@ -8,7 +8,7 @@ FIT_EVERY = 100  # steps after which a student's ranges follow its weights and t
 
 
 class Student(Protocol):
-    """The teacher at few bits, as a method is given one (engine.quantization.trained has it)."""
+    """The teacher at few bits, as a method is given one (engine.quantization.trainable_student has it)."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Scores [n, classes]; gradients pass to the images, and to what can be learned."""

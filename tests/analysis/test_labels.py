@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.analysis.inputs.labels import examine_labels
+from engine.analysis.inputs.label_match import examine_labels
 from engine.core.percent import percent
 
 CLASSES, IMAGES = 12, 360

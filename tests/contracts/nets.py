@@ -11,13 +11,13 @@ from engine.core.method import Machine, Settings, describe
 from engine.core.sampling.randomness import stream
 from engine.models.architectures.resnet import BasicBlock
 from engine.models.graph.blocks import Block, find_blocks
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.base import Distiller, QuantizationMethod
 from engine.quantization.methods.nearest import NearestSettings
 from engine.quantization.plan import LayerBits, plan_bits
 from engine.quantization.student import fit_block, make_student, restore_block
-from engine.quantization.trained import TrainedStudent
+from engine.quantization.trainable_student import TrainedStudent
 from engine.run.stages.synthesis.reuse import asks_for_student
 from engine.synthesis.base import Request
 from engine.synthesis.statistics.batchnorm import StoredStatistics

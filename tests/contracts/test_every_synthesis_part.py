@@ -14,12 +14,12 @@ from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.run.recipes.settings import checked
 from engine.synthesis import discover_methods
+from engine.synthesis.augmentations import Coarse, Flip, LocalCrop, Roll
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.classifier import classifier_rows
 from engine.synthesis.generators.latent_images import LatentImages
 from engine.synthesis.statistics.classwise import ClassMemory
 from engine.synthesis.statistics.moments import Moments
-from engine.synthesis.transforms import Coarse, Flip, LocalCrop, Roll
 from tests.contracts.nets import request
 from tests.contracts.test_every_synthesis_method import folder
 

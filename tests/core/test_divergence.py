@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from engine.core.activation_peaks import peak
 from engine.core.divergence import distillation_weight, jensen_shannon, kl
-from engine.core.peaks import peak
 
 P = torch.tensor([[math.log(3), 0.0]])  # 3/4, 1/4
 Q = torch.tensor([[0.0, 0.0]])  # 1/2, 1/2

@@ -16,7 +16,7 @@ from engine.core.outside.files import (
     typed_path,
     walk,
 )
-from engine.data.listing import check_folder, content_of, list_images
+from engine.data.image_folders import check_folder, content_of, list_images
 from engine.models.checkpoints.read import read_checkpoint
 from engine.run.networks import unpacked
 from engine.run.recipes.recipe import make_recipe
@@ -154,7 +154,9 @@ def test_a_folder_of_everything_is_refused_before_it_is_listed(
 ) -> None:
     for number in range(5):
         (tmp_path / f"{number}.png").write_bytes(b"")
-    monkeypatch.setattr("engine.data.listing.check_size", lambda folder: check_size(folder, most=4))
+    monkeypatch.setattr(
+        "engine.data.image_folders.check_size", lambda folder: check_size(folder, most=4)
+    )
     for door in (check_folder, lambda folder: content_of(folder, 3)):
         with pytest.raises(UserError, match="more than 4 files; name a folder inside it"):
             door(tmp_path)

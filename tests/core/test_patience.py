@@ -5,20 +5,20 @@ import time
 
 import pytest
 
-from engine.core.outside import patience
+from engine.core.outside import slow_code
 from engine.core.outside.own_code import load_factory
 
 
 @pytest.fixture
 def heard(monkeypatch):
-    monkeypatch.setattr(patience, "SLOW_S", 0.02)
+    monkeypatch.setattr(slow_code, "SLOW_S", 0.02)
     words = []
-    with patience.told(words.append):
+    with slow_code.told(words.append):
         yield words
 
 
 def test_a_slow_step_is_named_once_with_the_way_out(heard):
-    with patience.said_when_slow("the step", "mend it"):
+    with slow_code.said_when_slow("the step", "mend it"):
         time.sleep(0.1)
     assert heard == [
         "the step has not come back for 0.02 s; if it never ends, stop this (Ctrl-C) and mend it."
@@ -26,24 +26,24 @@ def test_a_slow_step_is_named_once_with_the_way_out(heard):
 
 
 def test_a_quick_step_says_nothing(heard):
-    with patience.said_when_slow("the step", "mend it"):
+    with slow_code.said_when_slow("the step", "mend it"):
         pass
     time.sleep(0.05)
     assert not heard
 
 
 def test_nobody_hears_where_nobody_listens(monkeypatch):
-    monkeypatch.setattr(patience, "SLOW_S", 0.0)
-    monkeypatch.setattr(patience.threading, "Timer", None)  # which cannot be started
-    with patience.told(print):
+    monkeypatch.setattr(slow_code, "SLOW_S", 0.0)
+    monkeypatch.setattr(slow_code.threading, "Timer", None)  # which cannot be started
+    with slow_code.told(print):
         pass
-    with patience.said_when_slow("the step", "mend it"):
+    with slow_code.said_when_slow("the step", "mend it"):
         pass
 
 
 def test_what_another_thread_waits_for_is_not_heard(heard):
     def step():
-        with patience.said_when_slow("the step", "mend it"):
+        with slow_code.said_when_slow("the step", "mend it"):
             time.sleep(0.1)
 
     other = threading.Thread(target=step)

@@ -11,8 +11,8 @@ from PIL import Image
 
 from engine.core.errors import UserError
 from engine.data.idx import read_idx, write_idx
+from engine.data.image_folders import check_folder, list_images
 from engine.data.images import open_folder
-from engine.data.listing import check_folder, list_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32), np.uint8)
 LABELS = np.array([3, 0, 9, 1, 1, 7])

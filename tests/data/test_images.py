@@ -11,11 +11,11 @@ from PIL import Image
 
 from engine.core.errors import UserError
 from engine.data.idx import read_idx, write_idx
+from engine.data.image_folders import list_images
 from engine.data.images import open_folder, open_idx
-from engine.data.listing import list_images
 from engine.data.pixels import decode as decoding
 from engine.data.pixels.decode import decode, fit
-from engine.data.pixels.halves import enlarged, halved
+from engine.data.pixels.half_size import enlarged, halved
 
 RGB = {"image_shape": (3, 8, 8), "mean": (0.0,) * 3, "std": (1.0,) * 3, "resize": 8}
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from engine.core.errors import UserError
+from engine.data.image_folders import content_of
 from engine.data.images import open_folder
-from engine.data.listing import content_of
 
 SPACE = {"image_shape": (1, 8, 8), "mean": (0.0,), "std": (1.0,), "resize": 8}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.models.torchvision_guard import torchvision_models
+from engine.models.import_torchvision import torchvision_models
 from tests.export.graphs import network, ran
 from tests.models.cards.test_torchvision_families import FAMILIES, build
 

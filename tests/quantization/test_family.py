@@ -5,12 +5,12 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import find_blocks, layer_blocks
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
-from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.learned_step import drop_mask
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.grids.rounding_borders import BorderQuantizer
 from engine.quantization.methods.adaround import inputs_of
 from engine.quantization.reconstruction.distribution_correction import (
     DistributionCorrection,

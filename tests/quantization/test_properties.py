@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.quantization.grids.alphabet import AlphabetQuantizer
-from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.level_sets import level_values
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.grids.range_rules import ACTIVATION_RULES, RULES
+from engine.quantization.grids.rounding_borders import BorderQuantizer
 from engine.quantization.grids.weights.learned_basis import (
     BasisActivationQuantizer,
     BasisWeightQuantizer,

@@ -9,6 +9,7 @@ from torch import nn
 from engine.core.errors import UserError
 from engine.core.method import describe
 from engine.core.sampling.randomness import stream
+from engine.synthesis.augmentations import LocalCrop, low_pass
 from engine.synthesis.methods.aac import Aac
 from engine.synthesis.methods.deep_inversion import DeepInversion
 from engine.synthesis.methods.dsg import Dsg, margins, noise_gaps
@@ -21,7 +22,6 @@ from engine.synthesis.methods.intraq import IntraQ
 from engine.synthesis.methods.qimera import Qimera
 from engine.synthesis.methods.zeroq import ZeroQ
 from engine.synthesis.statistics.batchnorm import bn_gap
-from engine.synthesis.transforms import LocalCrop, low_pass
 from tests.contracts.nets import TinyResNet, ready, request
 from tests.toys import ConvWithoutBn
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from engine.core.sampling.randomness import stream
+from engine.synthesis.augmentations import Coarse, Flip, LocalCrop, Roll, low_pass
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.generators.latent_images import LatentImages
-from engine.synthesis.labels import POLICIES, balanced, one_class, uniform
 from engine.synthesis.methods.genie import GenieSettings
 from engine.synthesis.schedules import Optimiser, Plateau, cosine, exponential, multistep, steady
-from engine.synthesis.transforms import Coarse, Flip, LocalCrop, Roll, low_pass
+from engine.synthesis.target_classes import POLICIES, balanced, one_class, uniform
 from tests.contracts.nets import request
 
 

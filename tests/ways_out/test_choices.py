@@ -8,8 +8,8 @@ import pytest
 from engine.core.errors import UserError
 from engine.core.needs import NEEDS
 from engine.models.card import catalog_entry
+from engine.models.card_settings import STORED, VARIANCES
 from engine.models.cards.sources import discover_cards
-from engine.models.knobs import STORED, VARIANCES
 from engine.quantization import discover_methods as quantizers
 from engine.run.catalog import _method_entry, named
 from engine.run.commands.recipe import parse_settings

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.data.archive import unpack
-from engine.data.listing import check_folder
+from engine.data.image_folders import check_folder
 from engine.data.own_images import images_from
 from engine.models.card import ASSETS
 from engine.models.cards.from_architecture import architecture_card

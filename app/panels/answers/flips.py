@@ -9,7 +9,7 @@ from app.charts.why import growth as growth_charts
 from app.charts.why.predictions import class_name
 from app.components import mount
 from app.links.address import count
-from app.panels.answers.sureness import sureness
+from app.panels.answers.confidence import sureness
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import layer_at
 from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not

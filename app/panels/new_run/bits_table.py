@@ -12,9 +12,9 @@ from app.panels.new_run.draft import Draft
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.questions.before_a_run.diagnose import layers_with_bits
+from engine.run.recipes.checks import BITS, weight_bits_of
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 from engine.run.recipes.recipe import find
-from engine.run.recipes.wanted import BITS, weight_bits_of
 
 KINDS = {"weight_bits": "Weights", "activation_bits": "Input"}
 ROW_PX, AT_ONCE = 36, 12

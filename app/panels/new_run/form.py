@@ -17,8 +17,8 @@ from app.panels.new_run.groups import changed_words, group
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.wording.words import EFFORTS, plain
+from engine.run.recipes.checks import BITS, weight_bits_of
 from engine.run.recipes.recipe import PRESETS, find, no_folder
-from engine.run.recipes.wanted import BITS, weight_bits_of
 
 EFFORT_HELP = (
     "How many images, and how many steps they and each block take. Quick: minutes on a laptop. Standard: an "

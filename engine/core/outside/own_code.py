@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.core.errors import UserError
-from engine.core.outside.patience import said_when_slow
+from engine.core.outside.slow_code import said_when_slow
 from engine.core.outside.torchvision_guard import guard_torchvision
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from engine.data.pixels import wide
-from engine.data.pixels.shades import Shades
+from engine.data.pixels import high_bit_depth
+from engine.data.pixels.pixel_range import Shades
 
 MAX_PIXELS = 64_000_000  # a larger picture is a mistake or an attack; 64 million take 200 MB
 # Found by a file's first bytes, whatever its name: no format of Pillow's that starts another program.
@@ -28,11 +28,11 @@ def decode(
     shape: tuple[int, int, int],
     resize: int,
     interpolation: str = "bicubic",
-    divisor: int = wide.FULL,
+    divisor: int = high_bit_depth.FULL,
 ) -> NDArray[np.uint8]:
     """The image as [channels, height, width], resized and centre-cropped as `fit` says.
 
-    `divisor` is of values of more than 8 bits, see `engine.data.pixels.wide`.
+    `divisor` is of values of more than 8 bits, see `engine.data.pixels.high_bit_depth`.
     Raises OSError, ValueError or SyntaxError (Pillow's own) where the file is no readable image. What it
     takes is known from its first bytes, so that nothing is decoded in vain.
     """
@@ -66,7 +66,7 @@ def to_pixels(
     shape: tuple[int, int, int],
     resize: int,
     interpolation: str = "bicubic",
-    divisor: int = wide.FULL,
+    divisor: int = high_bit_depth.FULL,
 ) -> NDArray[np.uint8]:
     """An opened image as [channels, height, width]; ValueError where it cannot be."""
     channels, height, width = shape
@@ -87,13 +87,13 @@ def check(path: Path, shape: tuple[int, int, int], resize: int) -> Shades:
             return Shades(int(shades.min()), int(shades.max()))
         upright = ImageOps.exif_transpose(file)
         pixels = to_pixels(upright, shape, resize)
-        return Shades(int(pixels.min()), int(pixels.max()), wide.largest(upright))
+        return Shades(int(pixels.min()), int(pixels.max()), high_bit_depth.largest(upright))
 
 
-def to_mode(image: Image.Image, channels: int, divisor: int = wide.FULL) -> Image.Image:
+def to_mode(image: Image.Image, channels: int, divisor: int = high_bit_depth.FULL) -> Image.Image:
     """The image in grey (1 channel) or RGB (3): 16 bits scaled to 8, alpha laid on white."""
-    if image.mode in wide.MODES:
-        image = wide.to_bytes(image, divisor)
+    if image.mode in high_bit_depth.MODES:
+        image = high_bit_depth.to_bytes(image, divisor)
     elif image.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
     if image.mode in _ALPHA or "transparency" in image.info:

@@ -11,10 +11,10 @@ from PIL import Image, UnidentifiedImageError
 
 from engine.core.device import cores
 from engine.core.errors import UserError
-from engine.data.labelling.labels import Entry
-from engine.data.listing import printable
+from engine.data.image_folders import printable
+from engine.data.labelling.label_tables import Entry
 from engine.data.pixels.decode import check, decode, to_pixels
-from engine.data.pixels.shades import Shades
+from engine.data.pixels.pixel_range import Shades
 
 T = TypeVar("T")
 R = TypeVar("R")

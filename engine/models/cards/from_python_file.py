@@ -16,7 +16,7 @@ from torch import nn
 from engine.core.errors import UserError
 from engine.core.outside.own_code import file_and_factory, guarded, is_own, load_factory
 from engine.models.card import ModelCard
-from engine.models.knobs import check_shape
+from engine.models.card_settings import check_shape
 from engine.models.probing.image_size import Size, channels_of, known_shape
 
 __all__ = ["is_own", "own_card"]

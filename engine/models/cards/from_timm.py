@@ -17,8 +17,8 @@ from torch import nn
 
 from engine.core.errors import UserError
 from engine.models.card import LARGE_IMAGES, ModelCard
+from engine.models.card_settings import INTERPOLATIONS, download_knob
 from engine.models.cards.from_torchvision import fetch
-from engine.models.knobs import INTERPOLATIONS, download_knob
 
 PREFIX = "timm/"
 _FILES = ("model.safetensors", "pytorch_model.bin")  # on the Hugging Face Hub

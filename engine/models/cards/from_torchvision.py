@@ -17,9 +17,9 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.percent import percent
 from engine.models.card import LARGE_IMAGES, ModelCard
+from engine.models.card_settings import download_knob
 from engine.models.cards.torchvision_facts import PREFIX, TRANSFORMERS, Architecture, Facts, offered
-from engine.models.knobs import download_knob
-from engine.models.torchvision_guard import is_installed
+from engine.models.import_torchvision import is_installed
 
 # The heads that helped to train GoogLeNet and InceptionV3; they are in the files, and never run again.
 _TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
 from engine.core.outside.files import sha256_of
-from engine.models.knobs import card_knobs, check_input_space, form_knob
+from engine.models.card_settings import card_knobs, check_input_space, form_knob
 
 if TYPE_CHECKING:
     from engine.models.card import ModelCard

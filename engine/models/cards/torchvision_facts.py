@@ -16,7 +16,7 @@ from torch import nn
 
 from engine.models.card import ASSETS
 from engine.models.checkpoints.outline import Count, count
-from engine.models.torchvision_guard import torchvision_models
+from engine.models.import_torchvision import torchvision_models
 
 FILE = ASSETS / "torchvision.json"
 PREFIX = "torchvision/"

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from engine.models.knobs import TINY_VARIANCE
+from engine.models.card_settings import TINY_VARIANCE
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 

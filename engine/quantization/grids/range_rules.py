@@ -15,7 +15,7 @@ one, moves inwards with more bits; weights with far tails may lose a little by `
 import torch
 from torch import Tensor
 
-from engine.core.peaks import Reduce, peak
+from engine.core.activation_peaks import Reduce, peak
 from engine.core.sampling.samples import sampled
 from engine.quantization.grids.full_range_kl import full_range_kl_ratio
 from engine.quantization.grids.step_search import (

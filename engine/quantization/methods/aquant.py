@@ -1,8 +1,8 @@
 """AQuant (inspired by): the border between rounding an activation down and up is learned, not 1/2.
 
 Li, Guo, Zhu, Zhou, Qiu, Gao, Leng, Guo: "Efficient Activation Quantization via Adaptive Rounding Border
-for Post-Training Quantization", arXiv:2208.11945. See engine/quantization/grids/borders.py for what is the
-paper's here and what is ours.
+for Post-Training Quantization", arXiv:2208.11945. engine/quantization/grids/rounding_borders.py says what is
+the paper's here and what is ours.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from functools import partial
 
 from engine.core.method import MethodCard, knob
 from engine.quantization.base import activation_maker
-from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.quantizers import Makers, WeightQuantizer
+from engine.quantization.grids.rounding_borders import BorderQuantizer
 from engine.quantization.reconstruction.reconstruction_method import (
     Blockwise,
     JointSettings,

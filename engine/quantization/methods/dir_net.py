@@ -33,7 +33,7 @@ from engine.quantization.grids.weights.binary import (
 )
 from engine.quantization.plan import BlockLike
 from engine.quantization.student import quantizers
-from engine.quantization.trained import TrainedWeight
+from engine.quantization.trainable_student import TrainedWeight
 
 _PLACINGS = (
     4  # of the activations' ranges over the training: those of untrained signs are of no use

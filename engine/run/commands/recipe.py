@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.models.knobs import own_knobs
+from engine.models.card_settings import own_knobs
 from engine.run.commands.printed.common import whole_number
 from engine.run.recipes.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
 from engine.run.recipes.settings import shown

@@ -12,10 +12,10 @@ from engine.core.trace import watch_inputs
 from engine.export.graph.levels import EvenLevels, ListedLevels
 from engine.export.network import InputGrid, Network, WeightGrid
 from engine.models.graph.blocks import Block
-from engine.quantization.grids.borders import BorderQuantizer
 from engine.quantization.grids.gaussian_steps import GaussianInput
 from engine.quantization.grids.level_sets import WeightCodes
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.grids.rounding_borders import BorderQuantizer
 from engine.quantization.grids.weights.learned_basis import BasisActivationQuantizer
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.run.context import Context

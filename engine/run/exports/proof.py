@@ -19,7 +19,7 @@ from engine.export.network import InputGrid, Network
 from engine.run.context import Context
 from engine.run.exports.plain import float_network
 from engine.run.exports.ties import Tie, first_tie
-from engine.run.stages.synthesis.others import load_others, set_name
+from engine.run.stages.synthesis.held_out_images import load_others, set_name
 from engine.run.stages.synthesis.synthesise import load_images
 
 BATCH, LARGE_BATCH, LARGE = 250, 25, 100  # images at a time; fewer from so many pixels on

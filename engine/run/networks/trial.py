@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.analysis.answers.accuracy import top1, wilson
-from engine.analysis.inputs.labels import examine_labels
+from engine.analysis.inputs.label_match import examine_labels
 from engine.data.archive import inner_folder, unpack
 from engine.data.images import ImageSet, open_folder
 from engine.data.labelling.classes import Classes
@@ -21,7 +21,7 @@ from engine.models.cards.proposals import usual_normalisations
 from engine.models.graph.blocks import find_blocks
 from engine.run.networks import Brought
 from engine.run.networks.understand import LARGE_SIDE, load, run_once, understand
-from engine.run.stages.judging.labels import require_labels_inside
+from engine.run.stages.judging.label_check import require_labels_inside
 
 MOST_IMAGES = 1000  # a first look; a run judges on all
 COMPARED_IMAGES = {False: 300, True: 60}  # under other normalisations; by whether images are large

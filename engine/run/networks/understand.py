@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.outside.own_code import is_own
 from engine.models.card import ModelCard
+from engine.models.card_settings import check_input_space
 from engine.models.cards.from_architecture import Guess, architecture_card, guess
 from engine.models.cards.proposals import Proposal, propose
 from engine.models.checkpoints.fit import fill
 from engine.models.checkpoints.read import Checkpoint, read_checkpoint
 from engine.models.checkpoints.reparametrised import baked
-from engine.models.knobs import check_input_space
 from engine.models.probing.probe import check_finite
 from engine.run.networks import Brought
 

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from engine.core.errors import UserError
-from engine.core.outside.patience import said_when_slow
+from engine.core.outside.slow_code import said_when_slow
 from engine.run.catalog import fingerprint
 from engine.run.folders.folder import write_atomically
 from engine.run.recipes.recipe import Recipe

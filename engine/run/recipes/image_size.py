@@ -10,7 +10,7 @@ from safetensors import safe_open
 from engine.core.errors import UserError
 from engine.core.outside.own_code import is_own
 from engine.data.datasets import find_arrays
-from engine.data.listing import list_folder, root_of
+from engine.data.image_folders import list_folder, root_of
 from engine.models.checkpoints.read import read_checkpoint
 from engine.models.probing.image_size import Size
 from engine.run.recipes.recipe import Recipe

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
 from engine.core.outside.files import open_regular, typed_path
-from engine.run.recipes.left_out import SETTING as LEAVE_OUT
-from engine.run.recipes.left_out import left_out
+from engine.run.recipes.checks import BITS, weight_bits_of
+from engine.run.recipes.left_out_images import SETTING as LEAVE_OUT
+from engine.run.recipes.left_out_images import left_out
 from engine.run.recipes.settings import shown, whole_number
-from engine.run.recipes.wanted import BITS, weight_bits_of
 
 if TYPE_CHECKING:  # at run time it would bring torch
     from engine.quantization.plan import LayerBits

@@ -10,8 +10,8 @@ from typing import Any
 from engine.core.errors import UserError
 from engine.core.outside.files import typed_path
 from engine.core.outside.own_code import choice_of, file_and_factory, is_own
-from engine.data.listing import check_folder
-from engine.models.knobs import own_knobs, unlisted_knobs
+from engine.data.image_folders import check_folder
+from engine.models.card_settings import own_knobs, unlisted_knobs
 from engine.run.recipes.settings import shown
 
 _NO_IMAGES = {"calibration_images": False, "calibration_labels": False}

@@ -11,12 +11,12 @@ from engine.core.needs import why_not
 from engine.core.outside.files import sha256_of, typed_path
 from engine.core.outside.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
-from engine.data.listing import content_of
-from engine.models.knobs import STORED, VARIANCES
+from engine.data.image_folders import content_of
+from engine.models.card_settings import STORED, VARIANCES
+from engine.run.recipes.checks import check_names, check_numbers, check_space
 from engine.run.recipes.layer_bits import of_any_quantizer, plain_settings
 from engine.run.recipes.located import file_named, images_named, network_named
 from engine.run.recipes.settings import resolve, shown
-from engine.run.recipes.wanted import check_names, check_numbers, check_space
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits

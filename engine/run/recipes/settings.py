@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.models.knobs import SHAPE, check_shape
+from engine.models.card_settings import SHAPE, check_shape
 
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 MOST_SHOWN = 80  # characters of a value in a message

@@ -11,9 +11,9 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.outside.files import check_regular, typed_path
+from engine.run.recipes.checks import IMAGES
 from engine.run.recipes.recipe import CannotWork, Recipe, find, make_recipe
 from engine.run.recipes.settings import shown, whole_number
-from engine.run.recipes.wanted import IMAGES
 
 MOST_RUNS = 500
 MOST_BYTES = 1_000_000  # of the file

@@ -17,7 +17,7 @@ from torch.nn import functional
 from engine.analysis.layers.errors import image_psnrs
 from engine.core.layout import channels_last
 from engine.data.idx import read_idx
-from engine.data.pixels.halves import enlarged, halved
+from engine.data.pixels.half_size import enlarged, halved
 from engine.models.card import ASSETS
 from engine.models.cards.fashion import MEAN, STD
 from engine.models.cards.sources import discover_cards

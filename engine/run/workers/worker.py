@@ -26,7 +26,7 @@ from engine.run.machine import processes
 from engine.run.machine.memory_limit import WAY_OUT, Room
 from engine.run.machine.resources import threads_wanted
 from engine.run.workers import waiting
-from engine.run.workers.pulse import Pulse
+from engine.run.workers.heartbeat import Pulse
 
 MOST_THREADS = 8  # small networks gain nothing beyond
 LOOK_EVERY_S = 0.3  # at the queue

@@ -16,6 +16,7 @@ from engine.core.errors import UserError
 from engine.core.layout import channels_last
 from engine.core.method import Losses
 from engine.core.sampling.randomness import seeded_init, stream
+from engine.synthesis.augmentations import Transform
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
@@ -23,13 +24,12 @@ from engine.synthesis.generators.classmix import ClassMix, of_labels
 from engine.synthesis.generators.co_training import CoTraining
 from engine.synthesis.generators.conditional_generator import ConditionalGenerator
 from engine.synthesis.generators.embedding import Embedding, PlainLatent, ScaledLatent
-from engine.synthesis.labels import balanced, uniform
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, multistep
 from engine.synthesis.statistics.settings import statistics_of
-from engine.synthesis.transforms import Transform
+from engine.synthesis.target_classes import balanced, uniform
 
 _SMALL = 64  # pixels; up to here the papers' small-image generator, above their ImageNet one
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from engine.core.method import MethodCard, knob
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
-from engine.synthesis.labels import POLICIES
 from engine.synthesis.losses.classes import CrossEntropy, LogitMagnitude
 from engine.synthesis.losses.images import TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
+from engine.synthesis.target_classes import POLICIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

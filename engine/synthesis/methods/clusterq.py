@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from engine.core.method import MethodCard, knob, knob_of
+from engine.synthesis.augmentations import LocalCrop, Transform
 from engine.synthesis.base import Request
 from engine.synthesis.composed import Weighted
 from engine.synthesis.generators.classmix import ClassMix, of_labels
@@ -22,7 +23,6 @@ from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
 from engine.synthesis.statistics.classwise import ClassMemory, deep_half
 from engine.synthesis.statistics.settings import form_of
-from engine.synthesis.transforms import LocalCrop, Transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, knob, knob_of
+from engine.synthesis.augmentations import Coarse, Flip, Roll, Transform
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
-from engine.synthesis.labels import POLICIES
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.competition import Competition
 from engine.synthesis.losses.images import Magnitude, TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, adam, cosine, steady
 from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
-from engine.synthesis.transforms import Coarse, Flip, Roll, Transform
+from engine.synthesis.target_classes import POLICIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
-from engine.synthesis.labels import uniform
 from engine.synthesis.loss import Loss
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.images import (
@@ -32,6 +31,7 @@ from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 from engine.synthesis.statistics.moments import Moments, pooled
 from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
+from engine.synthesis.target_classes import uniform
 
 Gaps = tuple[Tensor, Tensor, Tensor]  # of means, of deviations, of variances; [channels] each
 

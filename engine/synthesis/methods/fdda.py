@@ -18,11 +18,11 @@ from engine.synthesis.composed import Weighted
 from engine.synthesis.generators.classmix import of_labels
 from engine.synthesis.generators.generator_method import GeneratorMethod
 from engine.synthesis.generators.settings import ClassGeneratorSettings
-from engine.synthesis.labels import one_class
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres
 from engine.synthesis.statistics.classwise import ClassMemory, deep_half, gather
 from engine.synthesis.statistics.settings import form_of
+from engine.synthesis.target_classes import one_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from functools import partial
 
 from engine.core.method import MethodCard, knob, knob_of
 from engine.core.optimisers import Adam
+from engine.synthesis.augmentations import low_pass
 from engine.synthesis.canvas import Canvas, Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.generators.latent_images import LatentImages
@@ -16,7 +17,6 @@ from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam, exponential
 from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
 from engine.synthesis.swing import with_swing
-from engine.synthesis.transforms import low_pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,16 @@ statistics by generative modelling. All the rest is this project's reading of it
 from dataclasses import dataclass
 
 from engine.core.method import MethodCard, knob, knob_of
+from engine.synthesis.augmentations import Flip, Roll, Transform
 from engine.synthesis.canvas import Canvas, Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.generators.latent_images import LatentImages
-from engine.synthesis.labels import POLICIES
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.images import TotalVariation
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
-from engine.synthesis.transforms import Flip, Roll, Transform
+from engine.synthesis.target_classes import POLICIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,15 +14,15 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.method import MethodCard, knob
 from engine.core.sampling.randomness import stream
+from engine.synthesis.augmentations import LocalCrop
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
-from engine.synthesis.labels import uniform
 from engine.synthesis.losses.classes import SoftTarget
 from engine.synthesis.losses.features import MarginCosine, class_sums
 from engine.synthesis.losses.statistics import StatisticsLoss
 from engine.synthesis.schedules import Optimiser, Plateau, adam
 from engine.synthesis.statistics.settings import StatisticsSettings, statistics_of
-from engine.synthesis.transforms import LocalCrop
+from engine.synthesis.target_classes import uniform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

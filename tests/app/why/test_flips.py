@@ -8,9 +8,9 @@ import pytest
 
 from app.charts.why.growth import growth, growth_words, parting
 from app.charts.why.predictions import by_class, class_name, margins, reliability
+from app.panels.answers.confidence import confusions, sure_words
+from app.panels.answers.confidence import reliability as reliability_table
 from app.panels.answers.flips import table
-from app.panels.answers.sureness import confusions, sure_words
-from app.panels.answers.sureness import reliability as reliability_table
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts

@@ -3,8 +3,8 @@
 import pytest
 
 from engine.core.errors import UserError
+from engine.models.card_settings import own_knobs
 from engine.models.cards.from_python_file import own_card
-from engine.models.knobs import own_knobs
 from engine.run.recipes.settings import resolve
 
 WRONG = [

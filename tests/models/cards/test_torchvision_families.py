@@ -10,7 +10,7 @@ from engine.analysis.layers.errors import sqnr_db
 from engine.models.checkpoints.outline import outline
 from engine.models.graph.blocks import find_blocks, is_layer, remarks
 from engine.models.graph.walk import Walk, WalkPlan
-from engine.models.torchvision_guard import torchvision_models
+from engine.models.import_torchvision import torchvision_models
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers, WeightQuantizer
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from engine.core.errors import UserError
-from engine.models import torchvision_guard
+from engine.models import import_torchvision
 from engine.models.card import catalog_entry
 from engine.models.cards import from_torchvision, torchvision_facts
 from engine.models.cards.from_torchvision import fetch
@@ -193,17 +193,17 @@ def test_a_download_is_checked_against_the_hash_in_its_name(tmp_path):
 
 def test_missing_operators_are_defined_once():
     schemas = {name: f"{name}(Tensor x) -> Tensor" for name in ("here", "gone")}
-    assert torchvision_guard.define_missing("quantoscope_test", {"here": schemas["here"]}) == [
+    assert import_torchvision.define_missing("quantoscope_test", {"here": schemas["here"]}) == [
         "here"
     ]
-    assert torchvision_guard.define_missing("quantoscope_test", schemas) == ["gone"]
-    assert torchvision_guard.define_missing("quantoscope_test", schemas) == []
+    assert import_torchvision.define_missing("quantoscope_test", schemas) == ["gone"]
+    assert import_torchvision.define_missing("quantoscope_test", schemas) == []
     with pytest.raises(NotImplementedError):
         torch.ops.quantoscope_test.gone(torch.ones(1))
 
 
 def test_torchvision_is_imported_whatever_became_of_its_operators():
-    models = torchvision_guard.torchvision_models()
+    models = import_torchvision.torchvision_models()
     assert "resnet18" in models.list_models(module=models)
 
 

@@ -9,7 +9,7 @@ from engine.analysis.layers.errors import sqnr_db
 from engine.core.errors import UserError
 from engine.core.trace import count_hooks, watch_outputs
 from engine.models.graph.blocks import find_blocks, is_layer, remarks
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student, quantizers

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.reconstruction.objectives import (
     EmbeddingDistance,

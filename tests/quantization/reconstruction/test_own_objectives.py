@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import layer_blocks
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.grids.quantizers import ActivationQuantizer

@@ -7,7 +7,7 @@ from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, RESNET, SE
 from engine.run.benches.effects.measure_images import Budget, Workbench
 from engine.run.benches.effects.measures import METRICS, Made
 from engine.synthesis import discover_methods
-from engine.synthesis.labels import balanced
+from engine.synthesis.target_classes import balanced
 from tests.contracts.nets import TinyResNet, images
 from tests.run.benches.test_effects import Plain, subject
 

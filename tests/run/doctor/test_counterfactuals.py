@@ -15,7 +15,7 @@ from engine.core.trace import first_value
 from engine.quantization.grids.range_rules import activation_range
 from engine.run.questions.doctor.counterfactual import changed
 from engine.run.questions.doctor.inputs import inputs_of
-from engine.run.questions.doctor.left_out import ranges_of
+from engine.run.questions.doctor.leave_one_out import ranges_of
 from engine.run.questions.doctor.rough import rounded_to_nearest, with_other_bits
 from engine.run.questions.why.opened import open_run
 from engine.run.recipes.layer_bits import of_any_quantizer

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from engine.analysis.layers.errors import sqnr_db
 from engine.core.events import LayerMeasured, Noted, RunFailed, Stepped
-from engine.quantization.trained import TrainedStudent
+from engine.quantization.trainable_student import TrainedStudent
 from engine.run.context import make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
@@ -99,7 +99,7 @@ def test_resuming_changes_nothing(straight, tmp_path, monkeypatch, where):
     stage, step = where
     condition = in_stage(stage, step) if step else lambda event: event.kind == "layer-measured"
     with monkeypatch.context() as patch:
-        patch.setattr("engine.run.drive.Thinned.is_due", lambda self: True)
+        patch.setattr("engine.run.step_loop.Thinned.is_due", lambda self: True)
         break_at(patch, condition, wish_cancel)
         work(folder)
     assert folder.status()["state"] == "cancelled"

@@ -78,7 +78,7 @@ def test_a_resumed_run_warns_of_the_blocks_before_the_break_too(tmp_path, monkey
         return len(measured) == 4  # blocks are finished by then
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.run.drive.Thinned.is_due", lambda self: True)
+        patch.setattr("engine.run.step_loop.Thinned.is_due", lambda self: True)
         break_at(patch, late, wish_cancel)
         work(folder)
     assert folder.status()["state"] == "cancelled"

@@ -8,7 +8,7 @@ import pytest
 
 from engine.core.errors import UserError
 from engine.core.events import Noted
-from engine.core.outside import patience
+from engine.core.outside import slow_code
 from engine.run.networks.understand import inspect_file
 from engine.run.questions import cached_answer
 from tests.contracts.nets import TinyResNet
@@ -23,7 +23,7 @@ class Slow(TinyResNet):
 
 def test_a_run_says_that_the_first_pass_is_slow(monkeypatch, tmp_path):
     only_the_toy(monkeypatch, tmp_path, Slow)
-    monkeypatch.setattr(patience, "SLOW_S", 0.01)
+    monkeypatch.setattr(slow_code, "SLOW_S", 0.01)
     monkeypatch.setattr(
         "engine.run.pipeline.chosen_method", lambda _context: _stop("seen enough of it")
     )

@@ -6,8 +6,8 @@ import pytest
 from torch import nn
 
 from engine.core.events import Noted, RunFailed
+from engine.models.card_settings import own_knobs
 from engine.models.cards.from_python_file import own_card
-from engine.models.knobs import own_knobs
 from engine.run import context
 from engine.run.commands.printed.tables import result_table
 from engine.run.recipes.recipe import Recipe

@@ -14,7 +14,7 @@ from engine.run.questions.costs import analyse as questions
 from engine.run.questions.costs.analyse import analyse, without
 from engine.run.questions.costs.layer_costs import kept
 from engine.run.stages.quantization.quantize import load_student
-from engine.run.stages.synthesis.others import load_others
+from engine.run.stages.synthesis.held_out_images import load_others
 from tests.contracts.nets import TinyResNet, ready
 from tests.run.toy_runs import IMAGES, RECIPE, begun, only_the_toy, work
 

@@ -10,8 +10,8 @@ import torch
 from engine.core.errors import UserError
 from engine.core.sampling.randomness import stream
 from engine.run import drive as drive_module
-from engine.run.drive import Checkpoint, Thinned, drive
 from engine.run.folders.control import CHECKPOINT_MARK, Cancelled, Control, Wish, write_wish
+from engine.run.step_loop import Checkpoint, Thinned, drive
 
 
 class Descent:
@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_way_out(tmp_path, bad):
 
 def test_reports_are_thinned(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("engine.run.drive.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("engine.run.step_loop.time.monotonic", lambda: now[0])
     thinned, let_through = Thinned(per_s=10), 0
     for _ in range(200):
         let_through += thinned.is_due()

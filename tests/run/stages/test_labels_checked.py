@@ -14,7 +14,7 @@ from engine.run import context
 from engine.run.networks.trial import Brought, try_out
 from engine.run.questions.before_a_run import examine
 from engine.run.recipes.recipe import Recipe
-from engine.run.stages.judging.labels import check_labels
+from engine.run.stages.judging.label_check import check_labels
 from tests.run.toy_runs import begun, of, only_the_toy, work
 
 QUICK = Recipe(model="toy", synthesis="noise", quantization="nearest", images=4)
@@ -179,7 +179,7 @@ def test_exit_status_is_two_for_an_input_space_that_cannot_be(tmp_path, monkeypa
 
 
 def _card_knobs():
-    from engine.models.knobs import card_knobs
+    from engine.models.card_settings import card_knobs
 
     return card_knobs(mean=[0.5] * 3, std=[0.5] * 3, resize=8, low=8)
 

@@ -8,7 +8,7 @@ import torch
 
 from engine.core.events import Viewed
 from engine.core.method import View
-from engine.run import drive
+from engine.run import step_loop
 from engine.run.stages.quantization.views import PER_BLOCK, Looks, viewed_event
 from tests.run.toy_runs import BLOCKS, RECIPE, begun, of, only_the_toy, work
 
@@ -25,7 +25,7 @@ class Shown:
 
 
 def test_a_long_machine_is_looked_at_a_few_times_first_and_last_among_them(monkeypatch):
-    monkeypatch.setattr(drive.Thinned, "is_due", lambda self: True)
+    monkeypatch.setattr(step_loop.Thinned, "is_due", lambda self: True)
     machine = Shown(5000)
     looks = Looks(machine)
     seen = [step for step in range(1, 5001) if looks.after(step)]
@@ -35,13 +35,13 @@ def test_a_long_machine_is_looked_at_a_few_times_first_and_last_among_them(monke
 
 
 def test_a_fast_machine_is_not_looked_at_more_often_than_a_screen_needs(monkeypatch):
-    monkeypatch.setattr(drive.Thinned, "is_due", lambda self: False)
+    monkeypatch.setattr(step_loop.Thinned, "is_due", lambda self: False)
     looks = Looks(Shown(1000))
     assert [step for step in range(1, 1001) if looks.after(step)] == [1, 1000]
 
 
 def test_a_machine_of_few_steps_is_looked_at_after_each(monkeypatch):
-    monkeypatch.setattr(drive.Thinned, "is_due", lambda self: False)
+    monkeypatch.setattr(step_loop.Thinned, "is_due", lambda self: False)
     looks = Looks(Shown(32))
     assert [step for step in range(1, 33) if looks.after(step)] == [*range(1, 33)]
 

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_its_folder, in_words, is_own
-from engine.core.outside.patience import said_when_slow
+from engine.core.outside.slow_code import said_when_slow
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words

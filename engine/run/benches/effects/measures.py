@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from engine.analysis.images.image_statistics import ImageStatistics, image_statistics
 from engine.analysis.images.likeness import MEASURES, separation, within_class_distance
+from engine.core.activation_peaks import peak
 from engine.core.divergence import kl
 from engine.core.layout import channels_last
-from engine.core.peaks import peak
 from engine.core.sampling.randomness import stream
 from engine.core.trace import watch_inputs
 from engine.models.graph.blocks import find_blocks
@@ -26,10 +26,10 @@ from engine.quantization.methods.nearest import Nearest, NearestSettings
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student
 from engine.quantization.transforms.moment_correction import correct_block
-from engine.synthesis.labels import balanced
 from engine.synthesis.losses.classes import teacher_share
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 from engine.synthesis.statistics.classwise import class_gap, deep_half, gather
+from engine.synthesis.target_classes import balanced
 
 CHUNK = 64
 

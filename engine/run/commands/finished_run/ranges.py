@@ -23,7 +23,7 @@ def ranges(options: argparse.Namespace) -> int:
 
 
 def _question() -> Question:
-    from engine.run.questions.doctor.left_out import ranges
+    from engine.run.questions.doctor.leave_one_out import ranges
 
     return ranges
 

@@ -13,7 +13,7 @@ from engine.analysis.diagnosis.anatomy import Anatomy, dissect
 from engine.analysis.diagnosis.examine import examine
 from engine.analysis.diagnosis.finding import Finding
 from engine.analysis.inputs.input_space import by_images, without_images
-from engine.analysis.inputs.labels import examine_labels
+from engine.analysis.inputs.label_match import examine_labels
 from engine.analysis.inputs.normalisation import best_common, implied, match, stem_of
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_words
@@ -29,7 +29,7 @@ from engine.quantization.plan import plan_bits
 from engine.run.context import calibration_images, normalisation, test_images
 from engine.run.recipes.image_size import card_settings
 from engine.run.recipes.recipe import EDGE_RULES, Recipe
-from engine.run.stages.judging.labels import BATCH, looked_at
+from engine.run.stages.judging.label_check import BATCH, looked_at
 
 CHOSEN = 0  # stands in a plan for the bits that the recipe chooses
 

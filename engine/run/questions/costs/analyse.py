@@ -23,7 +23,7 @@ from engine.run.folders.folder import RunFolder, write_atomically
 from engine.run.folders.opened import opened_from
 from engine.run.questions.costs.layer_costs import FILE
 from engine.run.stages.quantization.quantize import load_student
-from engine.run.stages.synthesis.others import load_others, set_name
+from engine.run.stages.synthesis.held_out_images import load_others, set_name
 from engine.run.stages.synthesis.synthesise import load_images
 
 BATCH = 100

@@ -8,8 +8,8 @@ from engine.analysis.doctor.finding import Change
 from engine.core.errors import UserError
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, plain_settings
 from engine.run.recipes.layer_bits import SETTING as BITS
-from engine.run.recipes.left_out import SETTING as LEAVE_OUT
-from engine.run.recipes.left_out import left_out, places_kept
+from engine.run.recipes.left_out_images import SETTING as LEAVE_OUT
+from engine.run.recipes.left_out_images import left_out, places_kept
 from engine.run.recipes.recipe import Recipe, find, settings_at
 
 _GRIDS = ("weight_range", "activation_range", "percentile", "equalise")

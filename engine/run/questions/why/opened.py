@@ -13,11 +13,11 @@ from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.askable import refuse_unfinished
-from engine.run.recipes.left_out import places_kept
+from engine.run.recipes.left_out_images import places_kept
 from engine.run.stages.quantization.bits import restore_bits
 from engine.run.stages.quantization.correct import with_equal_ranges
 from engine.run.stages.quantization.quantize import chosen_method, load_student
-from engine.run.stages.synthesis.others import load_others, set_name
+from engine.run.stages.synthesis.held_out_images import load_others, set_name
 from engine.run.stages.synthesis.synthesise import load_images
 
 BATCH = 100  # images that pass both networks together

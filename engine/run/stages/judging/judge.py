@@ -13,13 +13,12 @@ from engine.analysis.answers.verdicts import KINDS, Images, Outputs, Scores, one
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
 from engine.core.trace import first_not_finite
-from engine.data.pixels.halves import enlarged
+from engine.data.pixels.half_size import enlarged
 from engine.run.context import Context
-from engine.run.drive import Thinned
 from engine.run.folders import damage
 from engine.run.stages.judging.one_class import says_little
 from engine.run.stages.judging.teacher_answers import TeacherAnswers
-from engine.run.stages.synthesis.others import (
+from engine.run.stages.synthesis.held_out_images import (
     how_many,
     load_others,
     make_others,
@@ -27,6 +26,7 @@ from engine.run.stages.synthesis.others import (
     set_name,
 )
 from engine.run.stages.synthesis.reuse import OTHERS
+from engine.run.step_loop import Thinned
 
 STAGE = "evaluation"
 BATCH = 250

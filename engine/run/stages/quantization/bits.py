@@ -11,7 +11,7 @@ from engine.quantization.plan import LayerBits
 from engine.run.context import Context
 from engine.run.folders.damage import aside
 from engine.run.folders.folder import write_atomically
-from engine.run.recipes.wanted import BITS
+from engine.run.recipes.checks import BITS
 from engine.run.uniform_budget import cost_words, fits, rival
 
 FILE = "bits.json"

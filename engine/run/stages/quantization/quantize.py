@@ -21,7 +21,7 @@ from engine.core.events import (
 )
 from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import Block
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization import discover_methods
 from engine.quantization.base import QuantizationMethod

@@ -13,7 +13,7 @@ from engine.core.method import View
 from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizationMethod
 from engine.quantization.grids.level_sets import CodedPart
-from engine.run.drive import Thinned
+from engine.run.step_loop import Thinned
 
 STAGE = "quantization"
 PER_BLOCK = 24  # looks at a block at most: a long run stays a small file

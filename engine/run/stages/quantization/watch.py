@@ -9,10 +9,10 @@ import numpy as np
 
 from engine.core.events import Event, SnapshotSaved, Stepped
 from engine.run.context import Context
-from engine.run.drive import Thinned, drive
 from engine.run.folders.folder import write_atomically
 from engine.run.machine.resources import memory_mb
 from engine.run.stages.quantization.views import STAGE, Looks, viewed_event
+from engine.run.step_loop import Thinned, drive
 
 
 def save_path(context: Context, machine: Any, index: int, step: int) -> SnapshotSaved:

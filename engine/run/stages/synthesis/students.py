@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted
 from engine.quantization import discover_methods
-from engine.quantization.trained import TrainedStudent
+from engine.quantization.trainable_student import TrainedStudent
 from engine.run.context import Context
 from engine.run.folders.folder import write_atomically
 from engine.run.recipes.layer_bits import plain_settings

@@ -17,7 +17,6 @@ from engine.core.errors import UserError
 from engine.core.events import Event, Noted, SnapshotSaved, StageFinished, StageStarted, Stepped
 from engine.core.sampling.randomness import stream
 from engine.run.context import Context
-from engine.run.drive import Thinned, drive
 from engine.run.folders import damage
 from engine.run.folders.folder import write_atomically
 from engine.run.machine.resources import memory_mb
@@ -26,6 +25,7 @@ from engine.run.stages.synthesis.pictures import moments_file, montage, target_f
 from engine.run.stages.synthesis.real_images import share_of_real
 from engine.run.stages.synthesis.reuse import CO_TRAINING
 from engine.run.stages.synthesis.students import keep_weights, student_for
+from engine.run.step_loop import Thinned, drive
 from engine.synthesis import discover_methods
 from engine.synthesis.base import Request, SynthesisMethod
 from engine.synthesis.statistics.batchnorm import Observation, bn_gap

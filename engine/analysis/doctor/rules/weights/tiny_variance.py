@@ -7,7 +7,7 @@ import numpy as np
 from engine.analysis.doctor.finding import Change, Finding
 from engine.analysis.doctor.record import Layer, Norm, RunRecord
 from engine.analysis.doctor.rule import Rule
-from engine.models.knobs import MENDED, TINY_VARIANCE, VARIANCES
+from engine.models.card_settings import MENDED, TINY_VARIANCE, VARIANCES
 
 MEND = Change(
     words="give channels of next to no variance the median variance of their layer",

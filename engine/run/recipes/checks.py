@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.models.knobs import check_input_space
+from engine.models.card_settings import check_input_space
 from engine.run.recipes.settings import shown, whole_number
 
 BITS = (2, 8)  # of weights and activations, with any quantizer

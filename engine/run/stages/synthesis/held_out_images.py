@@ -14,7 +14,6 @@ from torch import Tensor
 from engine.core.errors import UserError
 from engine.core.events import Event, Stepped
 from engine.run.context import Context
-from engine.run.drive import Thinned, drive
 from engine.run.folders.folder import write_atomically
 from engine.run.stages.synthesis.reuse import OTHERS
 from engine.run.stages.synthesis.synthesise import (
@@ -24,6 +23,7 @@ from engine.run.stages.synthesis.synthesise import (
     _request,
     _settings,
 )
+from engine.run.step_loop import Thinned, drive
 
 STAGE = "evaluation"
 MOST = 32

@@ -17,7 +17,7 @@ from engine.data.labelling.classes import (
     with_names_of,
     wnid_of,
 )
-from engine.data.labelling.labels import (
+from engine.data.labelling.label_tables import (
     SUFFIXES,
     Entry,
     Listing,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from engine.core.trace import count_hooks
 from engine.quantization.grids.quantizers import ActivationQuantizer
 from engine.quantization.methods.nearest import Nearest, NearestSettings
-from engine.quantization.trained import TrainedWeight
+from engine.quantization.trainable_student import TrainedWeight
 from tests.contracts.nets import TinyResNet, images, quantizing, ready, student_of
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from engine.analysis.inputs.labels import examine_labels
+from engine.analysis.inputs.label_match import examine_labels
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted
 from engine.data.images import ImageSet

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.graph.blocks import find_blocks
-from engine.models.graph.rest import Rest
+from engine.models.graph.rest_of_network import Rest
 from engine.models.graph.walk import Walk, WalkPlan
 from tests.contracts.nets import TinyResNet, images, ready
 
