@@ -10,7 +10,7 @@ from PIL import Image
 from engine.core.errors import UserError
 from engine.data.archive import inner_folder, unpack
 from engine.data.images import open_folder
-from engine.data.labelling import labels as tables
+from engine.data.labelling import label_tables as tables
 from engine.data.labelling.classes import Classes
 
 SPACE = {"image_shape": (1, 8, 8), "mean": (0.0,), "std": (1.0,), "resize": 8}

@@ -148,7 +148,7 @@ def test_too_few_milliseconds_are_told_with_the_fastest_and_a_choice_that_was_be
     ):
         machine.step()
     machine, _ = allocation(monkeypatch, 2.0, 0.8, share=0.5)
-    with pytest.raises(UserError, match=r"share is 0.5: too little, .* 6.8 ms .*100% of"):
+    with pytest.raises(UserError, match=r"share is 0.5: too little, .* 6.8 ms .*100.% of"):
         machine.step()
     begun, _ = allocation(monkeypatch, 2.0, 0.8, milliseconds=9.0)
     begun.step()

@@ -9,7 +9,7 @@ import torch
 
 from engine.core.errors import UserError
 from engine.core.sampling.randomness import stream
-from engine.run import drive as drive_module
+from engine.run import step_loop
 from engine.run.folders.control import CHECKPOINT_MARK, Cancelled, Control, Wish, write_wish
 from engine.run.step_loop import Checkpoint, Thinned, drive
 
@@ -151,8 +151,8 @@ def test_a_checkpoint_that_cannot_be_written_says_why_and_leaves_the_old_one(
         def flush(self):
             pass
 
-    save = drive_module._save
-    monkeypatch.setattr(drive_module, "_save", lambda state, file: save(state, Full(file)))
+    save = step_loop._save
+    monkeypatch.setattr(step_loop, "_save", lambda state, file: save(state, Full(file)))
     with pytest.raises(OSError, match="No space") as told:
         Checkpoint(tmp_path).save("descent", 2, Descent())
     assert told.value.errno == code
