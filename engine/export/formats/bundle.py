@@ -48,6 +48,11 @@ class Bundle(Format):
                 packed = name.endswith(_PACKED)
                 archive.writestr(name, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
         notes = ("The network's weights are not in it; names of files that the recipe names are.",)
+        stays = dict.fromkeys(q.partition(" ")[0] for q in run.answers if q not in ANSWERS)
+        if stays:
+            notes += (
+                f"What was asked of it as {', '.join(stays)} stays here, and can be taken as tables.",
+            )
         return [Written(kind="bundle", path=path, notes=notes)]
 
 

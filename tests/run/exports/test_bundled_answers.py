@@ -53,6 +53,23 @@ def test_the_answers_are_there_where_the_bundle_is_opened_and_in_its_own_bundle_
     assert answers.kept_answer(again, "predictions") == given["predictions"]
 
 
+def test_a_bundle_says_which_answers_stay_behind(bundled, tmp_path):
+    folder, _, _ = bundled
+    (made,) = export(folder, ["bundle"], tmp_path / "a")["files"]
+    assert "stays here" not in " ".join(made["notes"])
+    answers.answer(folder, "similarity", lambda: {"layers": [{"path": "a", "cosine": 0.5}]})
+    path = folder.result()["layers"][0]["path"]
+    answers.answer(folder, "tensors", lambda: {"layer": path}, layer=path)
+    (made,) = export(folder, ["bundle"], tmp_path / "a")["files"]
+    assert "asked of it as similarity, tensors stays here" in made["notes"][-1]
+    tables = [Path(one["path"]) for one in export(folder, ["tables"], tmp_path / "t")["files"]]
+    (similar,) = [file for file in tables if file.stem == "similarity-layers"]
+    assert similar.read_text().splitlines() == ["path,cosine", "a,0.5"]
+    assert {"explain-layers", "predictions-margins", "bits-layers", f"tensors-{path}"} <= {
+        file.stem for file in tables
+    }
+
+
 def test_answers_that_lie_in_a_run_of_ones_own_are_not_read(bundled):
     folder, _, given = bundled
     (folder.path / "answers").mkdir()
