@@ -47,7 +47,9 @@ class Bundle(Format):
             for name, data in files.items():
                 packed = name.endswith(_PACKED)
                 archive.writestr(name, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
-        notes = ("The network's weights are not in it; names of files that the recipe names are.",)
+        notes: tuple[str, ...] = (
+            "The network's weights are not in it; names of files that the recipe names are.",
+        )
         stays = dict.fromkeys(q.partition(" ")[0] for q in run.answers if q not in ANSWERS)
         if stays:
             notes += (
