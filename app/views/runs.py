@@ -39,7 +39,7 @@ def compared() -> None:
 
 def everything() -> None:
     """The table, and what can be done with the ticked rows."""
-    left, right = st.columns([4, 1], vertical_alignment="center")
+    left, right = st.columns([3, 1], vertical_alignment="center")
     left.title("What ran, and what came of it?", anchor=False)
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         open_bundle()

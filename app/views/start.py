@@ -38,13 +38,13 @@ except (RuntimeError, OSError) as error:
     st.error(f"The engine could not say what it has. {page_text(error)}")
     st.stop()
 preset_cards(catalog)
-new_run_button(
-    "Choose yourself: any network, method and bits", key="start-choose", icon=":material/tune:"
-)
 
 recent = list_runs(runs_folder())[:RECENT]
+left, right = st.columns([3, 2], vertical_alignment="bottom")  # behind the cards for the keyboard
+with right, st.container(horizontal=True, horizontal_alignment="right" if recent else "left"):
+    new_run_button("Choose network, method and bits", key="start-choose", icon=":material/tune:")
 if recent:
-    st.subheader("Recent runs")
+    left.subheader("Recent runs")
     # A new table after each opening: else the row that is still selected would open once more.
     opened = st.session_state.setdefault("opened", 0)
     chosen = runs_table(recent, key=f"recent-{opened}")

@@ -15,6 +15,7 @@ from app.charts.style import (
 SYNTHESIS = {"stage": "synthesis"}
 MOST_LABELS = 24  # of layers beside the map; more would overlap
 LABEL_LETTERS = 18
+FEW_STEPS = 5
 
 
 def gap_map(bn_layers: list[str], *, total_steps: int = 0, height: int = 0) -> LiveFigure:
@@ -22,6 +23,8 @@ def gap_map(bn_layers: list[str], *, total_steps: int = 0, height: int = 0) -> L
     x_axis = axis("step", showgrid=False)
     if total_steps:
         x_axis["range"] = [0.5, total_steps + 0.5]
+        if total_steps < FEW_STEPS:
+            x_axis["dtick"] = 1  # there is no half of a step
     height = height or max(300, min(560, 90 + 15 * len(bn_layers)))
     shown = layout(height, xaxis=x_axis, yaxis=_layer_axis(bn_layers))
     binding = {
@@ -149,7 +152,7 @@ def channels() -> LiveFigure:
             xaxis=axis("channel", anchor="y3"),
             yaxis=axis("mean", domain=[0.70, 1.0]),
             yaxis2=axis("std", domain=[0.35, 0.65], rangemode="tozero"),
-            yaxis3=axis("gap", domain=[0.0, 0.30], type="log", exponentformat="power", dtick=1),
+            yaxis3=axis("gap", domain=[0.0, 0.30], type="log", tickformat="~g", dtick=1),
             showlegend=True,
         ),
     }

@@ -15,7 +15,7 @@ const REST_MS = 2500; // on the last frame, before it begins again
 class Film {
   constructor(parent) {
     const find = (name) => parent.querySelector(`.${name}`);
-    [this.wall, this.strip, this.range] = [find("wall"), find("strip"), find("range")];
+    [this.wall, this.strip, this.range, this.row] = ["wall", "strip", "range", "row"].map(find);
     [this.playButton, this.liveButton, this.label] = [find("play"), find("live"), find("label")];
     this.images = new Map();
     this.frames = [];
@@ -133,6 +133,8 @@ class Film {
     this.liveButton.setAttribute("aria-pressed", String(this.bus.cursor === null));
     this.range.max = Math.max(0, this.frames.length - 1);
     this.range.disabled = this.playButton.disabled = this.frames.length < 2;
+    const still = this.frames.length === 1 && !this.data.live; // images that were taken as they are: no film
+    for (const part of [this.strip, this.range, this.row]) part.hidden = still;
     if (!frame) {
       this.label.textContent = this.data.waiting;
       return;
@@ -193,6 +195,7 @@ class Film {
       caption(pen, x, y + size, size, shown, this.data.classes[said.answers[k]], said.confidence[k], colour);
     }
     this.shown = frame.step;
+    this.wall.dataset.across = columns;
     this.wall.dataset.step = frame.step;
   }
 

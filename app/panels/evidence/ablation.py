@@ -33,7 +33,7 @@ def cards(result: Result) -> None:
                 st.markdown(f"**{network['title']}**")
                 st.markdown(_earned(network))
                 st.caption(
-                    f"{network['test_images']} test images; the band is the float network's, 95 %. "
+                    f"{network['test_images']:,} test images; the band is the float network's, 95 %. "
                     "Diamonds are means over the seeds."
                 )
             with chart:

@@ -12,7 +12,7 @@ from app.run_files.history import History
 from app.run_files.run_folders import is_live
 from engine.run.folders.folder import RunFolder
 
-ALT = "Images made from the network's BatchNorm statistics."
+ALT = "The images that the student is calibrated with."
 
 
 def film(folder: RunFolder, history: History, **more: Any) -> None:

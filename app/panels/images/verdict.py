@@ -24,6 +24,12 @@ def growth_verdict(history: History, *, growing: bool = False) -> str:
     if first is None or last is None or not known:
         return ""
     worst = max(known, key=lambda path: known[path])
+    furthest = f"Furthest off is `{worst}` with {known[worst]:.2g}."
+    if len(gaps) == 1:  # nothing grew
+        return (
+            f"The images' statistics are off those that the network remembers: the gap is **{last:.2g}** on "
+            f"average (0: they agree). {furthest}"
+        )
     how = (
         f"**{first / max(last, SMALLEST):.0f} times nearer** to the statistics that the network remembers "
         f"than at the start"
@@ -32,7 +38,7 @@ def growth_verdict(history: History, *, growing: bool = False) -> str:
     )
     return (
         f"The images are {how}: the gap is {last:.2g} on average, from {first:.2g} (0: they agree). "
-        f"Furthest off is `{worst}` with {known[worst]:.2g}."
+        f"{furthest}"
     )
 
 

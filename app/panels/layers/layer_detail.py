@@ -90,8 +90,11 @@ def _moved(values: dict[str, float]) -> str:
         return ""
     carried = (
         f"The codes carry {values['weight_entropy_bits']:.2f} of their "
-        f"{values['weight_level_bits']:.3g} bits; {percent(flipped)} of them are not at the nearest level."
+        f"{values['weight_level_bits']:.3g} bits; "
     )
+    if not flipped:
+        return f"{carried}all of them are at the nearest level."
+    carried += f"{percent(flipped)} of them are not at the nearest level."
     if flipped <= MOVED:
         return carried
     return (

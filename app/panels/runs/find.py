@@ -24,7 +24,7 @@ def find_runs(folders: Sequence[RunFolder]) -> list[RunFolder]:
     left, right = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
     words = left.text_input(
         "Search", key="runs-search", icon=":material/search:", max_chars=200,
-        placeholder="network, method, W2A4, seed 1, your own words", label_visibility="collapsed",
+        placeholder="network, method, W2A4, your words", label_visibility="collapsed",
     )  # fmt: skip
     wanted: list[str] = []
     with right:

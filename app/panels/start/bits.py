@@ -20,7 +20,7 @@ ROUNDINGS = {
 COLOURS = {"float": FLOAT, "grid": GRID, "wrong": OVER, "right": GREEN, "other": WATCH}
 HOW = (
     "Each weight is stored as one of 2 to the power of bits values; activations keep {activation_bits} bits, "
-    "the first and last layer 8. Every stop is a whole run, measured on {date}; whiskers are 95 % bands. "
+    "the first and last layer 8. Every stop is a whole run, measured on {date}; whiskers: 95\u00a0% bands. "
     "Calibrated with images made from the network's own statistics, and with none of its data."
 )
 

@@ -16,11 +16,11 @@ from engine.core.percent import percent
 from engine.run.benches.start.shipped import FILM
 from engine.run.folders.folder import RunFolder
 
-MAP_PX = 480
+MAP_PX = 330
 
 
 def growing(folder: RunFolder, history: History) -> None:
-    """Film and real images on the left, the map on the right, the run's outcome in a sentence."""
+    """The film and the run's outcome on the left, map and real images on the right."""
     found = shipped(FILM)
     if found is not None and found[0]["run"] != folder.run_id:
         found = None
@@ -28,21 +28,25 @@ def growing(folder: RunFolder, history: History) -> None:
     left, right = st.columns([6, 6], gap="medium")
     with left:
         film(folder, history, autoplay=True, loop=True, brief=True, **said)
-        if found is not None:
-            _trained_on(*found)
+        _outcome(folder)
     with right:
         st.markdown(
             "**Do they agree with what the network remembers?** A row is a layer, from the first to the "
             "last; dark means that the images' statistics are those of the training data."
+            + _coarse(folder)
         )
         _map(folder, history)
-        coarse = folder.recipe.synthesis_settings.get("coarse")
-        if coarse:
-            st.caption(
-                f"Up to step {round(coarse * folder.recipe.synthesis_settings['steps'])} the network is "
-                "shown the images at half their size: large shapes first."
-            )
-    _outcome(folder)
+        if found is not None:
+            _trained_on(*found)
+
+
+def _coarse(folder: RunFolder) -> str:
+    """What the step in the map is, where images begin at half their size."""
+    share = folder.recipe.synthesis_settings.get("coarse")
+    if not share:
+        return ""
+    step = round(share * folder.recipe.synthesis_settings["steps"])
+    return f" Up to step {step} it sees the images at half their size: large shapes first."
 
 
 def _map(folder: RunFolder, history: History) -> None:

@@ -14,6 +14,7 @@ pytestmark = MARKS
 
 MOST_STOPS = 10
 LAYERS = 50
+READABLE = 46  # px of a tile that a class's name fits below
 FOCUSED = """() => { let e = document.activeElement;
   while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
   return e?.closest("[class*=st-key-card-], [class*=st-key-open-]") !== null; }"""
@@ -54,6 +55,18 @@ def test_names_of_fifty_layers_have_room_on_a_phone(address: tuple[str, str]) ->
     assert any(name.startswith("▸") for name, _ in few)  # the chosen layer's stays
     ends = sorted(right for _, right in few)
     assert min(b - a for a, b in itertools.pairwise(ends)) > 8  # px: their font's
+
+
+def test_images_on_start_have_their_names_on_a_phone_too(address: tuple[str, str]) -> None:
+    width_of_one = "e => [Number(e.dataset.across), e.clientWidth / e.dataset.across]"
+    for width, most in ((1400, 8), (390, 7)):
+        with browsing(viewport={"width": width, "height": 900}) as page:
+            page.goto(address[0])
+            wall = page.locator("canvas.wall[data-across]")
+            wall.wait_for()
+            across, room = wall.evaluate(width_of_one)
+            assert across == most
+            assert room > READABLE
 
 
 def names_at(width: int, address: str, run: str) -> list[list[Any]]:
