@@ -34,7 +34,7 @@ def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[st
         layer_provenance(folder, path, len(shapes))
     with right:
         _numbers(measured[path], shapes.get(path, []))
-    title = f"For experts: its weights on the grid, its errors, and all {len(measured)} layers as a table"
+    title = "For experts: its weights on the grid, its errors, and a table of all layers"
     with st.expander(title, icon=":material/table_rows:"):
         _histograms(folder, history, path)
         error_table(measured[path])

@@ -13,7 +13,7 @@ from app.panels.new_run.draft import (
     preset_values,
     working_source,
 )
-from app.panels.new_run.groups import changed_words, group
+from app.panels.new_run.groups import group, mark_groups
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.wording.words import EFFORTS, plain
@@ -109,7 +109,6 @@ def _expert(catalog: dict[str, Any], draft: Draft) -> None:
         kind: plain(find(catalog, kind, draft.wanted[field])["title"])
         for kind, field in KINDS.items()
     }
-    marks = changed_words(draft)
     with group(draft, "synthesis", f"Images: how many, and how {titles['synthesis']} makes them"):
         _images(catalog, draft)
         _method(catalog, draft, "synthesis")
@@ -123,8 +122,7 @@ def _expert(catalog: dict[str, Any], draft: Draft) -> None:
     with group(draft, "models", title):
         _files(draft)
         _method(catalog, draft, "models")
-    if changed_words(draft) != marks:
-        st.rerun()  # the titles were drawn before what they tell of
+    mark_groups(draft)
 
 
 def _images(catalog: dict[str, Any], draft: Draft) -> None:

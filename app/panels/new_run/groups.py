@@ -1,4 +1,4 @@
-"""The groups of an expert's settings: each says in its title what was changed in it."""
+"""The groups of an expert's settings: each says beside its title what was changed in it."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -7,13 +7,30 @@ import streamlit as st
 
 from app.panels.new_run.draft import PLAIN, Draft
 
+_MARK = (
+    "margin-left: auto; padding-left: 1rem; white-space: nowrap; font-size: 0.875rem; "
+    "color: var(--st-orange-text-color, #a15a00);"
+)
+
 
 def group(draft: Draft, name: str, title: str) -> AbstractContextManager[Any]:
-    """A group of settings, whose title says what was changed in it; open at first where anything was."""
-    mark, key = changed_words(draft)[name], f"new-{draft.number}-group-{name}"
-    st.session_state.setdefault(key, bool(mark))
-    told = f"{title} · :orange[:material/tune: {mark}]" if mark else title
-    return st.expander(told, key=key, on_change="rerun")
+    """A group of settings; open at first where anything was changed in it."""
+    key = f"new-{draft.number}-group-{name}"
+    st.session_state.setdefault(key, bool(changed_words(draft)[name]))
+    return st.expander(title, key=key, on_change="rerun")
+
+
+def mark_groups(draft: Draft) -> None:
+    """Says behind the title of each group what was changed in it; after the settings were drawn.
+
+    By style: a title that became another would close its group on whoever changes something in it.
+    """
+    rules = [
+        f'.st-key-new-{draft.number}-group-{name} summary::after {{ content: "{words}"; {_MARK} }}'
+        for name, words in changed_words(draft).items()
+        if words
+    ]
+    st.html(f"<style>{' '.join(rules)}</style>")
 
 
 def changed_words(draft: Draft) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The dialog of a new run: it starts what it shows, marks what was changed, and stays until it is closed."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_a_group_says_what_was_changed_in_it_and_is_open_where_anything_was(runs
     at = dialog(expert=True)
     assert groups(at) == {}
     at.number_input(key=STEPS).set_value(11).run()
-    assert groups(at) == {"Images": "1 changed"}  # at once, not at the next press
+    assert groups(at) == {"synthesis": "1 changed"}  # at once, not at the next press
     at.button(key=f"{STEPS}-reset").click().run()
     assert groups(at) == {}
 
@@ -118,9 +119,9 @@ def test_bits_that_a_recipe_brings_along_are_seen(runs: Path) -> None:
 
 
 def groups(at: AppTest) -> dict[str, str]:
-    """The groups that are marked, by the first word of their titles."""
-    told = [one.label.split(" · ") for one in at.expander if " · :orange" in one.label]
-    return {title.split(":")[0]: mark.partition(": ")[2].rstrip("]") for title, mark in told}
+    """The groups that are marked, and what stands there."""
+    styles = " ".join(one.proto.body for one in at.get("html"))
+    return dict(re.findall(r'-group-(\w+) summary::after { content: "([^"]+)"', styles))
 
 
 def test_dialog_stays_open_while_its_page_draws_itself_anew(runs: Path) -> None:

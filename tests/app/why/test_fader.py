@@ -117,7 +117,7 @@ def test_run_it_opens_new_run_with_these_bits(folder: RunFolder, keep: Keep) -> 
     assert (draft.wanted["weight_bits"], draft.wanted["activation_bits"]) == (3, 5)
     assert draft.bits == {"weight_bits": {"fc": 4}, "activation_bits": {"fc": 4}}
     (group,) = [one for one in at.expander if one.label.startswith("Bits, layer by layer")]
-    assert "1 layer changed" in group.label
+    assert any("1 layer changed" in one.proto.body for one in at.get("html"))
     assert group.proto.expanded
 
 
