@@ -100,7 +100,11 @@ class ModelCard:
     forms: Mapping[str, Form] = field(
         default_factory=dict
     )  # other networks that compute the same, by name; the first is what is loaded unasked
+    form_notes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what must be known of a form, by its name
     form: Form = _as_built  # made of the network once its weights are in
+    about_form: str = ""  # what must be known of it
 
     def load(self, weights: Path | None = None) -> nn.Module:
         """The network with its weights, in eval mode, without gradients."""
@@ -132,7 +136,7 @@ class ModelCard:
         if name not in self.forms:
             known = ", ".join(self.forms) or "none at all"
             raise UserError(f"model.form of {self.name} is {name!r}; there are: {known}")
-        return replace(self, form=self.forms[name])
+        return replace(self, form=self.forms[name], about_form=self.form_notes.get(name, ""))
 
 
 def bundled(name: str) -> Path:
@@ -175,7 +179,7 @@ def catalog_entry(card: ModelCard) -> dict[str, Any]:
         "forms": {name: asdict(count_of(form(card.build()))) for name, form in card.forms.items()},
         "settings": [
             *card_knobs(mean=card.mean, std=card.std, resize=card.resize, low=card.image_shape[1]),
-            *([form_knob(tuple(card.forms))] if card.forms else []),
+            *([form_knob(tuple(card.forms), card.form_notes)] if card.forms else []),
             *card.knobs,
         ],
     }

@@ -1,6 +1,6 @@
 """The settings of a network's card as plain data, for forms and `--set model.…`. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -154,11 +154,14 @@ def download_knob() -> dict[str, Any]:
     )  # fmt: skip
 
 
-def form_knob(forms: Sequence[str]) -> dict[str, Any]:
+_FORMS = "the same function, written with other layers: they lose their bits differently"
+
+
+def form_knob(forms: Sequence[str], notes: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Which of a network's forms is quantized, where it has several that compute the same."""
     return _knob(
         "form", "str", forms[0], "Form of the network",
-        "the same function, written with other layers: they lose their bits differently",
+        "; ".join([_FORMS, *(f"{name}: {note}" for name, note in (notes or {}).items())]),
         choices=forms,
     )  # fmt: skip
 

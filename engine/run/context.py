@@ -97,6 +97,7 @@ def make_context(
     test, notes = test_images(card, recipe, stored.outputs if output.has_classes else 0)
     notes += [*output.notes(), *stored.notes(), *remarks(teacher, blocks)]
     notes += [*probed.notes, *_warnings(teacher)]
+    notes += [card.about_form] if card.about_form else []
     if mended:
         notes.append(
             f"BatchNorm channels that stored next to no variance got the median one: {', '.join(mended)}."

@@ -22,6 +22,7 @@ def fashion_card(
     build: Callable[[], nn.Module],
     top1: float,
     forms: Mapping[str, Callable[[nn.Module], nn.Module]] | None = None,
+    form_notes: Mapping[str, str] | None = None,
 ) -> ModelCard:
     """A card whose weights lie in assets/`name`, trained by this project (engine/run/training/train.py).
 
@@ -53,4 +54,5 @@ def fashion_card(
         ),
         reported_top1=top1,
         forms=forms or {},
+        form_notes=form_notes or {},
     )

@@ -1,5 +1,7 @@
 """RepVGG, small: the fused form is the same function with one convolution a block and no BatchNorm."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -105,8 +107,41 @@ class TestForms:
             model = find_card("repvgg-fashion", settings).form(self.card.build())
             assert isinstance(model.blocks[0], RepVGGBlock)
 
+    def test_the_stress_copy_computes_the_same_with_kernels_of_other_ranges(self):
+        fused, stressed = (
+            find_card("repvgg-fashion", {"form": form}).load() for form in ("fused", "fused-stress")
+        )
+        x = images(64, 1, 28, 28)
+        assert (fused(x) - stressed(x)).abs().max() < 1e-4
+        pairs = [(fused.blocks[k].conv, stressed.blocks[k].conv) for k in range(7)]
+        spreads = []
+        for (a, b), (c, d) in itertools.pairwise(pairs):
+            written = (d.bias / c.bias)[:, None, None, None]  # what the next one is made quieter by
+            wrote, read = (
+                a.bias / b.bias,
+                (d.weight / c.weight / written).nanmedian(0).values[:, 1, 1],
+            )
+            assert torch.allclose(
+                wrote, read, rtol=1e-3
+            )  # what is taken from one is given to the next
+            assert ((read > 0.249) & (read < 4.001)).all()
+            spreads.append(float(read.max() / read.min()))
+            # Louder is what stands out in the middle: the order of the two is one.
+            taps = c.weight.abs().flatten(2)
+            outer = taps[..., [0, 1, 2, 3, 5, 6, 7, 8]].amax((0, 2))
+            ratio = taps[..., 4].amax(0) / outer
+            assert (read[ratio.argsort()].diff() >= -1e-3).all()
+        assert max(spreads) > 4
+
+    def test_only_the_stress_copy_says_what_it_is(self):
+        notes = {
+            form: find_card("repvgg-fashion", {"form": form}).about_form for form in self.card.forms
+        }
+        assert notes["branches"] == notes["fused"] == ""
+        assert notes["fused-stress"].startswith("This is a stress copy")
+
     def test_an_unknown_form_is_refused_with_those_there_are(self):
-        with pytest.raises(UserError, match="'melted'; there are: branches, fused"):
+        with pytest.raises(UserError, match="'melted'; there are: branches, fused, fused-stress"):
             find_card("repvgg-fashion", {"form": "melted"})
         with pytest.raises(UserError, match="none at all"):
             find_card("vgg-fashion", {"form": "fused"})
@@ -116,7 +151,10 @@ class TestForms:
         assert entry["batchnorm_layers"] == entry["forms"]["branches"]["batchnorm_layers"] > 0
         assert entry["forms"]["fused"]["batchnorm_layers"] == 0
         (knob,) = (knob for knob in entry["settings"] if knob["name"] == "form")
-        assert (knob["default"], knob["choices"]) == ("branches", ["branches", "fused"])
+        assert (knob["default"], knob["choices"]) == ("branches", list(self.card.forms))
+        assert (
+            "fused-stress: This is a stress copy, not a network as it was trained" in knob["help"]
+        )
 
     def test_what_reads_batchnorm_is_refused_for_the_fused_form_alone(self):
         entry = catalog_entry(self.card)

@@ -114,6 +114,11 @@ QUANTIZER_CLAIMS = (
         method="cfws", baseline="cfws-w5", differs=("split", "weight_bits"),
     ),
     QuantizerClaim(
+        name="cfws-stress",
+        says="CFWS: the same on a stress copy (the fused network, rescaled on purpose), where 5 bits hurt.",
+        method="cfws-stress", baseline="cfws-stress-w5", differs=("split", "weight_bits"),
+    ),
+    QuantizerClaim(
         name="factorization",
         says="Factorization: factors found as codes lose less than those rounded afterwards.",
         method="factorization", baseline="factorization-off", differs=("aware",), asserted=True,

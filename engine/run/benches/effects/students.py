@@ -9,6 +9,7 @@ RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fas
 FUSED: dict[str, Any] = {  # has no BatchNorm left that images could be made from
     "network": REPVGG, "network_settings": {"form": "fused"}, "synthesis": "gzsq",
 }  # fmt: skip
+STRESSED = FUSED | {"network_settings": {"form": "fused-stress"}}  # the same function, rescaled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +193,11 @@ SETUPS: Mapping[str, Setup] = {
     "cfws-w5": Setup(
         title="No split, 5 bits (more bytes)", quantization="cfws", weight_bits=5, settings={"split": "none"},
         **FUSED,
+    ),
+    "cfws-stress": Setup(title="CFWS", quantization="cfws", weight_bits=4, **STRESSED),
+    "cfws-stress-w5": Setup(
+        title="No split, 5 bits (more bytes)", quantization="cfws", weight_bits=5, settings={"split": "none"},
+        **STRESSED,
     ),
     "zero-point": Setup(
         title="Zero point searched", quantization="nearest", weight_bits=4, activation_bits=4,
