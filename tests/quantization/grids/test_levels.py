@@ -19,6 +19,7 @@ from engine.quantization.grids.weights.learned_basis import (
     basis_levels,
     learn_basis,
 )
+from engine.run.benches.effects.students import SETUPS
 
 WEIGHTS = (WeightQuantizer, BasisWeightQuantizer)
 SHAPES = ("gaussian", "laplace", "bimodal", "constant")
@@ -206,6 +207,19 @@ def test_other_starts_end_hardly_lower_than_the_learned_basis(bits, most):
         start = 2 * torch.rand(16, bits, generator=rng)
         ends.append(basis_error(x, _turn(x, start, TURNS, signed=True)[-1], signed=True))
     assert float((learned / torch.cat(ends, 1).amin(1, keepdim=True)).mean()) < most
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_learned_levels_are_held_against_as_many_even_ones(bits):
+    """A grid with a level at 0 has one fewer, and would flatter what is learned."""
+    x = values("laplace", 2)
+    for turns in (0, 20):
+        levels, _ = basis_levels(learn_basis(x, bits, signed=True, turns=turns), signed=True)
+        assert [len(row.unique()) for row in levels] == [2**bits] * len(x)
+        assert torch.allclose(levels, -levels.flip(1), atol=1e-6)
+    control, method = (SETUPS[name] for name in ("lq-nets-even", "lq-nets"))
+    assert (control.quantization, control.weight_bits) == (method.quantization, method.weight_bits)
+    assert control.settings["turns"] == 0
 
 
 def test_without_a_turn_even_levels_stay_even():

@@ -53,6 +53,26 @@ def test_delta_changes_nothing_in_a_network_that_is_not_quantized():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("mode", ["none", "delta", "replace"])
+def test_statistics_of_images_unlike_data_are_worse_than_none_where_they_replace_those_stored(mode):
+    """At 8 bits hardly anything is lost; images a third as bright take `replace` far away from that."""
+    work, block, data = fitted(bits=8)
+    unlike = 0.3 * data  # within the range that inputs are quantized in
+    wanted, before = block.run(work.teacher, data), block.run(work.student, data)
+    correct(work, block, unlike, batchnorm=mode)
+
+    def error(y):
+        return float((y - wanted).square().mean() / wanted.square().mean())
+
+    after = error(block.run(work.student, data))
+    assert error(before) < 1e-2
+    if mode == "replace":
+        assert after > 0.1
+    else:
+        assert after < 2 * error(before) + 1e-4
+
+
+@torch.no_grad()
 def test_bias_correction_gives_every_channel_its_mean_back():
     work, block, x = fitted()
     correct(work, block, x, bias=True)
