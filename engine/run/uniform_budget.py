@@ -29,4 +29,4 @@ def cost_words(report: dict[str, Any], one: dict[str, Any]) -> str:
     """What it costs, as a share of the budget; nothing where it costs just that."""
     if one["cost"] == report["budget"]:
         return ""
-    return f", which cost {percent(one['cost'] / max(report['budget'], 1))} of the budget"
+    return f", which cost {percent(one['cost'] / (report['budget'] or 1))} of the budget"

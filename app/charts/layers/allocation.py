@@ -188,7 +188,7 @@ def _worth_words(report: dict[str, Any]) -> str:
         "integer": "exact, by an integer programme",
     }
     solver = how.get(report["solver"], report["solver"])
-    share = report["chosen"]["cost"] / max(report["budget"], 1)
+    share = report["chosen"]["cost"] / (report["budget"] or 1)
     spent = f"{percent(share)} of the budget is spent ({solver})."
     if other is None:
         return f"All layers rounded together, the answers are KL {mine:.3g} away from the teacher's. {spent}"

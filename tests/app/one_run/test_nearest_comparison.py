@@ -242,3 +242,26 @@ def test_inputs_that_were_given_bits_stand_beside_the_weights() -> None:
     assert (beside["x"], beside["y"]) == (["layer1.0.conv1"], [5])
     assert (edges["x"], edges["y"]) == (["layer1.0.conv2", "fc"], [4, 8])
     assert len(allocation.bits(BITS, ALLOCATION, given).figure["data"]) == 2
+
+
+def test_a_budget_below_1_is_shared_out_as_any_other_and_times_are_told_behind_it():
+    """Milliseconds of a small network: the share is of the budget, not of 1."""
+    uniform = [{"weight_bits": 8, "cost": 0.5, "sensitivity": 0.2, "kl_together": 0.2}]
+    chosen = {"cost": 0.45, "sensitivity": 0.1, "kl_together": 0.1}
+    rows = [
+        {"path": "a", "float_ms": 0.3, "int8_ms": 0.2, "runs": "int8", "choice": True},
+        {"path": "b", "float_ms": 0.25, "int8_ms": 0.3, "runs": "float", "choice": True},
+    ]
+    report = ALLOCATION | {
+        "cost": "latency", "budget": 0.6, "chosen": chosen, "uniform": uniform,
+        "front": [[0.45, 0.1]], "kernels": {"layers": rows, "sentence": "One is faster."},
+    }  # fmt: skip
+    words = allocation_words(report)
+    assert "75.0% of the budget is spent" in words
+    assert "83.3% of the budget" in words
+    assert words.endswith("One is faster.")
+    assert "(ms)" in allocation.front(report).figure["layout"]["xaxis"]["title"]["text"]
+    of_float, of_int8 = allocation.kernels(report).figure["data"]
+    assert of_float["y"] == pytest.approx([300, 250])  # microseconds
+    assert of_int8["y"] == pytest.approx([200, 300])
+    assert (of_float["marker"]["opacity"], of_int8["marker"]["opacity"]) == ([0.3, 1.0], [1.0, 0.3])
