@@ -32,6 +32,8 @@ def claims_table(result: Result, wanted: Sequence[Any]) -> None:
     chips = [*map(chip_of, rows.values()), *[MISSING] * len(missing)]
     with st.container(horizontal=True, gap="small"):
         for chip, (icon, colour, words) in CHIPS.items():
+            if chip == MISSING and not missing:
+                continue
             st.badge(f"{chips.count(chip)} {chip}", icon=icon, color=colour, help=words)
     chosen = menu("Look at one", {name: row["says"] for name, row in rows.items()}, "claim")
     if chosen in rows:

@@ -24,7 +24,8 @@ def test_own_recipe_is_first_then_claims_one_opened_at_a_time(runs: Path) -> Non
     at = opened("evidence", of="resnet20-fashion")
     assert len(at.get("bidi_component")) == 1
     assert "holds" in texts(at)
-    assert "not measured" in texts(at)
+    assert "no gain here" in texts(at)
+    assert "0 not measured" not in texts(at)
 
 
 def test_every_term_has_one_explanation_and_no_file_is_left_over() -> None:
