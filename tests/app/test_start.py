@@ -141,7 +141,7 @@ def test_the_shipped_film_is_told_tile_by_tile_and_real_images_stand_beside(
     assert "What it was trained on" in texts(at)
     assert "half their size" in texts(at)
     shown = [str(one.key).partition("-")[0] for one in at.get("bidi_component")]
-    assert [one for one in shown if one != "pulse"] == ["film", "trained", "gap", "bits"]
+    assert [one for one in shown if one != "pulse"] == ["film", "gap", "trained", "bits"]
 
 
 def test_another_recorded_run_is_played_without_the_words_of_the_shipped_one(
