@@ -4,7 +4,8 @@ A processor has no kernels for 2 to 7 bits: such codes run in those of 8 bits an
 written out as floats and take a float's time. So what decides on a layer's time is whether its input is
 quantized at all. Each layer is timed alone: an 8-bit one reads floats, puts them on its grid, and gives
 floats, as the student's layers do. What a call takes (some 10 microseconds) is in both; what stands between
-layers is in neither, so the sum is no network's latency.
+layers is in neither, so the sum is no network's latency. Nor is it that of the file that
+an export writes, which is to be exact: these kernels round biases and outputs too.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -74,7 +74,8 @@ class MixedSettings(QuantizerSettings):
     milliseconds: float = knob(
         0.0,
         label="Budget in milliseconds",
-        help="of latency: for one image, the sum over the layers alone; 0: by the share",
+        help="of latency: for one image, the sum over the layers alone in ONNX Runtime's own kernels (an "
+        "exported file is exact, and slower); 0: by the share",
         low=0, high=1e6,
     )  # fmt: skip
     inputs: bool = knob(
