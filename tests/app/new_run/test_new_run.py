@@ -324,3 +324,29 @@ def test_a_network_without_batchnorm_begins_with_images_that_can_be_made_for_it(
     assert begun(model="vit") == "noise"
     assert begun(model="resnet20-fashion") == "genie"
     assert begun(model="vit", synthesis="genie") == "genie"  # and the dialog says why it cannot
+
+
+def test_the_effort_stays_where_its_switch_tells_nothing():
+    """As it may while the form is drawn anew under a quick hand: the budgets are then still known."""
+
+    def page():
+        from types import SimpleNamespace
+
+        import streamlit as st
+
+        from app.panels.new_run.form import _how_few
+
+        wanted = {
+            "quantization": "nearest",
+            "weight_bits": 4,
+            "activation_bits": 8,
+            "preset": "quick",
+        }
+        _how_few({"quantization": [{"name": "nearest"}]}, SimpleNamespace(number=1, wanted=wanted))
+        st.text(f"effort: {wanted['preset']}")
+
+    at = AppTest.from_function(page)
+    at.session_state["new-1-preset"] = None
+    at.run()
+    assert not at.exception
+    assert [one.value for one in at.text] == ["effort: quick"]
