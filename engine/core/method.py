@@ -29,6 +29,7 @@ class MethodCard:
     needs: tuple[str, ...] = ()  # see engine.core.needs
     shows: tuple[str, ...] = ()  # the forms of its views, which pages have a picture for
     fewest_weight_bits: int = 2  # of a quantizer: 1 where it has levels for a single bit
+    fewest_activation_bits: int = 2  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,8 @@ class InputGrid:
     scale: float | None = None
     low: int | None = None
     high: int | None = None
-    kind: str = "even"  # "basis": learned levels; "border": learned, where it rounds up; "dynamic": by image
+    kind: str = "even"  # "basis": learned levels; "border": learned, where it rounds up;
+    # "dynamic": by image; "signs": -s and s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,5 +145,6 @@ def _method_entry(cls: Any) -> dict[str, Any]:
         "shows": list(card.shows),
         "exportable": getattr(cls, "exportable", True),
         "fewest_weight_bits": card.fewest_weight_bits,
+        "fewest_activation_bits": card.fewest_activation_bits,
         "settings": describe(cls.Settings),
     }

@@ -17,7 +17,7 @@ from app.panels.new_run.groups import group, mark_groups
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
 from app.wording.words import EFFORTS, plain
-from engine.run.recipes.checks import BITS, weight_bits_of
+from engine.run.recipes.checks import activation_bits_of, weight_bits_of
 from engine.run.recipes.recipe import PRESETS, find, no_folder
 
 EFFORT_HELP = (
@@ -78,12 +78,12 @@ def _what(catalog: dict[str, Any], draft: Draft) -> list[str]:
 
 def _how_few(catalog: dict[str, Any], draft: Draft) -> None:
     key, wanted = f"new-{draft.number}", draft.wanted
-    of_weights = weight_bits_of(find(catalog, "quantization", wanted["quantization"]))
+    quantizer = find(catalog, "quantization", wanted["quantization"])
     columns = st.columns(3, gap="medium")
     for column, name, limits, label, words in (
-        (columns[0], "weight_bits", of_weights, "Bits a weight",
+        (columns[0], "weight_bits", weight_bits_of(quantizer), "Bits a weight",
          "A weight of b bits has one of 2 to the power of b values. A float weight has 32 bits."),
-        (columns[1], "activation_bits", BITS, "Bits an activation",
+        (columns[1], "activation_bits", activation_bits_of(quantizer), "Bits an activation",
          "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
     ):  # fmt: skip
         # Only where it must be: a slider that is told where to stand forgets where it was being moved.

@@ -116,6 +116,12 @@ def _on_values(network: Network, in_floats: Set[str]) -> Iterator[str]:
             f"{dynamic} inputs have levels by their own mean and deviation, taken anew for each image, in "
             "float arithmetic: two more passes over each, and no integer kernel computes them."
         )
+    signs = sum(grid.kind == "signs" for grid in network.inputs.values())
+    if signs:
+        yield (
+            f"{signs} inputs are signs of one size, in floats: the same values, but no integer kernel "
+            "computes them."
+        )
     few = sum(
         grid.kind == "even" and grid.bits < 8 and path not in in_floats
         for path, grid in network.inputs.items()

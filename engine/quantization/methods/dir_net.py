@@ -5,8 +5,9 @@ Binary Neural Network", IJCV 2023, arXiv:2109.12338: only its abstract could be 
 are those of its predecessor IR-Net (CVPR 2020, arXiv:1909.10788).
 
 Departures: there a network is trained from scratch on labelled data, and its activations are signs too;
-here a trained network learns from generated images, BatchNorm stays as it is, activations keep the bits of
-the recipe, and the layers that keep more bits than 1 learn by plain rounding.
+here a trained network learns from generated images, BatchNorm stays as it is, activations have the bits of
+the recipe (signs at 1, of a size that is fitted), and the layers that keep more bits than 1 learn by plain
+rounding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +20,11 @@ from torch import Tensor, nn
 
 from engine.core.method import MethodCard, View, knob, knob_of
 from engine.core.sampling.samples import sampled
-from engine.quantization.base import QuantizerSettings
+from engine.quantization.base import QuantizerSettings, activation_maker
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
+from engine.quantization.grids.sign_activation import SignActivation
 from engine.quantization.grids.weights.binary import (
     FELT,
     BinaryWeightCodes,
@@ -123,11 +125,17 @@ class DirNet(Distilled):
         url="https://arxiv.org/abs/2109.12338",
         shows=("signs",),
         fewest_weight_bits=1,
+        fewest_activation_bits=1,
     )
     Settings = DirNetSettings
 
     def makers(self) -> Makers:
-        return replace(super().makers(), weights=partial(_weights, self.settings))
+        usual = super().makers()
+        signs = activation_maker(self.settings, SignActivation)
+        return replace(
+            usual, weights=partial(_weights, self.settings),
+            activations=lambda bits: signs(bits) if bits == 1 else usual.activations(bits),
+        )  # fmt: skip
 
     def learner(self, student: nn.Module, blocks: Sequence[BlockLike]) -> Learner:
         return SignLearner(student, blocks, self.settings)

@@ -16,6 +16,7 @@ from engine.quantization.grids.gaussian_steps import GaussianInput
 from engine.quantization.grids.level_sets import WeightCodes
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.grids.rounding_borders import BorderQuantizer
+from engine.quantization.grids.sign_activation import SignActivation
 from engine.quantization.grids.weights.learned_basis import BasisActivationQuantizer
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.run.context import Context
@@ -95,6 +96,8 @@ def _input_grid(path: str, quantizer: ActivationQuantizer) -> InputGrid:
         return InputGrid(bits=quantizer.bits, kind="basis")
     if isinstance(quantizer, GaussianInput):
         return InputGrid(bits=quantizer.bits, kind="dynamic")
+    if isinstance(quantizer, SignActivation) and quantizer.of_signs:
+        return InputGrid(bits=quantizer.bits, kind="signs")
     return InputGrid(
         bits=quantizer.bits, scale=float(quantizer.scale), low=quantizer.low, high=quantizer.high
     )
@@ -104,7 +107,8 @@ def _fixed(quantizer: ActivationQuantizer) -> nn.Module:
     """The same rounding with constants. Borders and moments stay as they are: plain arithmetic on values."""
     if isinstance(quantizer, (BorderQuantizer, GaussianInput)):
         return quantizer
-    if isinstance(quantizer, BasisActivationQuantizer):
+    of_signs = isinstance(quantizer, SignActivation) and quantizer.of_signs
+    if of_signs or isinstance(quantizer, BasisActivationQuantizer):
         return ListedLevels(quantizer.levels()[0].detach().clone())
     return EvenLevels(float(quantizer.scale), quantizer.low, quantizer.high)
 

@@ -32,12 +32,19 @@ def weight_bits_of(quantizer: Mapping[str, Any]) -> tuple[int, int]:
     return int(quantizer.get("fewest_weight_bits", BITS[0])), BITS[1]
 
 
+def activation_bits_of(quantizer: Mapping[str, Any]) -> tuple[int, int]:
+    """The fewest and the most bits that an activation can have with it."""
+    return int(quantizer.get("fewest_activation_bits", BITS[0])), BITS[1]
+
+
 def check_numbers(
     complete: dict[str, Any], rules: Collection[str], quantizer: Mapping[str, Any]
 ) -> None:
     """Whole numbers within their limits, in place, and a rule that there is; None takes what is usual."""
-    weights = weight_bits_of(quantizer)
-    limits = {"weight_bits": weights, "activation_bits": BITS, "images": IMAGES, "seed": SEEDS}
+    limits = {
+        "weight_bits": weight_bits_of(quantizer), "activation_bits": activation_bits_of(quantizer),
+        "images": IMAGES, "seed": SEEDS,
+    }  # fmt: skip
     for name, limit in limits.items():
         if complete.get(name) is None:
             complete.pop(name, None)

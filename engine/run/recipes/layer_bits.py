@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.errors import UserError
 from engine.core.outside.files import open_regular, typed_path
-from engine.run.recipes.checks import BITS, weight_bits_of
+from engine.run.recipes.checks import activation_bits_of, weight_bits_of
 from engine.run.recipes.left_out_images import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out_images import left_out
 from engine.run.recipes.settings import shown, whole_number
@@ -43,7 +43,10 @@ def bits_wanted(value: Any, quantizer: Mapping[str, Any]) -> dict[str, dict[str,
             "take its rounding (quantization.rounding) as the quantizer instead"
         )
     found = value if isinstance(value, Mapping) else _read(value)
-    return _checked(found, {"weight_bits": weight_bits_of(quantizer), "activation_bits": BITS})
+    limits = {
+        "weight_bits": weight_bits_of(quantizer), "activation_bits": activation_bits_of(quantizer),
+    }  # fmt: skip
+    return _checked(found, limits)
 
 
 def _read(value: Any) -> Any:

@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from engine.core.events import BlockStarted, StageStarted, Stepped
 from engine.export.read_codes import read_codes
 from engine.quantization import discover_methods
+from engine.quantization.grids.sign_activation import SignActivation
 from engine.run.context import make_context
 from engine.run.exports.export import export
 from engine.run.folders.control import Control
@@ -77,6 +78,29 @@ def test_a_run_of_1_bit_ends_with_two_values_a_channel_that_are_packed_into_1_bi
             weight = folder_weight(folder, layer["path"])
             assert all(len(channel.unique()) <= 2 for channel in weight)
             assert len(tensors[f"{layer['path']}.codes"]) == (weight.numel() + 7) // 8
+
+
+@pytest.mark.parametrize("network", [TinyResNet, TinyViT])
+def test_inputs_of_1_bit_have_two_values_and_are_exported_as_they_are(
+    network, monkeypatch, tmp_path
+):
+    """Behind a ReLU nothing and one size, behind what has both signs two of one size."""
+    only_the_toy(monkeypatch, tmp_path, network)
+    settings = asdict(budget(METHODS["dir-net"].Settings, steps=2, batch=4))
+    recipe = replace(
+        RECIPE, synthesis="noise", synthesis_settings={}, quantization="dir-net", weight_bits=1,
+        activation_bits=1, quantization_settings=settings,
+    )  # fmt: skip
+    folder = begun(tmp_path / "runs", recipe)
+    result = work(folder)
+    assert 1 in {layer["activation_bits"] for layer in result["layers"]}
+    control = Control(folder.path, lambda state: None)
+    context = make_context(folder.recipe, folder, control, torch.device("cpu"))
+    grids = [m for m in load_student(context).modules() if isinstance(m, SignActivation)]
+    assert {grid.of_signs for grid in grids} == ({True} if network is TinyViT else {False})
+    x = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    assert all(len(grid(x).unique()) == 2 for grid in grids)
+    assert export(folder, ["onnx"])["proof"]["agreement"] == 1
 
 
 def folder_weight(folder, path):

@@ -55,7 +55,7 @@ def test_what_is_no_bits_is_refused_in_a_line(value, said):
     assert "\n" not in str(refused.value)
 
 
-def test_a_layer_has_1_bit_where_the_quantizer_has_levels_for_it_and_no_input_has():
+def test_a_layer_or_an_input_has_1_bit_where_the_quantizer_has_levels_for_it():
     binary = {"name": "binary", "fewest_weight_bits": 1}
     one = {"weight_bits": {"a": 1}}
     assert bits_wanted(one, binary)["weight_bits"] == {"a": 1}
@@ -63,6 +63,8 @@ def test_a_layer_has_1_bit_where_the_quantizer_has_levels_for_it_and_no_input_ha
         bits_wanted(one, {"name": "nearest"})
     with pytest.raises(UserError, match="of 'a' is 1; choose 2 to 8"):
         bits_wanted({"activation_bits": {"a": 1}}, binary)
+    signs = binary | {"fewest_activation_bits": 1}
+    assert bits_wanted({"activation_bits": {"a": 1}}, signs)["activation_bits"] == {"a": 1}
 
 
 def test_a_quantizer_that_chooses_bits_itself_takes_none():

@@ -193,6 +193,16 @@ def test_a_weight_of_1_bit_is_for_a_quantizer_that_has_levels_for_it():
         make_recipe(entries, **NAMES, weight_bits=1)
 
 
+def test_an_activation_of_1_bit_is_for_a_quantizer_that_has_signs():
+    entries = catalog()
+    (nearest,) = entries["quantization"]
+    entries["quantization"].append(nearest | {"name": "signs", "fewest_activation_bits": 1})
+    one = make_recipe(entries, **NAMES | {"quantization": "signs", "activation_bits": 1})
+    assert one.activation_bits == 1
+    with pytest.raises(UserError, match="activation bits is 1; choose 2 to 8"):
+        make_recipe(entries, **NAMES, activation_bits=1)
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [

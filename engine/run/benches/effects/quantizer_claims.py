@@ -185,8 +185,13 @@ QUANTIZER_CLAIMS = (
     ),
     QuantizerClaim(
         name="dir-net-a2",
-        says="DIR-Net: the same where activations have 2 bits, the fewest here: near the limit of one bit.",
+        says="DIR-Net: the same where activations have 2 bits.",
         method="dir-net-a2", baseline="dir-net-a2-plain", differs=("estimator",),
+    ),
+    QuantizerClaim(
+        name="dir-net-a1",
+        says="DIR-Net: the same where activations have one bit too, the limit.",
+        method="dir-net-a1", baseline="dir-net-a1-plain", differs=("estimator",),
     ),
     QuantizerClaim(
         name="daq",

@@ -129,6 +129,13 @@ SETUPS: Mapping[str, Setup] = {
         title="Straight-through gradient", quantization="dir-net", weight_bits=1, activation_bits=2,
         network=BINARY, settings={"estimator": "straight-through"},
     ),
+    "dir-net-a1": Setup(
+        title="DIR-Net", quantization="dir-net", weight_bits=1, activation_bits=1, network=BINARY
+    ),
+    "dir-net-a1-plain": Setup(
+        title="Straight-through gradient", quantization="dir-net", weight_bits=1, activation_bits=1,
+        network=BINARY, settings={"estimator": "straight-through"},
+    ),
     "daq": Setup(
         title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING,
         synthesis="gzsq",

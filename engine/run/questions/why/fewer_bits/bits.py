@@ -70,6 +70,12 @@ def check_widths(plan: Mapping[str, LayerBits]) -> None:
             f"{len(few)} layers of this run have {plan[few[0]].weight_bits} bit a weight, {few[0]} first; "
             f"other bits are measured from {WIDTHS[0]} on: ask a run of {WIDTHS[0]} or more"
         )
+    signs = [path for path, one in plan.items() if one.activation_bits == 1]
+    if signs:
+        raise UserError(
+            f"the inputs of {len(signs)} layers of this run have 1 bit, {signs[0]} first; other bits are "
+            f"measured from {WIDTHS[0]} on: ask a run of {WIDTHS[0]} or more"
+        )
 
 
 def held(run: Opened) -> dict[str, dict[str, int]]:
