@@ -8,15 +8,15 @@ import streamlit as st
 
 from app.charts.why.packing import packings
 from app.components import mount
-from app.panels.shared.ask_why import ask_for, known, why_not
+from app.panels.shared.ask_why import ask_for, is_out_of_reach, known, why_not
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import count_words, plain, size_words
 from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
+from engine.run.folders.opened import opened_from
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-QUESTIONS = ("resources", "storage")  # that are asked beside the page
 
 
 def costs_section(folder: RunFolder, layers: int) -> None:
@@ -24,40 +24,37 @@ def costs_section(folder: RunFolder, layers: int) -> None:
     if folder.result() is None:
         return
     st.subheader("What does it cost to keep and to run?", help=explain("costs"))
-    if why_not(folder):
+    if all(is_out_of_reach(folder, question) for question in QUESTIONS):
         st.caption(why_not(folder))
         return
-    left, right = st.columns(2, gap="medium")
-    with left:
-        found = known(folder, "resources")
-        if found is None:
-            ask_for(folder, "resources", layers)
-        else:
-            _resources(found)
-    with right:
-        found = known(folder, "storage")
-        if found is None:
-            ask_for(folder, "storage", layers)
-        else:
-            _storage(folder, found)
+    for column, (question, draw) in zip(st.columns(2, gap="medium"), DRAW.items(), strict=True):
+        with column:
+            found = known(folder, question)
+            if found is not None:
+                draw(folder, found)
+            elif why_not(folder):
+                st.caption(why_not(folder))
+            else:
+                ask_for(folder, question, layers)
 
 
-def _resources(found: Mapping[str, Any]) -> None:
+def _resources(folder: RunFolder, found: Mapping[str, Any]) -> None:
     st.markdown(f"**{page_text(found['sentence'])}**")
     lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
     st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
     if found["latency_note"]:
         st.caption(page_text(found["latency_note"]))
-    st.caption(plain(known_words(found)))
+    st.caption(plain(known_words(found, here=not opened_from(folder.path))))
 
 
-def known_words(found: Mapping[str, Any]) -> str:
-    """How each of the costs is known."""
+def known_words(found: Mapping[str, Any], *, here: bool = True) -> str:
+    """How each of the costs is known; `here`: not on the machine of whoever made a bundle of it."""
     time = found["latency_ms"]
     measured = ""
     if time is not None:
         threads = f"{time['threads']} thread{'s' if time['threads'] > 1 else ''}"
-        measured = f" Time is measured on this machine, {threads}."
+        where = "on this machine" if here else "where the bundle was made"
+        measured = f" Time is measured {where}, {threads}."
     return (
         "All for one image. Bytes and bit operations are counted. Energy is estimated, its order at most: by "
         f"{found['energy_uj']['source']}.{measured}"
@@ -130,3 +127,7 @@ def storage_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for row in found["layers"]
     ]
+
+
+DRAW = {"resources": _resources, "storage": _storage}
+QUESTIONS = tuple(DRAW)  # that are asked beside the page

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.engine_calls.actions import try_it
-from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.ask_why import ask_for, is_out_of_reach, is_pending, known, why_not
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
 from app.text import explain
@@ -21,7 +21,7 @@ MATTERS_DB = 1.0  # a layer that gains so much without one image hangs on it
 
 def ranges_section(folder: RunFolder) -> bool:
     """The question, closed until it is opened; whether an answer is awaited."""
-    if folder.result() is None or why_not(folder):
+    if is_out_of_reach(folder, "ranges"):
         return False
     more = st.expander(
         "Which image sets a layer's range?", icon=":material/image_search:", key="ranges-more",
@@ -69,7 +69,7 @@ def _image(
         f"It reaches **{one['reach']:.3g}**. Without it the step is {one['step']:.3g} in place of "
         f"{layer['step']:.3g}, and the others' SQNR **{more:+.1f} dB**."
     )
-    if button(
+    if not why_not(folder) and button(
         "Quantize without it", icon=":material/play_arrow:", key=f"without-{layer['layer']}-{place}",
         help="Runs the recipe with this image left out; none is made again.",
     ):  # fmt: skip

@@ -63,5 +63,5 @@ def verdict(found: dict[str, Any]) -> str:
     rank = found["drift_rank"]
     if rank is None:
         return said
-    how = next(words for least, words in RANKS if rank >= least)
+    how = next((words for least, words in RANKS if rank >= least), RANKS[-1][1])
     return f"{said} Over the layers, drift and the noise that weights bring {how} (Spearman {rank:+.2f})."

@@ -104,6 +104,13 @@ def known(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | 
     return answers.kept_answer(folder, command, layer)
 
 
+def is_out_of_reach(folder: RunFolder, command: str, layer: str = "") -> bool:
+    """Whether there is no answer and none can be asked for: of a run at work, or of a record without it."""
+    if folder.result() is None:
+        return True
+    return bool(why_not(folder)) and known(folder, command, layer) is None
+
+
 def is_pending(folder: RunFolder, command: str, layer: str = "") -> bool:
     """Whether somebody has asked and no answer is there."""
     asked = is_asked(command, _key(folder, layer))
@@ -143,7 +150,7 @@ def closed_question(
 
     `layer`: of a question that is put about one layer.
     """
-    if folder.result() is None or why_not(folder):
+    if is_out_of_reach(folder, command, layer):
         return False
     more = st.expander(title, icon=WHY[command].icon, key=f"{command}-more", on_change="rerun")
     if more.open:

@@ -10,11 +10,10 @@ from typing import Any
 
 from engine.export.base import Finished, Format, FormatCard, Written
 
-KIND, VERSION = "quantoscope-bundle", 2  # 1: without answers
+KIND, VERSION = "quantoscope-bundle", 3  # 1: without answers; 2: with those of three questions
 MANIFEST = "manifest.json"
 NEEDED = ("recipe.json", "events.jsonl", "result.json")
-ANSWERS = ("explain", "predictions", "bits")  # questions of why, where they were asked
-OPTIONAL = ("analysis.json", *(f"answers/{question}.json" for question in ANSWERS))
+ANALYSIS = "analysis.json"  # what each layer costs, where that was asked
 SNAPSHOT = re.compile(r"snapshots/[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(npz|webp|png)")
 _PACKED = (".webp", ".png", ".npz")  # nothing to gain by packing again
 
@@ -33,11 +32,8 @@ class Bundle(Format):
     def write(self, run: Finished, out: Path) -> list[Written]:
         path = out / f"{run.run}.zsq"
         files = {name: file.read_bytes() for name, file in _files(run.folder)}
-        files |= {
-            f"answers/{question}.json": json.dumps(run.answers[question]).encode()
-            for question in ANSWERS
-            if question in run.answers
-        }
+        along = {q: found for q, found in run.answers.items() if not _is_of_layer(q)}
+        files |= {f"answers/{q}.json": json.dumps(found).encode() for q, found in along.items()}
         manifest = {
             "kind": KIND, "version": VERSION, "run": run.run, "engine": run.result.get("engine"),
             "files": {name: _facts(data) for name, data in files.items()},
@@ -50,7 +46,7 @@ class Bundle(Format):
         notes: tuple[str, ...] = (
             "The network's weights are not in it; names of files that the recipe names are.",
         )
-        stays = dict.fromkeys(q.partition(" ")[0] for q in run.answers if q not in ANSWERS)
+        stays = dict.fromkeys(q.partition(" ")[0] for q in run.answers if q not in along)
         if stays:
             notes += (
                 f"What was asked of it as {', '.join(stays)} stays here, and can be taken as tables.",
@@ -58,9 +54,14 @@ class Bundle(Format):
         return [Written(kind="bundle", path=path, notes=notes)]
 
 
+def _is_of_layer(question: str) -> bool:
+    """Whether it is put about one layer, whose path is then behind its name."""
+    return " " in question
+
+
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Name in the bundle and file of all that pages draw, beside the answers."""
-    for name in (*NEEDED, "analysis.json"):
+    for name in (*NEEDED, ANALYSIS):
         if (folder / name).is_file():
             yield name, folder / name
     for file in sorted((folder / "snapshots").glob("*")):

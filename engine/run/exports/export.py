@@ -11,7 +11,7 @@ from engine.core.errors import UserError
 from engine.export import discover_formats, format_lines, read_codes
 from engine.export.base import Finished, Format, Written
 from engine.run.folders.folder import RunFolder, write_atomically
-from engine.run.questions.why.answers import COMMANDS, MORE, OF_LAYERS, kept_answer
+from engine.run.questions.why.answers import COMMANDS, OF_LAYERS, kept_answer
 
 Tell = Callable[[int, int, str], None]
 FOLDER = "export"  # below the run's, where no other is named
@@ -74,7 +74,7 @@ def finished(folder: RunFolder, sections: Sequence[str] = ()) -> tuple[Finished,
 
 def _answers(folder: RunFolder) -> dict[str, dict[str, Any]]:
     """What was asked of the run, by the question."""
-    found = {command: kept_answer(folder, command) for command in (*COMMANDS, *MORE)}
+    found = {command: kept_answer(folder, command) for command in COMMANDS}
     for layer in (folder.result() or {}).get("layers", []):
         found[f"{OF_LAYERS} {layer['path']}"] = kept_answer(folder, OF_LAYERS, layer["path"])
     return {command: answer for command, answer in found.items() if answer is not None}

@@ -16,10 +16,23 @@ from engine.run.folders.owner import owner_of
 from tests.app.browser import MARKS, browsing, is_blank, rest, served, until
 from tests.app.places import TABS
 from tests.app.test_pages import opened, texts
-from tests.app.why import bits_found, test_flips, test_provenance
+from tests.app.why import (
+    bits_found,
+    test_costs,
+    test_drift,
+    test_flips,
+    test_provenance,
+    test_ranges,
+    test_sensitivities,
+)
 
 RECORDED = next(Path("assets/recorded").iterdir())
 OPENED = f"{RECORDED.name}_opened"
+ANSWERS = {
+    "explain": test_provenance.FOUND, "predictions": test_flips.FOUND, "bits": bits_found.FOUND,
+    "similarity": test_drift.FOUND, "ranges": test_ranges.FOUND, "resources": test_costs.COSTS,
+    "sensitivities": test_sensitivities.FOUND, "storage": test_costs.PACKED,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +43,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result is not None
     of = Finished(
         run=folder.run_id, folder=folder.path, recipe={}, result=result, network=lambda: None,
-        answers={"explain": test_provenance.FOUND, "predictions": test_flips.FOUND, "bits": bits_found.FOUND},
+        answers=ANSWERS,
     )  # fmt: skip
     (written,) = Bundle().write(of, tmp_path_factory.mktemp("bundle"))
     return written.path
@@ -44,6 +57,19 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
         at = opened(tab, run=folder.run_id)
         assert f"Opened from the bundle {bundle.name}" in texts(at).replace("\\", "")
     assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
+    said = texts(opened("answers", run=folder.run_id))
+    assert "2.5 times as long where it was measured" in said
+    assert "measured where the bundle was made" in said
+    assert "take 160 B, 40.0\u00a0% of the float weights" in said
+    at = opened("images", **{"run": folder.run_id, "range-layer": "fc"})
+    assert "`fc` hangs on image 3" in texts(at)
+    assert not [one.key for one in at.button if str(one.key).startswith("without-")], (
+        "no image is here"
+    )
+    at = opened("layers", run=folder.run_id)
+    for question, words in (("similarity", "moved most"), ("sensitivities", "would have done")):
+        at.session_state[f"{question}-more"] = True
+        assert words in texts(at.run()), question
     listed = opened("runs").dataframe[0].value
     assert listed["opened"].tolist() == [bundle.name]
     with pytest.raises(UserError, match=r"already, as .*; delete that first"):

@@ -21,16 +21,20 @@ COSTS: dict[str, Any] = {
     "bit_operations": {"fp32": 32_000_000_000, "quantized": 500_000_000, "how": "counted: products"},
     "energy_uj": {"fp32": HIGH, "quantized": LOW, "source": "Horowitz, ISSCC 2014", "how": "estimated"},
     "latency_ms": {"float": 1.0, "quantized": 2.5, "threads": 1, "how": "measured"}, "latency_note": "",
-    "sentence": "10.0 times fewer bytes, and yet 2.5 times as long on this machine.",
+    "sentence": "10.0 times fewer bytes, and yet 2.5 times as long where it was measured.",
 }  # fmt: skip
 ROW: dict[str, Any] = {
-    "path": "conv1", "weights": 100, "zeros": 0.25, "entropy_bits": 1.9, "form": "huffman",
+    "path": "conv1", "weights": 100, "zeros": 0.25, "entropy_bits": 1.9, "form": "huffman", "bits": 4,
+    "symbols": 12, "payload_bits": 2.0, "ratio": 0.15,
     "bytes": {"packed": 50, "huffman": 40, "sparse": 80, "entropy": 24}, "grid_bytes": 20,
 }  # fmt: skip
 PACKED: dict[str, Any] = {
-    "run": "r", "layers": [ROW], "notes": ["No layer is smallest in the sparse form."],
-    "total": {"weights": 100, "bytes": ROW["bytes"], "chosen_bytes": 40, "file_bytes": 160,
-              "ratio": 0.4},
+    "run": "r", "layers": [ROW], "notes": ["No layer is smallest in the sparse form."], "exact": True,
+    "total": {
+        "weights": 100, "zeros": 0.25, "entropy_bits": 1.9, "bytes": ROW["bytes"], "chosen_bytes": 40,
+        "forms": {"packed": 0, "huffman": 1, "sparse": 0}, "grid_bytes": 20, "file_bytes": 160,
+        "float32_bytes": 400, "ratio": 0.4,
+    },
 }  # fmt: skip
 
 
@@ -49,6 +53,7 @@ def test_it_is_said_how_each_is_known() -> None:
     assert "Bytes and bit operations are counted. Energy is estimated" in said
     assert "Horowitz, ISSCC 2014" in said
     assert "Time is measured on this machine, 1 thread." in said
+    assert "measured where the bundle was made, 1 thread." in known_words(COSTS, here=False)
     assert "Time" not in known_words(COSTS | {"latency_ms": None})
 
 
@@ -75,7 +80,7 @@ def test_the_page_offers_both_questions_and_shows_what_is_known(
     keep("storage", PACKED)
     at = opened("run", run=folder.run_id, tab="answers")
     said = texts(at)
-    assert "2.5 times as long on this machine" in said
+    assert "2.5 times as long where it was measured" in said
     assert "take 160 B, 40.0\u00a0% of the float weights" in said
     assert "Tell bytes, energy and time" not in [button.label for button in at.button]
 

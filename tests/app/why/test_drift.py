@@ -13,10 +13,12 @@ LAYERS: list[dict[str, Any]] = [
     {"path": "fc", "raw": 0.8, "chain": 0.75, "matched": 0.75, "drift": 0.25},
     {"path": "odd", "raw": None, "chain": None, "matched": None, "drift": None},
 ]
+PATHS = [one["path"] for one in LAYERS]
+COSINES = [[0.99, None, None], [None, 0.75, None], [None, None, None]]
 FOUND: dict[str, Any] = {
     "run": "r", "other": None, "layers": LAYERS, "moved_channels": 0, "drift_rank": 0.9,
-    "matrix": {"rows": ["conv1", "fc"], "columns": ["conv1", "fc"], "cosines": [[0.99, None], [None, 0.75]]},
-    "test": None, "notes": ["Layers of one name are alike."],
+    "matrix": {"rows": PATHS, "columns": PATHS, "cosines": COSINES}, "test": None,
+    "sentence": "fc has drifted most.", "notes": ["Layers of one name are alike."],
 }  # fmt: skip
 
 
@@ -34,7 +36,7 @@ def test_bars_are_the_drifts_that_are_known_and_the_map_leaves_other_shapes_empt
     assert (bars["x"], bars["y"]) == (["conv1", "fc"], [0.01, 0.25])
     assert len({*bars["marker"]["color"]}) == 2
     (cells,) = alike_map(FOUND["matrix"]).figure["data"]
-    assert cells["z"] == [[0.99, None], [None, 0.75]]
+    assert cells["z"] == COSINES
     assert "least with itself is 0.7500" in alike_map(FOUND["matrix"]).alt
 
 

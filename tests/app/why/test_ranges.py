@@ -22,7 +22,7 @@ def layer(path: str, *gains: float) -> dict[str, Any]:
 
 
 RANGES = [layer("conv1", 0.2, 0.1), layer("fc", 4.0, 0.3)]
-FOUND: dict[str, Any] = {"ranges": RANGES, "pictures": {}}
+FOUND: dict[str, Any] = {"run": "r", "ranges": RANGES, "pictures": {}}
 
 
 def test_a_layer_that_hangs_on_one_image_is_named_with_it() -> None:

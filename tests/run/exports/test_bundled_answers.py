@@ -7,18 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from app.charts.why import sensitivities as charted
 from engine.core.errors import UserError
 from engine.run.exports.export import export
+from engine.run.exports.foreign_answers import KNOWN
 from engine.run.exports.opening import open_bundle
+from engine.run.exports.shapes import costs, layers
+from engine.run.questions.costs import sensitivities as minding
+from engine.run.questions.costs import storage as storing
+from engine.run.questions.costs.resources import resources
+from engine.run.questions.costs.sensitivities import sensitivities
+from engine.run.questions.costs.storage import storage
+from engine.run.questions.doctor import leave_one_out as reaching
+from engine.run.questions.doctor.leave_one_out import ranges
 from engine.run.questions.why import answers
 from engine.run.questions.why.explain import explain
 from engine.run.questions.why.fewer_bits.bits import bits
 from engine.run.questions.why.predictions import predictions
+from engine.run.questions.why.similarity import similarity
+from tests.run.exports.forged_answers import FORGED
 from tests.run.exports.test_bundles import Forged
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
 
-ASK = {"explain": explain, "predictions": predictions, "bits": bits}
-PAGE = "data:text/html;base64,PHNjcmlwdD4="
+ASK = {
+    "explain": explain, "predictions": predictions, "bits": bits, "similarity": similarity, "ranges": ranges,
+    "resources": resources, "sensitivities": sensitivities, "storage": storage,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +53,16 @@ def bundled(tmp_path_factory):
     return folder, place / "out" / f"{folder.run_id}.zsq", given
 
 
+def test_every_question_of_a_run_goes_along_and_is_looked_at():
+    assert {*answers.COMMANDS} == {*KNOWN} == {*ASK}
+
+
+def test_what_is_looked_for_is_called_as_the_questions_and_the_pages_call_it():
+    assert costs.FORMS == storing.FORMS
+    assert layers.MEASURES == minding.MEASURES == (*charted.MEASURES,)
+    assert layers.MOST_NAMED == reaching.NAMED
+
+
 def test_the_answers_are_there_where_the_bundle_is_opened_and_in_its_own_bundle_again(
     bundled, tmp_path
 ):
@@ -57,14 +81,13 @@ def test_a_bundle_says_which_answers_stay_behind(bundled, tmp_path):
     folder, _, _ = bundled
     (made,) = export(folder, ["bundle"], tmp_path / "a")["files"]
     assert "stays here" not in " ".join(made["notes"])
-    answers.answer(folder, "similarity", lambda: {"layers": [{"path": "a", "cosine": 0.5}]})
     path = folder.result()["layers"][0]["path"]
     answers.answer(folder, "tensors", lambda: {"layer": path}, layer=path)
     (made,) = export(folder, ["bundle"], tmp_path / "a")["files"]
-    assert "asked of it as similarity, tensors stays here" in made["notes"][-1]
+    assert "asked of it as tensors stays here" in made["notes"][-1]
     tables = [Path(one["path"]) for one in export(folder, ["tables"], tmp_path / "t")["files"]]
     (similar,) = [file for file in tables if file.stem == "similarity-layers"]
-    assert similar.read_text().splitlines() == ["path,cosine", "a,0.5"]
+    assert similar.read_text().splitlines()[0] == "path,raw,chain,matched,drift"
     assert {"explain-layers", "predictions-margins", "bits-layers", f"tensors-{path}"} <= {
         file.stem for file in tables
     }
@@ -75,46 +98,6 @@ def test_answers_that_lie_in_a_run_of_ones_own_are_not_read(bundled):
     (folder.path / "answers").mkdir()
     (folder.path / "answers" / "explain.json").write_text('{"run": "another"}')
     assert answers.kept_answer(folder, "explain") == given["explain"]
-
-
-def at(command, *way, value=None, gone=False):
-    """An answer in which what lies at the end of the way is another value, or gone."""
-
-    def change(found):
-        for step in way[:-1]:
-            found = found[next(iter(found)) if step == "first" else step]
-        if gone:
-            found.pop(way[-1])
-        else:
-            found[next(iter(found)) if way[-1] == "first" else way[-1]] = value
-
-    return command, change
-
-
-FORGED = {
-    "an answer of nothing": ("explain", lambda found: found.clear()),
-    "layers that are a word": at("explain", "layers", value="all"),
-    "a layer without its verdict": at("explain", "layers", 0, "verdict", gone=True),
-    "a share that is a word": at("explain", "layers", 1, "share", value="<b>"),
-    "a share of three parts": at("explain", "layers", 1, "share", "weights", gone=True),
-    "a number without end": at("explain", "layers", 0, "sqnr_accumulated_db", value=float("inf")),
-    "more than an answer has": at("explain", "onload", value="x"),
-    "images that are true": at("explain", "images", value=True),
-    "a class below 0": at("predictions", "by_class", 0, "class", value=-7),
-    "a band of one end": at("predictions", "agreement_band", value=[0.5]),
-    "margins of no bins": at("predictions", "margins", value={"teacher": [], "student": []}),
-    "an image of fewer layers": at("predictions", "growth", "usual", "mean", value=[0.5]),
-    "an image that is a word": at("predictions", "growth", "images", value={"<b>": []}),
-    "a picture from elsewhere": at("predictions", "pictures", value={"0": "https://example.org/a.webp"}),
-    "a picture that is a page": at("predictions", "pictures", value={"0": PAGE}),
-    "a picture of nothing": at("predictions", "pictures", value={"0": "data:image/webp;base64,AAAA"}),
-    "a picture that is half a one": at("predictions", "pictures", value={"0": "data:image/png;base64,A"}),
-    "a picture that is not told": at("predictions", "pictures", value={"0": None}),
-    "a layer that no table knows": at("bits", "layers", 0, "path", value="other"),
-    "tables of fewer widths": at("bits", "tables", "noise", 0, value=[[1.0]]),
-    "bits of no width": at("bits", "planned", "weight_bits", "first", value=77),
-    "no layer at all": at("bits", "tables", "paths", value=[]),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FORGED)

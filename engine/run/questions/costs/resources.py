@@ -67,10 +67,10 @@ def sentence(
     ratio = latency["quantized"] / latency["float"]
     if ratio > 1:
         return (
-            f"{said}, and yet {ratio:.1f} times as long on this machine: bits save time only where a device "
-            "has kernels for them."
+            f"{said}, and yet {ratio:.1f} times as long where it was measured: bits save time only where a "
+            "device has kernels for them."
         )
-    return f"{said}; on this machine it takes {ratio:.2f} of the float network's time."
+    return f"{said}; where it was measured it takes {ratio:.2f} of the float network's time."
 
 
 def _work(layer: Mapping[str, Any]) -> Work:

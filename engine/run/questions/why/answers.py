@@ -10,15 +10,10 @@ from engine.run.folders.opened import brought_answer
 from engine.run.questions.cached_answer import find_once, kept
 from engine.run.subprocess_answer import answer_of
 
-COMMANDS = ("explain", "predictions", "bits")  # that go along in a bundle
-MORE = (
-    "similarity",
-    "ranges",
-    "resources",
-    "sensitivities",
-    "storage",
-)  # that stay where they were asked
-OF_LAYERS = "tensors"  # is put about one layer
+COMMANDS = (  # all of them go along in a bundle
+    "explain", "predictions", "bits", "similarity", "ranges", "resources", "sensitivities", "storage",
+)  # fmt: skip
+OF_LAYERS = "tensors"  # is put about one layer, and stays where it was asked
 
 
 def kept_answer(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | None:
