@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.core.outside.answer_files import answer_file
 from engine.export.base import Finished, Format, FormatCard, Written
 
 KIND, VERSION = "quantoscope-bundle", 3  # 1: without answers; 2: with those of three questions
@@ -15,6 +16,10 @@ MANIFEST = "manifest.json"
 NEEDED = ("recipe.json", "events.jsonl", "result.json")
 ANALYSIS = "analysis.json"  # what each layer costs, where that was asked
 SNAPSHOT = re.compile(r"snapshots/[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.(npz|webp|png)")
+NOTES = (
+    "The network's weights are not in it, nor what the doctor found, nor tries of other bits; names of files "
+    "that the recipe names are.",
+)
 _PACKED = (".webp", ".png", ".npz")  # nothing to gain by packing again
 
 
@@ -32,8 +37,9 @@ class Bundle(Format):
     def write(self, run: Finished, out: Path) -> list[Written]:
         path = out / f"{run.run}.zsq"
         files = {name: file.read_bytes() for name, file in _files(run.folder)}
-        along = {q: found for q, found in run.answers.items() if not _is_of_layer(q)}
-        files |= {f"answers/{q}.json": json.dumps(found).encode() for q, found in along.items()}
+        for asked, found in run.answers.items():
+            question, _, layer = asked.partition(" ")
+            files[answer_file(question, layer)] = json.dumps(found).encode()
         manifest = {
             "kind": KIND, "version": VERSION, "run": run.run, "engine": run.result.get("engine"),
             "files": {name: _facts(data) for name, data in files.items()},
@@ -43,20 +49,7 @@ class Bundle(Format):
             for name, data in files.items():
                 packed = name.endswith(_PACKED)
                 archive.writestr(name, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
-        notes: tuple[str, ...] = (
-            "The network's weights are not in it; names of files that the recipe names are.",
-        )
-        stays = dict.fromkeys(q.partition(" ")[0] for q in run.answers if q not in along)
-        if stays:
-            notes += (
-                f"What was asked of it as {', '.join(stays)} stays here, and can be taken as tables.",
-            )
-        return [Written(kind="bundle", path=path, notes=notes)]
-
-
-def _is_of_layer(question: str) -> bool:
-    """Whether it is put about one layer, whose path is then behind its name."""
-    return " " in question
+        return [Written(kind="bundle", path=path, notes=NOTES)]
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

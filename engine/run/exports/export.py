@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.outside.answer_files import OF_LAYERS
 from engine.export import discover_formats, format_lines, read_codes
 from engine.export.base import Finished, Format, Written
 from engine.run.folders.folder import RunFolder, write_atomically
-from engine.run.questions.why.answers import COMMANDS, OF_LAYERS, kept_answer
+from engine.run.questions.why.answers import COMMANDS, kept_answer
 
 Tell = Callable[[int, int, str], None]
 FOLDER = "export"  # below the run's, where no other is named

@@ -3,15 +3,15 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.outside.answer_files import OF_LAYER_FILE, OF_LAYERS, answer_file
 from engine.run.exports.foreign import check_image
-from engine.run.exports.shapes import costs, layers, why
+from engine.run.exports.shapes import costs, layers, tensors, why
 from engine.run.exports.shapes.kinds import By, Count, Fits, Found, Maybe, unlike
-from engine.run.folders.opened import ANSWERS
 
 Refuse = Callable[[str], UserError]
 MOST_PICTURE = 400_000  # letters of one address
@@ -21,10 +21,11 @@ ANALYSIS = {"images": Count(), "test_set": str, "kl": float}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of an answer: its shape, and whether its parts fit one another and the run's layers."""
+    """An answer's shape, whether its parts fit one another and the run's layers, and its pictures."""
 
     shape: dict[str, Any]
     fits: Fits = lambda _found, _layers: True
+    pictures: Callable[[Found], Iterable[str]] = lambda found: found.get("pictures", {}).values()
 
 
 KNOWN = {  # by question; each is a file of its name
@@ -37,7 +38,8 @@ KNOWN = {  # by question; each is a file of its name
     "sensitivities": Known(layers.SENSITIVITIES, layers.sensitivities_fit),
     "storage": Known(costs.STORAGE, costs.storage_fits),
 }
-FILES = {f"{ANSWERS}/{question}.json": question for question in KNOWN}
+INSIDE = Known(tensors.TENSORS, tensors.tensors_fit, tensors.pictures_of)  # of each layer a file
+FILES = {answer_file(question): question for question in KNOWN}
 
 
 def check_answers(contents: Mapping[str, bytes], refuse: Refuse) -> None:
@@ -49,9 +51,15 @@ def check_answers(contents: Mapping[str, bytes], refuse: Refuse) -> None:
     if asked is not None and not _is_analysis(json.loads(asked)):
         raise refuse("its analysis.json is not as an analysis is")
     paths = _paths(json.loads(contents["result.json"]))
-    for file, question in FILES.items():
-        if file in contents:
-            _check(question, json.loads(contents[file]), paths, refuse)
+    for file in contents:
+        if file in FILES:
+            question = FILES[file]
+            _check(question, KNOWN[question], json.loads(contents[file]), paths, refuse)
+        elif OF_LAYER_FILE.fullmatch(file):
+            found = json.loads(contents[file])
+            _check(OF_LAYERS, INSIDE, found, paths, refuse)
+            if answer_file(OF_LAYERS, found["layer"]) != file:
+                raise refuse(f"{file} is not of the layer that it tells of")
 
 
 def _paths(result: Found) -> list[str]:
@@ -60,14 +68,13 @@ def _paths(result: Found) -> list[str]:
     return [path for path in paths if isinstance(path, str)]
 
 
-def _check(question: str, found: Found, paths: Sequence[str], refuse: Refuse) -> None:
-    known = KNOWN[question]
+def _check(question: str, known: Known, found: Found, paths: Sequence[str], refuse: Refuse) -> None:
     where = unlike(found, known.shape, f"its answer {question!r}")
     if where:
         raise refuse(f"{where} is not as an answer has it")
     if not known.fits(found, paths):
         raise refuse(f"the parts of its answer {question!r} do not fit one another")
-    for address in found.get("pictures", {}).values():
+    for address in known.pictures(found):
         _check_picture(address, question, refuse)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.core.outside.answer_files import ANSWERS, OF_LAYER_FILE
 from engine.core.outside.files import open_regular
 from engine.export.formats.bundle import ANALYSIS, KIND, MANIFEST, NEEDED, SNAPSHOT, VERSION
 from engine.run.exports.foreign import check_contents
 from engine.run.exports.foreign_answers import FILES, check_answers
 from engine.run.folders.folder import RunFolder, safe_name
 from engine.run.folders.names import may_be_named, read_recipe
-from engine.run.folders.opened import ANSWERS, BEHIND, OPENED, opened_name
+from engine.run.folders.opened import BEHIND, OPENED, opened_name
 
 MOST_FILES = 5000
 MOST_BYTES = 512 * 2**20  # unpacked, all together
@@ -81,8 +82,8 @@ def _contents(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
 def _check_entry(info: zipfile.ZipInfo, name: str) -> None:
     """One entry: a plain file of a name and size that a bundle has."""
     shown = repr(info.filename[:60])
-    named = (MANIFEST, *NEEDED, ANALYSIS, *FILES)
-    known = info.filename in named or SNAPSHOT.fullmatch(info.filename)
+    named = info.filename in (MANIFEST, *NEEDED, ANALYSIS, *FILES)
+    known = named or any(one.fullmatch(info.filename) for one in (SNAPSHOT, OF_LAYER_FILE))
     if not known or info.orig_filename != info.filename:
         raise _refused(name, f"a bundle has no file {shown}")
     kind = stat.S_IFMT(info.external_attr >> 16)

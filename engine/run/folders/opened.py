@@ -7,9 +7,9 @@ of its own.
 from pathlib import Path
 from typing import Any
 
+from engine.core.outside.answer_files import answer_file
 from engine.core.outside.reading import read_object
 
-ANSWERS = "answers"  # in the run's folder: what was asked of it where it ran
 OPENED = "opened.json"  # in the run's folder: the bundle's name, and which engine made it
 BEHIND = "_opened"  # behind the name that the run has where it was computed
 
@@ -43,6 +43,9 @@ def opened_words(run: Path) -> str:
     )
 
 
-def brought_answer(run: Path, question: str) -> dict[str, Any] | None:
-    """What came in the bundle of a question of why; None where it was not asked, or the run is one's own."""
-    return read_object(run / ANSWERS / f"{question}.json") if opened_from(run) else None
+def brought_answer(run: Path, question: str, layer: str = "") -> dict[str, Any] | None:
+    """What came in the bundle of a question of why; None where it was not asked, or the run is one's own.
+
+    `layer`: of a question that is put about one layer.
+    """
+    return read_object(run / answer_file(question, layer)) if opened_from(run) else None

@@ -21,6 +21,7 @@ from tests.app.why import (
     test_costs,
     test_drift,
     test_flips,
+    test_inside,
     test_provenance,
     test_ranges,
     test_sensitivities,
@@ -32,6 +33,7 @@ ANSWERS = {
     "explain": test_provenance.FOUND, "predictions": test_flips.FOUND, "bits": bits_found.FOUND,
     "similarity": test_drift.FOUND, "ranges": test_ranges.FOUND, "resources": test_costs.COSTS,
     "sensitivities": test_sensitivities.FOUND, "storage": test_costs.PACKED,
+    "tensors conv1": test_inside.FOUND,
 }  # fmt: skip
 
 
@@ -70,6 +72,13 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
     for question, words in (("similarity", "moved most"), ("sensitivities", "would have done")):
         at.session_state[f"{question}-more"] = True
         assert words in texts(at.run()), question
+    for view in test_inside.FOUND["sentences"]:
+        at = opened("layers", run=folder.run_id, layer="conv1", inside=view)
+        at.session_state["tensors-more"] = True
+        assert f"What stands out in {view}" in texts(at.run())
+        assert not at.exception
+    at = opened("layers", run=folder.run_id, layer="fc")
+    assert not [one for one in at.expander if "inside fc" in one.label], "nobody asked of it"
     listed = opened("runs").dataframe[0].value
     assert listed["opened"].tolist() == [bundle.name]
     with pytest.raises(UserError, match=r"already, as .*; delete that first"):

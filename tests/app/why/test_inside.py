@@ -13,6 +13,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from engine.run.recipes.recipe import Recipe
 from tests.app.test_pages import opened, texts
+from tests.app.why.test_flips import PIXEL
 
 TONES = bytes(range(2 * 2 * 3 * 2 * 3))  # 2 images, 2 channels, 3 parts, 2 x 3 pixels
 LEVELS = [0.0, 1.0, 2.0]
@@ -52,10 +53,11 @@ FOUND: dict[str, Any] = {
     },
     "output": {
         "sqnr_db": 12.0, "is_shift": True, "pairs": {"low": 0.0, "high": 1.0, "counts": [[2, 0], [0, 2]]},
+        "channels": 2, "worst_channel_share": 0.75, "shift_share": 0.5,
     },
     "maps": {
         "images": [7, 0], "errors": [0.5, 0.1], "usual_error": 0.1, "channels": [1, 0],
-        "pictures": ["data:image/webp;base64,AA==", "data:image/webp;base64,AA=="],
+        "pictures": [PIXEL, PIXEL],
         "low": [0.0, -1.0], "high": [255.0, 1.0], "largest_difference": [2.0, 4.0],
         "shape": [2, 2, 3, 2, 3], "averaged_from": [8, 12], "data": base64.b64encode(TONES).decode(),
     },

@@ -1,10 +1,12 @@
 """Answers as no engine gives them, each made of a true one: the question, and what is done to its answer."""
 
+import base64
+from math import prod
+
+from tests.run.exports.test_bundles import picture
+
 PAGE = "data:text/html;base64,PHNjcmlwdD4="
-PIXEL = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
-    "AABJRU5ErkJggg=="
-)
+PIXEL = f"data:image/png;base64,{base64.b64encode(picture('PNG')).decode()}"
 EMPTY = {"rows": [], "columns": [], "cosines": []}
 
 
@@ -61,6 +63,27 @@ def named(found, *places):
     first = found["ranges"][0]["images"][0]
     found["ranges"][0]["images"] = [first | {"image": place} for place in places]
     found["pictures"] = {}
+
+
+def flat(channel):
+    """All weights and levels of the channel at 0."""
+    channel.update(low=0.0, high=0.0, values=[0.0], levels=[0.0])
+
+
+def flattened(maps):
+    """Their rows one behind the other."""
+    maps["shape"][3:] = [prod(maps["shape"][3:])]
+
+
+def too_wide(found):
+    """A width at which there are more tones than maps have."""
+    return 2**22 // prod(found["maps"]["shape"][:3]) + 1
+
+
+def resize(found, width):
+    """Maps of this width, with as many bytes."""
+    shape = [*found["maps"]["shape"][:3], 1, width]
+    found["maps"] |= {"shape": shape, "data": base64.b64encode(bytes(prod(shape))).decode()}
 
 
 FORGED = {
@@ -133,4 +156,29 @@ FORGED = {
     "an image that is no number": at("ranges", "pictures", "<b>", value=PIXEL),
     "an image of an odd number": at("ranges", "pictures", "²", value=PIXEL),
     "a range's picture from elsewhere": at("ranges", "pictures", "first", value="https://example.org/a.webp"),
+    "a look into another's layer": at("tensors", "layer", value="other"),
+    "images of no kind": at("tensors", "input", "sources", value=[]),
+    "images of a kind that there is not": at("tensors", "input", "sources", 0, "name", value="<b>"),
+    "shares of nothing": at("tensors", "input", "sources", 0, "shares", value=[]),
+    "a channel of one end": at("tensors", "input", "sources", 0, "channels", "low", value=[0.0]),
+    "no channel": at("tensors", "input", "sources", 0, "channels", value={"low": [], "high": []}),
+    "a grid of no level": at("tensors", "input", "levels", value=[]),
+    "pairs of no cell": at("tensors", "output", "pairs", "counts", value=[]),
+    "pairs that are no square": at("tensors", "weights", "pairs", "counts", 0, value=[1]),
+    "weights of no channel": at("tensors", "weights", "one_by_one", value=[]),
+    "a channel without its grid": at("tensors", "weights", "channels", "grid_low", value=[]),
+    "a weight of no level": at("tensors", "weights", "one_by_one", 0, "levels", value=[]),
+    "a channel of no weight": at("tensors", "weights", "one_by_one", 0, "values", value=[]),
+    "a channel without a range": ("tensors", lambda found: flat(found["weights"]["one_by_one"][0])),
+    "a weight beyond its range": at("tensors", "weights", "one_by_one", 0, "values", 0, value=1e9),
+    "maps in four dimensions": ("tensors", lambda found: flattened(found["maps"])),
+    "maps of another count": ("tensors", lambda found: found["maps"]["shape"].reverse()),
+    "maps of fewer errors": at("tensors", "maps", "errors", value=[0.1]),
+    "maps of fewer scales": at("tensors", "maps", "low", value=[0.0]),
+    "maps of no pixel": ("tensors", lambda found: resize(found, 0)),
+    "maps of too many pixels": ("tensors", lambda found: resize(found, too_wide(found))),
+    "maps averaged from one side": at("tensors", "maps", "averaged_from", value=[8]),
+    "maps of fewer bytes": at("tensors", "maps", "data", value="AAAA"),
+    "maps that are no bytes": at("tensors", "maps", "data", value="é"),
+    "an image that is markup": at("tensors", "maps", "pictures", 0, value='x" onerror="alert(1)'),
 }  # fmt: skip

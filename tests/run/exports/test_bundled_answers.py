@@ -3,12 +3,14 @@
 import copy
 import dataclasses
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from app.charts.why import sensitivities as charted
 from engine.core.errors import UserError
+from engine.core.outside.answer_files import OF_LAYERS, answer_file
 from engine.run.exports.export import export
 from engine.run.exports.foreign_answers import KNOWN
 from engine.run.exports.opening import open_bundle
@@ -25,6 +27,7 @@ from engine.run.questions.why.explain import explain
 from engine.run.questions.why.fewer_bits.bits import bits
 from engine.run.questions.why.predictions import predictions
 from engine.run.questions.why.similarity import similarity
+from engine.run.questions.why.tensors import tensors
 from tests.run.exports.forged_answers import FORGED
 from tests.run.exports.test_bundles import Forged
 from tests.run.toy_runs import RECIPE, begun, only_the_toy, work
@@ -33,6 +36,7 @@ ASK = {
     "explain": explain, "predictions": predictions, "bits": bits, "similarity": similarity, "ranges": ranges,
     "resources": resources, "sensitivities": sensitivities, "storage": storage,
 }  # fmt: skip
+INSIDE = "down.conv1"  # the layer that is looked into
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +52,10 @@ def bundled(tmp_path_factory):
         work(folder)
         for command, ask in ASK.items():
             answers.answer(folder, command, lambda ask=ask: ask(folder))
+        answers.answer(folder, OF_LAYERS, lambda: tensors(folder, INSIDE), INSIDE)
         export(folder, ["bundle"], place / "out")
     given = {command: answers.kept_answer(folder, command) for command in ASK}
+    given[OF_LAYERS] = answers.kept_answer(folder, OF_LAYERS, INSIDE)
     return folder, place / "out" / f"{folder.run_id}.zsq", given
 
 
@@ -72,23 +78,27 @@ def test_the_answers_are_there_where_the_bundle_is_opened_and_in_its_own_bundle_
     for command in ASK:
         assert answers.kept_answer(opened, command) == given[command]
         assert answers.answer(opened, command) == given[command], "nothing is computed"
+    assert answers.answer(opened, OF_LAYERS, layer=INSIDE) == given[OF_LAYERS]
+    assert answers.kept_answer(opened, OF_LAYERS, "same.conv1") is None, "nobody asked"
     (made,) = export(opened, ["bundle"], tmp_path / "out")["files"]
     again = open_bundle(Path(made["path"]), tmp_path / "third")
     assert answers.kept_answer(again, "predictions") == given["predictions"]
+    assert answers.kept_answer(again, OF_LAYERS, INSIDE) == given[OF_LAYERS]
 
 
-def test_a_bundle_says_which_answers_stay_behind(bundled, tmp_path):
+def test_a_bundle_says_what_is_not_in_it_and_all_that_was_asked_can_be_had_as_tables(
+    bundled, tmp_path
+):
     folder, _, _ = bundled
+    answers.answer(folder, "doctor", lambda: {"findings": []})
     (made,) = export(folder, ["bundle"], tmp_path / "a")["files"]
-    assert "stays here" not in " ".join(made["notes"])
-    path = folder.result()["layers"][0]["path"]
-    answers.answer(folder, "tensors", lambda: {"layer": path}, layer=path)
-    (made,) = export(folder, ["bundle"], tmp_path / "a")["files"]
-    assert "asked of it as tensors stays here" in made["notes"][-1]
+    assert "nor what the doctor found" in made["notes"][0]
+    with zipfile.ZipFile(made["path"]) as archive:
+        assert not [name for name in archive.namelist() if "doctor" in name]
     tables = [Path(one["path"]) for one in export(folder, ["tables"], tmp_path / "t")["files"]]
     (similar,) = [file for file in tables if file.stem == "similarity-layers"]
     assert similar.read_text().splitlines()[0] == "path,raw,chain,matched,drift"
-    assert {"explain-layers", "predictions-margins", "bits-layers", f"tensors-{path}"} <= {
+    assert {"explain-layers", "predictions-margins", "bits-layers", f"tensors-{INSIDE}"} <= {
         file.stem for file in tables
     }
 
@@ -106,7 +116,9 @@ def test_an_answer_that_was_made_up_is_refused_in_one_line(bundled, tmp_path, na
     found = copy.deepcopy(bundled[2][command])
     change(found)
     forged = Forged(bundled[1])
-    forged.files[f"answers/{command}.json"] = json.dumps(found).encode()
+    forged.files[answer_file(command, INSIDE if command == OF_LAYERS else "")] = json.dumps(
+        found
+    ).encode()
     forged.write(tmp_path / "forged.zsq")
     with pytest.raises(UserError) as refused:
         open_bundle(tmp_path / "forged.zsq", tmp_path / "runs")
@@ -117,9 +129,30 @@ def test_an_answer_that_was_made_up_is_refused_in_one_line(bundled, tmp_path, na
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_file_of_no_question_is_refused(bundled, tmp_path):
+@pytest.mark.parametrize(
+    "file", ["doctor", "tensors", "tensors-0", "tensors-conv1", "bits-0123456789ab"]
+)
+def test_a_file_of_no_question_is_refused(bundled, tmp_path, file):
     forged = Forged(bundled[1])
-    forged.files["answers/doctor.json"] = b"{}"
+    forged.files[f"answers/{file}.json"] = b"{}"
     forged.write(tmp_path / "forged.zsq")
-    with pytest.raises(UserError, match=r"a bundle has no file 'answers/doctor.json'"):
+    with pytest.raises(UserError, match=rf"a bundle has no file 'answers/{file}.json'"):
+        open_bundle(tmp_path / "forged.zsq", tmp_path / "runs")
+
+
+def test_a_look_into_a_layer_that_the_run_has_not_is_refused(bundled, tmp_path):
+    forged = Forged(bundled[1])
+    found = json.dumps(bundled[2][OF_LAYERS] | {"layer": "other"})
+    forged.files[answer_file(OF_LAYERS, "other")] = found.encode()
+    forged.write(tmp_path / "forged.zsq")
+    with pytest.raises(UserError, match="the parts of its answer 'tensors' do not fit"):
+        open_bundle(tmp_path / "forged.zsq", tmp_path / "runs")
+
+
+def test_a_look_into_one_layer_does_not_stand_for_another(bundled, tmp_path):
+    forged = Forged(bundled[1])
+    true, other = (answer_file(OF_LAYERS, layer) for layer in (INSIDE, "same.conv1"))
+    forged.files[other] = forged.files.pop(true)
+    forged.write(tmp_path / "forged.zsq")
+    with pytest.raises(UserError, match=r"tensors-\w+.json is not of the layer that it tells of"):
         open_bundle(tmp_path / "forged.zsq", tmp_path / "runs")

@@ -22,7 +22,7 @@ def layer_input(folder: RunFolder, found: Found) -> pd.DataFrame:
             st.caption(
                 f"{len(levels)} levels. "
                 + "; ".join(
-                    f"{one['title']}: {percent(one['clipped'], 2)} clipped, "
+                    f"{plain(one['title'])}: {percent(one['clipped'], 2)} clipped, "
                     f"{one['sqnr_db']:.0f} dB after rounding"
                     for one in sources
                 )

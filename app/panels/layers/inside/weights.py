@@ -21,7 +21,7 @@ def layer_weights(folder: RunFolder, found: Found) -> pd.DataFrame:
     with right:
         one = each[int(menu("Channel", titles, "channel"))]
         weight = st.slider(
-            "Move a weight", one["low"], one["high"], one["values"][0], format="%.4f",
+            "Move a weight", float(one["low"]), float(one["high"]), float(one["values"][0]), format="%.4f",
             key=f"weight-{found['layer']}-{one['channel']}",
         )  # fmt: skip
         draw(folder, found, charts.one_channel(one, weight), "channel")

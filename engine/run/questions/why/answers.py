@@ -10,10 +10,9 @@ from engine.run.folders.opened import brought_answer
 from engine.run.questions.cached_answer import find_once, kept
 from engine.run.subprocess_answer import answer_of
 
-COMMANDS = (  # all of them go along in a bundle
+COMMANDS = (  # all of them go along in a bundle, and so do those of OF_LAYERS
     "explain", "predictions", "bits", "similarity", "ranges", "resources", "sensitivities", "storage",
 )  # fmt: skip
-OF_LAYERS = "tensors"  # is put about one layer, and stays where it was asked
 
 
 def kept_answer(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | None:
@@ -21,7 +20,7 @@ def kept_answer(folder: RunFolder, command: str, layer: str = "") -> dict[str, A
 
     `layer`: of a question that is put about one layer.
     """
-    brought = None if layer else brought_answer(folder.path, command)
+    brought = brought_answer(folder.path, command, layer)
     return brought or kept(folder.path.parent, command, folder.recipe, by=_by(folder, layer))
 
 
