@@ -48,12 +48,12 @@ def _resources(folder: RunFolder, found: Mapping[str, Any]) -> None:
 
 
 def known_words(found: Mapping[str, Any], *, here: bool = True) -> str:
-    """How each of the costs is known; `here`: not on the machine of whoever made a bundle of it."""
+    """How each of the costs is known; `here`: whether the run was computed here, and not opened."""
     time = found["latency_ms"]
     measured = ""
     if time is not None:
         threads = f"{time['threads']} thread{'s' if time['threads'] > 1 else ''}"
-        where = "on this machine" if here else "where the bundle was made"
+        where = "on this machine" if here else "where the run was computed"
         measured = f" Time is measured {where}, {threads}."
     return (
         "All for one image. Bytes and bit operations are counted. Energy is estimated, its order at most: by "

@@ -61,7 +61,7 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
     assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
     said = texts(opened("answers", run=folder.run_id))
     assert "2.5 times as long where it was measured" in said
-    assert "measured where the bundle was made" in said
+    assert "measured where the run was computed" in said
     assert "take 160 B, 40.0\u00a0% of the float weights" in said
     at = opened("images", **{"run": folder.run_id, "range-layer": "fc"})
     assert "`fc` hangs on image 3" in texts(at)

@@ -53,7 +53,7 @@ def test_it_is_said_how_each_is_known() -> None:
     assert "Bytes and bit operations are counted. Energy is estimated" in said
     assert "Horowitz, ISSCC 2014" in said
     assert "Time is measured on this machine, 1 thread." in said
-    assert "measured where the bundle was made, 1 thread." in known_words(COSTS, here=False)
+    assert "measured where the run was computed, 1 thread." in known_words(COSTS, here=False)
     assert "Time" not in known_words(COSTS | {"latency_ms": None})
 
 
