@@ -26,6 +26,7 @@ _FILLED_IN = (  # the way out is in what is filled in; tests/ways_out/test_files
     "{}, timm/NAME or FILE.py:FACTORY",
     "model.{}",
     "{} has the columns {}, and none of {}",
+    "{}, or {} to leave it float",
 )
 
 

@@ -67,8 +67,8 @@ def _found(
 
 def judged(result: Result) -> _Judged | None:
     """Top-1 of classes, else verification of embeddings; None of what has neither."""
-    band = (result.get("top1_band") or {}).get("quantized")
-    if result.get("quantized_top1") is not None and band:
+    if result.get("quantized_top1") is not None:
+        band = (result.get("top1_band") or {}).get("quantized") or (0.0, 1.0)  # not kept: any
         right, count = result.get("right"), int(result.get("test_images") or 0)
         return _Judged(result["quantized_top1"], tuple(band), right, count, "images")
     found = result.get("verification")

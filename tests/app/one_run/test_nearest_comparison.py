@@ -257,8 +257,8 @@ def test_a_budget_below_1_is_shared_out_as_any_other_and_times_are_told_behind_i
         "front": [[0.45, 0.1]], "kernels": {"layers": rows, "sentence": "One is faster."},
     }  # fmt: skip
     words = allocation_words(report)
-    assert "75.0% of the budget is spent" in words
-    assert "83.3% of the budget" in words
+    assert "75.0\N{NO-BREAK SPACE}% of the budget is spent" in words
+    assert "83.3\N{NO-BREAK SPACE}% of the budget" in words
     assert words.endswith("One is faster.")
     assert "(ms)" in allocation.front(report).figure["layout"]["xaxis"]["title"]["text"]
     of_float, of_int8 = allocation.kernels(report).figure["data"]

@@ -162,13 +162,13 @@ PROOF = {
 def test_the_proof_stands_beside_the_file() -> None:
     words = _proof(PROOF)
     for said in (
-        "99.69% of 650 images (2 otherwise, 1 by a tie within float rounding)",
+        "99.69\N{NO-BREAK SPACE}% of 650 images (2 otherwise, 1 by a tie within float rounding)",
         "differs by at most 0.23 (outputs go up to 16.4)",
         "50.00 ms an image, 2.5 times as long as the float file, on 2 threads",
     ):
         assert said in words
     alike = _proof(PROOF | {"differing": [], "agreement": 1.0})
-    assert "100.00% of 650 images, differs" in alike
+    assert "100.00\N{NO-BREAK SPACE}% of 650 images, differs" in alike
     assert "answer" not in _proof(PROOF | {"agreement": None, "differing": []})
 
 

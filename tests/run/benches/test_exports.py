@@ -81,7 +81,7 @@ def test_the_table_is_told_in_markdown_where_that_is_asked(asked, tmp_path, caps
     head, line, row = capsys.readouterr().out.splitlines()
     assert head.startswith("| network | agree |")
     assert line == "|---" * head.count(" |") + "|"
-    assert row.startswith("| vgg-fashion W2A4 | 90.00 % of 10 | 3 | 1 |")
+    assert row.startswith("| vgg-fashion W2A4 | 90.00\N{NO-BREAK SPACE}% of 10 | 3 | 1 |")
 
 
 @pytest.mark.parametrize("name", ["vgg", "vgg-fashion W3A3", "resnet20-fashion W2A4 "])

@@ -29,9 +29,9 @@ def test_its_rows_hold_images_and_student_apart_and_the_ratio_seed_by_seed(monke
     )
     monkeypatch.setattr(time_to_quality, "apart", lambda work, seed: Outcome(7.0, 1.0 + seed, 0.9))
     rows = time_to_quality.measured(2, lambda _: None)["rows"]
-    assert rows[0]["work"] == "published loops, 160 + 120 steps: 90.00 %"
+    assert rows[0]["work"] == "published loops, 160 + 120 steps: 90.00\N{NO-BREAK SPACE}%"
     assert (rows[0]["images_s"], rows[0]["student_s"]) == (7.0, 1.5)
-    assert rows[-1]["work"] == "until the published loops' accuracy: 90.00 %"
+    assert rows[-1]["work"] == "until the published loops' accuracy: 90.00\N{NO-BREAK SPACE}%"
     assert rows[-1]["wall_s"] == pytest.approx(1.6)
     assert rows[-1]["wall"]["low"] == pytest.approx(1.6 / 9)
     assert rows[-1]["wall"]["high"] == pytest.approx(1.6 / 8)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from engine.core.errors import UserError
 from engine.core.events import Noted, RunFailed, Stepped
+from engine.core.percent import percent
 from engine.quantization import discover_methods
 from engine.run import context
 from engine.run.commands.printed.tables import result_table
@@ -118,7 +119,7 @@ def test_images_of_people_in_folders_are_verified_in_pairs(recipe, tmp_path):
         low, high = found["band"][name]
         assert 0 <= low <= found["error"][name] <= high <= 1
     told = result_table(result | {"folder": ""})
-    assert f"{100 * found['error']['quantized']:.2f} %" in told
+    assert percent(found["error"]["quantized"], 2) in told
     assert result["fp32_top1"] is None
     assert "top-1" not in told
     assert not any("not looked at" in note.message for note in of(folder, Noted))

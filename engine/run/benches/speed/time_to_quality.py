@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from engine.core.percent import percent
 from engine.models.cards.sources import listed_card
 from engine.run.benches.speed.apart import apart, machine
 from engine.run.benches.speed.end_to_end import one_run
@@ -47,7 +48,7 @@ def measured(seeds: int | None, tell: Callable[[str], None]) -> Any:
         tell(f"{MODEL}, seed {seed}: {PUBLISHED}")
         plain.append(apart(_plain, seed))
         for part in PARTS:
-            tell(f"{MODEL}, seed {seed}: the engine, {part:.1%} of the steps")
+            tell(f"{MODEL}, seed {seed}: the engine, {percent(part)} of the steps")
             own[part].append(_own(part, seed))
     rows = [_row(f"{PUBLISHED}, {_steps(1.0)}", plain, None)]
     rows += [_row(f"{MODEL}, {_steps(part)}", found, plain) for part, found in own.items()]
@@ -71,7 +72,7 @@ def _steps(part: float) -> str:
 def _row(work: str, found: list[Outcome], over: list[Outcome] | None) -> dict[str, Any]:
     top1 = statistics.mean(one.top1 for one in found)
     row: dict[str, Any] = {
-        "work": f"{work}: {100 * top1:.2f} %", "top1": [one.top1 for one in found],
+        "work": f"{work}: {percent(top1, 2)}", "top1": [one.top1 for one in found],
         "wall_s": statistics.median(one.whole_s for one in found),
         "images_s": statistics.median(one.images_s for one in found),
         "student_s": statistics.median(one.student_s for one in found),
