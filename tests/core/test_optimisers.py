@@ -38,33 +38,32 @@ def test_they_step_as_torch_s_own_bit_for_bit(own, torchs, options):
     assert torch.equal(taken(own, options), taken(torchs, options))
 
 
+def printed_by(text):
+    """What these lines print in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=Path(__file__).parents[2], capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    return done.stdout.split()
+
+
 def test_a_step_loads_no_compiler():
     """Nor does building, storing and loading one; torch's own load it at once."""
-    text = (
+    assert printed_by(
         "import sys, torch\n"
         "from tests.core.test_optimisers import KINDS, taken\n"
         "for own, _, options in KINDS: taken(own, options)\n"
         "print('torch._dynamo' in sys.modules)\n"
         "taken(torch.optim.Adam, {'lr': .1})\n"
         "print('torch._dynamo' in sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", text], cwd=Path(__file__).parents[2], capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    assert done.stdout.split() == ["False", "True"]
+    ) == ["False", "True"]
 
 
 def test_a_network_is_built_and_tried_without_the_compiler():
-    text = (
+    assert printed_by(
         "import sys\n"
         "from engine.models.cards.sources import listed_card\n"
         "from engine.models.probing.probe import load_read\n"
         "load_read(listed_card('resnet20-fashion', {}), None)\n"
         "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", text], cwd=Path(__file__).parents[2], capture_output=True, text=True,
-        check=True,
-    )  # fmt: skip
-    assert done.stdout.strip() == "[]"
+    ) == ["[]"]

@@ -172,6 +172,23 @@ def test_the_proof_stands_beside_the_file() -> None:
     assert "answer" not in _proof(PROOF | {"agreement": None, "differing": []})
 
 
+def formats_of(run: str, *names: str) -> AppTest:
+    """A page of the run with these formats to take away alone."""
+
+    def page(names: tuple[str, ...]) -> None:
+        import streamlit as st
+
+        from app.panels.take_away import _made_on_demand
+        from app.run_files.run_folders import open_run
+
+        for name in names:
+            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")
+
+    at = AppTest.from_function(page, kwargs={"names": names}, default_timeout=60)
+    at.query_params["run"] = run
+    return at.run()
+
+
 def test_a_report_is_made_again_once_there_is_a_proof_to_tell_of(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,18 +203,7 @@ def test_a_report_is_made_again_once_there_is_a_proof_to_tell_of(
 
     monkeypatch.setattr("app.panels.take_away.answer_of", answer)
 
-    def page() -> None:
-        import streamlit as st
-
-        from app.panels.take_away import _made_on_demand
-        from app.run_files.run_folders import open_run
-
-        for name in ("onnx", "report"):
-            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")
-
-    at = AppTest.from_function(page, default_timeout=60)
-    at.query_params["run"] = folder.run_id
-    at.run()
+    at = formats_of(folder.run_id, "onnx", "report")
     at.button(key="make-report").click().run()
     assert (folder.run_id, "report", None) in at.session_state["taken-away"]
     at.button(key="make-onnx").click().run()
@@ -233,18 +239,7 @@ def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
 
     monkeypatch.setattr("app.panels.take_away.answer_of", answer)
 
-    def page() -> None:
-        import streamlit as st
-
-        from app.panels.take_away import _made_on_demand
-        from app.run_files.run_folders import open_run
-
-        for name in ("tables", "onnx"):
-            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")
-
-    at = AppTest.from_function(page, default_timeout=60)
-    at.query_params["run"] = folder.run_id
-    at.run()
+    at = formats_of(folder.run_id, "tables", "onnx")
     assert not asked  # nothing is made before somebody asks
     at.button(key="make-tables").click().run()
     assert not at.exception
