@@ -21,7 +21,7 @@ from engine.run.recipes.recipe import Recipe
 from engine.run.stages.judging.judge import Verdict, judge
 from engine.run.stages.judging.label_check import check_labels, require_labels_inside
 from engine.run.stages.judging.sizes import sizes
-from engine.run.stages.memory_check import make_room
+from engine.run.stages.memory.check import make_room
 from engine.run.stages.quantization.bits import allocation
 from engine.run.stages.quantization.quantize import chosen_method, load_student, quantize
 from engine.run.stages.synthesis.reuse import find_images, take_over

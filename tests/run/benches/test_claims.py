@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, RESNET, SETS, VGG, Claim
+from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, RESNET, VGG, Claim
+from engine.run.benches.effects.image_sets import SETS
 from engine.run.benches.effects.measure_images import Budget, Workbench
 from engine.run.benches.effects.measures import METRICS, Made
 from engine.synthesis import discover_methods

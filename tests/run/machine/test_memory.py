@@ -14,8 +14,9 @@ from engine.core.events import Noted, RunFailed
 from engine.run.folders.control import Control
 from engine.run.machine import resources
 from engine.run.machine.memory_limit import Room
-from engine.run.stages import memory_check
-from engine.run.stages.memory_check import count, make_room, saved_mb
+from engine.run.stages.memory import check
+from engine.run.stages.memory.check import make_room
+from engine.run.stages.memory.counting import count, saved_mb
 from engine.run.workers import worker
 from tests.run.toy_runs import RECIPE, assert_same, begun, of, only_the_toy, work
 
@@ -71,7 +72,7 @@ class TestBefore:
     ):
         straight, split = begun(tmp_path / "straight"), begun(tmp_path / "split")
         work(straight)
-        make = memory_check.make_room
+        make = check.make_room
 
         def little(context, room, **more):
             yield from make(context, room, **more)
@@ -83,8 +84,8 @@ class TestBefore:
         assert result["logit_kl"] == pytest.approx(straight.result()["logit_kl"], rel=1e-4)
 
     def test_a_split_is_told(self, toy, monkeypatch, tmp_path):
-        monkeypatch.setattr(memory_check, "FORWARD", 1e5)
-        monkeypatch.setattr(memory_check, "_quantization", lambda *args: 0.0)
+        monkeypatch.setattr(check, "FORWARD", 1e5)
+        monkeypatch.setattr(check, "quantization_mb", lambda *args: 0.0)
         folder = begun(tmp_path / "runs", replace(RECIPE, synthesis="noise", synthesis_settings={}))
         from engine.run.context import make_context
 
@@ -236,5 +237,5 @@ def test_a_network_that_cannot_be_counted_is_left_to_its_stage(toy, monkeypatch,
     def broken(context):
         raise RuntimeError("no gradient")
 
-    monkeypatch.setattr(memory_check, "count", broken)
+    monkeypatch.setattr(check, "count", broken)
     assert work(begun(tmp_path / "runs"))["weight_bits"] == 3

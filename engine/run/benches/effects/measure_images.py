@@ -22,7 +22,8 @@ from engine.core.sampling.randomness import stream
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.cards.sources import discover_cards
-from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, OTHER, SETS, Claim, ImageSet
+from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, OTHER, Claim
+from engine.run.benches.effects.image_sets import SETS, ImageSet
 from engine.run.benches.effects.measures import METRICS, Made, Subject, portrayed
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.folders.folder import write_atomically
