@@ -86,7 +86,9 @@ def live_plot(chart: LiveFigure, *, key: str, run: str, offset: int, **more: Any
 
 def channels(chart: LiveFigure, *, key: str, **data: Any) -> None:
     """The channels of the layer and step that the page looks at."""
-    _MOUNTS["channels"](key=key, data={"figure": chart.figure, "alt": chart.alt} | data)
+    _MOUNTS["channels"](
+        key=key, data={"figure": chart.figure, "alt": chart.alt, "name": key} | data
+    )
 
 
 def film(*, key: str, **data: Any) -> None:

@@ -25,6 +25,7 @@ from engine.run.folders.version import engine_version
 
 MOST_BYTES = 15_000_000
 _HERE = Path(__file__).parent
+_NUMBERS = _HERE.parent / "components" / "plots" / "csv.js"
 # Where figures hold texts from outside, which Plotly reads as a little HTML.
 _TEXTS = ("x", "y", "text", "ticktext", "tickvals", "customdata", "categoryarray", "name")
 
@@ -55,7 +56,9 @@ def write_report(
 def render(story: Story, sections: Mapping[str, Section]) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    scripts = [_plotly(), (_HERE / "report.js").read_text()]
+    # A module of the pages, made a plain script: a file from a disk may import nothing.
+    numbers = _NUMBERS.read_text().replace("export function", "function")
+    scripts = [_plotly(), f"{numbers}\n{(_HERE / 'report.js').read_text()}"]
     figures = [chart.figure for section in sections.values() for chart in section.charts]
     films = [section.film for section in sections.values() if section.film]
     template = environment.from_string((_HERE / "report.html").read_text())

@@ -1,7 +1,10 @@
 """Plain data as tables: what a run and its answers hold, as rows with named columns."""
 
+import csv
+import io
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 Row = dict[str, Any]
 Sheets = dict[str, list[Row]]
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")  # in the name of a file
+_FORMULA = re.compile(r"\s*[=+\-@\t\r]")  # what a spreadsheet takes a text that begins so for
 _PICTURE = "data:"  # an address that holds a picture: nothing for a cell
 # What the portrait of the images has of each image, frequency, layer, class and pair of images.
 _PORTRAIT = {
@@ -19,6 +23,25 @@ _PORTRAIT = {
     "layers": ("spread", "deviation_spread", "bn_distance"),
     "classes": ("class_names", "class_probability"), "pairs": ("pixel_cosines", "feature_cosines"),
 }  # fmt: skip
+
+
+def as_csv(rows: Sequence[Mapping[Any, Any]]) -> str:
+    """The rows as comma-separated values, with every column that one of them has; lists as JSON."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow([_cell(column) for column in columns])
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A number as it is; a text so that no spreadsheet runs it; nothing for what is not known."""
+    if isinstance(value, (list, tuple)):
+        return json.dumps(value)
+    if isinstance(value, str) and _FORMULA.match(value):
+        return f"'{value}"
+    return "" if value is None or value != value else value
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> Row:

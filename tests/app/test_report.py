@@ -1,5 +1,6 @@
 """The report: one file that opens with the network off, and in which no text from outside can act."""
 
+import csv
 import json
 import re
 import shutil
@@ -182,6 +183,28 @@ class TestInABrowser:
             until(lambda: page.evaluate(DRAWN), "the charts")
             assert page.evaluate("window.acted") is None
             assert page.locator("img:not(.film img)").count() == 0
+            assert page.wrongs == []
+
+    def test_charts_and_tables_hand_out_their_numbers(self, evil, tmp_path):
+        written(evil, tmp_path, "layers", proof=PROOF)
+        with browsing(offline=True) as page:
+            page.goto((tmp_path / "report.html").as_uri())
+            until(lambda: page.evaluate(DRAWN), "the charts")
+            chart, handed = page.locator("[data-figure]").first, []
+            page.on("download", lambda one: handed.append(one))
+            chart.hover()
+            chart.locator(".modebar-btn").click()
+            page.locator(".numbers-of").first.click()
+            until(lambda: len(handed) == 2, "both files")
+            drawn, told = (
+                [*csv.DictReader(Path(one.path()).read_text().splitlines())] for one in handed
+            )
+            assert handed[0].suggested_filename == f"{RECORDED.name}_layers-chart-1.csv"
+            assert handed[1].suggested_filename == f"{RECORDED.name}_layers-table-1.csv"
+            layers = json.loads((evil / "result.json").read_text())["layers"]
+            assert {row["x"] for row in drawn} == {layer["path"] for layer in layers}
+            assert EVIL in {row["layer"] for row in told}
+            assert len(told) == len(layers)
             assert page.wrongs == []
 
     def test_it_prints_on_a4(self, tmp_path):

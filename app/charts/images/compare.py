@@ -70,6 +70,7 @@ def _map(
     where = "step %{x:.0f}" if steps else "%{x:.0%}"
     return {
         "type": "heatmap",
+        "name": name,
         "x": [round((i + 0.5) / columns * (steps or 1), 4) for i in range(columns)],
         "y": layers,
         "z": [list(row) for row in grid],

@@ -54,6 +54,7 @@ def _dots(k: int, named: list[tuple[Sequence[float], str]], colour: str) -> dict
     return {
         "type": "scatter",
         "mode": "markers",
+        "name": letter(k),
         "showlegend": False,
         "x": [p[0] for p, _ in named],
         "y": [p[1] for p, _ in named],

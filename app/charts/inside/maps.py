@@ -30,7 +30,8 @@ def feature_maps(maps: Mapping[str, Any], image: int, channel: int) -> LiveFigur
         values = [[least + tone / 255 * (most - least) for tone in row] for row in tones]
         traces.append(
             {
-                "type": "heatmap", "z": values, "zmin": least, "zmax": most, "showscale": False,
+                "type": "heatmap", "name": PARTS[k], "z": values, "zmin": least, "zmax": most,
+                "showscale": False,
                 "xaxis": f"x{suffix}", "yaxis": f"y{suffix}",
                 "colorscale": DIFFERENCE_SCALE if k == 2 else GAP_SCALE,
                 "hovertemplate": f"{PARTS[k]}: %{{z:.3g}} at column %{{x}}, row %{{y}}<extra></extra>",

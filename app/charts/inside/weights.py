@@ -14,10 +14,12 @@ def weight_ranges(channels: Mapping[str, Any], chosen: int) -> LiveFigure:
     figure.figure["data"][0]["marker"]["color"] = [
         QUANTIZED if k == chosen else FLOAT for k in range(count)
     ]
-    for name in ("grid_low", "grid_high"):
+    figure.figure["data"][0]["name"] = "weights"
+    for name, title in (("grid_low", "lowest level"), ("grid_high", "highest level")):
         figure.figure["data"].append(
             {
-                "type": "scatter", "mode": "markers", "x": list(range(count)), "y": channels[name],
+                "type": "scatter", "mode": "markers", "name": title, "x": list(range(count)),
+                "y": channels[name],
                 "marker": {"color": OVER, "symbol": "line-ew-open", "size": 7},
                 "hovertemplate": "channel %{x}: its grid ends at %{y:.3g}<extra></extra>",
             }

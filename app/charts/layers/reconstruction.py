@@ -78,6 +78,7 @@ def _add_small_chart(figure: dict[str, Any], place: int, rows: int, name: str) -
         {
             "type": "scatter",
             "mode": "lines",
+            "name": name,
             "x": [],
             "y": [],
             "xaxis": f"x{number}",

@@ -42,8 +42,8 @@ def channel_ranges(layer: dict[str, Any]) -> LiveFigure:
     common = {"type": "scatter", "mode": "lines", "x": x, "text": named, "line": line}
     common["hovertemplate"] = "%{text}<extra></extra>"
     filled = {"fill": "tonexty", "fillcolor": "rgba(238,138,29,0.28)"}
-    lows = {**common, "y": [pair[0] for pair in pairs]}
-    highs = {**common, **filled, "y": [pair[1] for pair in pairs]}
+    lows = {**common, "name": "lowest", "y": [pair[0] for pair in pairs]}
+    highs = {**common, **filled, "name": "highest", "y": [pair[1] for pair in pairs]}
     x_axis = axis("output channels, the widest first", range=[-0.5, len(x) - 0.5])
     shown = layout(HEIGHT, xaxis=x_axis, yaxis=axis("lowest to highest weight"))
     alt = f"Range of the weights of each of the {len(x)} output channels of {layer['path']}."

@@ -30,6 +30,7 @@ def accuracies(
     trace = {
         "type": "scatter",
         "mode": "markers+text",
+        "name": "measured",
         "x": [row.top1 for row in rows],
         "y": known,
         "text": told,
@@ -42,6 +43,7 @@ def accuracies(
         {
             "type": "scatter",
             "mode": "lines",
+            "name": "95 % band",
             "x": [row.low, row.high],
             "y": [row.name, row.name],
             "line": {"color": row.colour, "width": 5},

@@ -48,14 +48,16 @@ def sqnr_bars(
     levels: list[tuple[float, str]] = [(bad_db(), OVER), (CLIFF_DB, WATCH)]
     colours = [next((c for level, c in levels if db < level), QUANTIZED) for db in sqnr_db]
     bars = {
-        "type": "bar", "x": paths, "y": [min(max(db, 0.0), TOP_BAR_DB) for db in sqnr_db],
+        "type": "bar", "name": "SQNR by itself", "x": paths,
+        "y": [min(max(db, 0.0), TOP_BAR_DB) for db in sqnr_db],
         "marker": {"color": colours},
         "meta": {"top": TOP_BAR_DB, "levels": levels, "fine": QUANTIZED},
         "customdata": [[words(bits[path]), db] for path, db in zip(paths, sqnr_db, strict=True)],
         "hovertemplate": "%{x} at %{customdata[0]}: %{customdata[1]:.1f} dB<extra></extra>",
     }  # fmt: skip
     needs = {
-        "type": "scatter", "mode": "text", "x": paths, "y": [NEEDS_DB] * len(paths),
+        "type": "scatter", "mode": "text", "name": "fewest bits it needs", "x": paths,
+        "y": [NEEDS_DB] * len(paths),
         "text": [needed(one["cliff"]) for one in layers],
         "textfont": {"size": 11, "color": [OVER if db < CLIFF_DB else QUIET for db in sqnr_db]},
         "meta": {"level": [CLIFF_DB, OVER, QUIET]},

@@ -27,7 +27,7 @@ def growth(found: Mapping[str, Any], shares: Sequence[float], chosen: str = "") 
     }
     band = {"fill": "tonexty", "fillcolor": "rgba(138,148,163,0.25)", "name": "90 % of images"}
     data = [
-        hidden | {"y": usual["low"], "showlegend": False},
+        hidden | {"y": usual["low"], "name": "90 % of images, from", "showlegend": False},
         hidden | {"y": usual["high"]} | band,
         _line(paths, usual["mean"], "average image", FLOAT),
         _line(paths, shares, "this image", QUANTIZED),

@@ -2,6 +2,7 @@
 
 import { AnswerWall } from "./answer_wall.js";
 import { course } from "./course.js";
+import { save } from "../plots/csv.js";
 import { keeper } from "../plots/plot.js";
 import { fill } from "../steering/slider.js";
 import { percent, sizeWords } from "../words/numbers.js";
@@ -13,6 +14,7 @@ class Bits {
     [this.nets, this.box] = [find("nets"), find("walls")];
     this.svg = parent.querySelector("svg");
     this.range.oninput = () => this.show();
+    find("numbers").onclick = () => save(numbers(this.data), "bits");
     this.walls = {};
   }
 
@@ -107,6 +109,19 @@ class Bits {
   }
 
   close() {}
+}
+
+// Every stop of every network as rows.
+function numbers({ networks }) {
+  const stop = ({ bits, top1, drop, band, bytes, weakest }) => ({
+    bits, top1, low: band[0], high: band[1], "lost, low": drop.band[0], "lost, high": drop.band[1], bytes,
+    "weakest layer": weakest.path, "its SQNR, dB": weakest.sqnr_db,
+  });
+  return networks.flatMap(({ title, roundings, float_top1 }) =>
+    Object.entries(roundings).flatMap(([rounding, stops]) =>
+      stops.map((one) => ({ network: title, rounding, "float top1": float_top1, ...stop(one) })),
+    ),
+  );
 }
 
 export const render = keeper((parent) => new Bits(parent));

@@ -1,5 +1,7 @@
 // A Plotly chart that is drawn again, never mounted again: zoom and pointer stay where they are.
 
+import { rowsOf, save } from "./csv.js";
+
 // What every chart of ours is drawn with. Nothing leaves the machine: no button that offers it, no address.
 const CONFIG = {
   displaylogo: false,
@@ -41,9 +43,9 @@ export class Plot {
     this.observer.observe(this.box);
   }
 
-  set({ figure, alt, live }) {
+  set({ figure, alt, live, name }) {
     this.figure = structuredClone(figure);
-    this.live = live;
+    [this.live, this.name] = [live, name];
     this.given = new Set(Object.keys(figure.layout).filter((name) => figure.layout[name]?.range || figure.layout[name]?.tickvals));
     this.box.style.minHeight = `${this.layout().height}px`;
     this.box.setAttribute("role", "img");
@@ -107,13 +109,19 @@ export class Plot {
     this.box.style.minHeight = `${layout.height}px`;
     layout.font = { ...layout.font, color: text || "#888", family: getComputedStyle(this.box).fontFamily };
     layout.datarevision = ++this.revision;
-    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout), ...this.thinned(layout) }, { ...CONFIG, ...this.figure.config });
+    const config = { ...CONFIG, modeBarButtonsToAdd: [(this.numbers ??= this.button(plotly))], ...this.figure.config };
+    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout), ...this.thinned(layout) }, config);
     if (!this.drawn) {
       this.drawn = true;
       if (this.onClick) this.root.on("plotly_click", (click) => this.onClick(click.points[0]));
       this.root.on("plotly_afterplot", () => this.afterDraw());
     }
     this.afterDraw();
+  }
+
+  // One for the life of the chart: another would have Plotly draw it from nothing.
+  button(plotly) {
+    return { name: "numbers", title: "The numbers as CSV", icon: plotly.Icons.disk, click: () => save(rowsOf(this.figure), this.name) };
   }
 
   close() {

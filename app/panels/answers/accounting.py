@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts.why.accounting import Step, waterfall
 from app.components import mount
+from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.better import paired_between
@@ -30,11 +31,8 @@ def accounting(folder: RunFolder, members: Mapping[str, RunFolder]) -> None:
     st.markdown(verdict(steps))
     key = f"accounting-{folder.run_id}-{len(steps)}"
     mount.live_plot(waterfall(start, steps), key=key, run=folder.run_id, offset=0)
-    st.download_button(
-        "CSV", table(steps).to_csv(index=False), f"{folder.run_id}_accounting.csv", "text/csv",
-        icon=":material/download:", on_click="ignore", key="accounting-csv",
-        help="Every step with its 95 % band, in points of top-1.",
-    )  # fmt: skip
+    words = "Every step with its 95 % band, in points of top-1."
+    csv_button(table(steps), folder.run_id, "accounting", words=words)
 
 
 def steps_of(results: Mapping[str, Result]) -> tuple[float, list[Step]]:

@@ -8,6 +8,7 @@ import streamlit as st
 from app.charts.why import predictions as charts
 from app.charts.why.predictions import sure_words
 from app.components import mount
+from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
@@ -58,10 +59,7 @@ def _tables(folder: RunFolder, found: dict[str, Any]) -> None:
     st.dataframe(frames["confusions"], hide_index=True, height=220)
     with st.container(horizontal=True):
         for name, frame in frames.items():
-            st.download_button(
-                f"{name.capitalize()}, CSV", frame.to_csv(index=False), f"{folder.run_id}_{name}.csv",
-                "text/csv", icon=":material/download:", on_click="ignore", key=f"{name}-csv",
-            )  # fmt: skip
+            csv_button(frame, folder.run_id, name, label=f"{name.capitalize()}, CSV")
 
 
 def classes(found: dict[str, Any]) -> pd.DataFrame:

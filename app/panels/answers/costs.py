@@ -9,10 +9,12 @@ import streamlit as st
 from app.charts.why.packing import packings
 from app.components import mount
 from app.panels.shared.ask_why import ask_for, is_out_of_reach, known, why_not
+from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import count_words, plain, size_words
 from engine.core.percent import percent
+from engine.export.sheets import flat
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 
@@ -42,6 +44,7 @@ def _resources(folder: RunFolder, found: Mapping[str, Any]) -> None:
     st.markdown(f"**{page_text(found['sentence'])}**")
     lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
     st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
+    csv_button([flat(found)], folder.run_id, "costs")
     if found["latency_note"]:
         st.caption(page_text(found["latency_note"]))
     st.caption(plain(known_words(found, here=not opened_from(folder.path))))
@@ -103,10 +106,7 @@ def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
     with st.expander("Every layer"):
         frame = pd.DataFrame(storage_rows(found))
         st.dataframe(frame, hide_index=True)
-        st.download_button(
-            "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-storage.csv", "text/csv",
-            icon=":material/download:", key="storage-csv",
-        )  # fmt: skip
+        csv_button(frame, folder.run_id, "storage")
     for note in found["notes"]:
         st.caption(page_text(note))
 

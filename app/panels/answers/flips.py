@@ -13,6 +13,7 @@ from app.panels.answers.confidence import sureness
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import layer_at
 from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.measured import kind_of
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -90,11 +91,8 @@ def _table(folder: RunFolder, found: dict[str, Any]) -> None:
         },
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "CSV", table(found, found["flipped"]).drop(columns="Picture").to_csv(index=False),
-            f"{folder.run_id}_flips.csv", "text/csv", icon=":material/download:", on_click="ignore",
-            key="flips-csv", help="All changed images, without pictures.",
-        )  # fmt: skip
+        every = table(found, found["flipped"]).drop(columns="Picture")
+        csv_button(every, folder.run_id, "flips", words="All changed images, without pictures.")
         left_out = len(found["flipped"]) - len(frame)
         verb = "is" if left_out == 1 else "are"
         rest = f" {left_out:,} more {verb} in the CSV." if left_out else ""

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts.panels import letter
 from app.charts.style import GRID, SERIES
+from app.panels.shared.csv_button import csv_button
 from engine.run.questions.compare import Side
 from engine.run.questions.image_statistics import measure_table
 
@@ -26,7 +27,19 @@ def measures(sides: Sequence[Side]) -> None:
         )
     if len(missing) < len(sides):
         # Not a table: on a narrow page the numbers go below their name, and the definition below them.
-        st.html("".join(_row(row) for row in measure_table(sides)))
+        rows = measure_table(sides)
+        st.html("".join(_row(row) for row in rows))
+        csv_button(table(sides, rows), "compare", "measures")
+
+
+def table(sides: Sequence[Side], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a number, a column a run."""
+    runs = [f"{letter(k)}: {side.run.run_id}" for k, side in enumerate(sides)]
+    return [
+        {"measure": row["title"], **dict(zip(runs, row["values"], strict=True))}
+        | {name: row[name] for name in ("direction", "definition")}
+        for row in rows
+    ]
 
 
 def _row(row: dict[str, Any]) -> str:

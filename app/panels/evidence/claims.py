@@ -8,6 +8,7 @@ import streamlit as st
 from app.charts.outcomes import effects as charts
 from app.components import mount
 from app.panels.evidence.effects import differs_words, network_title
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.url_menu import menu
 from engine.run.benches.effects.verdicts import summary, verdict_of
 
@@ -45,9 +46,28 @@ def claims_table(result: Result, wanted: Sequence[Any]) -> None:
     ]
     lines += [_line(claim.says, claim.of, MISSING, claim.asserted) for claim in missing]
     st.markdown("\n".join(lines))
+    csv_button(table(result, missing), "evidence", "claims", key=f"claims-{result['date']}-csv")
     st.caption(
         "° A claim that a network as small as this one should show too; of the others nobody can be sure."
     )
+
+
+def table(result: Result, missing: Sequence[Any]) -> list[dict[str, Any]]:
+    """A row a claim: what the seeds say, and what method and control measured with each of them."""
+    sides = {"method": "method", "baseline": "control"}
+    measured = [
+        {"claim": row["says"], "measured by": row["of"], "found": chip_of(row), "network": row["network"]}
+        | {name: row[f"{side}_title"] for side, name in sides.items()}
+        | {
+            f"{name}, seed {seed}": value
+            for side, name in sides.items()
+            for seed, value in zip(result["seeds"], row["values"][side], strict=True)
+        }
+        for row in result["claims"]
+    ]  # fmt: skip
+    return measured + [
+        {"claim": one.says, "measured by": one.of, "found": MISSING} for one in missing
+    ]
 
 
 def _line(says: str, of: str, chip: str, asserted: bool) -> str:  # noqa: FBT001

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app.engine_calls.actions import try_it
 from app.panels.shared.ask_why import ask_for, is_out_of_reach, is_pending, known, why_not
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
 from app.text import explain
@@ -124,7 +124,4 @@ def _table(folder: RunFolder, ranges: list[dict[str, Any]]) -> None:
         for layer in ranges
         for one in layer["images"]
     ]  # fmt: skip
-    st.download_button(
-        "All layers as CSV", pd.DataFrame(rows).to_csv(index=False), f"{folder.run_id}_ranges.csv",
-        "text/csv", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    csv_button(rows, folder.run_id, "ranges", label="All layers, CSV")

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app.charts.why.similarity import alike_map, drifts
 from app.components import mount
 from app.panels.shared.ask_why import closed_question
+from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -44,11 +44,7 @@ def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
         mount.live_plot(chart, key=f"alike-{folder.run_id}", run=folder.run_id, offset=0)
     for note in found["notes"]:
         st.caption(page_text(note))
-    frame = pd.DataFrame(found["layers"])
-    st.download_button(
-        "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-similarity.csv", "text/csv",
-        icon=":material/download:", key="similarity-csv",
-    )  # fmt: skip
+    csv_button(found["layers"], folder.run_id, "similarity")
 
 
 def verdict(found: dict[str, Any]) -> str:

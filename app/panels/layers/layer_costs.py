@@ -8,6 +8,7 @@ import streamlit as st
 from app.charts.layers import layer_costs as charts
 from app.components import mount
 from app.engine_calls.diagnoses import layer_cost
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import buttons
 from app.wording.engine_words import page_text
@@ -157,10 +158,7 @@ def _table(folder: RunFolder, found: dict[str, Any]) -> None:
     }  # fmt: skip
     shown["Layer"] = st.column_config.TextColumn("Layer", pinned=True)
     st.dataframe(frame, column_config=shown, hide_index=True)
-    st.download_button(
-        "Download as CSV", frame.to_csv(index=False), f"{folder.run_id}_layer_costs.csv", "text/csv",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    csv_button(frame, folder.run_id, "layer_costs")
 
 
 def worst_layer(found: dict[str, Any]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.panels.shared.csv_button import csv_button
 from engine.core.percent import SIGN
 from engine.run.folders.folder import RunFolder
 
@@ -119,10 +120,7 @@ def layer_table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> Non
         frame, column_config=shown, hide_index=True, on_select="rerun", selection_mode="single-row",
         key=f"layer-table-{folder.run_id}",
     )  # fmt: skip
-    st.download_button(
-        "Download as CSV", whole.to_csv(index=False), f"{folder.run_id}_layers.csv", "text/csv",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+    csv_button(whole, folder.run_id, "layers")
 
 
 def _weighed(

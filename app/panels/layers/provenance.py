@@ -13,6 +13,7 @@ from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.draft import recipe_fields
 from app.panels.new_run.variants import layer_at
 from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.room import room
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -70,11 +71,8 @@ def _of_layer(folder: RunFolder, found: dict[str, Any], path: str) -> None:
                 remedy.label, key="provenance-try", wanted=with_remedy(folder.recipe, remedy),
                 icon=":material/build:", help="Opens New run with this run's recipe and that one change.",
             )  # fmt: skip
-        st.download_button(
-            "CSV", table(found).to_csv(index=False), f"{folder.run_id}_provenance.csv", "text/csv",
-            icon=":material/download:", on_click="ignore", key="provenance-csv",
-            help="Where the error of every layer comes from, as a table.",
-        )  # fmt: skip
+        words = "Where the error of every layer comes from, as a table."
+        csv_button(table(found), folder.run_id, "provenance", words=words)
     st.caption(f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])}).")
     for note in found["notes"]:
         st.caption(page_text(note))

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from app.charts.why.sensitivities import MEASURES, agreement, ranks
 from app.components import mount
 from app.panels.shared.ask_why import closed_question
+from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import plain
@@ -46,16 +46,15 @@ def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
         chart = agreement(found)
         mount.live_plot(chart, key=f"agree-{folder.run_id}", run=folder.run_id, offset=0)
         st.caption("Spearman's rank correlation over the layers, its mean over all these bits.")
-        lines = ["| Measure | Kendall's τ with the answers | Time |", "|:--|--:|--:|"]
-        rows = (f"| {' | '.join(row)} |" for row in measure_rows(found))
-        st.markdown("\n".join([*lines, *rows]))
+        names = ("Measure", "Kendall's τ with the answers", "Time")
+        measures = [dict(zip(names, row, strict=True)) for row in measure_rows(found)]
+        lines = (f"| {' | '.join(row.values())} |" for row in measures)
+        st.markdown("\n".join([f"| {' | '.join(names)} |", "|:--|--:|--:|", *lines]))
     for note in found["notes"]:
         st.caption(page_text(note))
-    frame = pd.DataFrame(table_rows(found))
-    st.download_button(
-        "As a table (CSV)", frame.to_csv(index=False), f"{folder.run_id}-sensitivities.csv", "text/csv",
-        icon=":material/download:", key="sensitivities-csv",
-    )  # fmt: skip
+    with st.container(horizontal=True):
+        csv_button(table_rows(found), folder.run_id, "sensitivities", label="Layers, CSV")
+        csv_button(measures, folder.run_id, "measures", label="Measures, CSV")
 
 
 def of_layer(found: dict[str, Any], path: str, width: int) -> str:

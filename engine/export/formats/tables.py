@@ -1,16 +1,12 @@
 """Every table and chart of a run as CSV: its numbers, layers, courses, images, and what was asked of it."""
 
-import csv
 import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.export.base import Finished, Format, FormatCard, Written
-from engine.export.sheets import Row, Sheets, channels, flat, portrait, sheets, views
-
-_FORMULA = re.compile(r"\s*[=+\-@\t\r]")  # what a spreadsheet takes a text that begins so for
+from engine.export.sheets import Row, Sheets, as_csv, channels, flat, portrait, sheets, views
 
 
 class Tables(Format):
@@ -30,7 +26,7 @@ class Tables(Format):
         for name, rows in _tables(run).items():
             if rows:
                 path = folder / f"{name}.csv"
-                _write(path, rows)
+                path.write_text(as_csv(rows), encoding="utf-8", newline="")
                 written.append(Written(kind="tables", path=path))
         return written
 
@@ -97,21 +93,3 @@ def _events(file: Path) -> Iterator[Row]:
                 continue
             if isinstance(found, dict):
                 yield found
-
-
-def _write(path: Path, rows: Iterable[Row]) -> None:
-    rows = list(rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([_cell(column) for column in columns])
-        writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-
-
-def _cell(value: Any) -> Any:
-    """A number as it is; a text so that no spreadsheet runs it."""
-    if isinstance(value, (list, tuple)):
-        return json.dumps(value)
-    if isinstance(value, str) and _FORMULA.match(value):
-        return f"'{value}"
-    return "" if value is None else value

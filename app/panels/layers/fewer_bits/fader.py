@@ -18,6 +18,7 @@ from app.panels.layers.fewer_bits.bit_choice import (
 from app.panels.layers.fewer_bits.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
 from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.room import room
 from app.text import explain
@@ -205,10 +206,13 @@ def _for_experts(folder: RunFolder, found: dict[str, Any]) -> None:
             run=folder.run_id,
             offset=0,
         )
-    st.download_button(
-        "Every layer at 2 to 8 bits, as CSV", table(found).to_csv(index=False), f"{folder.run_id}_bits.csv",
-        "text/csv", icon=":material/download:", on_click="ignore", key="fader-csv",
-    )  # fmt: skip
+    csv_button(
+        table(found),
+        folder.run_id,
+        "bits",
+        label="Every layer at 2 to 8 bits, CSV",
+        key="fader-csv",
+    )
 
 
 def table(found: dict[str, Any]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from app.panels.layers.provenance import Remedy, with_remedy
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.draft import recipe_fields
 from app.panels.shared.ask_why import MOST_BITS, closed_question, has_most_bits
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.url_menu import buttons
 from app.run_files.history import read_history
 from app.text import explain
@@ -56,10 +57,9 @@ def _found(folder: RunFolder, found: Found) -> None:
             _correction(folder)
         else:
             _remedy(folder, found, "weight_bits" if view == "weights" else "activation_bits")
-        st.download_button(
-            "CSV", frame.to_csv(index=False), f"{folder.run_id}-{found['layer']}-{view}.csv", "text/csv",
-            icon=":material/download:", on_click="ignore", key="tensors-csv",
-            help="What is drawn above, as a table.",
+        csv_button(
+            frame, folder.run_id, f"{found['layer']}-{view}", key="tensors-csv",
+            words="What is drawn above, as a table.",
         )  # fmt: skip
     for note in found["notes"]:
         st.caption(plain(page_text(note)))
