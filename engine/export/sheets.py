@@ -5,24 +5,13 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-
-import numpy as np
-from numpy.typing import NDArray
 
 Row = dict[str, Any]
 Sheets = dict[str, list[Row]]
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")  # in the name of a file
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")  # what a spreadsheet takes a text that begins so for
 _PICTURE = "data:"  # an address that holds a picture: nothing for a cell
-# What the portrait of the images has of each image, frequency, layer, class and pair of images.
-_PORTRAIT = {
-    "images": ("classes", "margin"), "frequencies": ("frequencies", "power"),
-    "layers": ("spread", "deviation_spread", "bn_distance"),
-    "classes": ("class_names", "class_probability"), "pairs": ("pixel_cosines", "feature_cosines"),
-}  # fmt: skip
 
 
 def as_csv(rows: Sequence[Mapping[Any, Any]]) -> str:
@@ -109,47 +98,3 @@ def views(events: Iterable[Row]) -> list[Row]:
         )
         rows += [where | row for row in side_by_side(event["arrays"])]
     return rows
-
-
-def channels(snapshots: Path, last: str, layers: list[str]) -> list[Row]:
-    """Every channel's mean and deviation as BatchNorm remembers them, and as the images ended with."""
-    target, ended = _arrays(snapshots / "target.npz"), _arrays(snapshots / last)
-    offsets = target.pop("offsets", np.zeros(0, int))
-    if len(offsets) != len(layers) + 1:
-        return []
-    whose = np.repeat(np.arange(len(layers)), np.diff(offsets))
-    known = {f"remembered.{k}": v for k, v in target.items()} | {
-        f"images.{k}": v for k, v in ended.items()
-    }
-    columns = {k: v.tolist() for k, v in known.items() if v.shape == whose.shape}
-    return [
-        {"layer": layers[of], "channel": place - int(offsets[of])}
-        | {k: v[place] for k, v in columns.items()}
-        for place, of in enumerate(whose.tolist())
-    ]
-
-
-def portrait(file: Path) -> Sheets:
-    """What the finished images are like, by image, frequency, layer, class and pair."""
-    found = _arrays(file)
-    tables = {
-        f"portrait-{name}": side_by_side(
-            {k: found[k].tolist() for k in keys if found.get(k, _NONE).ndim == 1}
-        )
-        for name, keys in _PORTRAIT.items()
-    }
-    single = {key: value.item() for key, value in found.items() if value.ndim == 0}
-    return {"portrait": [single] if single else []} | tables
-
-
-_NONE: NDArray[Any] = np.zeros(())
-
-
-def _arrays(file: Path) -> dict[str, NDArray[Any]]:
-    if not file.is_file():
-        return {}
-    try:
-        with np.load(file, allow_pickle=False) as found:
-            return {key: found[key] for key in found.files}
-    except (OSError, ValueError, BadZipFile):  # torn
-        return {}

@@ -101,9 +101,6 @@ def test_channels_stand_beside_what_batchnorm_remembers(run, tmp_path):
     place = of.folder / "snapshots"
     np.savez(place / "target.npz", offsets=[0, 2, 3], mean=[1.0, 2.0, 3.0], std=[0.5, 0.5, 0.5])
     np.savez(place / "channels-000004.npz", mean=[1.5, 2.5, 3.5], std=[1.0, 1.0, 1.0])
-    np.savez(
-        place / "portrait.npz", classes=[3, 7], margin=[0.5, 0.25], confidence=np.float32(0.75)
-    )
     written = {one.path.stem: one.path for one in Tables().write(of, tmp_path)}
     last = rows(written["channels"])[-1]
     assert (last["layer"], last["channel"]) == ("b", "0")
@@ -113,11 +110,49 @@ def test_channels_stand_beside_what_batchnorm_remembers(run, tmp_path):
         "1.0",
     )
     assert [row["channel"] for row in rows(written["channels"])] == ["0", "1", "0"]
-    assert rows(written["portrait-images"])[1] == {"at": "1", "classes": "7", "margin": "0.25"}
-    assert rows(written["portrait"]) == [{"confidence": "0.75"}]
     (place / "target.npz").write_bytes(b"torn")
     again = {one.path.stem for one in Tables().write(of, tmp_path / "..")}
     assert "channels" not in again
+
+
+@pytest.mark.parametrize("file", ["image-statistics.npz", "portrait.npz"])
+def test_what_the_images_are_like_is_in_tables_and_each_class_by_its_name(run, tmp_path, file):
+    of = run([{"kind": "run-started", "bn_layers": []}])
+    np.savez(
+        of.folder / "snapshots" / file, classes=[2, 0, 2], margin=[0.5, 0.25, 0.125],
+        class_probability=[0.25, 0.125, 0.5], class_names=np.array(["shirt", "boot"]),
+        features=np.array([[1.0, 2.0], [3.0, 4.0]]), confidence=np.float32(0.75),
+    )  # fmt: skip
+    written = {one.path.stem: one.path for one in Tables().write(of, tmp_path)}
+    name = "image-statistics"
+    assert rows(written[f"{name}-images"])[1] == {"at": "1", "classes": "0", "margin": "0.25"}
+    named = [
+        (row["class_name"], row["class_probability"]) for row in rows(written[f"{name}-classes"])
+    ]
+    assert named == [("shirt", "0.25"), ("", "0.125"), ("boot", "0.5")]
+    assert rows(written[f"{name}-features"])[1] == {
+        "at": "1",
+        "feature 0": "3.0",
+        "feature 1": "4.0",
+    }
+    assert rows(written[name]) == [{"confidence": "0.75"}]
+
+
+def test_every_column_that_was_rounded_is_a_row_with_its_layer(run, tmp_path):
+    started = {"kind": "run-started", "bn_layers": [], "blocks": [
+        {"name": "stem", "layers": ["conv1"]}, {"name": "one", "layers": ["a", "b"]}]}  # fmt: skip
+    kept = {"kind": "snapshot-saved", "stage": "quantization", "name": "path", "step": 3,
+            "file": "path-001.npz", "values": {"block": 1.0}}  # fmt: skip
+    of = run([started, kept, kept | {"file": "path-000.npz", "values": {"block": 0.0}}])
+    np.savez(
+        of.folder / "snapshots" / "path-001.npz", layer=[0.0, 1.0], column=[0.0, 7.0],
+        error=[0.5, 0.25], nearest=[0.5, 0.75],
+    )  # fmt: skip
+    written = {one.path.stem: one.path for one in Tables().write(of, tmp_path)}
+    assert rows(written["columns"]) == [
+        {"block": "one", "layer": "a", "column": "0", "error": "0.5", "nearest": "0.5"},
+        {"block": "one", "layer": "b", "column": "7", "error": "0.25", "nearest": "0.75"},
+    ]
 
 
 def test_what_was_asked_of_a_run_is_in_its_tables(run, tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.export.base import Finished, Format, FormatCard, Written
-from engine.export.sheets import Row, Sheets, as_csv, channels, flat, portrait, sheets, views
+from engine.export.sheets import Row, Sheets, as_csv, flat, sheets, views
+from engine.export.snapshots import channels, columns, image_statistics
 
 
 class Tables(Format):
@@ -40,7 +41,7 @@ def _tables(run: Finished) -> Sheets:
         "layers": [flat(layer) for layer in run.result["layers"]],
     }
     tables |= _course(run.folder, [*_events(run.folder / "events.jsonl")])
-    tables |= portrait(run.folder / "snapshots" / "portrait.npz")
+    tables |= image_statistics(run.folder / "snapshots")
     tables |= _analysis(run.folder / "analysis.json")
     for question, answer in run.answers.items():
         tables |= sheets(question, answer)
@@ -48,11 +49,12 @@ def _tables(run: Finished) -> Sheets:
 
 
 def _course(folder: Path, events: Sequence[Row]) -> Sheets:
-    """What came step by step: losses, BatchNorm gaps, looks inside the quantizer, bits chosen, notes."""
+    """What came step by step: losses, gaps, looks inside the quantizer, its columns, bits chosen, notes."""
     of: dict[Any, list[Row]] = {}
     for event in events:
         of.setdefault(event.get("kind"), []).append(event)
-    paths: list[str] = of["run-started"][-1]["bn_layers"] if "run-started" in of else []
+    started: Row = of["run-started"][-1] if "run-started" in of else {}
+    paths: list[str] = started.get("bn_layers", [])
     steps, gaps = [], []
     for event in of.get("stepped", []):
         where = {key: event[key] for key in ("stage", "part", "step")}
@@ -63,9 +65,13 @@ def _course(folder: Path, events: Sequence[Row]) -> Sheets:
         "steps": steps, "gaps": gaps, "views": views(of.get("viewed", [])),
         "notes": [{"time_s": one.get("time_s"), "message": one["message"]} for one in of.get("noted", [])],
     }  # fmt: skip
-    files = [one["file"] for one in of.get("snapshot-saved", []) if one.get("name") == "channels"]
-    if files:
-        tables["channels"] = channels(folder / "snapshots", Path(files[-1]).name, paths)
+    files: dict[str, list[Row]] = {}
+    for event in of.get("snapshot-saved", []):
+        files.setdefault(str(event.get("name")), []).append(event)
+    place = folder / "snapshots"
+    if "channels" in files:
+        tables["channels"] = channels(place, Path(files["channels"][-1]["file"]).name, paths)
+    tables["columns"] = columns(place, files.get("path", []), started.get("blocks", []))
     for chosen in of.get("bits-chosen", [])[-1:]:
         tables |= sheets("bits-chosen", chosen["report"])
         kinds = ("weight_bits", "activation_bits")
