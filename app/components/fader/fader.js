@@ -101,15 +101,20 @@ class Fader {
     const shared = this.layer && a !== null ? readersOf(this.layer, found).filter((path) => path !== this.layer) : [];
     this.slide("inputs", `Bits of inputs${of}`, a, a === null ? "" : this.told(bits, 1, "activation_bits"));
     this.slides.inputs.querySelector("small").textContent =
-      a === null ? "It reads the image, which stays as it is." : shared.length ? `Also for ${shared.join(", ")}.` : "";
+      a === null ? this.stays(found) : shared.length ? `Also for ${shared.join(", ")}.` : "";
     this.best(follows.size);
     write(this.verdict, verdict(follows, this.own, found, words));
+  }
+
+  stays({ held }) {
+    return held.activation_bits[this.layer] === null ? "It reads the image, which stays as it is." : "Its input stays float, as in the run.";
   }
 
   // How many bits the layer has, or from how few to how many all those have which no rule holds.
   told(bits, kind, name) {
     const all = [...bits].filter(([path]) => !(path in this.data.found.held[name])).map(([, pair]) => pair[kind]);
-    const moved = this.layer || !all.length ? [this.standing()[kind]] : all.filter((one) => one !== null);
+    const given = all.filter((one) => one !== null);
+    const moved = this.layer || !given.length ? [this.standing()[kind]] : given;
     const [few, many] = [Math.min(...moved), Math.max(...moved)];
     return few === many ? `${few} bits` : `${few} to ${many} bits`;
   }

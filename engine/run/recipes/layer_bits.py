@@ -2,8 +2,8 @@
 
 A file holds {"weight_bits": {PATH: BITS}, "activation_bits": {PATH: BITS}}, as a run's own bits.json and
 the answer of `python -m engine bits` do; either may be missing, and a layer not named keeps the recipe's
-bits; an input of 32 bits stays float. What it holds becomes part of the recipe, so the file may move or go.
-Imports no torch.
+bits; an input of 32 bits, or of null, stays float. What it holds becomes part of the recipe, so the file may
+move or go. Imports no torch.
 """
 
 import json
@@ -81,7 +81,6 @@ def _checked(found: Any, limits: Mapping[str, tuple[int, int]]) -> dict[str, dic
         bits[kind] = {
             str(path): _width(width, kind, limits[kind], f"{_LABEL}: {kind} of {shown(str(path))}")
             for path, width in sorted(named.items(), key=lambda one: str(one[0]))
-            if width is not None  # an input that is not quantized, as in a run's own bits.json
         }
     return {} if not any(bits.values()) else bits
 
@@ -89,6 +88,8 @@ def _checked(found: Any, limits: Mapping[str, tuple[int, int]]) -> dict[str, dic
 def _width(value: Any, kind: str, limits: tuple[int, int], label: str) -> int:
     if kind == "weight_bits":
         return whole_number(value, limits, label)
+    if value is None:  # an input that is not quantized, as in a run's own bits.json
+        return FLOAT
     try:
         return whole_number(value, (FLOAT, FLOAT), label)
     except UserError:

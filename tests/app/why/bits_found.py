@@ -17,7 +17,7 @@ def noise(weight: int, read: int) -> float:
 
 FOUND: dict[str, Any] = {
     "run": "r", "notes": [], "planned": PLANNED,
-    "held": {"weight_bits": {"conv1": 8, "fc": 8}, "activation_bits": {"fc": 8}},
+    "held": {"weight_bits": {"conv1": 8, "fc": 8}, "activation_bits": {"conv1": None, "fc": 8}},
     "shared_inputs": [["layer1.0.conv1", "layer1.0.shortcut"]],
     "layers": [
         {"path": path, "sqnr_db": SQNR, "cliff": cliff}

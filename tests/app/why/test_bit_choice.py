@@ -130,6 +130,16 @@ def test_the_recipe_plans_exactly_the_chosen_bits(folder: RunFolder, seed: int) 
     assert {path: (one.weight_bits, one.activation_bits) for path, one in plan.items()} == bits
 
 
+def test_an_input_that_the_run_left_float_stays_so_in_its_recipe(folder: RunFolder) -> None:
+    """As a budget of milliseconds leaves it; the image needs no word."""
+    inputs = PLANNED["activation_bits"] | {"layer1.0.conv2": None, "fc": None}
+    found = FOUND | {"planned": PLANNED | {"activation_bits": inputs}}
+    bits = chosen_bits(BitChoice(), found)
+    named = recipe_at(folder.recipe, bits, found)["quantization_settings"]["bits"]
+    assert named == {"weight_bits": {}, "activation_bits": {"layer1.0.conv2": 32, "fc": 32}}
+    assert {path: one for path, (_, one) in bits.items()} == inputs
+
+
 def test_bits_alike_need_no_bits_of_their_own(folder: RunFolder) -> None:
     wanted = recipe_at(folder.recipe, chosen_bits(BitChoice(network=(3, 5)), FOUND), FOUND)
     assert "bits" not in wanted["quantization_settings"]

@@ -9,6 +9,7 @@ import torch
 from engine.core.events import BitsChosen, BlockStarted, LayerMeasured, Noted, Stepped
 from engine.run.context import make_context
 from engine.run.folders.control import Control
+from engine.run.recipes.layer_bits import bits_wanted
 from engine.run.stages.quantization.bits import _warn
 from engine.run.stages.quantization.quantize import load_student
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
@@ -90,6 +91,23 @@ def test_a_budget_of_latency_is_kept_by_the_student_and_told_in_a_line(tmp_path,
     if share > 1:  # four times the time: what could be float is
         assert set(reads.values()) == {None}
     assert report["kernels"]["sentence"] in [note.message for note in of(folder, Noted)]
+
+
+def test_another_quantizer_takes_the_bits_of_a_latency_run_floats_and_all(tmp_path):
+    settings = {"rounding": "nearest", "effort": "quick", "images": 4, "budget": "latency",
+                "share": 4.0}  # fmt: skip
+    folder = begun(
+        tmp_path / "runs", replace(RECIPE, quantization="mixed", quantization_settings=settings)
+    )
+    theirs = {row["path"]: row for row in work(folder)["layers"]}
+    assert {row["activation_bits"] for row in theirs.values()} == {None}
+    bits = bits_wanted(str(folder.path / "bits.json"), {"name": "nearest"})
+    given = replace(RECIPE, quantization="nearest", quantization_settings={"bits": bits})
+    mine = {row["path"]: row for row in work(begun(tmp_path / "runs", given))["layers"]}
+    for kind in ("weight_bits", "activation_bits"):
+        assert {path: row[kind] for path, row in mine.items()} == {
+            path: row[kind] for path, row in theirs.items()
+        }
 
 
 @pytest.mark.parametrize("rounding", ["quantoscope", "brecq", "pd-quant", "aquant"])

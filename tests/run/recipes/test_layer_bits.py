@@ -108,6 +108,18 @@ def test_an_input_of_32_bits_stays_float_and_so_does_what_reads_it_too():
     assert plan["left"].by_block
 
 
+def test_null_as_a_run_writes_it_leaves_an_input_float_too():
+    """In its bits.json, after a budget of milliseconds for instance; weights are never float."""
+    asked = json.dumps({"weight_bits": {"own": 2}, "activation_bits": {"own": None, "image": None}})
+    wanted = bits_wanted(asked, {"name": "nearest"})
+    assert wanted["activation_bits"] == {"own": 32, "image": 32}
+    plan = with_bits(PLAN, {"bits": wanted})
+    assert plan["own"].activation_bits is plan["image"].activation_bits is None
+    assert plan["left"].activation_bits == 4
+    with pytest.raises(UserError, match=r"weight_bits of 'own' is None; choose 2 to 8"):
+        bits_wanted({"weight_bits": {"own": None}}, {"name": "nearest"})
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -101,7 +101,7 @@ def test_what_the_edge_rule_holds_and_what_reads_one_input_is_told(answered):
     folder, found = answered
     held = found["held"]
     assert held["weight_bits"] == {"stem.0": 8, "head.2": 8}
-    assert "stem.0" not in held["activation_bits"]  # it reads the image
+    assert held["activation_bits"]["stem.0"] is None  # it reads the image
     assert held["activation_bits"]["head.2"] == 8
     for readers in found["shared_inputs"]:
         one, other = readers[:2]

@@ -8,7 +8,7 @@ from typing import Any
 from app.links.address import count
 from app.panels.new_run.draft import recipe_fields
 from engine.run.questions.why.fewer_bits.fader import WIDTHS
-from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
+from engine.run.recipes.layer_bits import CHOOSES_ITSELF, FLOAT, SETTING
 from engine.run.recipes.recipe import Recipe
 
 FRONT = "front"
@@ -141,9 +141,9 @@ def recipe_at(recipe: Recipe, bits: Mapping[str, Pair], found: Mapping[str, Any]
             path: own for path, (own, _) in bits.items() if own != held["weight_bits"].get(path, w)
         },
         "activation_bits": {
-            path: own
+            path: FLOAT if own is None else own
             for path, (_, own) in bits.items()
-            if own is not None and own != held["activation_bits"].get(path, a)
+            if own != held["activation_bits"].get(path, a)
         },
     }
     settings = dict(fields["quantization_settings"])

@@ -78,8 +78,11 @@ def check_widths(plan: Mapping[str, LayerBits]) -> None:
         )
 
 
-def held(run: Opened) -> dict[str, dict[str, int]]:
-    """What the recipe's edge rule holds, by kind and path: its own bits do not reach there."""
+def held(run: Opened) -> dict[str, dict[str, int | None]]:
+    """What the recipe's edge rule holds, by kind and path: its own bits do not reach there.
+
+    None: the image, which stays as it is.
+    """
     low, high = (
         plan_bits(
             run.blocks, weight_bits=w, activation_bits=w, edge_rule=run.context.recipe.edge_rule
@@ -95,7 +98,7 @@ def held(run: Opened) -> dict[str, dict[str, int]]:
         "activation_bits": {
             path: one.activation_bits
             for path, one in low.items()
-            if one.activation_bits is not None and one.activation_bits == high[path].activation_bits
+            if one.activation_bits == high[path].activation_bits
         },
     }
 
