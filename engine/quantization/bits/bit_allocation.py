@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class BitAllocation:
     """A step machine: each step measures one entry of the table; `solve` then has the plan.
 
     Raises UserError where the budget does not even buy the fewest bits: at once, of latency with the first
-    step, so that what was begun goes on by the times that it was begun with.
+    step, which times the kernels, so that what was begun goes on by the times that it was begun with.
 
     The first and last layer stay at 8 bits where the plan has them so. Where the activations' bits are
     chosen too, the sensitivity of (weight bits, activation bits) is the sum of the two.
@@ -83,10 +84,9 @@ class BitAllocation:
             weights={path: self._partial.weight(path).numel() for path in plan},
             macs=count_macs(teacher, list(plan), images[:1]),
         )
+        self._measure = partial(measure_kernels, teacher, list(plan), images[:1])
         self._checked = not timed
-        if timed:
-            self._take_times(measure_kernels(teacher, list(plan), images[:1]))
-        else:
+        if not timed:
             self._afforded()
 
     def _take_times(self, times: Mapping[str, KernelTimes]) -> None:
@@ -130,6 +130,7 @@ class BitAllocation:
 
     def step(self) -> Losses:
         if not self._checked:
+            self._take_times(self._measure())
             self._afforded()
             self._checked = True
         return self._sensitivities.step()

@@ -161,6 +161,23 @@ def test_too_few_milliseconds_are_told_with_the_fastest_and_a_choice_that_was_be
     assert solved(later) == solved(begun)
 
 
+def test_the_kernels_are_timed_by_the_first_step_and_only_then(monkeypatch):
+    """So that a choice that goes on, or whose bits are there already, does not take that time again."""
+    machine, times = allocation(monkeypatch, 2.0, 0.8)
+    timed = []
+    monkeypatch.setattr(machine, "_measure", lambda: timed.append(machine) or times)
+    assert not machine.state_dict()["times"]
+    machine.step()
+    state = machine.state_dict()
+    assert len(state["times"]) == len(WORK.plan)
+    machine.step()
+    assert timed == [machine]
+    later, _ = allocation(monkeypatch, 6.0, 2.4)
+    monkeypatch.setattr(later, "_measure", lambda: pytest.fail("timed again"))
+    later.load_state_dict(state)
+    solved(later)
+
+
 def test_settings_that_latency_does_not_go_with_are_refused():
     with pytest.raises(UserError, match=r"budget counts bytes; set the one to 0, or the other to"):
         Mixed(MixedSettings(milliseconds=3))

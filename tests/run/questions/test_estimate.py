@@ -10,6 +10,8 @@ from engine.core.events import Stepped
 from engine.core.method import describe
 from engine.models.graph.blocks import find_blocks
 from engine.quantization import discover_methods
+from engine.quantization.bits import bit_allocation
+from engine.quantization.bits.kernel_times import KernelTimes
 from engine.run.folders.folder import RunFolder
 from engine.run.machine.resources import forget_peak, peak_memory_mb
 from engine.run.questions.before_a_run import estimate as estimates
@@ -25,7 +27,8 @@ PACE: dict[str, Any] = {
         "planned": [9, 9], "asked": 9, "step_s": [0.5, 0.01], "memory_mb": [300.0, 2.0], "busy": 1.0,
     },
     "quantization": {
-        "blocks": 3, "batch": 8, "images": 16, "asked": 25, "bits_s": 0.0, "weights_s": 1.0, "once_s": 5.0,
+        "blocks": 3, "batch": 8, "images": 16, "asked": 25, "bits_s": 0.0, "bits_once_s": 0.0,
+        "weights_s": 1.0, "once_s": 5.0,
         "learned": [{"knob": "steps", "takes": "batch", "s": 5.0}],
         "forward_s": 0.01, "held_mb": 1.0, "start_mb": 100.0, "memory_mb": 48.0, "load_s": 4.0,
         "test_images": 1000, "busy": 1.0,
@@ -97,6 +100,31 @@ def test_measuring_for_bits_grows_with_the_images_it_looks_at() -> None:
         for known in (pace, PACE)
     ]
     assert seconds[0] - seconds[1] == pytest.approx(3 * 32 / 16)
+
+
+def test_timing_the_kernels_takes_as_long_whatever_the_images() -> None:
+    assert learned_seconds(bits_once_s=3.0) == pytest.approx(3)
+
+
+def test_kernels_are_timed_once_and_apart_from_the_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that only they move: 100 s in all, none of which is of the steps or of the rest."""
+    now = [0.0]
+
+    def slow(_: Any, paths: list[str], image: Any) -> dict[str, KernelTimes]:
+        now[0] += 100.0
+        return dict.fromkeys(paths, KernelTimes(0.1, 0.2))
+
+    monkeypatch.setattr(bit_allocation, "measure_kernels", slow)
+    monkeypatch.setattr(pace.time, "thread_time", lambda: now[0])
+    measured = measure(
+        tiny(tmp_path, quantization="mixed", quantization_settings={"budget": "latency"}),
+        "quantization",
+    )
+    assert measured["bits_once_s"] == 100.0
+    assert measured["bits_s"] == measured["once_s"] == 0.0
+    assert measured["learned"] == []
 
 
 def test_memory_by_measured_steps_is_the_larger_stage() -> None:

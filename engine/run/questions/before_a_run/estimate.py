@@ -176,7 +176,7 @@ def seconds_by_pace(recipe: Recipe, pace: Pace) -> dict[str, float]:
     )
     learned = sum(_learned(recipe, quantization, one) for one in quantization["learned"])
     looked_at = min(recipe.images, recipe.quantization_settings.get("images", recipe.images))
-    bits = quantization["bits_s"] * looked_at / quantization["images"]
+    bits = quantization["bits_s"] * looked_at / quantization["images"] + quantization["bits_once_s"]
     return {
         "synthesis": made,
         "quantization": bits + once + learned + recipe.images * per_image,

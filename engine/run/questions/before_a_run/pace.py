@@ -131,7 +131,7 @@ def _quantization(context: Context, recipe: Recipe, images: Tensor) -> dict[str,
     few = method.at_most(STEPS)
     begin_mb = memory_mb()
     forget_peak()
-    bits_s = choose_no_bits(context, images, few)
+    bits_s, bits_once_s = choose_no_bits(context, images, few)
     begin = time.thread_time()
     took = step_times(context, images, few)
     whole = time.thread_time() - begin
@@ -151,6 +151,7 @@ def _quantization(context: Context, recipe: Recipe, images: Tensor) -> dict[str,
         "asked": int(recipe.quantization_settings.get("steps", 0)),
         "learned": learned,  # where so many steps were asked for, at that batch, of all blocks
         "bits_s": bits_s,  # of measuring which layer needs how many bits
+        "bits_once_s": bits_once_s,  # of timing the kernels for that, whatever the images
         "weights_s": weights_s,  # of `once_s`: the ranges of the weights, whatever the images
         "once_s": max(0.0, whole - counted),  # ranges, walks, measurements
         "held_mb": _held_mb(context, images[:1]),  # an image's part in what a block keeps

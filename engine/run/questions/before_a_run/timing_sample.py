@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.core.events import BlockStarted, Stepped
+from engine.core.method import Machine
 from engine.core.sampling.randomness import stream
 from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizationMethod
@@ -88,22 +89,32 @@ def extrapolated(
     return [{"knob": k, "takes": takes, "s": s} for (k, takes), s in seconds.items()], counted
 
 
-def choose_no_bits(context: Context, images: Tensor, method: QuantizationMethod) -> float:
-    """Seconds of all steps of choosing bits, from a few along the way; the bits stay as they are planned."""
+def choose_no_bits(
+    context: Context, images: Tensor, method: QuantizationMethod
+) -> tuple[float, float]:
+    """Seconds of all steps of choosing bits, and of what the first does besides: it times the kernels.
+
+    Steps are extrapolated from a few along the way. The bits stay as they are planned, and are kept: the
+    stage that is timed afterwards makes its planner, which is counted there, and lets it take no step.
+    """
     plan = dict(context.plan)
     rng = stream(context.recipe.seed, "pace", "bits")
-    start = time.thread_time()
     planner = method.planner(context.teacher, context.blocks, plan, context.for_device(images), rng)
     if planner is None:
-        return 0.0
-    ready_s = time.thread_time() - start
-    fresh, took = planner.state_dict(), []
-    for at in torch.linspace(0, planner.total_steps - 1, 2 * STEPS).int().tolist():
+        return 0.0, 0.0
+    first_s = _step_s(planner)
+    begun, took, last = planner.state_dict(), [], planner.total_steps - 1
+    for at in torch.linspace(min(1, last), last, 2 * STEPS).int().tolist():
         planner.load_state_dict(
-            fresh | {"steps_done": at}
-        )  # layers and widths differ: from each some
-        start = time.thread_time()
-        planner.step()
-        took.append(time.thread_time() - start)
+            begun | {"steps_done": at}
+        )  # layers and widths differ: some of each
+        took.append(_step_s(planner))
     list(keep_bits(context, context.plan, {"uniform": []}))
-    return ready_s + planner.total_steps * sum(took) / len(took)
+    each = sum(took) / len(took)
+    return planner.total_steps * each, max(0.0, first_s - each)
+
+
+def _step_s(machine: Machine) -> float:
+    start = time.thread_time()
+    machine.step()
+    return time.thread_time() - start
