@@ -12,10 +12,8 @@ from engine.data.idx import read_idx
 from engine.models.card import ASSETS
 from engine.quantization import discover_methods
 from engine.run.benches.effects import measure_quantizers as measuring
-from engine.run.benches.effects.quantizer_claims import (
-    METRICS,
-    QUANTIZER_CLAIMS,
-)
+from engine.run.benches.effects.quantizer_claim import METRICS
+from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 from engine.run.benches.effects.students import RESNET, SETUPS
 from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read, rows_of
 

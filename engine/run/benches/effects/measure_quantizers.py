@@ -19,11 +19,8 @@ from engine.data.idx import read_idx
 from engine.models.card import ASSETS, LocalImages
 from engine.models.cards.sources import discover_cards
 from engine.run import new_recipe
-from engine.run.benches.effects.quantizer_claims import (
-    METRICS,
-    QUANTIZER_CLAIMS,
-    QuantizerClaim,
-)
+from engine.run.benches.effects.quantizer_claim import METRICS, QuantizerClaim
+from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 from engine.run.benches.effects.students import SETUPS, Setup
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.benches.image_files import write_images, write_table

@@ -5,74 +5,9 @@ images and differ in the idea alone; what one of them has no setting for apart, 
 equal. Both are judged on real images that neither has seen.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from engine.run.benches.effects.quantizer_claim import QuantizerClaim
 
-from engine.run.benches.effects.students import SETUPS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantizerClaim:
-    """That one student loses less than another, its control.
-
-    Asserted ones are of a paper and were expected of any network; the others are reported only.
-    """
-
-    name: str
-    says: str  # in one sentence
-    method: str  # names of setups
-    baseline: str  # the control
-    differs: tuple[str, ...]  # settings, "quantization" or "weight_bits"
-    metric: str = "kl"
-    lower: bool = True
-    asserted: bool = False
-
-    @property
-    def network(self) -> str:
-        return SETUPS[self.method].network
-
-    @property
-    def of(self) -> str:
-        """What is measured, in words."""
-        one = SETUPS[self.method]
-        return f"W{one.weight_bits}A{one.activation_bits}: {METRICS[self.metric][1]}"
-
-    def words(self) -> dict[str, str]:
-        """What a page writes of it."""
-        return {
-            "says": self.says,
-            "of": self.of,
-            "method_title": SETUPS[self.method].title,
-            "baseline_title": SETUPS[self.baseline].title,
-        }
-
-    def compared(self) -> dict[str, Any]:
-        """What a measurement is of: a file's numbers are of today's claim where this is the same."""
-        sides = {"method": self.method, "baseline": self.baseline}
-        return {
-            **sides,
-            "differs": list(self.differs),
-            "metric": self.metric,
-            "lower": self.lower,
-            "network": self.network,
-            "settings": {side: dict(SETUPS[name].settings) for side, name in sides.items()},
-            "bits": {
-                side: [SETUPS[name].weight_bits, SETUPS[name].activation_bits]
-                for side, name in sides.items()
-            },
-        }
-
-
-METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and what it is
-    "kl": ("logit_kl", "KL from the teacher, nats"),
-    "sqnr": (
-        "output_sqnr_db",
-        "SQNR of the output, dB",
-    ),
-    "top1": ("quantized_top1", "top-1"),
-}
-QUANTIZER_CLAIMS = (
+QUANTIZER_CLAIMS: tuple[QuantizerClaim, ...] = (
     QuantizerClaim(
         name="gpfq",
         says="GPFQ: weight after weight along the path loses less than rounding each to the nearest level.",
@@ -143,6 +78,16 @@ QUANTIZER_CLAIMS = (
         says="Vertical layers: one code for all precisions loses less at 4 bits than one for 4 bits alone.",
         method="vertical", baseline="vertical-own", differs=("lowest", "highest"),
     ),
+    *(
+        QuantizerClaim(
+            name=f"vertical-w{bits}",
+            says=f"Vertical layers: that one code loses less at {bits} bits than one for {bits} bits alone.",
+            method=f"vertical-w{bits}", baseline=f"vertical-own-w{bits}", differs=differs,
+        )
+        for bits, differs in (
+            (2, ("highest",)), (3, ("lowest", "highest")), (6, ("lowest", "highest")), (8, ("lowest",)),
+        )
+    ),
     QuantizerClaim(
         name="vertical-trained",
         says="Vertical layers: a training for all precisions makes the one code serve 2 bits better.",
@@ -172,6 +117,16 @@ QUANTIZER_CLAIMS = (
         name="bitat-magnitude",
         says="BiTAT: important columns first loses less than large weights first.",
         method="bitat", baseline="bitat-magnitude", differs=("order",),
+    ),
+    QuantizerClaim(
+        name="bitat-w1",
+        says="BiTAT: at 1 bit, in a network made for it, important columns first loses less than any order.",
+        method="bitat-w1", baseline="bitat-w1-random", differs=("order",),
+    ),
+    QuantizerClaim(
+        name="bitat-w1-magnitude",
+        says="BiTAT: there important columns first loses less than large weights first, too.",
+        method="bitat-w1", baseline="bitat-w1-magnitude", differs=("order",),
     ),
     QuantizerClaim(
         name="dir-net",

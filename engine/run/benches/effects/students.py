@@ -77,6 +77,19 @@ SETUPS: Mapping[str, Setup] = {
         title="A code for 4 bits alone", quantization="vertical", weight_bits=4,
         settings={"lowest": 4, "highest": 4},
     ),
+    **{
+        f"vertical-w{bits}": Setup(
+            title="One code for 2 to 8 bits", quantization="vertical", weight_bits=bits
+        )
+        for bits in (3, 6, 8)
+    },
+    **{
+        f"vertical-own-w{bits}": Setup(
+            title=f"A code for {bits} bits alone", quantization="vertical", weight_bits=bits,
+            settings={"lowest": bits, "highest": bits},
+        )
+        for bits in (2, 3, 6, 8)
+    },
     "vertical-trained": Setup(
         title="One code, trained for all", quantization="vertical", weight_bits=4,
         settings={"steps": 150},
@@ -108,6 +121,15 @@ SETUPS: Mapping[str, Setup] = {
     ),
     "bitat-random": Setup(
         title="Any order", quantization="bitat", weight_bits=2, settings={"order": "random"}
+    ),
+    "bitat-w1": Setup(title="BiTAT", quantization="bitat", weight_bits=1, network=BINARY),
+    "bitat-w1-magnitude": Setup(
+        title="Largest weights first", quantization="bitat", weight_bits=1, network=BINARY,
+        settings={"order": "magnitude"},
+    ),
+    "bitat-w1-random": Setup(
+        title="Any order", quantization="bitat", weight_bits=1, network=BINARY,
+        settings={"order": "random"},
     ),
     "dir-net": Setup(title="DIR-Net", quantization="dir-net", weight_bits=1, network=BINARY),
     "dir-net-plain": Setup(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.benches.effects.image_claims import CLAIMS
+from engine.run.benches.effects.image_claims import CLAIMS, Claim
+from engine.run.benches.effects.quantizer_claim import QuantizerClaim
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 
 # In the runs folder, or shipped among the assets: of the bundled networks, of CIFAR-10's ResNet-20; of the
@@ -137,7 +138,8 @@ def read(folder: Path, file: str = FILE) -> dict[str, Any] | None:
 
 def _in_todays_words(row: dict[str, Any]) -> dict[str, Any]:
     """The row as today's claim says it, where its numbers are of just that; else as the file has it."""
-    for claim in (*CLAIMS, *QUANTIZER_CLAIMS):
+    claims: tuple[Claim | QuantizerClaim, ...] = (*CLAIMS, *QUANTIZER_CLAIMS)
+    for claim in claims:
         if claim.name == row["name"] and claim.compared().items() <= row.items():
             return row | claim.words()
     return row
