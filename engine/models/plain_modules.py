@@ -65,10 +65,19 @@ def _refuse_strangers(model: nn.Module, name: str) -> None:
             raise UserError(
                 f"{where} is a quantized {type(module).__name__}; give the float network"
             )
+        if any(kind.__name__ == "FakeQuantizeBase" for kind in type(module).__mro__):
+            raise UserError(
+                f"{where} is a {type(module).__name__}: the network was made ready for quantization by "
+                "torch.ao; give the float network that it was made from"
+            )
     for path, tensor in (*model.named_parameters(), *model.named_buffers()):
         if tensor.is_meta and not nn.parameter.is_lazy(tensor):
             raise UserError(
                 f"{name} has no values in {path!r}: it lies on the meta device; build it on the CPU"
+            )
+        if tensor.layout != torch.strided or tensor.is_nested:
+            raise UserError(
+                f"{name} holds {path!r} as a sparse tensor; give it its values in full (.to_dense())"
             )
         if tensor.is_quantized:
             raise UserError(f"{name} holds {path!r} quantized already; give the float network")

@@ -13,7 +13,6 @@ import torch.fx
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
-from engine.core.trace import watch_inputs
 from engine.models.graph.flow import (
     call_node,
     is_layer,
@@ -22,6 +21,7 @@ from engine.models.graph.flow import (
     trace,
     writes_its_input,
 )
+from engine.models.graph.hidden_order import order_of_layers
 from engine.models.graph.regions import Region, RegionFinder
 
 _PRODUCTS = ("scaled_dot_product_attention", "matmul", "bmm", "einsum")
@@ -78,18 +78,23 @@ def find_blocks(model: nn.Module, image_shape: Sequence[int] | None = None) -> t
     block holds all its runs. With `image_shape`, a network that cannot be traced is taken apart layer
     by layer; without, it is refused with a UserError.
     """
+    blocks = _found(model, image_shape)
+    if not any(block.layers for block in blocks):
+        raise UserError(
+            f"{type(model).__name__} has no convolution or linear layer that runs; bring a network with some"
+        )
+    return blocks
+
+
+def _found(model: nn.Module, image_shape: Sequence[int] | None) -> tuple[Block, ...]:
     try:
         finder = RegionFinder(model)
     except UserError:
         if image_shape is None:
             raise
-        return _layer_by_layer(model, image_shape)
+        return tuple(map(_lone_layer, order_of_layers(model, image_shape)))
     blocks = tuple(_block(finder, region) for region in finder.regions())
     _check_cover(finder, blocks)
-    if not blocks:
-        raise UserError(
-            f"{type(model).__name__} has no convolution or linear layer that runs; bring a network with some"
-        )
     return blocks
 
 
@@ -194,17 +199,6 @@ def _block(finder: RegionFinder, region: Region) -> Block:
         by_nodes=not region.path,
         spares_input=not any(writes_its_input(model, node) for node in readers),
     )
-
-
-@torch.no_grad()
-def _layer_by_layer(model: nn.Module, image_shape: Sequence[int]) -> tuple[Block, ...]:
-    """Each layer as a block, in the order in which they run for an empty image."""
-    order: dict[str, None] = {}
-    layers = [path for path, module in model.named_modules() if is_layer(module)]
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    with watch_inputs(model, layers, lambda path, _: order.setdefault(path)):
-        model(torch.zeros(1, *image_shape, device=device))
-    return tuple(_lone_layer(path) for path in order)
 
 
 def _lone_layer(path: str) -> Block:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from engine.core.trace import first_value
 from engine.models.graph.blocks import Block
 from engine.models.graph.flow import call_node
+from engine.models.graph.hidden_order import FirstRuns
 
 __all__ = ["Walk", "WalkPlan", "call_node"]
 
@@ -50,7 +51,11 @@ class Walk:
         return torch.cat([values[self._plan.nodes[end]] for values in self._values])
 
     def _anew(self, path: str, which: Literal["input", "output"]) -> Tensor:
-        return torch.cat([first_value(self._model, path, which, x) for x in self._images])
+        runs, values = FirstRuns(self._model, self._plan.layers), []
+        for images in self._images:
+            with runs.watched(path, images):
+                values.append(first_value(self._model, path, which, images))
+        return torch.cat(values)
 
     def _run_until(self, index: int) -> None:
         for node in self._plan.nodes[self._at : index]:
@@ -72,6 +77,7 @@ class WalkPlan:
 
     def __init__(self, model: nn.Module, blocks: Sequence[Block]) -> None:
         self.seen = all(block.region is not None for block in blocks)
+        self.layers = [layer for block in blocks for layer in block.layers]
         self.nodes: list[torch.fx.Node] = []
         self.starts: dict[str, int] = {}
         self.ends: dict[str, int] = {}

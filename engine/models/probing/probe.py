@@ -5,7 +5,7 @@ words everywhere, before a step is taken. It is left in eval mode, laid out as i
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +17,23 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.layout import channels_last, contiguous
 from engine.core.sampling.randomness import stream
-from engine.core.trace import watch_outputs
 from engine.models.card import ModelCard
 from engine.models.graph.flow import is_layer
 from engine.models.probing.guards import SparesImages, put_around
 from engine.models.probing.hooks import take_off_watchers
 from engine.models.probing.output.find import Output, find_output, read_as
 from engine.models.probing.output.returned import first_tensor
+from engine.models.probing.passes.answers import (
+    check_finite_answer,
+    of_other_images,
+    plain_answer,
+)
 from engine.models.probing.passes.copies import check_copy
 from engine.models.probing.passes.first_pass import first_pass, unregistered
 from engine.models.probing.passes.gradients import why_no_gradient
 from engine.models.probing.passes.other_batches import check_other_batches
+from engine.models.probing.passes.own_weights import check_weights_stay
+from engine.models.probing.passes.repeats import check_repeats, check_statistics, statistics
 from engine.models.probing.passes.routes import check_routes
 
 Shape = tuple[int, int, int]
@@ -73,25 +79,21 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
     images = torch.randn(IMAGES, *image_shape, generator=stream(0, "probe"))
     notes = unregistered(model)
     with _undisturbed(model):
-        given, state = images.clone(), _statistics(model)
+        given, state = images.clone(), statistics(model)
         outputs = first_pass(model, given, name)
         if not torch.equal(given, images):
             put_around(SparesImages, model)
             notes.append("It writes into the images that it is given: it gets a copy of them.")
-        answer = first_tensor(outputs)
-        if answer is None:
-            raise UserError(
-                f"{name} returns {_kind(outputs)}, in which there is no tensor of floats; let it give the "
-                "scores of the classes, [images, classes]"
-            )
-        _check_unchanged(model, state, name)
+        answer = plain_answer(outputs, name)
+        check_statistics(model, state, name)
         if numbers:
-            _check_answer(model, images, answer, name)
-        moody = _check_repeats(model, images, answer)
-        notes += moody
+            check_finite_answer(model, images, answer, name)
+        moody = check_repeats(model, images, answer, name)
+        notes += [*moody, *of_other_images(answer)]
         if moody:
             check_routes(model, images, name)
         notes += check_other_batches(model, images, answer, name, repeats=not moody)
+        check_weights_stay(model, images, name)
         notes += take_off_watchers(model, images, lambda x: first_tensor(_quiet(model, x)), name)
         no_gradient = why_no_gradient(model, images, name)
         notes += check_copy(model, images, name)
@@ -101,10 +103,6 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
         model=model, notes=tuple(f"The network: {n[0].lower()}{n[1:]}" for n in notes),
         no_gradient=no_gradient and f"{name}: {no_gradient}",
     )  # fmt: skip
-
-
-def _kind(outputs: Any) -> str:
-    return f"a tensor of {outputs.dtype}" if isinstance(outputs, Tensor) else type(outputs).__name__
 
 
 def _check_layers(model: nn.Module, name: str) -> None:
@@ -160,53 +158,6 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
 @torch.no_grad()
 def _quiet(model: nn.Module, images: Tensor) -> Any:
     return model(images.clone())
-
-
-def _statistics(model: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: buffer.clone()
-        for name, buffer in model.named_buffers()
-        if name.endswith(("running_mean", "running_var"))
-    }
-
-
-def _check_unchanged(model: nn.Module, before: Mapping[str, Tensor], name: str) -> None:
-    after = dict(model.named_buffers())
-    for path, was in before.items():
-        if path in after and not torch.equal(after[path].nan_to_num(), was.nan_to_num()):
-            raise UserError(
-                f"{name} changes {path!r} while it runs, as in training; take train() out of its forward"
-            )
-
-
-def _check_answer(model: nn.Module, images: Tensor, answer: Tensor, name: str) -> None:
-    if bool(answer.isfinite().all()):
-        return
-    first: list[str] = []
-
-    def listen(path: str, y: Any) -> None:
-        tensor = first_tensor(y)
-        if tensor is not None and not first and not bool(tensor.isfinite().all()):
-            first.append(path)
-
-    leaves = [p for p, m in model.named_modules() if p and next(m.children(), None) is None]
-    with watch_outputs(model, leaves, listen):
-        _quiet(model, images)
-    where = f", first behind {first[0]!r}" if first else ""
-    raise UserError(
-        f"{name} returns values that are no numbers (NaN or infinite){where}, though its weights are; "
-        "change what it computes there"
-    )
-
-
-def _check_repeats(model: nn.Module, images: Tensor, answer: Tensor) -> list[str]:
-    again = first_tensor(_quiet(model, images))
-    if again is not None and again.shape == answer.shape and torch.equal(again, answer):
-        return []
-    return [
-        "It gives another answer to the same images each time (dropout in eval mode, or noise of its own): "
-        "what differs between it and its copy is not all due to fewer bits."
-    ]
 
 
 @torch.no_grad()

@@ -1,7 +1,5 @@
 """Networks of every kind that people bring: each is built and probed, or refused in one line."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -10,30 +8,28 @@ from engine.models.cards.from_python_file import own_card
 from engine.models.graph.blocks import find_blocks, remarks
 from engine.models.probing.probe import load_probed
 from engine.run.context import _warnings
-from tests.models.probing import odd_networks
-from tests.models.probing.odd_networks import FACTORIES, SHAPE
+from tests.models.probing.odd_networks import SHAPE
+from tests.models.probing.odder_networks import EVERY, place
 
-pytestmark = pytest.mark.extended  # a hundred networks
-
-FILE = Path(odd_networks.__file__)
+pytestmark = pytest.mark.extended  # a hundred and more networks
 
 
 def right(name):
     """(what is right, words that the user is told)."""
-    kind, _, words = (FACTORIES[name].__doc__ or "").partition(":")
+    kind, _, words = (EVERY[name].__doc__ or "").partition(":")
     return kind, words.strip()
 
 
 def probed(name):
     """What a run and a diagnosis do with it before the first step; and all that is said."""
-    card = own_card(f"{FILE}:{name}", {"image_shape": SHAPE})
+    card = own_card(place(name), {"image_shape": SHAPE})
     found = load_probed(card)
     blocks = find_blocks(found.model, SHAPE)
     said = [*found.notes, *remarks(found.model, blocks), *_warnings(found.model), found.no_gradient]
     return found, " ".join(said)
 
 
-@pytest.mark.parametrize("name", FACTORIES)
+@pytest.mark.parametrize("name", EVERY)
 def test_is_probed_or_refused_in_one_line(name):
     kind, words = right(name)
     if kind == "refused":
@@ -58,4 +54,4 @@ def test_is_probed_or_refused_in_one_line(name):
 
 
 def test_there_are_many_of_them():
-    assert len(FACTORIES) >= 80
+    assert len(EVERY) >= 120

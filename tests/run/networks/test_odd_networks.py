@@ -1,7 +1,5 @@
 """Whole runs of odd networks: noise, nearest codes, 8 bits; each ends with a result or one line."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,18 +9,17 @@ from engine.core.events import Noted, RunFailed
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers import worker
-from tests.models.probing import odd_networks
-from tests.models.probing.odd_networks import FACTORIES, SHAPE
+from tests.models.probing.odd_networks import SHAPE
+from tests.models.probing.odder_networks import EVERY, place
 
-FILE = Path(odd_networks.__file__)
-KINDS = {name: (function.__doc__ or "").partition(":")[0] for name, function in FACTORIES.items()}
+KINDS = {name: (function.__doc__ or "").partition(":")[0] for name, function in EVERY.items()}
 OF_CHANCE = ("dropout_left_on", "random_output")  # their answers differ from one pass to the next
 
 
 def recipe_of(name, **changed):
     return Recipe(
         **{
-            "model": f"{FILE}:{name}", "synthesis": "noise", "quantization": "nearest",
+            "model": place(name), "synthesis": "noise", "quantization": "nearest",
             "weight_bits": 8, "activation_bits": 8, "images": 8, "edge_rule": "all",
             "model_settings": {"image_shape": list(SHAPE)},
         } | changed
@@ -109,6 +106,23 @@ def test_batchnorm_without_statistics_works_as_it_is_advised_to(tmp_path, monkey
     assert_one_line(refused)
     assert "needs BatchNorm statistics" in refused.message
     assert "real with --set model.calibration=FOLDER" in refused.message
+
+
+@pytest.mark.parametrize(("met_by", "words"), [
+    ({"synthesis": "real"}, "runs layer 'a.0' for some images and not for others"),
+    ({"synthesis": "noise"}, "layer 'a.0' runs for some images of pictures"),
+])  # fmt: skip
+def test_a_layer_that_only_real_images_reach_is_never_left_out_in_silence(
+    tmp_path, monkeypatch, met_by, words
+):
+    """No image that the network was looked at with led there: neither noise nor grey ones."""
+    (tmp_path / "runs").mkdir()
+    folder = pictures(tmp_path / "pictures")
+    settings = {"image_shape": list(SHAPE), "calibration": folder}
+    recipe = recipe_of("layer_for_lively_images", data=folder, model_settings=settings, **met_by)
+    refused, _ = run(tmp_path / "runs", monkeypatch, recipe)
+    assert_one_line(refused)
+    assert words in refused.message
 
 
 LAID_OUT = ("view_flatten", "view_in_the_middle", "conv_3d", "as_strided", "inplace_input")

@@ -1,6 +1,7 @@
 """The first pass of a network through two images: why it does not run, and what it keeps out of sight."""
 
 import inspect
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -22,7 +23,10 @@ def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
     """What the network returns for the images, [2, ...]; UserError with the cause and the way out."""
     _, channels, height, width = images.shape
     trouble = f"{name} does not run on two images of {shape_words((channels, height, width))}"
-    inside: dict[str, str] = {}  # layers that run in something which computes with more than images
+    inside: dict[
+        str, str
+    ] = {}  # layers that run in something which computes with more than images, or
+    # in another thread ("")
     try:
         with (
             in_its_folder(name) if is_own(name) else nullcontext(),
@@ -40,9 +44,16 @@ def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
         raise UserError(
             f"{trouble}: it ends the program (sys.exit({error.code!r})); take that out of its forward"
         ) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise UserError(f"{trouble}: {in_words(error)}; {_way_out(model, error)}") from error
     for path, what in inside.items():
+        if not what:
+            raise UserError(
+                f"{name} runs layer {path!r} in another thread than the one that calls it, where nobody can "
+                "tell what comes first; let its forward call its layers one after another"
+            )
         raise UserError(
             f"{name} runs layer {path!r} inside {what}, where what it reads is no plain batch of images; "
             "call its layers outside of that"
@@ -54,7 +65,11 @@ def _watch_insides(model: nn.Module, inside: dict[str, str]) -> AbstractContextM
     """In it, layers that run inside of a transform or a gradient are noted, with what that is."""
     read = [p for p, m in model.named_modules() if p and (is_layer(m) or isinstance(m, _BatchNorm))]
 
+    here = threading.get_ident()
+
     def listen(path: str, x: Any) -> None:
+        if threading.get_ident() != here:
+            inside.setdefault(path, "")
         if not isinstance(x, Tensor):
             return
         if torch._C._functorch.is_functorch_wrapped_tensor(x):
@@ -68,13 +83,18 @@ def _watch_insides(model: nn.Module, inside: dict[str, str]) -> AbstractContextM
     return watch_inputs(model, read, listen)
 
 
-def _way_out(model: nn.Module, error: Exception) -> str:
+def _way_out(model: nn.Module, error: BaseException) -> str:
     if _needs_more(model):
         return "it is given images alone: wrap it in a module that takes these and knows the rest"
     if "higher order operator" in str(error).lower():
         return "call its layers outside of what torch captures whole (torch.cond, torch.while_loop, ..)"
-    if "cuda" in str(error).lower():
+    words = str(error).lower()
+    if any(word in words for word in ("cuda", "mps", " device")):
         return "take what names a device (.cuda(), .to('cuda')) out of its forward"
+    if "same dtype" in words or "scalar type" in words:
+        return (
+            "it computes in float32 here: take .double(), .half() and the like out of its forward"
+        )
     return "give the size it takes as model.image_shape=channels,height,width, or mend its forward"
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 from engine.analysis.answers.verdicts import KINDS, Images, Outputs, Scores, one_answer
 from engine.core.errors import UserError
 from engine.core.events import Event, Noted, StageFinished, StageStarted, Stepped
-from engine.core.trace import first_not_finite
+from engine.core.trace import first_not_finite, watch_inputs
 from engine.data.pixels.half_size import enlarged
+from engine.models.graph.blocks import unused_layers
 from engine.run.context import Context
 from engine.run.folders import damage
 from engine.run.stages.judging.one_class import says_little
@@ -117,7 +119,8 @@ def _compared(
         answer = partial(_finite, context.teacher, x, "float", name)
         teacher = answer() if kept is None else kept.of(batch, answer)
         # What quantizes an input makes a level of what is no number: behind it the output looks fine.
-        coarse = _finite(student, x, "quantized", name, look_inside=not done)
+        with _only_quantized(context, student, name):
+            coarse = _finite(student, x, "quantized", name, look_inside=not done)
         found.add(teacher, coarse)
         if truths is not None and isinstance(found, Images):
             _add_truth(context, found, (batch, next(truths)), (teacher, coarse))
@@ -129,6 +132,22 @@ def _compared(
                 yield Stepped(stage=STAGE, part=part, step=before + done, losses={}, values=values)
     if kept is not None and done:
         kept.keep()
+
+
+@contextmanager
+def _only_quantized(context: Context, student: nn.Module, name: str) -> Iterator[None]:
+    """Inside, UserError where a layer runs that ran for no image before, and so was never quantized."""
+    hidden = any(block.region is None for block in context.blocks)
+    unused = unused_layers(context.teacher, context.blocks) if hidden else ()
+
+    def refuse(path: str, _: Any) -> None:
+        raise UserError(
+            f"layer {path!r} runs for some images of {name}, and for none that the network was looked at "
+            "with, so it was never quantized; let its forward take the same way for every image"
+        )
+
+    with watch_inputs(student, unused, refuse):
+        yield
 
 
 def _add_truth(
