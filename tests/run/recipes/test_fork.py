@@ -189,6 +189,19 @@ def test_a_run_that_is_not_in_its_synthesis_cannot_be_forked(tmp_path, catalog):
         forks.fork(folder, {"image_weight": 0.0}, catalog)
 
 
+@pytest.mark.parametrize(("status", "says"), [
+    (("running", "synthesis"), "pause it with `python -m engine pause RUN`, then fork it"),
+    (("cancelled", "synthesis"), "`python -m engine resume RUN` and pause it there, then fork it"),
+    (("running", "quantization"), "start a new run with the setting that differs"),
+])  # fmt: skip
+def test_the_way_out_is_to_pause_as_long_as_images_are_made(tmp_path, catalog, status, says):
+    folder = begun(tmp_path / "runs")
+    folder.write_status(status[0], stage=status[1])
+    with pytest.raises(UserError, match="not in the middle") as refused:
+        forks.fork(folder, {"image_weight": 0.0}, catalog)
+    assert says.replace("RUN", folder.run_id) in str(refused.value)
+
+
 def test_the_fork_is_part_of_a_recipes_name():
     recipe = Recipe(model="resnet20-fashion", synthesis="genie", quantization="genie-m")
     assert recipe.run_id == Recipe(**{**asdict(recipe), "forked_from": ""}).run_id
