@@ -45,3 +45,17 @@ def test_every_picture_and_room_it_names_is_there():
     assert {"app", "engine", "assets", "tests"} <= set(rooms)
     for room in rooms:
         assert any((ROOT / top / room).is_dir() for top in ("", "app", "engine")), room
+
+
+def test_what_is_said_of_the_files_is_what_their_table_says() -> None:
+    lines = re.findall(r"^\| ([^|]+ W\dA\d) \| (.* of \d.*) \|$", README, re.MULTILINE)
+    rows = {name: [cell.strip() for cell in cells.split("|")] for name, cells in lines}
+    assert len(rows) == 26
+    times = [float(cells[-1]) / float(cells[-2]) for cells in rows.values()]
+    said = re.search(r"takes ([\d.]+) to ([\d.]+) times the float file's time", README)
+    assert said is not None
+    assert said.groups() == (f"{min(times):.1f}", f"{max(times):.1f}")
+    exact = [cells[0].startswith("100.00 %") for name, cells in rows.items() if name.endswith("A8")]
+    assert f"is reached in {sum(exact)} of {len(exact)} rows" in README
+    assert "Every image that differs does so by a tie" in README
+    assert all(cells[1] == cells[2] for cells in rows.values()), "differ, by a tie"

@@ -21,9 +21,9 @@ from app.report.section import Section
 from app.report.sections import SECTIONS
 from app.report.story import Story, read_story
 from engine.core.errors import UserError
+from engine.export.formats.report import MOST_BYTES
 from engine.run.folders.version import engine_version
 
-MOST_BYTES = 15_000_000
 _HERE = Path(__file__).parent
 _NUMBERS = _HERE.parent / "components" / "plots" / "csv.js"
 # Where figures hold texts from outside, which Plotly reads as a little HTML.

@@ -1,9 +1,10 @@
 """Taking a run elsewhere, each format in a file of its own. `ls engine/export/formats` lists them."""
 
 import ast
+from importlib import import_module
 from pathlib import Path
 
-from engine.export.base import Format
+from engine.export.base import Expected, Finished, Format
 
 _FOLDER = Path(__file__).parent / "formats"
 
@@ -27,6 +28,19 @@ def format_lines() -> dict[str, str]:
         said = ast.get_docstring(ast.parse(file.read_text())) or file.stem
         lines[file.stem.replace("_", "-")] = said.splitlines()[0]
     return lines
+
+
+def expected_sizes(run: Finished) -> dict[str, Expected]:
+    """How large the files of each format will be, where the run's folder tells; torch is not imported."""
+    found = {}
+    for name in format_lines():
+        module = import_module(f"engine.export.formats.{name.replace('-', '_')}")
+        kinds = (one for one in vars(module).values() if isinstance(one, type))
+        kind = next(one for one in kinds if issubclass(one, Format) and one is not Format)
+        size = kind().expected(run)
+        if size is not None:
+            found[name] = size
+    return found
 
 
 def needs_network() -> frozenset[str]:

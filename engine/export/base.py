@@ -48,6 +48,15 @@ class Written:
         return self.path.stat().st_size
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """How large files will be: between so many bytes, and what those do not count, in words."""
+
+    least: int = 0
+    most: int
+    besides: str = ""
+
+
 class Format(ABC):
     """Writes files into a folder that is there; UserError, in one line, for what it cannot say."""
 
@@ -56,3 +65,7 @@ class Format(ABC):
     @abstractmethod
     def write(self, run: Finished, out: Path) -> list[Written]:
         """The files, named after the run; those of an earlier time are replaced."""
+
+    def expected(self, run: Finished) -> Expected | None:
+        """How large the files will be, as far as the run's folder tells; None: it does not."""
+        return None

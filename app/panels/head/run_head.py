@@ -13,7 +13,7 @@ from app.panels.head.controls import controls
 from app.panels.head.outcome import notes, outcome
 from app.panels.new_run.dialog import new_run_button
 from app.panels.shared.keys import ask_for_key
-from app.panels.take_away import take_away_button
+from app.panels.take_away.dialog import take_away_button
 from app.run_files.history import History
 from app.run_files.run_folders import is_live, is_recorded, recorded_run, runs_folder, state_of
 from app.wording.words import STATES, recipe_words

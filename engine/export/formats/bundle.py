@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.outside.answer_files import answer_file
-from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.base import Expected, Finished, Format, FormatCard, Written
 
 KIND, VERSION = "quantoscope-bundle", 3  # 1: without answers; 2: with those of three questions
 MANIFEST = "manifest.json"
@@ -50,6 +50,11 @@ class Bundle(Format):
                 packed = name.endswith(_PACKED)
                 archive.writestr(name, data, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
         return [Written(kind="bundle", path=path, notes=NOTES)]
+
+    def expected(self, run: Finished) -> Expected:
+        held = [file.stat().st_size for _, file in _files(run.folder)]
+        held += [len(json.dumps(found)) for found in run.answers.values()]
+        return Expected(most=sum(held), besides="a list of its files")
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.export import read_codes
-from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.base import Expected, Finished, Format, FormatCard, Written
+from engine.export.kept import even_weights
 from engine.export.network import Network, WeightGrid
 from engine.export.packing import pack
 
@@ -47,6 +48,13 @@ class Codes(Format):
             Written(kind="codes", path=path, notes=tuple(notes), facts=facts),
             Written(kind="loader", path=loader),
         ]
+
+    def expected(self, run: Finished) -> Expected:
+        told = run.result["size_bytes"]
+        even = even_weights(run.folder, run.result["layers"]) is not None
+        # Weights that are made of several codes each are in the file as floats.
+        most = told["quantized"] if even else max(told.values())
+        return Expected(least=told["quantized"], most=most, besides="names and shapes")
 
 
 def _tensors(network: Network) -> dict[str, NDArray[Any]]:

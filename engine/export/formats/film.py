@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.core.errors import UserError
-from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.base import Expected, Finished, Format, FormatCard, Written
 
 SIDE, MAP, EDGE, HEAD = 480, 360, 16, 40  # pixels: images, map, space around, line of words
 MOST_FRAMES, FRAME_MS, LAST_MS = 96, 100, 2500
+FRAME_BYTES = 60_000  # of a frame of noise, which hardly compresses
 ENCODE_S = 300  # at most
 EXTRA = "requirements-film.txt"
 _PAPER, _INK = (255, 255, 255), (40, 40, 46)
@@ -40,8 +41,7 @@ class Film(Format):
                 f"run {run.run!r} has saved no pictures of its images, so there is no film; take --bundle or "
                 "--tables instead"
             )
-        kept = shots[:: -(-len(shots) // MOST_FRAMES)]
-        kept += [] if kept[-1] is shots[-1] else [shots[-1]]
+        kept = _thinned(shots)
         path = out / f"{run.run}.film.webp"
         colours, ends = _coloured(gaps)
         frames = [
@@ -56,6 +56,16 @@ class Film(Format):
         facts = {"frames": len(frames)}
         written = [Written(kind="film", path=path, notes=(why,) if why else (), facts=facts)]
         return [*written, Written(kind="film", path=movie, facts=facts)] if movie else written
+
+    def expected(self, run: Finished) -> Expected | None:
+        shots, _, _ = _course(run.folder)
+        return Expected(most=len(_thinned(shots)) * FRAME_BYTES) if shots else None
+
+
+def _thinned(shots: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """So many that a film stays short, the last one always."""
+    kept = shots[:: max(1, -(-len(shots) // MOST_FRAMES))]
+    return kept if not kept or kept[-1] is shots[-1] else [*kept, shots[-1]]
 
 
 def _encoder() -> str | None:

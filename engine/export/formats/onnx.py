@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.base import Expected, Finished, Format, FormatCard, Written
+from engine.export.kept import even_weights
 from engine.export.network import Network
 
+TYPES = (2, 4, 8)  # bits of the integers that ONNX has
 MOST_BYTES = 2**31 - 2**20  # a protobuf message holds no more
 
 
@@ -62,6 +64,21 @@ class Onnx(Format):
                 "size counts are not in the file.",
             )
         return [Written(kind="onnx", path=path, notes=notes, facts=facts)]
+
+    def expected(self, run: Finished) -> Expected:
+        told, layers = run.result["size_bytes"], run.result["layers"]
+        besides = "names and operators"
+        counts = even_weights(run.folder, layers)
+        if counts is None:  # other grids are in the file as floats
+            return Expected(least=told["quantized"], most=told["fp32"], besides=besides)
+        wider = sum(counts[one["path"]] * _wider(one["weight_bits"]) for one in layers) // 8
+        total = told["quantized"] + wider
+        return Expected(least=total, most=total, besides=besides)
+
+
+def _wider(bits: int) -> int:
+    """By how many bits the type is wider that holds codes of so many."""
+    return next((held for held in TYPES if held >= bits), bits) - bits
 
 
 def _on_types(network: Network, kept: dict[str, int]) -> Iterator[str]:

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 from engine.core.errors import UserError
-from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.base import Expected, Finished, Format, FormatCard, Written
 
 _ROOT = Path(__file__).parents[3]
+MOST_BYTES = 15_000_000  # of a report: a larger one is refused
 
 
 class Report(Format):
@@ -44,3 +45,6 @@ class Report(Format):
             else ("It says nothing of an exported file: take ONNX with it, or before it.",)
         )
         return [Written(kind="report", path=path, notes=notes)]
+
+    def expected(self, run: Finished) -> Expected:
+        return Expected(most=MOST_BYTES)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.export.base import Finished, Format, FormatCard, Written
+from engine.export.base import Expected, Finished, Format, FormatCard, Written
 
 
 class StateDict(Format):
@@ -30,3 +30,7 @@ class StateDict(Format):
                 "those layers a bias before loading."
             )
         return [Written(kind="state-dict", path=path, notes=tuple(notes))]
+
+    def expected(self, run: Finished) -> Expected:
+        floats = run.result["size_bytes"]["fp32"]
+        return Expected(least=floats, most=floats, besides="names and shapes")

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from app.links.state import layer_among
 from app.panels.head.compare_with import nearest_relatives
 from app.panels.head.tab_choice import at_rest, at_work
-from app.panels.take_away import FORMATS, _packed, _proof
+from app.panels.take_away.dialog import FORMATS
+from app.panels.take_away.making import packed, proof_words
 from app.run_files.history import read_history
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
@@ -160,16 +161,16 @@ PROOF = {
 
 
 def test_the_proof_stands_beside_the_file() -> None:
-    words = _proof(PROOF)
+    words = proof_words(PROOF)
     for said in (
         "99.69\N{NO-BREAK SPACE}% of 650 images (2 otherwise, 1 by a tie within float rounding)",
         "differs by at most 0.23 (outputs go up to 16.4)",
         "50.00 ms an image, 2.5 times as long as the float file, on 2 threads",
     ):
         assert said in words
-    alike = _proof(PROOF | {"differing": [], "agreement": 1.0})
+    alike = proof_words(PROOF | {"differing": [], "agreement": 1.0})
     assert "100.00\N{NO-BREAK SPACE}% of 650 images, differs" in alike
-    assert "answer" not in _proof(PROOF | {"agreement": None, "differing": []})
+    assert "answer" not in proof_words(PROOF | {"agreement": None, "differing": []})
 
 
 def formats_of(run: str, *names: str) -> AppTest:
@@ -178,11 +179,11 @@ def formats_of(run: str, *names: str) -> AppTest:
     def page(names: tuple[str, ...]) -> None:
         import streamlit as st
 
-        from app.panels.take_away import _made_on_demand
+        from app.panels.take_away.dialog import _made_on_demand
         from app.run_files.run_folders import open_run
 
         for name in names:
-            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.")
+            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.", None)
 
     at = AppTest.from_function(page, kwargs={"names": names}, default_timeout=60)
     at.query_params["run"] = run
@@ -201,7 +202,7 @@ def test_a_report_is_made_again_once_there_is_a_proof_to_tell_of(
         files = [{"kind": kind, "path": str(file), "notes": []}]
         return {"files": files, "proof": PROOF if kind == "onnx" else None}
 
-    monkeypatch.setattr("app.panels.take_away.answer_of", answer)
+    monkeypatch.setattr("app.panels.take_away.making.answer_of", answer)
 
     at = formats_of(folder.run_id, "onnx", "report")
     at.button(key="make-report").click().run()
@@ -214,7 +215,7 @@ def test_a_report_is_made_again_once_there_is_a_proof_to_tell_of(
 def test_a_file_bears_its_run_s_name_once(tmp_path: Path) -> None:
     for name in ("some_run.html", "report.html"):
         (tmp_path / name).write_text("")
-    names = [_packed([file], "some_run", "report")["file"] for file in sorted(tmp_path.iterdir())]
+    names = [packed([file], "some_run", "report")["file"] for file in sorted(tmp_path.iterdir())]
     assert names == ["some_run_report.html", "some_run.html"]
 
 
@@ -237,7 +238,7 @@ def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
             "files": [{"kind": "tables", "path": str(f), "notes": ["two files"]} for f in files]
         }
 
-    monkeypatch.setattr("app.panels.take_away.answer_of", answer)
+    monkeypatch.setattr("app.panels.take_away.making.answer_of", answer)
 
     at = formats_of(folder.run_id, "tables", "onnx")
     assert not asked  # nothing is made before somebody asks

@@ -98,15 +98,17 @@ def test_the_sections_ticked_in_the_app_are_those_of_the_report(
         file.write_text("report")
         return {"files": [{"kind": "report", "path": str(file), "notes": []}]}
 
-    monkeypatch.setattr("app.panels.take_away.answer_of", answer)
+    monkeypatch.setattr("app.panels.take_away.making.answer_of", answer)
 
     def page() -> None:
         import streamlit as st
 
-        from app.panels.take_away import _made_on_demand
+        from app.panels.take_away.dialog import _made_on_demand
         from app.run_files.run_folders import open_run
 
-        _made_on_demand(open_run(st.query_params["run"]), "report", "A report: what came out.")
+        _made_on_demand(
+            open_run(st.query_params["run"]), "report", "A report: what came out.", None
+        )
 
     at = AppTest.from_function(page, default_timeout=60)
     at.query_params["run"] = folder.run_id

@@ -6,8 +6,11 @@ import pytest
 from PIL import Image
 
 from engine import run
+from engine.export import expected_sizes
+from engine.export.formats.bundle import Bundle
 from engine.export.formats.codes import Codes
 from engine.export.formats.onnx import Onnx
+from engine.export.formats.state_dict import StateDict
 from engine.run.exports.export import finished
 from tests.run.toy_runs import begun, work
 from tests.thorough import thorough
@@ -66,3 +69,22 @@ def test_a_file_of_codes_has_the_bytes_that_the_run_tells(student):
     told, facts = of.result["size_bytes"]["quantized"], written.facts
     assert abs(written.bytes - facts["header_bytes"] - told) < 0.01 * told
     assert f"{facts['header_bytes']:,}" in " ".join(written.notes)
+
+
+def test_what_is_told_of_a_size_beforehand_is_the_size_of_the_file(student):
+    _, place, of = student
+    told = expected_sizes(of)
+    (graph,), (codes, _) = Onnx().write(of, place), Codes().write(of, place)
+    beside_names = {
+        "onnx": graph.bytes - graph.facts["overhead_bytes"] + graph.facts["folded_bytes"],
+        "codes": codes.bytes - codes.facts["header_bytes"],
+        "state-dict": StateDict().write(of, place)[0].bytes,
+    }
+    for name, found in beside_names.items():
+        assert told[name].least == told[name].most
+        assert found == pytest.approx(told[name].most, rel=TOLD), name
+    (bundle,) = Bundle().write(of, place)
+    assert bundle.bytes < told["bundle"].most * (1 + TOLD)
+    assert told["bundle"].least == 0
+    assert told["report"].most == 15_000_000
+    assert "film" not in told, "there is none of images that did not grow"
