@@ -4,7 +4,7 @@ import ast
 from importlib import import_module
 from pathlib import Path
 
-from engine.export.base import Expected, Finished, Format
+from engine.export.base import Format
 
 _FOLDER = Path(__file__).parent / "formats"
 
@@ -30,16 +30,13 @@ def format_lines() -> dict[str, str]:
     return lines
 
 
-def expected_sizes(run: Finished) -> dict[str, Expected]:
-    """How large the files of each format will be, where the run's folder tells; torch is not imported."""
+def light_formats() -> dict[str, type[Format]]:
+    """The same for a page, which shows them without torch: no format's file imports it before it writes."""
     found = {}
     for name in format_lines():
         module = import_module(f"engine.export.formats.{name.replace('-', '_')}")
         kinds = (one for one in vars(module).values() if isinstance(one, type))
-        kind = next(one for one in kinds if issubclass(one, Format) and one is not Format)
-        size = kind().expected(run)
-        if size is not None:
-            found[name] = size
+        found[name] = next(one for one in kinds if issubclass(one, Format) and one is not Format)
     return found
 
 

@@ -15,15 +15,14 @@ from app.report.sections import TITLES
 from app.run_files.history import read_history
 from app.wording.layer_numbers import numbers_of
 from app.wording.words import plain, size_words
-from engine.export import expected_sizes, format_lines, needs_network
-from engine.export.base import Expected
+from engine.export import light_formats, needs_network
+from engine.export.base import Expected, FormatCard
 from engine.export.sheets import as_csv
 from engine.run.exports.export import finished
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.askable import has_student
 
 MADE = "taken-away"  # in the session: what was made, by run and format
-LABELS = {"onnx": "ONNX", "codes": "Codes", "state-dict": "PyTorch weights"}
 
 OPEN = "take-away-of"  # of the session: the run whose dialog is open
 
@@ -102,10 +101,10 @@ def _dialog(folder: RunFolder) -> None:
         st.caption("The network, a report and a bundle can be made when the run is finished.")
         return
     left_out = frozenset() if has_student(folder) else needs_network()
-    sizes = expected_sizes(finished(folder)[0])
-    for name, line in format_lines().items():
+    run, _ = finished(folder)
+    for name, kind in light_formats().items():
         if name not in left_out:
-            _made_on_demand(folder, name, line, sizes.get(name))
+            _made_on_demand(folder, kind.card, kind().expected(run))
     if left_out:
         st.caption(
             "This run is here without its network: its codes, weights and ONNX file are made where it ran, "
@@ -119,11 +118,10 @@ def _row(label: str, words: str) -> tuple[Any, Any]:
     return left, right
 
 
-def _made_on_demand(folder: RunFolder, name: str, line: str, size: Expected | None) -> None:
-    """One format: a button that makes its files, then one that hands them over."""
-    label, _, words = line.partition(": ")
-    words = words or label
-    left, right = _row(LABELS.get(name, label), f"{words[:1].upper()}{words[1:]}")
+def _made_on_demand(folder: RunFolder, card: FormatCard, size: Expected | None) -> None:
+    """One format: what it is for, a button that makes its files, then one that hands them over."""
+    name = card.name
+    left, right = _row(card.title, card.use)
     with left:
         before = st.empty()  # of the size, until the file itself has one
         sections = _sections() if name == "report" else None

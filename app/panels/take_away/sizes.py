@@ -15,4 +15,4 @@ def size_before(size: Expected | None) -> str:
         said = f"About {most}"
     else:
         said = f"{least} to {most}"
-    return f"{said}, and {size.besides}." if size.besides else f"{said}."
+    return f"{said} plus {size.besides}." if size.besides else f"{said}."

@@ -29,8 +29,8 @@ class Bundle(Format):
     card = FormatCard(
         name="bundle",
         title="Bundle (.zsq)",
-        use="Hand the whole run to somebody: `python -m engine open FILE` puts it among their runs, where "
-        "every page shows it as it was, without the network's weights.",
+        use="Hand the whole run to somebody: *Open a bundle* on the page *Runs*, or `python -m engine open "
+        "FILE`, puts it among theirs, and every page shows it as it was, without the network's weights.",
         needs_network=False,
     )
 

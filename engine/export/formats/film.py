@@ -59,7 +59,10 @@ class Film(Format):
 
     def expected(self, run: Finished) -> Expected | None:
         shots, _, _ = _course(run.folder)
-        return Expected(most=len(_thinned(shots)) * FRAME_BYTES) if shots else None
+        if not shots:
+            return None
+        besides = "" if _encoder() is None else "the MP4"
+        return Expected(most=len(_thinned(shots)) * FRAME_BYTES, besides=besides)
 
 
 def _thinned(shots: list[tuple[int, Path]]) -> list[tuple[int, Path]]:

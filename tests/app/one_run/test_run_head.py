@@ -17,6 +17,7 @@ from app.panels.take_away.dialog import FORMATS
 from app.panels.take_away.making import packed, proof_words
 from app.run_files.history import read_history
 from engine.core.errors import UserError
+from engine.export.formats.tables import Tables
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate, result
 from tests.app.test_pages import opened, texts
@@ -181,9 +182,12 @@ def formats_of(run: str, *names: str) -> AppTest:
 
         from app.panels.take_away.dialog import _made_on_demand
         from app.run_files.run_folders import open_run
+        from engine.export import light_formats
+        from engine.export.base import Expected
 
         for name in names:
-            _made_on_demand(open_run(st.query_params["run"]), name, f"{name}: what is in it.", None)
+            size = Expected(most=15_000_000)
+            _made_on_demand(open_run(st.query_params["run"]), light_formats()[name].card, size)
 
     at = AppTest.from_function(page, kwargs={"names": names}, default_timeout=60)
     at.query_params["run"] = run
@@ -242,8 +246,12 @@ def test_a_format_is_made_on_demand_and_handed_over_and_a_refusal_is_a_line(
 
     at = formats_of(folder.run_id, "tables", "onnx")
     assert not asked  # nothing is made before somebody asks
+    told = "At most 15 MB."
+    assert [one.value for one in at.caption].count(told) == 2, "of both, before they are made"
+    assert Tables.card.use in at.markdown[0].value, "what it is for"
     at.button(key="make-tables").click().run()
     assert not at.exception
+    assert [one.value for one in at.caption].count(told) == 1, "the file has a size of its own"
     made = at.session_state["taken-away"][folder.run_id, "tables", None]
     with zipfile.ZipFile(io.BytesIO(made["content"])) as archive:
         assert sorted(archive.namelist()) == ["a.csv", "b.csv"]

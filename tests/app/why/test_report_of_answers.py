@@ -105,10 +105,9 @@ def test_the_sections_ticked_in_the_app_are_those_of_the_report(
 
         from app.panels.take_away.dialog import _made_on_demand
         from app.run_files.run_folders import open_run
+        from engine.export.formats.report import Report
 
-        _made_on_demand(
-            open_run(st.query_params["run"]), "report", "A report: what came out.", None
-        )
+        _made_on_demand(open_run(st.query_params["run"]), Report.card, None)
 
     at = AppTest.from_function(page, default_timeout=60)
     at.query_params["run"] = folder.run_id
