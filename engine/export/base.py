@@ -16,6 +16,7 @@ class FormatCard:
     name: str  # as its file, with hyphens: of the option, and of `kind` in what is told
     title: str
     use: str  # what it is for, in a sentence
+    quantizer: str = ""  # whose codes alone it holds; empty: any
     needs_network: bool = True  # False: the run's folder is enough, and no torch is imported
 
 

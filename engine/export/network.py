@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,19 @@ class WeightGrid:
             whole = flat.astype(np.float32) - self.zero_point[:, None].astype(np.float32)
             found = self.scale[:, None] * whole
         return found.reshape(self.codes.shape)
+
+
+class NestedCodes(NamedTuple):
+    """A layer's whole nested codes: uint8 of 8 bits in the weight's shape, of which first bits may be read.
+
+    Beside them float32 clips [channels] and factors [channels, 8]. `whole`: however few bits are read of
+    others, this layer has all of its own, as first and last layers may.
+    """
+
+    codes: NDArray[np.uint8]
+    clips: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,4 +85,7 @@ class Network:
     composed: tuple[
         str, ...
     ] = ()  # layers whose weights are sums or products of codes: values in `state`
+    nested: Mapping[str, NestedCodes] | None = (
+        None  # whole codes, where all weights have nested ones
+    )
     facts: Mapping[str, Any] | None = None  # of the run: name, mean, std, classes

@@ -1,7 +1,8 @@
 """A file of bit planes: whoever reads its first b planes has the network's weights at b bits.
 
-A line of JSON names every layer and its shape. Then the clips of all channels, then plane after plane (the
-most significant bit first): the factors of that width, and one bit of each code, eight to a byte.
+A line of JSON names every layer and its shape. Then the clips of all channels, then the layers that are kept
+whole (their factors of 8 bits, and their codes), then plane after plane of the others (the most significant
+bit first): the factors of that width, and one bit of each code, eight to a byte.
 """
 
 import json
@@ -11,19 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.export.network import NestedCodes
+
 PLANES = 8
 _MOST_HEADER = 2**24  # bytes: a longer first line is no file of ours
 _MOST_CODES = 2**32  # of one layer
 
 Array = np.ndarray[Any, Any]
-
-
-class Layer(NamedTuple):
-    """uint8 codes of 8 bits in the weight's shape, float32 clips [channels] and factors [channels, 8]."""
-
-    codes: Array
-    clips: Array
-    factors: Array
 
 
 class Prefix(NamedTuple):
@@ -34,13 +29,18 @@ class Prefix(NamedTuple):
     bytes_read: int
 
 
-def write_planes(file: Path, layers: Mapping[str, Layer]) -> int:
+def write_planes(file: Path, layers: Mapping[str, NestedCodes]) -> int:
     """Write the file; how many bytes it has."""
-    listed = [{"path": path, "shape": list(one.codes.shape)} for path, one in layers.items()]
+    listed = [
+        {"path": path, "shape": list(one.codes.shape), "whole": one.whole}
+        for path, one in layers.items()
+    ]
     parts = [json.dumps({"layers": listed}).encode() + b"\n"]
     parts += [one.clips.astype("<f4").tobytes() for one in layers.values()]
+    for one in (one for one in layers.values() if one.whole):
+        parts += [one.factors[:, -1].astype("<f4").tobytes(), one.codes.tobytes()]
     for plane in range(PLANES):
-        for one in layers.values():
+        for one in (one for one in layers.values() if not one.whole):
             bits = (one.codes.reshape(-1) >> (PLANES - 1 - plane)) & 1
             parts += [one.factors[:, plane].astype("<f4").tobytes(), np.packbits(bits).tobytes()]
     content = b"".join(parts)
@@ -68,30 +68,40 @@ def read_planes(file: Path, bits: int) -> Prefix:
             read += count
             return np.frombuffer(content, kind)
 
-        clips = {path: take(4 * shape[0], "<f4") for path, shape in listed}
-        codes: dict[str, Array] = {
-            path: np.zeros(int(np.prod(shape)), np.uint8) for path, shape in listed
-        }
+        shapes = {one.path: one.shape for one in listed}
+        clips = {path: take(4 * shape[0], "<f4") for path, shape in shapes.items()}
+        codes: dict[str, Array] = {}
         factors: dict[str, Array] = {}
-        for _ in range(bits):
-            for path, shape in listed:
+        width = {one.path: PLANES if one.whole else bits for one in listed}
+        for path, shape, _ in (one for one in listed if one.whole):
+            factors[path], codes[path] = take(4 * shape[0], "<f4"), take(int(np.prod(shape)), "u1")
+        cut = [one for one in listed if not one.whole]
+        for plane in range(bits):
+            for path, shape, _ in cut:
                 factors[path] = take(4 * shape[0], "<f4")
-                size = len(codes[path])
-                plane = np.unpackbits(take(-(-size // 8), "u1"), count=size)
-                codes[path] = (codes[path] << 1) | plane
-    shaped = {path: codes[path].reshape(shape) for path, shape in listed}
-    values = {p: _values(code, clips[p], factors[p], bits) for p, code in shaped.items()}
+                size = int(np.prod(shape))
+                one = np.unpackbits(take(-(-size // 8), "u1"), count=size)
+                codes[path] = (codes[path] << 1) | one if plane else one
+    shaped = {path: codes[path].reshape(shape) for path, shape in shapes.items()}
+    values = {p: _values(code, clips[p], factors[p], width[p]) for p, code in shaped.items()}
     return Prefix(shaped, values, read)
 
 
-def _listed(file: Path, line: bytes) -> list[tuple[str, tuple[int, ...]]]:
+class _Listed(NamedTuple):
+    path: str
+    shape: tuple[int, ...]
+    whole: bool
+
+
+def _listed(file: Path, line: bytes) -> list[_Listed]:
     try:
         found = [
-            (str(one["path"]), tuple(map(int, one["shape"]))) for one in json.loads(line)["layers"]
+            _Listed(str(one["path"]), tuple(map(int, one["shape"])), bool(one["whole"]))
+            for one in json.loads(line)["layers"]
         ]
     except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{file} is no file of bit planes ({error})") from error
-    if any(not shape or min(shape) < 1 or np.prod(shape) > _MOST_CODES for _, shape in found):
+    if any(not s or min(s) < 1 or np.prod(s) > _MOST_CODES for s in (one.shape for one in found)):
         raise ValueError(f"{file} has a layer of no sensible shape")
     return found
 

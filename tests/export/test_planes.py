@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.export.planes import Layer, read_planes, write_planes
+from engine.export.network import NestedCodes
+from engine.export.planes import read_planes, write_planes
 from engine.quantization.grids.weights.nested import STORED_BITS
 from engine.quantization.methods.vertical import Vertical
 from tests.contracts.nets import images, quantized
@@ -18,7 +19,7 @@ def test_reading_the_first_planes_gives_the_logits_bit_for_bit(bits, tmp_path):
     written = write_planes(
         file,
         {
-            path: Layer(q.nested.numpy(), q.clip.view(-1).numpy(), q.factors.numpy())
+            path: NestedCodes(q.nested.numpy(), q.clip.view(-1).numpy(), q.factors.numpy())
             for path, q in quantizers.items()
         },
     )
@@ -39,8 +40,24 @@ def test_reading_the_first_planes_gives_the_logits_bit_for_bit(bits, tmp_path):
     assert all(np.array_equal(again.codes[path], found.codes[path]) for path in work.plan)
 
 
+def test_a_layer_kept_whole_has_all_its_bits_however_few_planes_are_read(tmp_path):
+    rng = np.random.default_rng(0)
+    cut, whole = (
+        NestedCodes(
+            rng.integers(0, 256, (2, 3), "u1"), np.ones(2, "f4"), np.ones((2, 8), "f4"), kept
+        )
+        for kept in (False, True)
+    )
+    write_planes(tmp_path / "planes", {"cut": cut, "whole": whole})
+    found = read_planes(tmp_path / "planes", 3)
+    assert np.array_equal(found.codes["whole"], whole.codes)
+    assert np.array_equal(found.codes["cut"], cut.codes >> 5)
+    fine = (whole.codes.astype("f4") + 0.5) / 128 - 1
+    assert np.array_equal(found.values["whole"], fine)
+
+
 def test_a_file_that_ends_too_early_is_refused(tmp_path):
-    layer = Layer(np.zeros((2, 3), np.uint8), np.ones(2, "f4"), np.ones((2, 8), "f4"))
+    layer = NestedCodes(np.zeros((2, 3), np.uint8), np.ones(2, "f4"), np.ones((2, 8), "f4"))
     size = write_planes(tmp_path / "planes", {"a": layer})
     (tmp_path / "planes").write_bytes((tmp_path / "planes").read_bytes()[: size - 1])
     with pytest.raises(ValueError, match="ends too early"):

@@ -1,12 +1,14 @@
 """What does it cost to keep and to run? Counted, estimated, measured; and how small the codes get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from app.charts.why.packing import packings
+from app.charts.style import LiveFigure
+from app.charts.why.packing import against_sparsity, code_lengths, packings
+from app.charts.why.planes import of_planes, words
 from app.components import mount
 from app.panels.shared.ask_why import ask_for, is_out_of_reach, known, why_not
 from app.panels.shared.csv_button import csv_button
@@ -102,13 +104,61 @@ def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
         f"{size_words(total['file_bytes'])}, {percent(total['ratio'])} of the float weights; every code was "
         "read back as it was.**"
     )
-    mount.live_plot(packings(total), key=f"packings-{folder.run_id}", run=folder.run_id, offset=0)
+    _draw(packings(total), folder, "packings")
+    _further(folder, found)
+    if rows := found.get("planes"):
+        _planes(folder, rows)
     with st.expander("Every layer"):
         frame = pd.DataFrame(storage_rows(found))
         st.dataframe(frame, hide_index=True)
         csv_button(frame, folder.run_id, "storage")
     for note in found["notes"]:
         st.caption(page_text(note))
+
+
+def _draw(figure: LiveFigure, folder: RunFolder, name: str) -> None:
+    mount.live_plot(figure, key=f"{name}-{folder.run_id}", run=folder.run_id, offset=0)
+
+
+def _further(folder: RunFolder, found: Mapping[str, Any]) -> None:
+    """How long codes are, and what more zeros would do; answers of older versions have neither."""
+    if all("lengths" in row for row in found["layers"]):
+        _draw(code_lengths(found["layers"]), folder, "lengths")
+    if pruned := found.get("crossing"):
+        _draw(against_sparsity(pruned), folder, "sparsity")
+        st.caption(plain(crossing_words(pruned)))
+
+
+def crossing_words(found: Mapping[str, Any]) -> str:
+    """Of which layer the curves are, and where they cross."""
+    where = found["sparse_from"]
+    wins = (
+        "is never the smallest"
+        if where is None
+        else f"is the smallest from {percent(where)} zeros on"
+    )
+    return (
+        f"{found['path']}, its smallest weights pruned further and further, by bytes that were written: the "
+        f"sparse form {wins}."
+    )
+
+
+def _planes(folder: RunFolder, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Planes lit one by one: bytes and answers move with them."""
+    st.markdown("**In a file of planes, the first alone are a network of fewer bits.**")
+    read = st.slider(
+        "Planes read", 1, len(rows), len(rows), key=f"planes-{folder.run_id}",
+        help="From the most significant bit on; the weights at so many planes are drawn on the tab Layers.",
+    )  # fmt: skip
+    figure = of_planes(rows, read)
+    name = f"planes-{folder.run_id}-{read}"
+    mount.live_plot(
+        figure, key=f"planes-drawn-{folder.run_id}", name=name, run=folder.run_id, offset=0
+    )
+    st.caption(
+        f"{read} of {len(rows)} planes: {words(rows[read - 1])}. What was read computes just what the codes "
+        "compute at so many bits, bit for bit."
+    )
 
 
 def storage_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:

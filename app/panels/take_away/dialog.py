@@ -102,8 +102,10 @@ def _dialog(folder: RunFolder) -> None:
         return
     left_out = frozenset() if has_student(folder) else needs_network()
     run, _ = finished(folder)
+    recipe = folder.recipe
+    made_by = {recipe.quantization, recipe.quantization_settings.get("rounding")}
     for name, kind in light_formats().items():
-        if name not in left_out:
+        if name not in left_out and (kind.card.quantizer or recipe.quantization) in made_by:
             _made_on_demand(folder, kind.card, kind().expected(run))
     if left_out:
         st.caption(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.core.trace import watch_inputs
 from engine.export.graph.levels import EvenLevels, ListedLevels
-from engine.export.network import InputGrid, Network, WeightGrid
+from engine.export.network import InputGrid, NestedCodes, Network, WeightGrid
 from engine.models.graph.blocks import Block
 from engine.quantization.grids.gaussian_steps import GaussianInput
 from engine.quantization.grids.level_sets import WeightCodes
@@ -18,6 +18,7 @@ from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuan
 from engine.quantization.grids.rounding_borders import BorderQuantizer
 from engine.quantization.grids.sign_activation import SignActivation
 from engine.quantization.grids.weights.learned_basis import BasisActivationQuantizer
+from engine.quantization.grids.weights.nested import STORED_BITS, NestedWeightCodes
 from engine.quantization.layers import QuantInput, QuantLayer
 from engine.run.context import Context
 
@@ -53,6 +54,7 @@ def plain_network(context: Context, student: nn.Module) -> Network:
         added=tuple(sorted(state.keys() - context.teacher.state_dict().keys())),
         ends=_ends(context, module),
         composed=tuple(composed),
+        nested=nested_layers(student),
         facts={
             "model": context.recipe.model,
             "mean": list(mean),
@@ -60,6 +62,29 @@ def plain_network(context: Context, student: nn.Module) -> Network:
             "classes": list(context.card.classes),
         },
     )
+
+
+def nested_layers(student: nn.Module) -> dict[str, NestedCodes] | None:
+    """The whole codes of all layers, for a file of planes; None where weights have no nested codes.
+
+    Layers that keep 8 bits where others have fewer, as first and last do, are kept whole there.
+    """
+    found = {
+        path: part.weight_quantizer
+        for path, part in student.named_modules()
+        if isinstance(part, QuantLayer) and part.weight_quantizer is not None
+    }
+    codes = {path: one for path, one in found.items() if isinstance(one, NestedWeightCodes)}
+    if not codes or len(codes) < len(found):
+        return None
+    fewest = min(one.bits for one in codes.values())
+    return {
+        path: NestedCodes(
+            codes=_array(one.nested), clips=_array(one.clip.flatten()), factors=_array(one.factors),
+            whole=one.bits == STORED_BITS > fewest,
+        )
+        for path, one in codes.items()
+    }  # fmt: skip
 
 
 def float_network(context: Context) -> Network:

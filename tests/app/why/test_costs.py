@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from app.charts.why.packing import packings
-from app.panels.answers.costs import cost_rows, known_words, storage_rows
+from app.charts.why.packing import against_sparsity, code_lengths, packings
+from app.charts.why.planes import measure_of, of_planes, words
+from app.panels.answers.costs import cost_rows, crossing_words, known_words, storage_rows
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 from tests.app.fabricate import Fabricated, fabricate
@@ -67,6 +68,56 @@ def test_the_bars_are_the_bytes_and_the_least_is_told() -> None:
     assert "Huffman-coded 40 B" in packings(PACKED["total"]).alt
     (row,) = storage_rows(PACKED)
     assert row["Zero, %"] == 25.0
+
+
+MORE: dict[str, Any] = {
+    "crossing": {
+        "path": "conv1", "weights": 100, "sparse_from": 0.95,
+        "rows": [{"zeros": 0.25, "bytes": {"packed": 50, "huffman": 40, "sparse": 80}},
+                 {"zeros": 0.95, "bytes": {"packed": 50, "huffman": 20, "sparse": 10}}],
+    },
+    "planes": [{"bits": k, "bytes": 100 * k, "sqnr_db": 5.0 * k, "agreement": 0.1 * k, "top1": None}
+               for k in range(1, 9)],
+}  # fmt: skip
+
+
+def test_the_forms_are_drawn_over_the_zeros_in_bits_a_weight() -> None:
+    packed, huffman, sparse = against_sparsity(MORE["crossing"]).figure["data"]
+    assert packed["y"] == [4.0, 4.0]
+    assert (huffman["y"], sparse["y"]) == ([3.2, 1.6], [6.4, 0.8])
+    assert "smallest from 95.0\u00a0% zeros on" in crossing_words(MORE["crossing"])
+    assert "never the smallest" in crossing_words(MORE["crossing"] | {"sparse_from": None})
+
+
+def test_code_lengths_are_shares_of_all_weights() -> None:
+    rows = [{"lengths": [0, 60, 40]}, {"lengths": [100]}]
+    (bars,) = code_lengths(rows).figure["data"]
+    assert (bars["x"], bars["y"]) == ([0, 1, 2], [0.5, 0.3, 0.2])
+    assert "0.70 on average" in code_lengths(rows).alt
+
+
+def test_planes_are_lit_up_to_those_that_are_read_and_judged_by_what_is_known() -> None:
+    sizes, answers = of_planes(MORE["planes"], 3).figure["data"]
+    assert sizes["y"] == [100 * k for k in range(1, 9)]
+    assert len({*sizes["marker"]["color"][:3]} | {*sizes["marker"]["color"][3:]}) == 2
+    assert answers["name"] == "agreement with float"
+    assert answers["x"] == [1, 2, 3]
+    assert answers["y"] == [row["agreement"] for row in MORE["planes"][:3]]
+    labelled = [row | {"top1": 0.9} for row in MORE["planes"]]
+    assert measure_of(labelled) == "top1"
+    embedded = [row | {"agreement": None} for row in MORE["planes"]]
+    assert measure_of(embedded) == "sqnr_db"
+    assert words(embedded[1]) == "200 B read, SQNR of the output, dB 10.0"
+
+
+def test_the_page_draws_planes_and_the_crossing_where_the_answer_has_them(
+    folder: RunFolder, keep: Keep
+) -> None:
+    row = ROW | {"lengths": [0, 60, 40]}
+    keep("storage", PACKED | {"layers": [row]} | MORE)
+    said = texts(opened("run", run=folder.run_id, tab="answers"))
+    assert "8 of 8 planes: 800 B read, agreement with float 80.0" in said
+    assert "pruned further and further" in said
 
 
 def test_the_page_offers_both_questions_and_shows_what_is_known(

@@ -17,6 +17,7 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.export import discover_formats, format_lines, needs_network
 from engine.export.network import InputGrid
+from engine.export.planes import read_planes
 from engine.run.context import make_context
 from engine.run.exports.export import export
 from engine.run.exports.plain import plain_network
@@ -101,6 +102,27 @@ def test_codes_are_read_without_this_project_and_are_the_students_weights(toy, t
 
     packed = load_file(path_of(found, "codes"))["same.conv1.codes"]
     assert packed.nbytes == -(-6 * 6 * 9 * 3 // 8), "three bits a code, no more"
+
+
+def test_bit_planes_are_of_nested_codes_alone_and_their_first_give_the_students_weights(
+    toy, tmp_path
+):
+    folder = finished(
+        tmp_path, quantization="vertical", weight_bits=3, quantization_settings={"steps": 0}
+    )
+    found = export(folder, ["planes"])
+    read = read_planes(path_of(found, "planes"), 3)
+    _, student = loaded(folder)
+    for path, values in read.values.items():  # the first and the last layer among them, with 8 bits
+        assert np.array_equal(values, student.get_submodule(path).weight.detach().numpy())
+    (file,) = found["files"]
+    assert f"3: {read.bytes_read:,}" in file["notes"][0]
+    assert f"8: {file['bytes']:,}" in file["notes"][0]
+    assert "Kept whole, before the planes: stem.0, head.2." in file["notes"]
+    with pytest.raises(
+        UserError, match="have no nested codes, so their first bits alone mean nothing"
+    ):
+        export(finished(tmp_path), ["planes"])
 
 
 @pytest.mark.parametrize("settings", [{}, {"batchnorm": "delta"}, {"equalise": True}])

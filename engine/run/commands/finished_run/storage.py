@@ -45,4 +45,29 @@ def _as_text(found: dict[str, Any]) -> str:
         f"{total['file_bytes']:,} bytes in a file, {total['float32_bytes']:,} as float32 "
         f"({percent(total['ratio'], 2)}); every code read back as it was"
     )
-    return "\n".join([table([head, *rows]), "", *found["notes"], file])
+    parts = [table([head, *rows]), "", *found["notes"], *_crossing(found["crossing"]), file]
+    return "\n".join([*parts, *_planes(found["planes"])])
+
+
+def _crossing(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    where = found["sparse_from"]
+    wins = "at no share of zeros tried" if where is None else f"from {percent(where)} zeros on"
+    return [f"{found['path']} pruned further: the sparse form is the smallest {wins}."]
+
+
+def _planes(rows: list[dict[str, Any]]) -> list[str]:
+    """What the first planes of a file give."""
+    if not rows:
+        return []
+    head = ("planes", "bytes read", "top-1", "agreement", "SQNR, dB")
+    lines = [
+        (
+            str(row["bits"]), f"{row['bytes']:,}",
+            *("" if row[name] is None else percent(row[name]) for name in ("top1", "agreement")),
+            f"{row['sqnr_db']:.1f}",
+        )
+        for row in rows
+    ]  # fmt: skip
+    return ["", table([head, *lines]), "as the codes of so many bits compute it, bit for bit"]

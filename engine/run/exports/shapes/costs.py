@@ -20,14 +20,21 @@ STORAGE = {
     "run": str, "exact": bool, "notes": [str],
     "layers": [{
         "path": str, "weights": Count(), "bits": Count(), "symbols": Count(), "zeros": float,
-        "entropy_bits": float, "payload_bits": float, "bytes": BYTES, "form": str, "grid_bytes": Count(),
-        "ratio": float,
+        "entropy_bits": float, "lengths?": [Count()], "payload_bits": float, "bytes": BYTES, "form": str,
+        "grid_bytes": Count(), "ratio": float,
     }],
     "total": {
         "weights": Count(), "zeros": float, "entropy_bits": float, "bytes": BYTES, "chosen_bytes": Count(),
         "forms": dict.fromkeys(FORMS, Count()), "grid_bytes": Count(), "file_bytes": Count(),
         "float32_bytes": Count(), "ratio": float,
     },
+    "crossing?": Maybe({
+        "path": str, "weights": Count(), "sparse_from": Maybe(float),
+        "rows": [{"zeros": float, "bytes": dict.fromkeys(FORMS, Count())}],
+    }),
+    "planes?": [{
+        "bits": Count(), "bytes": Count(), "sqnr_db": float, "agreement": Maybe(float), "top1": Maybe(float),
+    }],
 }  # fmt: skip
 
 
@@ -47,4 +54,7 @@ def storage_fits(found: Found, layers: Sequence[str]) -> bool:
         and all(total["bytes"][form] == sum(row["bytes"][form] for row in rows) for form in BYTES)
         and total["chosen_bytes"] == sum(row["bytes"][row["form"]] for row in rows)
         and found["exact"]
+        and all(
+            row["bytes"]["packed"] > 0 for row in (found.get("crossing") or {"rows": []})["rows"]
+        )
     )

@@ -12,10 +12,12 @@ from engine.core.percent import percent
 from engine.export.network import WeightGrid
 from engine.export.storage.file import grid_bytes, read_file, smallest, write_file
 from engine.export.storage.forms import Written
-from engine.export.storage.huffman import entropy
+from engine.export.storage.huffman import code_lengths, entropy
 from engine.export.storage.symbols import symbols
 from engine.run.exports.plain import plain_network
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.costs.crossing import crossing
+from engine.run.questions.costs.planes import IMAGES, planes_read
 from engine.run.questions.why.opened import Tell, open_run, tell_nobody
 
 FORMS = ("packed", "huffman", "sparse")
@@ -30,9 +32,10 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
     the form and the grid to float32. `total` has the same sums; there `file_bytes` is the size of the file
     that was written, with all layers' names and shapes, and `ratio` is its. The bytes are counted in that
     file, which is read back and compared, code by code, and then removed. Biases and BatchNorm stay
-    float32 in every form, and are not in it. UserError where the run cannot be opened.
+    float32 in every form, and are not in it. `crossing`: the largest layer pruned more and more, and
+    `planes`: what the first planes of nested codes give; see there. UserError where the run cannot be opened.
     """
-    run = open_run(folder, images=1)
+    run = open_run(folder, IMAGES)
     network = plain_network(run.context, run.student)
     grids = network.weights
     if not grids:
@@ -55,6 +58,7 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
         )
     return {
         "run": folder.run_id, "layers": rows, "total": total, "exact": True, "notes": notes,
+        "crossing": crossing(grids), "planes": planes_read(run, tell),
     }  # fmt: skip
 
 
@@ -71,12 +75,20 @@ def _row(path: str, grid: WeightGrid, written: Written, sizes: dict[str, int]) -
         "symbols": len(values),
         "zeros": float((grid.values() == 0).mean()),
         "entropy_bits": bound,
+        "lengths": _lengths(counts),
         "payload_bits": written.payload_bits / written.coded if written.coded else 0.0,
         "bytes": {**sizes, "entropy": math.ceil(weights * bound / 8)},
         "form": written.form,
         "grid_bytes": side,
         "ratio": (len(written.data) + side) / (4 * weights),
     }
+
+
+def _lengths(counts: Any) -> list[int]:
+    """How many weights have a Huffman code of 0, 1, .. bits."""
+    if not len(counts):
+        return []
+    return [int(one) for one in np.bincount(code_lengths(counts), weights=counts)]
 
 
 def _file_bytes(chosen: dict[str, tuple[WeightGrid, Written]]) -> int:
