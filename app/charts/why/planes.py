@@ -36,12 +36,18 @@ def of_planes(rows: Sequence[Mapping[str, Any]], read: int) -> LiveFigure:
         "hovertemplate": f"%{{x}} planes: {shown}<extra></extra>",
     }  # fmt: skip
     values = [row[kind] for row in rows]
-    span = {} if kind == "sqnr_db" else SHARES
-    reach = [min(0.0, *values), 1.05 * max(values, default=1.0)]
+    span: dict[str, Any] = SHARES | {
+        "range": [0, 1.05],
+        "tick0": 0,
+        "dtick": 0.25,
+        "tickmode": "linear",
+    }
+    if kind == "sqnr_db":
+        span = {"range": [min(0.0, *values), 1.05 * max(values)]}
     figure = layout(
         HEIGHT, showlegend=True, xaxis=axis("planes read", dtick=1, range=[0.4, len(x) + 0.6]),
         yaxis=axis("bytes read", rangemode="tozero", exponentformat="SI"),
-        yaxis2=axis(MEASURES[kind], overlaying="y", side="right", showgrid=False, range=reach) | span,
+        yaxis2=axis(MEASURES[kind], overlaying="y", side="right", showgrid=False) | span,
         margin={"l": 56, "r": 56, "t": 30, "b": 38},
     )  # fmt: skip
     alt = f"{read} of {len(x)} planes: {words(rows[read - 1])}."

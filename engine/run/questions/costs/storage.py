@@ -56,9 +56,15 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
             f"{len(network.composed)} layers whose weights are made of several codes each are left out: "
             f"{', '.join(network.composed)}."
         )
+    planes = planes_read(run, tell)
+    if planes:
+        notes.append(
+            "Of the planes: BatchNorm and the grids of inputs are the run's, made for its own bits, so other "
+            "numbers of planes may answer worse than a run of so many bits."
+        )
     return {
         "run": folder.run_id, "layers": rows, "total": total, "exact": True, "notes": notes,
-        "crossing": crossing(grids), "planes": planes_read(run, tell),
+        "crossing": crossing(grids), "planes": planes,
     }  # fmt: skip
 
 
