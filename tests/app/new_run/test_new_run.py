@@ -264,7 +264,8 @@ def pace_of_steps(seconds: float) -> dict[str, Any]:
             "step_s": [seconds, 0.0], "planned": [7, 7], "asked": 7, "busy": 1.0, "memory_mb": [100.0, 1.0],
         },
         "quantization": {
-            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0, "bits_s": 0.0,
+            "load_s": 1.0, "forward_s": 0.0, "images": 16, "weights_s": 0.0, "once_s": 1.0,
+            "bits_s": 0.0, "bits_once_s": 0.0,
             "learned": [], "asked": 0, "batch": 16, "test_images": 10, "busy": 1.0, "memory_mb": 50.0,
             "held_mb": 0.1, "start_mb": 100.0,
         },

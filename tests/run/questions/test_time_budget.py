@@ -17,7 +17,8 @@ PACE = {
     },
     "quantization": {
         "busy": 1.0, "memory_mb": 50.0, "held_mb": 0.1, "start_mb": 100.0,
-        "load_s": 2.0, "forward_s": 0.001, "images": 32, "weights_s": 1.0, "once_s": 3.0, "bits_s": 0.0,
+        "load_s": 2.0, "forward_s": 0.001, "images": 32, "weights_s": 1.0, "once_s": 3.0,
+        "bits_s": 0.0, "bits_once_s": 0.0,
         "learned": [{"knob": "steps", "takes": "batch", "s": 20.0}], "asked": 100, "batch": 32,
         "test_images": 1000,
     },
