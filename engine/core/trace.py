@@ -70,7 +70,7 @@ def first_value(
         model(x)
     if not seen:
         raise UserError(
-            f"layer {path!r} does not run for these images, though it did for an empty one; make the "
+            f"layer {path!r} does not run for these images, though it did for others; make the "
             "network's forward take the same way for every image"
         )
     return seen[0]

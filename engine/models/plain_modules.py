@@ -16,6 +16,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_words
+from engine.core.sampling.noise_images import noise_images
 from engine.core.sampling.randomness import seeded_init, stream
 from engine.core.trace import watch_inputs
 
@@ -93,7 +94,7 @@ def _materialise(model: nn.Module, image_shape: Shape, name: str) -> None:
     model.eval()
     try:
         with seeded_init(stream(0, "lazy layers")):
-            model(torch.zeros(2, *image_shape))
+            model(noise_images(2, image_shape, model))
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         raise UserError(
@@ -183,7 +184,7 @@ def _input_sizes(model: nn.Module, paths: list[str], image_shape: Shape) -> dict
     model.eval()
     try:
         with watch_inputs(model, paths, lambda path, x: seen.update({path: x.dim()})):
-            model(torch.zeros(2, *image_shape))
+            model(noise_images(2, image_shape, model))
     except Exception:  # noqa: BLE001  (why it does not run is the probe's to say)
         return seen
     finally:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_outputs
 
 
@@ -15,9 +16,8 @@ def classifier_rows(teacher: nn.Module, image_shape: tuple[int, int, int]) -> Te
     rows = {path: rows_of(module) for path, module in teacher.named_modules()}
     candidates = [path for path, weight in rows.items() if weight is not None]
     ran: list[str] = []
-    probe = torch.zeros(1, *image_shape, device=next(teacher.parameters()).device)
     with watch_outputs(teacher, candidates, lambda path, y: ran.append(path)):
-        scores = teacher(probe)
+        scores = teacher(noise_images(1, image_shape, teacher))
     if not isinstance(scores, Tensor) or scores.dim() != 2:
         return None
     for path in reversed(ran):

@@ -10,6 +10,7 @@ import torch.fx
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_outputs
 from engine.models.graph.blocks import is_layer, trace
 
@@ -87,9 +88,8 @@ def dissect(model: nn.Module, image_shape: Sequence[int]) -> Anatomy:
             shapes[path] = list(y.shape[1:])
             macs[path] += _macs(model.get_submodule(path), y)
 
-    probe = torch.zeros(1, *image_shape, device=next(model.parameters()).device)
     with watch_outputs(model, paths, listen):
-        logits = model(probe)
+        logits = model(noise_images(1, image_shape, model))
     neighbours, untraceable = _neighbours(model)
     layers = [path for path in dict.fromkeys(order) if is_layer(model.get_submodule(path))]
     all_layers = [path for path in paths if is_layer(model.get_submodule(path))]

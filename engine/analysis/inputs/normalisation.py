@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import first_value, watch_inputs
 from engine.models.graph.blocks import is_layer
 
@@ -70,9 +71,8 @@ def stem_of(model: nn.Module, image_shape: Sequence[int]) -> str:
     """The path of the first BatchNorm, where only a convolution stands before it; else empty."""
     first: list[str] = []
     paths = [p for p, m in model.named_modules() if is_layer(m) or isinstance(m, nn.BatchNorm2d)]
-    probe = torch.zeros(1, *image_shape, device=next(model.parameters()).device)
     with torch.no_grad(), watch_inputs(model, paths, lambda path, x: first.append(path)):
-        model(probe)
+        model(noise_images(1, image_shape, model))
     if len(first) < 2:
         return ""
     conv = model.get_submodule(first[0])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_outputs
 from engine.export.network import Network
 
@@ -77,7 +78,7 @@ def _exported(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Any
     batch = torch.export.Dim("images", min=1, max=MOST_IMAGES)
     reason = ""
     for images, dynamic in ((2, ({0: batch},)), (1, None)):
-        x = torch.zeros(images, *image_shape)
+        x = noise_images(images, image_shape, module)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on torch's own ways
             try:

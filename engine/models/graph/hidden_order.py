@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.outside.own_code import in_words
-from engine.core.sampling.randomness import stream
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 
@@ -26,8 +26,8 @@ _WAY_OUT = "let its forward take the same way for every image, with the whole ba
 @torch.no_grad()
 def order_of_layers(model: nn.Module, image_shape: Sequence[int]) -> tuple[str, ...]:
     """The layers that run, in order; UserError where that depends on the images, or on how many they are."""
-    usual = _runs(model, _noise(2, image_shape))
-    for images in (*_greys(image_shape), _noise(_MANY, image_shape)):
+    usual = _runs(model, noise_images(2, image_shape, model))
+    for images in (*_greys(image_shape), noise_images(_MANY, image_shape, model)):
         try:
             found = _runs(model, images)
         except UserError:
@@ -107,10 +107,6 @@ def _runs(model: nn.Module, images: Tensor) -> list[str]:
     with ran.listening(), torch.random.fork_rng(devices=[]):
         model(images.to(next((p.device for p in model.parameters()), torch.device("cpu"))))
     return ran.check(len(images))
-
-
-def _noise(count: int, image_shape: Sequence[int]) -> Tensor:
-    return torch.randn(count, *image_shape, generator=stream(0, "order of layers"))
 
 
 def _greys(image_shape: Sequence[int]) -> Iterator[Tensor]:

@@ -7,6 +7,7 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
+from engine.core.sampling.noise_images import noise_images
 from engine.models.graph.blocks import Block
 from engine.models.graph.flow import call_node, is_layer, node_owners, size_nodes, trace
 
@@ -90,13 +91,12 @@ def _shapes(
     model: nn.Module, graph: torch.fx.Graph, image_shape: Sequence[int]
 ) -> dict[torch.fx.Node, list[int]]:
     """Each node's output for one image, found by running one."""
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
     values: dict[torch.fx.Node, Any] = {}
     shapes = {}
     for node in graph.nodes:
         if node.op == "placeholder":
             first = not values
-            values[node] = torch.zeros(1, *image_shape, device=device) if first else None
+            values[node] = noise_images(1, image_shape, model) if first else None
         elif node.op != "output":
             values[node] = call_node(model, node, values)
         value = values.get(node)

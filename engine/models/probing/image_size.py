@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine.core.sampling.noise_images import noise_images
+
 Size = tuple[int, ...]  # height, width; or channels before them
 _USUAL = (28, 32, 48, 56, 64, 75, 84, 96, 112, 128, 160, 192, 224, 227, 240, 256, 299, 331, 384)
 _MOST_PIXELS = 2**18
@@ -59,7 +61,7 @@ def _runs(model: nn.Module, shape: tuple[int, int, int]) -> bool:
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model.eval()(torch.zeros(2, *shape, dtype=kind))
+            model.eval()(noise_images(2, shape, model).to(kind))
     except Exception:  # noqa: BLE001  (not of this size)
         return False
     finally:

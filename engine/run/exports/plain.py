@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engine.core.errors import UserError
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_inputs
 from engine.export.graph.levels import EvenLevels, ListedLevels
 from engine.export.network import InputGrid, NestedCodes, Network, WeightGrid
@@ -159,7 +160,7 @@ def _ends(context: Context, module: nn.Module) -> tuple[str, ...]:
 
     wanted = [_end(block) for block in context.blocks]
     with watch_inputs(module, dict.fromkeys(wanted), count):
-        module(torch.zeros(1, *context.card.image_shape))
+        module(noise_images(1, context.card.image_shape, module))
     return tuple(path for path in dict.fromkeys(wanted) if runs.get(path) == 1)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from engine.core.errors import UserError
 from engine.core.layout import readable
+from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import Forward, computed_by, watch_inputs, watch_outputs
 from engine.synthesis.classifier import read_by, rows_of
 from engine.synthesis.statistics.moments import (
@@ -142,7 +143,7 @@ class StoredStatistics:
 def _ran(path: str, calls: list[Moments]) -> list[Moments]:
     if not calls:
         raise UserError(
-            f"BatchNorm layer {path!r} does not run for these images, though it did for an empty one; make "
+            f"BatchNorm layer {path!r} does not run for these images, though it did for noise; make "
             "the network's forward take the same way for every image, and each time"
         )
     return calls
@@ -195,7 +196,6 @@ def _run_once(teacher: nn.Module, image_shape: Sequence[int]) -> tuple[list[str]
     order: list[str] = []
     kinds = (nn.BatchNorm2d, nn.Conv2d, nn.Linear)
     names = [path for path, module in teacher.named_modules() if isinstance(module, kinds)]
-    probe = torch.zeros(1, *image_shape, device=next(teacher.parameters()).device)
     with watch_inputs(teacher, names, lambda path, x: order.append(path)):
-        logits = teacher(probe)
+        logits = teacher(noise_images(1, image_shape, teacher))
     return order, logits

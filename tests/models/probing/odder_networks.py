@@ -404,6 +404,16 @@ def returns_two_rows():
     return variant(lambda self, x: Base.forward(self, x)[:2])
 
 
+def refuses_an_empty_image():
+    """runs, noted: cannot be traced"""
+
+    def forward(self, x):
+        assert float(x.std()) > 0.01, "no contrast"
+        return Base.forward(self, x)
+
+    return variant(forward)
+
+
 def returns_a_weight():
     """refused: no convolution or linear layer that runs"""
     return variant(lambda self, x: self.fc.weight[:1].expand(len(x), 16) * 1.0)

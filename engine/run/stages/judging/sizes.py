@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
 from engine.analysis.costs.size import (
@@ -13,6 +12,7 @@ from engine.analysis.costs.size import (
     stored_bytes,
 )
 from engine.analysis.layers.codes import Distinct, distinct
+from engine.core.sampling.noise_images import noise_images
 from engine.models.graph.macs import count_macs
 from engine.quantization.student import quantizers
 from engine.run.context import Context
@@ -36,8 +36,8 @@ def sizes(context: Context, student: nn.Module) -> Sizes:
     """
     stored = stored_layers(context, student)
     packed = stored_bytes(stored)
-    shape = (1, *context.card.image_shape)
-    image = context.for_device(torch.zeros(shape))
+    image = noise_images(1, context.card.image_shape, context.teacher)
+    image = context.for_device(image)
     macs = count_macs(context.teacher, context.plan, image)
     products = [
         BitOperations(
