@@ -206,6 +206,14 @@ class TestOddFolders:
         damaged.delete()
         assert damaged_runs(folder.path.parent) == []
 
+    @pytest.mark.parametrize("left", ["status.json", "events.jsonl"])
+    def test_one_that_has_lost_its_recipe_can_be_deleted_too(self, folder, left):
+        (folder.path / "recipe.json").unlink()
+        (folder.path / left).write_text("{}\n")
+        (damaged,) = damaged_runs(folder.path.parent)
+        damaged.delete()
+        assert not folder.path.exists()
+
     def test_whose_recipe_is_of_another_run_is_damaged_until_it_is_named_by_it(self, folder):
         other = Recipe(**NAMES, seed=7)
         (folder.path / "recipe.json").write_text(other.to_json())
