@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -144,6 +145,27 @@ class TestCreate:
         assert again.path == folder.path
         assert messages(again) == ["kept"]
         assert again.recipe == RECIPE
+
+    def test_a_run_of_the_first_engines_is_opened_by_the_name_that_it_has(self, folder, tmp_path):
+        """Whose names followed from fewer fields; another name of that kind is another run's."""
+        content = {
+            field: getattr(RECIPE, field)
+            for field in (
+                "model", "synthesis", "quantization", "weight_bits", "activation_bits", "images",
+                "seed", "edge_rule", "model_settings", "synthesis_settings", "quantization_settings",
+                "weights", "data",
+            )
+        }  # fmt: skip
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        bits = f"w{RECIPE.weight_bits}a{RECIPE.activation_bits}"
+        for name, is_its_own in (
+            (f"toy_dream_nearest_{bits}_{digest[:8]}", True),
+            ("toy_0", False),
+        ):
+            folder.path.rename(tmp_path / name)
+            folder = RunFolder(tmp_path / name)
+            assert (folder.damage() is None) == is_its_own
+            assert (list_runs(tmp_path) == []) != is_its_own
 
     def test_runs_are_listed_the_newest_first(self, tmp_path):
         paths = []
