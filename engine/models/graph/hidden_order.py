@@ -19,7 +19,8 @@ from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_inputs
 from engine.models.graph.flow import is_layer
 
-_MANY = 9  # images: a batch that a network may treat in parts
+_MANY, _MANY_LARGE = 9, 4  # images: a batch that a network may treat in parts; and of large ones
+_LARGE = 256 * 256  # pixels
 _WAY_OUT = "let its forward take the same way for every image, with the whole batch at once"
 
 
@@ -27,7 +28,8 @@ _WAY_OUT = "let its forward take the same way for every image, with the whole ba
 def order_of_layers(model: nn.Module, image_shape: Sequence[int]) -> tuple[str, ...]:
     """The layers that run, in order; UserError where that depends on the images, or on how many they are."""
     usual = _runs(model, noise_images(2, image_shape, model))
-    for images in (*_greys(image_shape), noise_images(_MANY, image_shape, model)):
+    many = _MANY if image_shape[-1] * image_shape[-2] < _LARGE else _MANY_LARGE
+    for images in (*_greys(image_shape), noise_images(many, image_shape, model)):
         try:
             found = _runs(model, images)
         except UserError:

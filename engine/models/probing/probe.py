@@ -89,7 +89,7 @@ def probe(model: nn.Module, image_shape: Shape, name: str, *, numbers: bool = Tr
         if numbers:
             check_finite_answer(model, images, answer, name)
         moody = check_repeats(model, images, answer, name)
-        notes += [*moody, *of_other_images(answer)]
+        notes += [*moody, *of_other_images(model, images, answer)]
         if moody:
             check_routes(model, images, name)
         notes += check_other_batches(model, images, answer, name, repeats=not moody)

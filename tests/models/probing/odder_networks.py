@@ -104,7 +104,7 @@ class Chain(nn.Module):
 
 
 def order_by_the_images():
-    """refused: runs layer 'a.0' before 'b.0' for some images"""
+    """refused: for some images and behind it for others"""
 
     def way(net, y, x):
         return net.b(net.a(y)) if float(x.mean()) > 0 else net.a(net.b(y))
@@ -430,7 +430,7 @@ def sorts_its_rows():
 
 
 def always_the_same():
-    """runs, noted: the same output for different images"""
+    """runs, noted: the same output for every image"""
     return variant(lambda self, x: Base.forward(self, x) * 0 + torch.arange(10.0))
 
 

@@ -9,6 +9,8 @@ from engine.core.errors import UserError
 from engine.core.trace import watch_outputs
 from engine.models.probing.output.returned import first_tensor
 
+_STRONG = 4.0  # times the noise
+
 
 def plain_answer(outputs: Any, name: str) -> Tensor:
     """The first tensor of floats in what it returned; UserError where none can be compared."""
@@ -52,11 +54,15 @@ def check_finite_answer(model: nn.Module, images: Tensor, answer: Tensor, name: 
     )
 
 
-def of_other_images(answer: Tensor) -> list[str]:
-    """A sentence where two images of noise get the very same answer: then nothing can be lost."""
+@torch.no_grad()
+def of_other_images(model: nn.Module, images: Tensor, answer: Tensor) -> list[str]:
+    """A sentence where every image that is tried gets the very same output: then nothing can be lost."""
     if answer.dim() < 1 or len(answer) < 2 or not torch.equal(answer[0], answer[1]):
         return []
+    strong = first_tensor(model(-_STRONG * images))
+    if strong is None or not torch.equal(strong, answer):
+        return []
     return [
-        "It gives the same output for different images, so what is compared of its outputs says nothing: "
-        "check its weights."
+        "It gives the same output for every image that was tried, weak noise and strong: check its weights, "
+        "for then what is compared of its outputs says nothing."
     ]

@@ -17,6 +17,8 @@ def check_weights_stay(model: nn.Module, images: Tensor, name: str) -> None:
     layers = {path: module for path, module in model.named_modules() if is_layer(module)}
     weights = {id(w): w for w in (module._parameters.get("weight") for module in layers.values())}
     doubled = [w for w in weights.values() if w is not None]
+    if not doubled:
+        return
     torch._foreach_mul_(doubled, 2.0)
     before = {path: _sums(module) for path, module in layers.items()}
     try:

@@ -66,5 +66,6 @@ def _state(model: nn.Module) -> dict[str, Any]:
             if isinstance(value, _PLAIN):
                 found[f"{path}.{key}".strip(".")] = repr(value)
     for path, tensor in (*model.named_parameters(), *model.named_buffers()):
-        found[path] = repr(complex(tensor.sum()))  # as text, in which what is no number is itself
+        values = tensor.float() if tensor.is_floating_point() else tensor
+        found[path] = repr(complex(values.sum()))  # as text, in which what is no number is itself
     return found
