@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.core.errors import UserError
+from engine.core.errors import UserError, is_out_of_memory
 from engine.core.outside.own_code import in_words
 from engine.core.sampling.noise_images import noise_images
 from engine.core.trace import watch_inputs
@@ -37,6 +37,8 @@ def order_of_layers(model: nn.Module, image_shape: Sequence[int]) -> tuple[str, 
         except Exception as error:
             if len(images) == 1:  # of one grey, which no real image is: a network may refuse it
                 continue
+            if is_out_of_memory(error):  # which the run tells of
+                raise
             raise UserError(
                 f"{_called(model)} runs on two images and not on {len(images)}: {in_words(error)}; let its "
                 "forward take any number of images"

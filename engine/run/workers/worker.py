@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from engine.core.errors import UserError
+from engine.core.errors import UserError, is_out_of_memory
 from engine.core.events import Event, RunFailed, StateChanged
 from engine.core.outside.reading import is_number
 from engine.run.folders import disk
@@ -158,7 +158,7 @@ def _report(folder: RunFolder, error: Exception, room: Room) -> None:
     folder.free_reserve()
     mistake = isinstance(error, UserError)
     message = _message(error)
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         message = f"{room.words()}; {message.splitlines()[0]}"
     folder.append(RunFailed(message=message, advice=_advice(error), mistake=mistake))
 
@@ -178,18 +178,9 @@ def _advice(error: Exception) -> str:
         return "Free some space (delete old runs), then resume: nothing finished is lost."
     if isinstance(error, OSError) and disk.is_of_the_machine(error):
         return f"Do this, then resume, and nothing finished is lost: {disk.way_out(error)}."
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         return WAY_OUT
     return "Resume to try again; the full report is in the run's worker.log."
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    words = str(error).lower()
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"  # torch's, without importing it
-        or "alloc" in words
-    )
 
 
 def _log(words: str) -> None:
