@@ -140,7 +140,8 @@ async def gathered(stream: AsyncIterator[bytes], until: str) -> list[dict[str, o
     return found
 
 
-def test_growth_is_pushed_to_all_viewers(runs: Path) -> None:
+def test_growth_is_pushed_to_all_viewers(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.server.stream.COMMENT_EVERY_S", 1000.0)  # nobody looks by itself
     folder = fabricate(runs, Fabricated(state="running"))
 
     async def scene() -> None:

@@ -1,6 +1,7 @@
 """What a network gives is found by running it, and read as one tensor."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -82,12 +83,17 @@ def test_what_cannot_be_told_is_asked_for_in_a_line(name, wanted, words):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("name", "way_out"), [
-    ("tuple", "0"), ("features", "embedding"), ("features", "image"), ("features", "segmentation"),
-    ("sequence", "embedding"), ("logits", "embedding"), ("dictionary", "aux"),
-])  # fmt: skip
-def test_every_way_out_that_is_named_works(name, way_out):
-    assert find_output(NETWORKS[name](), SHAPE, way_out).kind
+SAID = re.compile(r"--set model\.output=([\w.:-]+)(?: \(or ([^)]*)\))?")
+
+
+@pytest.mark.parametrize("name", [n for n, wanted, words in REFUSED if "--set" in words])
+def test_every_way_out_that_is_named_works(name):
+    with pytest.raises(UserError) as refusal:
+        find_output(NETWORKS[name](), SHAPE)
+    found = SAID.search(str(refusal.value))
+    ways = [found[1], *(found[2] or "").replace("or ", "").split(", ")]
+    for way in filter(None, ways):
+        assert find_output(NETWORKS[name](), SHAPE, way).kind
 
 
 def test_one_score_is_read_as_two_whose_softmax_is_its_sigmoid():
