@@ -48,6 +48,11 @@ def layout(height: int, **more: Any) -> dict[str, Any]:
 SHARES: dict[str, Any] = {"tickformat": "~%", "hoverformat": ".1%"}
 
 
+# Of a logarithmic axis: whole numbers in one size, where Plotly would have small digits between the powers.
+# With so few ticks it takes powers, or 1, 2, 5: never all nine digits of a power, which lie upon each other.
+LOG: dict[str, Any] = {"type": "log", "tickformat": "~g", "nticks": 3, "hoverformat": ".3~g"}
+
+
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """An axis with quiet grid lines."""
     return {

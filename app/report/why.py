@@ -9,7 +9,7 @@ from app.charts.why import growth as growing
 from app.charts.why import predictions, provenance
 from app.report.section import Picture, Section
 from app.report.story import Story
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.questions.why.fewer_bits.fader import CLIFF_DB
 
 MOST_PICTURES = 24
@@ -55,7 +55,7 @@ def flips(story: Story) -> Section | None:
     section = Section(title="Which answers change")
     section.says += [
         f"{found['sentence']} Agreement {percent(found['agreement'], 2)} "
-        f"({percent(low, 2)} to {percent(high, 2)}, 95 %), on {found['image_set']}.",
+        f"({percent(low, 2)} to {percent(high, 2)}, {BAND}), on {found['image_set']}.",
         predictions.sure_words(found).replace("**", ""),
         *found["notes"],
     ]

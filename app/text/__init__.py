@@ -7,6 +7,8 @@ name is the concept's, whatever folder it is in, so no two are called alike.
 from functools import cache
 from pathlib import Path
 
+from engine.core.percent import unbroken
+
 HERE = Path(__file__).parent
 GLOSSARY = {  # the terms by the names of their files, in an order in which each needs only those before it
     "zero-shot": "Zero-shot quantization",
@@ -43,7 +45,7 @@ GLOSSARY = {  # the terms by the names of their files, in an order in which each
 @cache
 def explain(concept: str) -> str:
     """The explanation of a concept, as Markdown."""
-    return _files()[concept].read_text().strip()
+    return unbroken(_files()[concept].read_text().strip())
 
 
 @cache

@@ -31,6 +31,8 @@ def compared() -> None:
     runs = pick_runs(most=MOST_COMPARED)
     if runs is None:
         nothing_yet()
+    elif not list_runs(runs_folder()):
+        nothing_yet("Nothing to compare it with yet")
     elif len(runs) < 2:
         st.info("Choose two runs or more.")
     else:

@@ -40,7 +40,8 @@ except (RuntimeError, OSError) as error:
 preset_cards(catalog)
 
 recent = list_runs(runs_folder())[:RECENT]
-left, right = st.columns([3, 2], vertical_alignment="bottom")  # behind the cards for the keyboard
+# Behind the cards for the keyboard; beside the heading of what ran, where something did.
+left, right = st.columns([3, 2], vertical_alignment="bottom") if recent else [st.container()] * 2
 with right, st.container(horizontal=True, horizontal_alignment="right" if recent else "left"):
     new_run_button("Choose network, method and bits", key="start-choose", icon=":material/tune:")
 if recent:

@@ -44,6 +44,13 @@ def page_text(text: object) -> str:
     return plain(page_words(str(text)))
 
 
+def page_sentence(text: object) -> str:
+    """The same as a sentence of its own: a command line puts it behind the name of what went wrong."""
+    said = page_text(text)
+    stop = "" if not said or said.endswith((".", "!", "?")) else "."
+    return f"{said[:1].upper()}{said[1:]}{stop}"
+
+
 def page_words(text: str) -> str:
     """The sentence with titles for code names; what only the command line has is left out."""
     parts = _CODE.split(text)

@@ -1,6 +1,9 @@
 """How a share is told wherever it is read: a number, a space that no line breaks at, the sign."""
 
+import re
+
 SIGN = "\u00a0%"
+_BROKEN = re.compile(r"(?<=\d) %(?!\w)")
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -21,3 +24,11 @@ def percents(*shares: float, most: int = 2) -> list[str]:
 
 def _is_exact(share: float, digits: int) -> bool:
     return abs(100 * share - round(100 * share, digits)) < 1e-9
+
+
+def unbroken(text: str) -> str:
+    """The text, written by hand, with no line that breaks between a number and its sign."""
+    return _BROKEN.sub(SIGN, text)
+
+
+BAND = percent(0.95, 0)  # how often a band holds what it is a band of

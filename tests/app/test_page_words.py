@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.wording.engine_words import OTHER_VERSION, page_words
+from app.wording.engine_words import OTHER_VERSION, page_sentence, page_words
 from engine.core import events
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
@@ -93,3 +93,15 @@ def test_a_run_that_ended_early_is_resumed_in_one_place(runs: Path) -> None:
 )  # fmt: skip
 def test_the_engines_sentences_are_worded_for_a_page(said: str, told: str, runs: Path) -> None:
     assert page_words(said) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("the run grew too large (1 of 1 GB)", "The run grew too large (1 of 1 GB)."),
+        ("Memory ran out.", "Memory ran out."),
+        ("", ""),
+    ],
+)
+def test_why_a_run_failed_is_a_sentence(said: str, told: str, runs: Path) -> None:
+    assert page_sentence(said) == told

@@ -1,5 +1,6 @@
 """A percent is a number, a space that no line breaks at, and the sign; in text as in charts."""
 
+import ast
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +9,14 @@ import pytest
 
 from app.charts.library import plotly_script
 from app.charts.outcomes.results import Accuracy, accuracies
-from engine.core.percent import percent, percents
+from app.text import _files, explain
+from engine.core.percent import percent, percents, unbroken
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = re.compile(
     r"(?<![%{])\{[^{}]*:[.,\d]*%\}|\{[^{}]*f\} ?%(?!\{)"
 )  # Plotly's templates have %{x:.1%}
+PROSE = re.compile(r"\d %(?!\w)")
 TICKS = ROOT / "app" / "components"
 
 
@@ -53,6 +56,30 @@ def test_no_sentence_writes_a_percent_of_its_own() -> None:
         if WRITTEN.search(line)
     ]
     assert found == []
+
+
+def test_no_line_of_a_page_breaks_before_the_sign() -> None:
+    assert unbroken("30 % of 100 %; 5 %d") == "30\u00a0% of 100\u00a0%; 5 %d"
+    broken = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for folder in ("app", "engine")
+        for path in (ROOT / folder).rglob("*.py")
+        if "commands" not in path.parts  # a terminal breaks lines where it likes
+        for text in spoken(path)
+        if PROSE.search(text)
+    ]
+    assert broken == []
+    assert [concept for concept in _files() if PROSE.search(explain(concept))] == []
+
+
+def spoken(path: Path) -> list[str]:
+    """The texts in a file that are no docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    silent = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    return [
+        one.value for one in ast.walk(tree)
+        if isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in silent
+    ]  # fmt: skip
 
 
 def test_no_component_writes_a_percent_or_bytes_of_its_own() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from app.charts.style import (
     FLOAT,
     GAP_SCALE,
+    LOG,
     QUANTIZED,
     SERIES,
     LiveFigure,
@@ -83,7 +84,7 @@ def short(path: str, letters: int = LABEL_LETTERS) -> str:
 
 def losses() -> LiveFigure:
     """Every part of the loss over the steps, on a logarithmic axis; parts appear as they are told."""
-    y_axis = axis("loss part", type="log", exponentformat="power", dtick=1)
+    y_axis = axis("loss part", **LOG)
     figure = {
         "data": [],
         "layout": layout(260, xaxis=axis("step"), yaxis=y_axis, showlegend=True)
@@ -152,7 +153,7 @@ def channels() -> LiveFigure:
             xaxis=axis("channel", anchor="y3"),
             yaxis=axis("mean", domain=[0.70, 1.0]),
             yaxis2=axis("std", domain=[0.35, 0.65], rangemode="tozero"),
-            yaxis3=axis("gap", domain=[0.0, 0.30], type="log", tickformat="~g", dtick=1),
+            yaxis3=axis("gap", domain=[0.0, 0.30], **LOG),
             showlegend=True,
         ),
     }

@@ -3,7 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.style import FINE, FLOAT, OVER, QUANTIZED, QUIET, LiveFigure, axis, layout
+from app.charts.style import (
+    FINE,
+    FLOAT,
+    LOG,
+    OVER,
+    QUANTIZED,
+    QUIET,
+    SHARES,
+    LiveFigure,
+    axis,
+    layout,
+)
 from engine.core.percent import percent
 
 HEIGHT = 280
@@ -30,7 +41,7 @@ def input_histogram(given: Mapping[str, Any]) -> LiveFigure:
     shown = layout(
         HEIGHT,
         xaxis=axis("value read (lines: levels)", showgrid=False),
-        yaxis=axis("share of the values", type="log", tickformat="~%", dtick=1),
+        yaxis=axis("share of the values", **LOG | SHARES),
         shapes=[_line(x, at_end=at_end) for x, at_end in _drawn(levels)],
         showlegend=True,
     )

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from app.charts.layers.layer_errors import layer_axis
-from app.charts.style import FLOAT, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
+from app.charts.style import FLOAT, LOG, QUANTIZED, QUIET, WATCH, LiveFigure, axis, layout
 from engine.core.percent import percent
 from engine.run.uniform_budget import cost_words, fits, rival
 
@@ -56,9 +56,7 @@ def front(report: dict[str, Any]) -> LiveFigure:
         data.append(_together(report["additivity"], unit))
     budget = {"type": "line", "yref": "paper", "x0": report["budget"] / unit, "y0": 0, "y1": 1}
     budget |= {"x1": report["budget"] / unit, "line": {"color": WATCH, "width": 1.2, "dash": "dot"}}
-    sensitivity = axis(
-        "sensitivity: sum over the layers", type="log", exponentformat="power", dtick=1
-    )
+    sensitivity = axis("sensitivity: sum over the layers", **LOG)
     shown = layout(HEIGHT, xaxis=axis(title), yaxis=sensitivity, shapes=[budget], showlegend=True)
     shown["margin"] = shown["margin"] | {"r": 34}
     alt = (

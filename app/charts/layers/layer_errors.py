@@ -23,10 +23,10 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
         barmode="group",
         bargap=0.25,
         xaxis=layer_axis(paths, chosen),
-        yaxis=axis("error, share of the layer's output", rangemode="tozero", **SHARES),
+        yaxis=axis("error ÷ output", rangemode="tozero", **SHARES),
         shapes=[_threshold(good, WATCH), _threshold(bad, OVER)],
         annotations=[
-            *([_label(good, "to watch", WATCH)] if good < bad else []),
+            *([_label(good, "to watch", WATCH, below=True)] if good < bad else []),
             _label(bad, "bad", OVER),
         ],
         showlegend=True,
@@ -108,14 +108,15 @@ def _threshold(level: float, colour: str) -> dict[str, Any]:
     }
 
 
-def _label(level: float, text: str, colour: str) -> dict[str, Any]:
+def _label(level: float, text: str, colour: str, *, below: bool = False) -> dict[str, Any]:
+    """A threshold's name on its line, or below it: two lines may be next to each other."""
     return {
         "text": f"▲ {text}",
         "xref": "paper",
         "x": 1,
         "xanchor": "left",
         "y": level,
-        "yanchor": "bottom",
+        "yanchor": "top" if below else "bottom",
         "showarrow": False,
         "font": {"size": 10, "color": colour},
     }

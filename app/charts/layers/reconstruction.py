@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.charts.images.synthesis import short
-from app.charts.style import FLOAT, GRID, QUANTIZED, SERIES, SHARES, LiveFigure, axis, layout
+from app.charts.style import FLOAT, GRID, LOG, QUANTIZED, SERIES, SHARES, LiveFigure, axis, layout
 
 COLUMNS = 4
 
@@ -15,7 +15,7 @@ def block_at_work() -> LiveFigure:
         "layout": layout(
             300,
             xaxis=axis("step"),
-            yaxis=axis("loss", type="log", exponentformat="power", dtick=1),
+            yaxis=axis("loss", **LOG),
             showlegend=True,
             title={"text": "", "font": {"size": 13}, "x": 1, "xanchor": "right", "y": 0.99},
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.charts.style import SHARES, LiveFigure, axis, layout
-from engine.core.percent import percent, percents
+from engine.core.percent import BAND, percent, percents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def accuracies(
         "data": [*bands, trace],
         "layout": layout(80 + 56 * len(names), xaxis=x_axis, yaxis=y_axis),
     }
-    alt = f"{what[0].upper()}{what[1:]} with 95 % bands: " + "; ".join(
+    alt = f"{what[0].upper()}{what[1:]} with {BAND} bands: " + "; ".join(
         f"{row.name} {top1} ({percent(row.low)} to {percent(row.high)})"
         for row, top1 in zip(rows, told, strict=True)
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.charts.layers.levels import bad_db, error_share, good_db, share_words
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.stages.judging.one_class import says_little
 
 MOST_BITS = 8  # of a weight
@@ -44,7 +44,7 @@ def outcome_verdict(result: dict[str, Any]) -> str:
             return ""
         return f"Teacher and student agree on **{percent(result['agreement'])}** of the answers."
     points, low, high = loss
-    known = f"95 %, on {result['test_images']:,} test images"
+    known = f"{BAND}, on {result['test_images']:,} test images"
     if low > 0:
         band = f"{low:.2f} to {high:.2f}, {known}"
         return f"**{points:.2f} points of top-1 are lost**, more than chance ({band})."

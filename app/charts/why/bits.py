@@ -9,6 +9,7 @@ from app.charts.layers.levels import bad_db
 from app.charts.style import (
     FLOAT,
     GAP_SCALE,
+    LOG,
     OVER,
     QUANTIZED,
     QUIET,
@@ -131,8 +132,7 @@ def front(
     shown = layout(
         HEIGHT, xaxis=axis("size of the network (kB)", **_span([size / 1e3 for size, _ in held])),
         yaxis=axis(
-            "loss (KL, nats)", type="log", exponentformat="power", dtick="D2",
-            **_span([math.log10(kl) for _, kl in held if kl > 0]),
+            "loss (KL, nats)", **LOG, **_span([math.log10(kl) for _, kl in held if kl > 0]),
         ),
         showlegend=True,
     )  # fmt: skip

@@ -25,7 +25,11 @@ def growth(found: Mapping[str, Any], shares: Sequence[float], chosen: str = "") 
         "line": {"width": 0},
         "hoverinfo": "skip",
     }
-    band = {"fill": "tonexty", "fillcolor": "rgba(138,148,163,0.25)", "name": "90 % of images"}
+    band = {
+        "fill": "tonexty",
+        "fillcolor": "rgba(138,148,163,0.25)",
+        "name": f"{percent(0.9, 0)} of images",
+    }
     data = [
         hidden | {"y": usual["low"], "name": "90 % of images, from", "showlegend": False},
         hidden | {"y": usual["high"]} | band,
@@ -34,7 +38,7 @@ def growth(found: Mapping[str, Any], shares: Sequence[float], chosen: str = "") 
     ]  # fmt: skip
     shown = layout(
         HEIGHT, xaxis=layer_axis(list(paths), chosen), showlegend=True,
-        yaxis=axis("error, share of the output", **SHARES, rangemode="tozero"),
+        yaxis=axis("error ÷ output", **SHARES, rangemode="tozero"),
     )  # fmt: skip
     alt = (
         "The error of this image through the layers, against the average image's. "
@@ -84,9 +88,10 @@ def growth_words(found: Mapping[str, Any], shares: Sequence[float]) -> str:
     k, ratios = list(found["layers"]).index(at), times(found, shares)
     here = f"{percent(shares[k], 0)} of the output, {ratios[k]:.1f} times the average image's"
     said = (
-        f"Its error leaves what 90 % of images have at `{at}`: {here}."
+        f"Its error leaves what {percent(0.9, 0)} of images have at `{at}`: {here}."
         if shares[-1] > found["usual"]["high"][-1]
-        else f"Its error grows most at `{at}` ({here}), and stays where 90 % of images are in the end."
+        else f"Its error grows most at `{at}` ({here}), and stays where {percent(0.9, 0)} of images are "
+        "in the end."
     )
     return (
         said

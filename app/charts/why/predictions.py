@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.style import FLOAT, QUANTIZED, QUIET, SHARES, LiveFigure, axis, layout
+from app.charts.style import FLOAT, LOG, QUANTIZED, QUIET, SHARES, LiveFigure, axis, layout
 from engine.core.percent import percent
 
 HEIGHT = 250
@@ -59,7 +59,7 @@ def margins(counts: Mapping[str, Sequence[int]]) -> LiveFigure:
     ]  # fmt: skip
     shown = layout(
         HEIGHT, xaxis=axis("margin: first class's lead", range=[0, 1]), showlegend=True,
-        yaxis=axis("images", type="log", exponentformat="power", dtick=1),
+        yaxis=axis("images", **LOG),
     )  # fmt: skip
     unsure = {who: sum(counts[who][: len(counts[who]) // 10]) for who in counts}
     alt = (

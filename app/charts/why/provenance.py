@@ -54,7 +54,7 @@ def waterfall(row: Mapping[str, Any]) -> LiveFigure:
     y_axis = axis(type="category", showgrid=False, autorange="reversed")
     shown = layout(WATERFALL_HEIGHT, bargap=0.3, xaxis=x_axis, yaxis=y_axis)
     told = ", ".join(f"{PARTS[part][0]} {signed(value)}" for part, value in share.items())
-    alt = f"Where the error of {row['path']} comes from, in shares that add up to 100 %: {told}."
+    alt = f"Where the error of {row['path']} comes from, in shares that add up to {percent(1, 0)}: {told}."
     return LiveFigure(figure={"data": [bars], "layout": shown}, alt=alt)
 
 
@@ -83,8 +83,8 @@ def stacked(rows: Sequence[Mapping[str, Any]], chosen: str = "") -> LiveFigure:
             largest[max(row["share"], key=lambda part: row["share"][part])] += 1
     told = ", ".join(f"{count} {PARTS[part][0]}" for part, count in largest.items() if count)
     alt = (
-        "Where the error of every layer comes from, in shares that add up to 100 %. The largest part is in "
-        f"so many layers: {told}."
+        f"Where the error of every layer comes from, in shares that add up to {percent(1, 0)}. The "
+        f"largest part is in so many layers: {told}."
     )
     return LiveFigure(figure={"data": data, "layout": shown}, alt=alt)
 

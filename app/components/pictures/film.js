@@ -34,7 +34,10 @@ class Film {
     const before = this.data;
     this.data = data;
     if (same && data.layer !== before.layer) this.bus.look({ layer: data.layer || null });
-    if (same && data.offset <= this.offset && data.live === before.live) return;
+    if (same && data.offset <= this.offset && data.live === before.live) {
+      if (!this.frames.length) this.label.textContent = data.waiting; // a run that ended brings none
+      return;
+    }
     this.leave();
     // One stop of the keyboard where a page has many: the range, which takes the space bar too.
     this.wall.tabIndex = this.playButton.tabIndex = data.brief ? -1 : 0;
@@ -171,7 +174,7 @@ class Film {
     const tile = frame.tile || image.height;
     const [inFile, count] = [frame.columns || 1, (frame.columns || 1) * (frame.rows || 1)];
     const columns = this.said(frame) && this.wall.clientWidth ? this.across(inFile) : inFile;
-    const rows = Math.ceil(count / columns);
+    const rows = Math.max(1, Math.floor(count / columns)); // no row is half empty
     const scale = Math.max(1, Math.round(WALL_TILE / tile));
     const size = tile * scale;
     const gap = Math.max(2, Math.round(size / 28));
@@ -187,7 +190,7 @@ class Film {
     pen.imageSmoothingEnabled = false;
     const colour = getComputedStyle(this.wall).color;
     if (said) pen.clearRect(0, 0, width, height);
-    for (let k = 0; k < count; k += 1) {
+    for (let k = 0; k < Math.min(count, rows * columns); k += 1) {
       const [x, y] = [(k % columns) * (size + gap), Math.floor(k / columns) * (size + gap + below)];
       const [left, top] = [(k % inFile) * tile, Math.floor(k / inFile) * tile];
       pen.drawImage(image, left, top, tile, tile, x, y, size, size);

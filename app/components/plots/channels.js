@@ -12,9 +12,12 @@ class Channels {
   update(data) {
     const same = this.data && this.data.run === data.run;
     this.data = data;
-    if (same) return this.plot.redraw();
+    if (same) {
+      if (!this.ready) this.title.textContent = data.waiting;
+      return this.plot.redraw();
+    }
     this.leave();
-    this.plot.set(data);
+    this.plot.set({ ...data, waiting: " " }); // the title says it
     this.bus = bus(data.run);
     this.ready = data.ready;
     this.stops = [this.bus.listen(() => this.ready && this.soon())];
@@ -25,7 +28,7 @@ class Channels {
     };
     if (data.live) this.stops.push(this.bus.watch(data.offset, { event: saved }));
     if (data.ready) this.soon();
-    else this.title.textContent = "The statistics come with the first images.";
+    else this.title.textContent = data.waiting;
   }
 
   soon() {

@@ -43,9 +43,9 @@ export class Plot {
     this.observer.observe(this.box);
   }
 
-  set({ figure, alt, live, name }) {
+  set({ figure, alt, waiting, name }) {
     this.figure = structuredClone(figure);
-    [this.live, this.name] = [live, name];
+    [this.waiting, this.name] = [waiting, name];
     this.given = new Set(Object.keys(figure.layout).filter((name) => figure.layout[name]?.range || figure.layout[name]?.tickvals));
     this.box.style.minHeight = `${this.layout().height}px`;
     this.box.setAttribute("role", "img");
@@ -88,7 +88,7 @@ export class Plot {
       if (/^[xy]axis\d*$/.test(name) && !held.has(name) && !this.given.has(name)) changed[name] = { ...axis, showticklabels: false, showgrid: false, ticks: "" };
     }
     if (held.size) return changed;
-    const text = this.live ? "nothing yet" : "nothing was recorded";
+    const text = this.waiting || "nothing was recorded";
     const word = { text, showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5, opacity: 0.6 };
     return { ...changed, annotations: [...(layout.annotations || []).filter((one) => one.yref === "paper"), word] };
   }

@@ -10,6 +10,7 @@ from app.charts.why.accounting import Step, waterfall
 from app.components import mount
 from app.panels.shared.csv_button import csv_button
 from app.text import explain
+from engine.core.percent import BAND
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.better import paired_between
 
@@ -31,7 +32,7 @@ def accounting(folder: RunFolder, members: Mapping[str, RunFolder]) -> None:
     st.markdown(verdict(steps))
     key = f"accounting-{folder.run_id}-{len(steps)}"
     mount.live_plot(waterfall(start, steps), key=key, run=folder.run_id, offset=0)
-    words = "Every step with its 95 % band, in points of top-1."
+    words = f"Every step with its {BAND} band, in points of top-1."
     csv_button(table(steps), folder.run_id, "accounting", words=words)
 
 

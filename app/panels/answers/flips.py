@@ -18,7 +18,7 @@ from app.panels.shared.measured import kind_of
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import plain
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 
@@ -52,7 +52,7 @@ def _found(folder: RunFolder, found: dict[str, Any]) -> None:
     low, high = found["agreement_band"]
     st.markdown(
         f"**{page_text(found['sentence'])}** Agreement {percent(found['agreement'], 2)} "
-        f"({percent(low, 2)} to {percent(high, 2)}, 95 %), on {plain(found['image_set'])}."
+        f"({percent(low, 2)} to {percent(high, 2)}, {BAND}), on {plain(found['image_set'])}."
     )
     for note in found["notes"]:
         st.caption(page_text(note))

@@ -17,6 +17,7 @@ from app.text import explain
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.core.paired import PairedDrop, drop_between
+from engine.core.percent import BAND
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe, find
 
@@ -65,11 +66,13 @@ def gain_words(mine: Accuracy, its: Accuracy, paired: PairedDrop | None) -> str:
     points = 100 * (mine.top1 - its.top1)
     if paired is None:
         low, high = (-1.0, 1.0) if overlap(mine, its) else (points, points)
-        how = "the runs' own 95 % bands" + (" overlap" if overlap(mine, its) else " do not overlap")
+        how = f"the runs' own {BAND} bands" + (
+            " overlap" if overlap(mine, its) else " do not overlap"
+        )
     else:
         low, high = 100 * paired.band.low, 100 * paired.band.high
         how = (
-            f"image by image {low:+.2f} to {high:+.2f}, 95 %: {paired.lost:,} images right that nearest "
+            f"image by image {low:+.2f} to {high:+.2f}, {BAND}: {paired.lost:,} images right that nearest "
             f"has wrong, {paired.won:,} the other way round"
         )
     if low > 0:
@@ -144,9 +147,7 @@ def start_plain(recipe: Recipe) -> None:
 
 def _fine_print(mine: dict[str, Any], its: dict[str, Any]) -> str:
     """How far both are from the teacher's answers, which needs no label, and how it was judged."""
-    judged = (
-        f"Same network, images and seed; {mine['test_images']:,} test images; bands: 95 %, Wilson."
-    )
+    judged = f"Same network, images and seed; {mine['test_images']:,} test images; bands: {BAND}, Wilson."
     if mine.get("logit_kl") is None or its.get("logit_kl") is None:
         return judged
     return f"{judged} KL to the teacher's answers {mine['logit_kl']:.3g}, nearest {its['logit_kl']:.3g}."

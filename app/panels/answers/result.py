@@ -11,6 +11,7 @@ from app.engine_calls.choices import title_of
 from app.panels.shared import measured
 from app.wording.data_words import data_words
 from app.wording.words import count_words, plain, size_words
+from engine.core.percent import BAND
 from engine.run.folders.folder import RunFolder
 
 
@@ -65,9 +66,9 @@ def _sentence(teacher: Accuracy, student: Accuracy) -> str:
     if overlap(teacher, student):
         return (
             f"The student is {abs(points):.2f} points {'below' if points >= 0 else 'above'} its "
-            "teacher: **not distinguishable** by this test set, the 95 % bands overlap."
+            f"teacher: **not distinguishable** by this test set, the {BAND} bands overlap."
         )
-    return f"The student lost **{points:.1f} points** of top-1; the 95 % bands do not overlap."
+    return f"The student lost **{points:.1f} points** of top-1; the {BAND} bands do not overlap."
 
 
 def bits_words(result: dict[str, Any]) -> str:
@@ -114,4 +115,6 @@ def _fine_print(result: dict[str, object], *, bands: bool = True) -> str:
         parts.append(f"logit KL {float(str(result['logit_kl'])):.3g}")
     if result.get("peak_memory_mb"):
         parts.append(f"{float(str(result['peak_memory_mb'])):,.0f} MB at most")
-    return " · ".join(parts) + (". Bands: 95 %, Wilson; the difference: paired." if bands else ".")
+    return " · ".join(parts) + (
+        f". Bands: {BAND}, Wilson; the difference: paired." if bands else "."
+    )

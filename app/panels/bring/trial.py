@@ -11,7 +11,7 @@ from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run import networks
 from engine.run.networks import Brought
 
@@ -71,7 +71,7 @@ def _show(said: dict[str, Any], key: str) -> None:
         low, high = judged["band"]
         columns[0].metric(
             "Float top-1", percent(judged['top1'], 2), border=True, height="stretch",
-            help=f"95 % band: {percent(low)} to {percent(high)}, "
+            help=f"{BAND} band: {percent(low)} to {percent(high)}, "
             f"on {judged['images']:,} of {judged['of']:,} images.",
         )  # fmt: skip
     else:
@@ -110,7 +110,7 @@ def _show_images(judged: dict[str, Any], key: str) -> None:
     low, high = judged["band"]
     st.markdown(
         f"Right on **{percent(judged['top1'], 2)}** of {judged['images']:,} images "
-        f"(95 % band {percent(low)} to {percent(high)}). " + _verdict(judged)
+        f"({BAND} band {percent(low)} to {percent(high)}). " + _verdict(judged)
     )
     better = _better(judged)
     if better is not None:

@@ -7,7 +7,7 @@ import streamlit as st
 from app.charts.images import image_statistics as charts
 from app.charts.images.compare import lines
 from app.charts.panels import letter
-from app.charts.style import axis
+from app.charts.style import LOG, axis
 from app.engine_calls.choices import load_catalog
 from app.panels.compare.side_by_side import draw, joined
 from engine.core.percent import percent
@@ -127,7 +127,7 @@ def distributions(sides: Sequence[Side]) -> None:
         ]
         chart = lines(
             spectra, x=axis("cycles a pixel"),
-            y=axis("share of the power", type="log", exponentformat="power", dtick=1),
+            y=axis("share of the power", **LOG),
             alt="Power of the images by spatial frequency, by run.",
         )  # fmt: skip
         draw(chart, "spectrum", sides)

@@ -15,6 +15,7 @@ from app.panels.shared import measured
 from app.panels.shared.room import room
 from app.run_files.run_folders import is_live, state_of
 from app.text import explain
+from engine.core.percent import percent
 from engine.run.folders.folder import ACTIVE
 from engine.run.questions.better import better
 from engine.run.questions.compare import Side
@@ -58,10 +59,19 @@ def _results(sides: Sequence[Side]) -> None:
             letter(k): words for k, one in enumerate(found) if (words := measured.standing(one))
         }
         st.markdown("\n".join(f"- **{name}**: {words}" for name, words in told.items()))
-        waiting = [name for name in missing if name not in told]
-        if waiting:
-            st.caption(f"No accuracy yet of {', '.join(waiting)}.")
+        for k, one in enumerate(found):
+            if letter(k) in missing and letter(k) not in told:
+                st.caption(_without_accuracy(letter(k), one))
         st.markdown(same_images(sides))
+
+
+def _without_accuracy(name: str, result: dict[str, Any]) -> str:
+    """Why a run has none: it is not judged yet, or was judged without labels."""
+    if not result:
+        return f"No accuracy yet of {name}."
+    agreement = result.get("agreement")
+    how = "" if agreement is None else f": {percent(agreement)} of its answers are its teacher's"
+    return f"{name} was judged without labels{how}."
 
 
 def verdict(name: str, mine: dict[str, Any], other: str, its: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.charts.images import compare as charts
 from app.charts.panels import letter
-from app.charts.style import SERIES, LiveFigure
+from app.charts.style import LOG, SERIES, LiveFigure
 from app.components import mount
 from app.engine_calls.choices import title_of
 from app.panels.shared.url_menu import buttons
@@ -34,7 +34,6 @@ FIELDS = {
     "data": "Own test images",
     "forked_from": "Forked from",
 }
-LOG = {"type": "log", "dtick": 1, "tickformat": "~g"}
 MOST_TOLD = 4  # settings that differ are told at once; more of them on demand
 
 

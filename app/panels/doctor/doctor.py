@@ -13,6 +13,7 @@ from app.panels.shared.press import button
 from app.run_files.run_folders import advice, runs_folder
 from app.text import explain
 from app.wording.engine_words import page_text
+from engine.core.percent import BAND
 from engine.run.benches.advice.file import verdict
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.scoreboard import board
@@ -83,7 +84,7 @@ def _scores(rows: list[dict[str, Any]]) -> None:
     st.markdown("**How good has the doctor's advice been?**")
     st.caption(
         "Over all runs here: how often each rule's change was tried, how often it helped, and how often the "
-        "measured gain lay within the predicted 95 % band."
+        f"measured gain lay within the predicted {BAND} band."
     )
     table = [
         {

@@ -12,7 +12,7 @@ from app.run_files.run_folders import is_recorded, open_run
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.errors import UserError
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
 
 SEVERITY = {
@@ -79,7 +79,7 @@ def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
         told += f", {percent(gain / loss['value'], 0)} of all that is lost"
     if finding["band"] is not None:
         low, high = (_number(end, unit) for end in finding["band"])
-        told += f" (95 %: {low} to {high})"
+        told += f" ({BAND}: {low} to {high})"
     return f"{told}."
 
 

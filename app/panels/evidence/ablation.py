@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts.outcomes import ablation as charts
 from app.components import mount
+from engine.core.percent import BAND
 from engine.run.benches.ladder import CONTROL, LADDER, OWN, mean_of, percent, rows_of
 
 Result = Mapping[str, Any]
@@ -33,7 +34,7 @@ def cards(result: Result) -> None:
                 st.markdown(f"**{network['title']}**")
                 st.markdown(_earned(network))
                 st.caption(
-                    f"{network['test_images']:,} test images; the band is the float network's, 95 %. "
+                    f"{network['test_images']:,} test images; the band is the float network's, {BAND}. "
                     "Diamonds are means over the seeds."
                 )
             with chart:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts.outcomes.advice import predicted_and_measured
 from app.components import mount
+from engine.core.percent import BAND
 from engine.run.benches.advice.file import by_rule, rows_of, tried_of, verdict
 
 Result = Mapping[str, Any]
@@ -25,7 +26,7 @@ def heading(result: Result) -> None:
             f"The rank correlation of predicted and measured gain is **{found.rank:.2f}**{_within(found)}."
         )
     said.append(
-        f"The measured gain lay in the predicted 95 % band in **{found.held} of {found.tried}**"
+        f"The measured gain lay in the predicted {BAND} band in **{found.held} of {found.tried}**"
         f"{'' if found.held >= 0.9 * found.tried else ': the bands are too narrow'}."
     )
     st.markdown(" ".join(said))
@@ -50,7 +51,7 @@ def picture(result: Result) -> None:
     figure = predicted_and_measured(tried_of(result))
     mount.live_plot(figure, key="advice", run=str(result["date"]), offset=0)
     st.caption(
-        "A dot is a change that was run for real; the line across it is the predicted 95 % band. On the "
+        f"A dot is a change that was run for real; the line across it is the predicted {BAND} band. On the "
         "dashed line prediction and measurement agree."
     )
 

@@ -8,7 +8,7 @@ from app.panels.shared.press import button
 from app.panels.shared.room import room
 from app.run_files.history import History
 from app.run_files.run_folders import is_recorded, state_of
-from app.wording.engine_words import page_text
+from app.wording.engine_words import page_sentence, page_text
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.opened import opened_words
 
@@ -61,7 +61,7 @@ def _why(folder: RunFolder, history: History, state: str) -> None:
     if state == "failed":
         message = failure["message"] if failure else "The run failed without a word."
         advice = failure["advice"] if failure else "Resume it; the end of its log is beside this."
-        st.error(f"{page_text(message)} {page_text(advice)}", icon=":material/error:")
+        st.error(f"{page_sentence(message)} {page_sentence(advice)}", icon=":material/error:")
     elif state == "lost":
         why = folder.status().get("why", "The worker ended without a word.")
         st.error(

@@ -9,8 +9,8 @@ from app.charts.images import synthesis
 from app.charts.style import LiveFigure
 from app.components import mount
 from app.run_files.history import History
-from app.run_files.run_folders import is_live
-from engine.run.folders.folder import RunFolder
+from app.run_files.run_folders import is_live, state_of
+from engine.run.folders.folder import ACTIVE, RunFolder
 
 ALT = "The images that the student is calibrated with."
 
@@ -25,7 +25,7 @@ def film(folder: RunFolder, history: History, **more: Any) -> None:
         frames=frames,
         live=is_live(folder),
         alt=ALT,
-        waiting="The first images are on their way…",
+        waiting=yet(folder, "The first images are on their way…", "No image was made."),
         **more,
     )
 
@@ -60,6 +60,11 @@ def measure_words(history: History) -> str:
     )
 
 
+def yet(folder: RunFolder, coming: str, never: str) -> str:
+    """What stands where nothing is: that it comes or, once the run has ended, that it did not."""
+    return coming if state_of(folder) in ACTIVE else never
+
+
 def live_chart(
     chart: LiveFigure, folder: RunFolder, history: History, *, key: str, **more: Any
 ) -> Any:
@@ -73,5 +78,6 @@ def live_chart(
         run=folder.run_id,
         offset=history.offset,
         live=is_live(folder),
+        waiting=yet(folder, "nothing yet", "nothing was recorded"),
         **more,
     )

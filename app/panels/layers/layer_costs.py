@@ -13,7 +13,7 @@ from app.panels.shared.press import button
 from app.panels.shared.url_menu import buttons
 from app.wording.engine_words import page_text
 from app.wording.words import plain
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
 
 DEFINITIONS = {
@@ -25,7 +25,7 @@ DIRECTION = (
     "The higher the bar, the more that layer's bits cost; below 0 its error makes up for another's."
 )
 BANDS = (
-    "The lines are 95 % bands, paired, as the images are the same: where one holds 0, the gain may be "
+    f"The lines are {BAND} bands, paired, as the images are the same: where one holds 0, the gain may be "
     "chance. "
 )
 CLEAR = 1.5  # so many times the other's gain: one of weights and input is to blame
@@ -107,8 +107,8 @@ COLUMNS = {
         "KL",
         "KL divergence to the teacher that goes away with the layer float again, in nats.",
     ),
-    "kl_gain_low": ("KL from", "Lower end of the paired 95 % band; above 0: more than chance."),
-    "kl_gain_high": ("KL to", "Upper end of the paired 95 % band."),
+    "kl_gain_low": ("KL from", f"Lower end of the paired {BAND} band; above 0: more than chance."),
+    "kl_gain_high": ("KL to", f"Upper end of the paired {BAND} band."),
     "rank": ("Rank", "1 costs most; empty where the gain may be chance."),
     "weights_kl_gain": ("KL, weights", "The same with its weights alone float."),
     "input_kl_gain": (
@@ -116,16 +116,16 @@ COLUMNS = {
         "The same with its input alone float; empty where that is float anyway.",
     ),
     "agreement_gain": ("Agreement", "Points of agreement with the teacher that come back."),
-    "agreement_gain_low": ("Agreement from", "Lower end of the paired 95 % band."),
-    "agreement_gain_high": ("Agreement to", "Upper end of the paired 95 % band."),
+    "agreement_gain_low": ("Agreement from", f"Lower end of the paired {BAND} band."),
+    "agreement_gain_high": ("Agreement to", f"Upper end of the paired {BAND} band."),
     "top1_gain": ("Top-1", "Points of top-1 that come back, by the labels of the test images."),
     "top1_gain_low": (
         "Top-1 from",
-        "Lower end of the paired 95 % band; above 0: more than chance.",
+        f"Lower end of the paired {BAND} band; above 0: more than chance.",
     ),
     "top1_gain_high": (
         "Top-1 to",
-        "Upper end of the paired 95 % band; below 0: a loss, more than chance.",
+        f"Upper end of the paired {BAND} band; below 0: a loss, more than chance.",
     ),
 }
 

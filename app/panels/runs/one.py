@@ -11,7 +11,7 @@ from app.panels.shared.press import button
 from app.run_files.history import read_history
 from app.run_files.run_folders import is_recorded, state_of
 from app.run_files.run_notes import LONGEST_NAME, LONGEST_NOTE, Note, note_of, write_note
-from app.wording.engine_words import page_text
+from app.wording.engine_words import page_sentence, page_text
 from app.wording.words import STATES, plain, recipe_words
 from engine.core.errors import UserError
 from engine.run.folders.folder import ACTIVE, RunFolder
@@ -44,7 +44,7 @@ def one_run(folder: RunFolder) -> None:
         st.caption(plain(note.text))
     failure = read_history(folder).last("run-failed") if state == "failed" else None
     if failure:
-        st.error(f"{page_text(failure['message'])}\n\n{page_text(failure['advice'])}")
+        st.error(f"{page_sentence(failure['message'])}\n\n{page_sentence(failure['advice'])}")
     elif state == "lost":
         why = folder.status().get("why", "It ended without a word.")
         st.error(f"{why} Resume goes on from where it was last kept.")

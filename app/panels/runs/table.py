@@ -24,7 +24,7 @@ COLUMNS = {
     "name": st.column_config.TextColumn("Name", help="What you called it"),
     "network": st.column_config.TextColumn("Network"),
     "bits": st.column_config.TextColumn(
-        "Bits", width="small", help="W2A4: 2 bits a weight, 4 bits an activation"
+        "Bits", width=96, help="W2A4: 2 bits a weight, 4 bits an activation"
     ),
     "images from": st.column_config.TextColumn("Images from"),
     "quantizer": st.column_config.TextColumn("Quantizer"),

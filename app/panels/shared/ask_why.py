@@ -35,8 +35,8 @@ class Question:
 WHY = {
     "explain": Question(
         command="explain", button="Find out where errors come from", icon=":material/account_tree:",
-        does="64 test images pass both networks and every layer's error is split; then each layer in turn is "
-        "made float again, to see whose error goes away",
+        does="Up to 64 test images pass both networks and every layer's error is split; then each layer in "
+        "turn is made float again, to see whose error goes away",
     ),
     "predictions": Question(
         command="predictions", button="Find the answers that change", icon=":material/swap_horiz:",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.charts.layers.levels import error_share
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.questions.better import better
 from engine.run.stages.judging.one_class import says_little
 
@@ -92,7 +92,7 @@ def verification_words(found: dict[str, Any]) -> str:
 
 
 def _between(band: list[float]) -> str:
-    return f"95 %: {percent(band[0], 2)} to {percent(band[1], 2)}"
+    return f"{BAND}: {percent(band[0], 2)} to {percent(band[1], 2)}"
 
 
 def standing(result: dict[str, Any]) -> str:
@@ -205,7 +205,7 @@ def agreement_help(result: dict[str, Any]) -> str:
     words = f"The share of {each} that teacher and student give the same class, {_judged(result)}."
     band = result.get("agreement_band")
     if band:
-        words += f" 95 %: {percent(band[0])} to {percent(band[1])}."
+        words += f" {BAND}: {percent(band[0])} to {percent(band[1])}."
     if says_little(result):
         words += (
             f" {percent(result['agreement'])} are alike, but the float network gives all {each} the same "

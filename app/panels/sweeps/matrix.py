@@ -14,7 +14,7 @@ from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
-from engine.core.percent import SIGN
+from engine.core.percent import BAND, SIGN
 from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of
 
@@ -41,7 +41,7 @@ def sweep_matrix(folder: Path) -> None:
     if measures:
         st.caption(
             f"Shown: {'; '.join(MEASURES[name] for name in measures)}; more is better. "
-            "In brackets the 95 % band: from two seeds on that of the mean over seeds, of one seed that "
+            f"In brackets the {BAND} band: from two seeds on that of the mean over seeds, of one seed that "
             "of its test images."
         )
     if may_control(folder):

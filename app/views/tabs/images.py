@@ -6,8 +6,9 @@ from app.charts.images import synthesis
 from app.components import mount
 from app.engine_calls.background import look_again
 from app.links.state import current_view, layer_among
+from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.head.what_if import ablations, fork_panel
-from app.panels.images.growth import film, gap_map, live_chart
+from app.panels.images.growth import film, gap_map, live_chart, yet
 from app.panels.images.ranges import ranges_section
 from app.panels.images.verdict import growth_verdict, last_gaps
 from app.panels.shared.room import room
@@ -28,11 +29,11 @@ def draw(folder: RunFolder, history: History) -> None:
     with right, st.container(horizontal=True, horizontal_alignment="right"):
         fork_panel(folder)
         ablations(folder, "synthesis")
+    if _ended_early(folder, history):
+        st.caption("This run ended before there was anything to see.")
+        return
     if history.last("run-started") is None:
-        if state_of(folder) in ACTIVE:
-            st.info("The worker loads the network; the first images come within seconds.")
-        else:
-            st.caption("This run ended before there was anything to see.")
+        st.info("The worker loads the network; the first images come within seconds.")
         return
     with st.container():
         _film_and_map(folder, history)
@@ -44,6 +45,14 @@ def draw(folder: RunFolder, history: History) -> None:
     with st.container():
         awaited = ranges_section(folder)
     look_again(awaited)
+
+
+def _ended_early(folder: RunFolder, history: History) -> bool:
+    """Whether no image came and none will; whoever looked on keeps the empty charts in their places."""
+    if history.last("run-started") is None:
+        return state_of(folder) not in ACTIVE
+    is_empty = not any(history.last(kind) for kind in ("snapshot-saved", "stepped"))
+    return is_empty and state_of(folder) in ENDED_EARLY and not is_watched(folder)
 
 
 def _grow(folder: RunFolder, history: History) -> bool:
@@ -100,6 +109,7 @@ def _channels(folder: RunFolder, history: History) -> None:
         offset=history.offset,
         live=is_live(folder),
         ready=history.last("snapshot-saved", name="channels") is not None,
+        waiting=yet(folder, "The statistics come with the first images.", "No image was made."),
         layers=layers,
     )
 

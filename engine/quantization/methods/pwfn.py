@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.core.method import MethodCard, knob, knob_of
+from engine.core.percent import percent
 from engine.quantization.base import Distiller, QuantizerSettings
 from engine.quantization.distillation.learner import Learner
 from engine.quantization.distillation.method import Distilled, DistilledSettings
@@ -127,8 +128,8 @@ class Pwfn(Distilled):
         if not small:
             return []
         return [
-            f"Of {len(small)} layers, {small[0]} first, more than 90 % of the weights are below {least:.2g} "
-            f"and will be 0; raise quantization.finest, which is {self.settings.finest}."
+            f"Of {len(small)} layers, {small[0]} first, more than {percent(0.9, 0)} of the weights are "
+            f"below {least:.2g} and will be 0; raise quantization.finest, which is {self.settings.finest}."
         ]
 
     def distiller(

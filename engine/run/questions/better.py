@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.core.paired import PairedDrop, drop_between
+from engine.core.percent import BAND
 
 Result = Mapping[str, Any]
 
@@ -88,12 +89,12 @@ def _how_sure(
 ) -> tuple[bool, str]:
     if paired is None:
         sure = one.band[0] > other.band[1] or one.band[1] < other.band[0]
-        return sure, f"their 95 % bands {'do not overlap' if sure else 'overlap'}"
+        return sure, f"their {BAND} bands {'do not overlap' if sure else 'overlap'}"
     low, high = 100 * paired.band.low, 100 * paired.band.high
     each = one.each.removesuffix("s")
     return low > 0 or high < 0, (
-        f"{each} by {each} {low:+.2f} to {high:+.2f}, 95 %: {paired.lost:,} {one.each} right that {name} has "
-        f"wrong, {paired.won:,} the other way round"
+        f"{each} by {each} {low:+.2f} to {high:+.2f}, {BAND}: {paired.lost:,} {one.each} right that {name} "
+        f"has wrong, {paired.won:,} the other way round"
     )
 
 

@@ -163,6 +163,25 @@ def test_a_run_that_is_cancelled_says_so_everywhere_and_moves_nothing(
     check(page)
 
 
+def test_a_run_that_ended_before_its_first_image_promises_none(
+    page: Any, address: str, runs: Path
+) -> None:
+    run = Written(runs, seed=8)
+    run.to("run-started")
+    opened(page, address, "images", run)
+    page.get_by_text("The first images are on their way").wait_for()
+    page.evaluate(LOOK)
+    run.end("cancelled")
+    page.get_by_text("This run was cancelled").wait_for()
+    rest(page)
+    playwright.expect(page.get_by_text("No image was made.")).to_have_count(2)  # film, channels
+    assert page.get_by_text("nothing yet").count() == 0
+    check(page)
+    page.reload()
+    page.get_by_text("This run ended before there was anything to see").wait_for()
+    assert page.locator("canvas.wall").count() == 0
+
+
 # A pulse on a page that takes its time: it waits three times as long as that before it asks for more layers.
 LATE = """async (folder) => {
   const both = ["pulse", "bus"].map((name) => import(`${folder}/${name}.js`));

@@ -69,6 +69,17 @@ def test_images_on_start_have_their_names_on_a_phone_too(address: tuple[str, str
             assert room > READABLE
 
 
+def test_no_row_of_images_on_a_phone_is_half_empty(address: tuple[str, str]) -> None:
+    lowest_on_the_right = """e => { const pen = e.getContext("2d"), x = e.width - 20;
+      const rows = Array.from({ length: e.height }, (_, y) => pen.getImageData(x, y, 1, 1).data[3]);
+      return rows.lastIndexOf(255) / e.height; }"""
+    with browsing(viewport={"width": 390, "height": 900}) as page:
+        page.goto(address[0])
+        wall = page.locator("canvas.wall[data-across]")
+        wall.wait_for()
+        assert wall.evaluate(lowest_on_the_right) > 0.85
+
+
 def names_at(width: int, address: str, run: str) -> list[list[Any]]:
     with browsing(viewport={"width": width, "height": 900}) as page:
         page.goto(f"{address}/run?run={run}&tab=layers")

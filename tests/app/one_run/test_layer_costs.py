@@ -124,7 +124,7 @@ def test_the_measure_is_in_the_address_and_older_analyses_are_drawn(runs: Path) 
             assert "costs most" in said
             assert ("points of agreement" in said) is (found is NEWER)
             assert ("Counted by an older version" in said) is (found is FOUND)
-            assert ("95 % bands, paired" in said) is (found is NEWER and measure != "kl")
+            assert ("95\u00a0% bands, paired" in said) is (found is NEWER and measure != "kl")
 
 
 def test_it_is_asked_for_once_and_shown_when_it_is_there(

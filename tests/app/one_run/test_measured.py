@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.panels.compare.results import _without_accuracy
 from app.panels.head.controls import took
 from app.panels.images.growth import measure_words
 from app.panels.shared.measured import (
@@ -103,7 +104,8 @@ def test_beside_others_a_run_stands_by_its_own_measure_and_its_band() -> None:
     assert standing(IMAGE) == "Output SQNR 7.8 dB"
     judged = KINDS["verification"][0]
     assert (
-        standing(judged) == "Error of verification 7.25\u00a0% (95 %: 6.20\u00a0% to 8.50\u00a0%)"
+        standing(judged)
+        == "Error of verification 7.25\u00a0% (95\u00a0%: 6.20\u00a0% to 8.50\u00a0%)"
     )
     assert standing(NONE | OTHERS | {"output_kind": "logits", "quantized_top1": 0.9}) == ""
     assert standing({}) == ""
@@ -121,6 +123,14 @@ def test_two_embeddings_beside_each_other_do_not_wait_for_an_accuracy(runs: Path
     assert not at.exception
     assert texts(at).count("Error of verification 7.25\u00a0%") == 2
     assert "No accuracy yet" not in texts(at)
+
+
+@pytest.mark.parametrize("agreement", [0.688, None])
+def test_a_run_that_is_judged_without_labels_awaits_no_accuracy(agreement: float | None) -> None:
+    judged, waits = _without_accuracy("B", {"agreement": agreement}), _without_accuracy("B", {})
+    assert "yet" not in judged
+    assert ("68.8\u00a0%" in judged) is bool(agreement)
+    assert "yet" in waits
 
 
 def test_runs_are_compared_by_the_same_measure() -> None:

@@ -60,7 +60,7 @@ def test_an_image_parts_where_it_leaves_what_most_images_have_for_good() -> None
     assert parting(GROWTH, images["3"]) == ""
     assert "close to tipping" in growth_words(GROWTH, images["3"])
     assert parting(GROWTH, images["9"]) == "layer1.0.conv1"  # it comes back: where it grew most
-    assert "stays where 90 % of images are" in growth_words(GROWTH, images["9"])
+    assert "stays where 90\u00a0% of images are" in growth_words(GROWTH, images["9"])
     beyond = [own * 2 for own in USUAL["high"]]
     assert parting(GROWTH, beyond) == "conv1"
 

@@ -51,10 +51,10 @@ def test_the_sections_say_what_the_answers_say(
     page = html.unescape(report(folder, tmp_path, "provenance", "flips", "bits"))
     for words in (
         "fc, the last layer, errs.", "64 images (Fashion-MNIST test)", "75\u00a0%", "About layer1.0.conv1.",
-        "4 of 20 images get another answer", "Agreement 80.00\u00a0% (60.00\u00a0% to 90.00\u00a0%, 95 %)",
-        "Trouser → Pullover",
+        "4 of 20 images get another answer",
+        "Agreement 80.00\u00a0% (60.00\u00a0% to 90.00\u00a0%, 95\u00a0%)", "Trouser → Pullover",
         "no. 7, is Trouser; margins 0.90 and 0.10", "Image 7 through the layers",
-        "leaves what 90 % of images",
+        "leaves what 90\u00a0% of images",
         "4 of 5 layers come under 20 dB", "<td>>8</td>", "<td>layer1.0.shortcut</td>",
     ):  # fmt: skip
         assert words in page, words

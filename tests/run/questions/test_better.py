@@ -66,7 +66,7 @@ def test_other_test_images_older_results_and_other_outputs_are_told():
     older = embedded(ITS)
     del older["verification"]["right"]  # as runs of before have it
     assert paired_between(mine, older) is None
-    assert "95 % bands overlap" in better(mine, older)["sentence"]
+    assert "95\u00a0% bands overlap" in better(mine, older)["sentence"]
     classes = {"quantized_top1": 0.8, "top1_band": {"quantized": [0.7, 0.9]}, "test_images": 400,
                "test_set": "t", "right": packed([True] * 320 + [False] * 80)}  # fmt: skip
     assert better(mine, classes)["by"] is None

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.run.questions.why.askable import START_S, expected_s
+from engine.run.stages.synthesis.reuse import OTHERS
 from tests.run.toy_runs import RECIPE, begun
 
 JUDGED = {"agreement": 0.9, "size_bytes": {}, "layers": [], "test_images": 10_000}
@@ -31,4 +32,10 @@ def test_a_run_that_did_not_say_how_long_it_judged_promises_nothing(tmp_path):
     assert expected_s(folder, "explain", 5) is None
     folder.finish(JUDGED | {"seconds": {}})
     assert folder.result() is not None
+    assert expected_s(folder, "explain", 5) is None
+
+
+def test_a_run_that_made_the_images_it_was_judged_on_promises_nothing(folder):
+    assert expected_s(folder, "explain", 5) is not None
+    (folder.path / OTHERS).touch()
     assert expected_s(folder, "explain", 5) is None

@@ -38,8 +38,8 @@ def _path(seen: Seen) -> str:
 def _confidence(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
-        f"`{last['what']}`, step {last['step']}: {percent(values['decided'], 0)} of the weights are 99 % "
-        f"sure of one level, at a sharpness of {values['temperature']:.3g}."
+        f"`{last['what']}`, step {last['step']}: {percent(values['decided'], 0)} of the weights are "
+        f"{percent(0.99, 0)} sure of one level, at a sharpness of {values['temperature']:.3g}."
     )
 
 
@@ -77,7 +77,7 @@ def _fixing(seen: Seen) -> str:
     return (
         f"Round {values['round']:.0f}: {percent(values['fixed'])} of the weights are fixed, to "
         f"{values['unique']:.0f} values; the entropy of those weights is {values['entropy']:.2f} bits. "
-        "Drawn is how far 99.5 % of the weights reach."
+        f"Drawn is how far {percent(0.995, 1)} of the weights reach."
     )
 
 

@@ -11,7 +11,7 @@ from app.panels.layers.fewer_bits.bit_choice import Pair
 from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
-from engine.core.percent import percent
+from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
 
@@ -71,7 +71,7 @@ def measured_words(folder: RunFolder, bits: Mapping[str, Pair]) -> str:
     low, high = found["agreement_band"]
     words = (
         f"Measured with nearest rounding: **{found['kl']:.3g} nats**, {percent(found['agreement'])} of "
-        f"{found['images']:,} answers stay ({percent(low)} to {percent(high)}, 95 %)."
+        f"{found['images']:,} answers stay ({percent(low)} to {percent(high)}, {BAND})."
     )
     own = found["own"]
     if own["kl"] == found["kl"]:

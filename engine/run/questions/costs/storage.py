@@ -142,6 +142,6 @@ def _notes(total: dict[str, Any]) -> list[str]:
     if not of["sparse"]:
         notes.append(
             f"No layer is smallest in the sparse form; {percent(total['zeros'])} of the weights are "
-            "zero, and it takes some 90 %."
+            f"zero, and it takes some {percent(0.9, 0)}."
         )
     return notes

@@ -2,6 +2,7 @@
 
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
+from engine.run.stages.synthesis.reuse import OTHERS
 
 START_S = 6.0  # a process, the library, both networks
 # What a question takes, in passes of one image through one network: for each layer, and besides. Measured
@@ -40,6 +41,10 @@ def expected_s(folder: RunFolder, command: str, layers: int) -> float | None:
 
     The run passed all its test images through both networks; a question passes so many more.
     """
+    if (
+        folder.path / OTHERS
+    ).exists():  # the time to judge is mostly that of making what it was judged on
+        return None
     result = folder.result() or {}
     judged_s, images = result.get("seconds", {}).get("evaluation"), result.get("test_images")
     if not judged_s or not images:
