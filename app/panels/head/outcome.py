@@ -27,6 +27,8 @@ def outcome(folder: RunFolder, history: History, tab: str) -> None:
         elif state == "done":
             where = "below" if tab == "answers" else "on the tab Answers"
             st.caption(f"It is finished: what it came to stands {where}.")
+        elif state == "queued":
+            st.caption("It begins by itself, also without this page, once the runs before it are done.")
         elif state == "paused":
             st.caption("It waits, also without this page: Continue goes on where it stopped.")
         else:

@@ -33,7 +33,8 @@ def draw(folder: RunFolder, history: History) -> None:
         st.caption("This run ended before there was anything to see.")
         return
     if history.last("run-started") is None:
-        st.info("The worker loads the network; the first images come within seconds.")
+        if state_of(folder) != "queued":
+            st.info("The worker loads the network; the first images come within seconds.")
         return
     with st.container():
         _film_and_map(folder, history)

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,15 @@ def test_a_paused_run_is_not_said_to_go_on(runs: Path) -> None:
     said = texts(opened("run", run=folder.run_id))
     assert "Continue goes on where it stopped" in said
     assert "It goes on without this page" not in said
+
+
+def test_a_run_that_waits_for_another_does_not_say_that_it_loads(runs: Path) -> None:
+    recipe = fabricate(runs, Fabricated()).recipe
+    folder = RunFolder.create(runs, replace(recipe, seed=9))
+    folder.write_status("queued")
+    said = texts(opened("images", run=folder.run_id))
+    assert "once the runs before it are done" in said
+    assert "within seconds" not in said
 
 
 def test_what_a_run_came_to_is_pointed_at_from_where_it_is_read(runs: Path) -> None:
