@@ -21,7 +21,7 @@ from typing import Any
 from app.charts.style import Binding, Figure, LiveFigure
 
 MOST_POINTS = 1200
-MOST_COLUMNS = 500
+MOST_COLUMNS = 256  # what a map of half a page can show
 SMALLEST = 1e-4  # of a gap, before its logarithm
 _Column = tuple[float, Sequence[float | None]]  # where it stands, and its values
 

@@ -18,8 +18,11 @@ MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 PAGES = ("start", "images", "layers", "answers", "compare", "runs", "bring", "evidence")
 
 
-def opened(page: str, **params: str) -> AppTest:
+def opened(page: str, *unfolded: str, **params: str) -> AppTest:
+    """The page; `unfolded`: the parts of it, by their keys, that somebody has opened."""
     at = AppTest.from_file(MAIN, default_timeout=120)
+    for part in unfolded:
+        at.session_state[part] = True
     view, more = page_of(page)
     for name, value in (more | params).items():
         at.query_params[name] = value
@@ -183,7 +186,7 @@ def test_run_that_broke_before_it_began_shows_why_and_no_empty_charts(runs: Path
 
 def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1)]
-    at = opened("compare", runs=",".join(ids))
+    at = opened("compare", "courses-more", runs=",".join(ids))
     assert "Same images: no; same quantizer: yes" in texts(at)
     assert len(at.get("bidi_component")) == 6  # accuracies, three courses, the maps, their ratio
     assert not at.get("button_group")  # equally many steps: there is nothing to choose between
@@ -196,7 +199,7 @@ def test_two_runs_are_compared_side_by_side(runs: Path) -> None:
 
 def test_each_further_run_is_held_against_the_first(runs: Path) -> None:
     ids = [fabricate(runs, Fabricated(seed=seed)).run_id for seed in (0, 1, 2)]
-    at = opened("compare", runs=",".join(ids))
+    at = opened("compare", "courses-more", runs=",".join(ids))
     assert "**B and C against A**" in texts(at)
     assert len(at.get("bidi_component")) == 6  # accuracies, three courses, the maps, their ratios
 
@@ -228,7 +231,8 @@ def test_comparison_forgets_runs_that_are_gone(runs: Path, finished: str) -> Non
 
 def test_image_statistics_are_drawn_and_given_as_numbers(runs: Path) -> None:
     made = [fabricate(runs, Fabricated(seed=seed, statistics=True)) for seed in (0, 1)]
-    at = opened("compare", runs=",".join(folder.run_id for folder in made))
+    parts = ("courses-more", "measures-more", "features-more")
+    at = opened("compare", *parts, runs=",".join(folder.run_id for folder in made))
     # accuracies, courses 3, maps 2, spreads 2, features, classes, pairs 2, spectrum
     assert len(at.get("bidi_component")) == 13
     told = next(one.proto.body for one in at.get("html") if "<b>" in one.proto.body)

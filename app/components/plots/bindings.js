@@ -1,7 +1,7 @@
 // How events extend a figure: what app/charts/bindings.py says in words, applied to the live page.
 
 const MOST_POINTS = 1200;
-const MOST_COLUMNS = 500;
+const MOST_COLUMNS = 256; // what a map of half a page can show
 const SMALLEST = 1e-4;
 
 export function extend(figure, bindings, event) {

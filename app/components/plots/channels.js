@@ -14,16 +14,20 @@ class Channels {
     this.data = data;
     if (same) {
       if (!this.ready) this.title.textContent = data.waiting;
-      return this.plot.redraw();
+      return this.plot.refresh({ waiting: " " });
     }
     this.leave();
-    this.plot.set({ ...data, waiting: " " }); // the title says it
+    this.asked = null;
+    this.plot.set({ ...data, waiting: " " }, { later: data.ready }); // the title says it
     this.bus = bus(data.run);
     this.ready = data.ready;
     this.stops = [this.bus.listen(() => this.ready && this.soon())];
     const saved = (event) => {
       if (event.kind !== "snapshot-saved" || event.name !== "channels") return;
-      if (this.bus.cursor === null || !this.ready) this.soon();
+      if (this.bus.cursor === null || !this.ready) {
+        this.asked = null;
+        this.soon();
+      }
       this.ready = true;
     };
     if (data.live) this.stops.push(this.bus.watch(data.offset, { event: saved }));
@@ -38,14 +42,17 @@ class Channels {
 
   async fetch() {
     const { cursor, run } = this.bus;
-    const layer = Math.max(0, this.data.layers.indexOf(this.bus.layer));
+    const layer = Math.max(0, this.data.layers.indexOf(this.bus.layer ?? this.data.layer));
     const name = this.data.layers[layer] ?? "";
     const path = `/api/runs/${encodeURIComponent(run)}/channels?layer=${layer}&step=${cursor === null ? -1 : Math.round(cursor)}`;
+    if (path === this.asked) return; // the film and the page say the same, one after the other
+    this.asked = path;
     const answer = await fetch(path).catch(() => null);
-    if (this.closed || !answer) return;
+    if (!answer) this.asked = null;
+    if (this.closed || !answer || path !== this.asked) return;
     if (!answer.ok) {
       this.title.textContent = await answer.text();
-      return;
+      return this.plot.redraw();
     }
     const found = await answer.json();
     this.title.textContent = `${name} · step ${found.step} · gap ${found.gap === null ? "not known" : found.gap.toPrecision(3)}`;

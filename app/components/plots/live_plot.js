@@ -19,10 +19,7 @@ class LivePlot {
     const same = this.data && this.data.run === data.run && this.data.name === data.name;
     const before = this.data;
     this.data = data;
-    if (same && data.offset <= this.offset && data.live === before.live) {
-      this.plot.waiting = data.waiting; // a run that ended brings nothing more
-      return this.plot.redraw();
-    }
+    if (same && data.offset <= this.offset && data.live === before.live) return this.plot.refresh(data);
     this.leave();
     this.offset = data.offset;
     this.plot.set(data);

@@ -1,6 +1,7 @@
 // A Plotly chart that is drawn again, never mounted again: zoom and pointer stay where they are.
 
 import { rowsOf, save } from "./csv.js";
+import { roomyMargins } from "./margins.js";
 
 // What every chart of ours is drawn with. Nothing leaves the machine: no button that offers it, no address.
 const CONFIG = {
@@ -36,21 +37,22 @@ export class Plot {
     this.scheduled = false;
     this.afterDraw = () => {};
     this.observer = new ResizeObserver(() => {
-      if (!this.drawn || !window.Plotly || !this.root.isConnected) return;
+      if (!this.drawn || !window.Plotly || !this.box.clientWidth) return; // not shown: of a tab that was left
       if (this.layout() !== this.shown || this.every(this.layout()) !== this.shownEvery) this.redraw();
       else window.Plotly.Plots.resize(this.root);
     });
     this.observer.observe(this.box);
   }
 
-  set({ figure, alt, waiting, name }) {
+  // `later`: what it draws is still to come.
+  set({ figure, alt, waiting, name }, { later = false } = {}) {
     this.figure = structuredClone(figure);
     [this.waiting, this.name] = [waiting, name];
     this.given = new Set(Object.keys(figure.layout).filter((name) => figure.layout[name]?.range || figure.layout[name]?.tickvals));
     this.box.style.minHeight = `${this.layout().height}px`;
     this.box.setAttribute("role", "img");
     this.box.setAttribute("aria-label", alt || "");
-    this.redraw();
+    if (!later) this.redraw();
   }
 
   // A chart of several panels has a second layout, for a narrow page.
@@ -100,17 +102,33 @@ export class Plot {
     setTimeout(() => requestAnimationFrame(() => this.draw()), afterMs);
   }
 
+  // The page was drawn again with nothing new for this chart: its letters may be of another theme, and a run that
+  // ended brings nothing more.
+  refresh({ waiting }) {
+    this.waiting = waiting;
+    if (this.drawn && this.letters().join() !== this.written) this.redraw();
+  }
+
+  letters() {
+    const style = getComputedStyle(this.box);
+    return [style.getPropertyValue("--st-text-color").trim() || "#888", style.fontFamily, this.waiting];
+  }
+
   async draw() {
     this.scheduled = false;
     const plotly = await loadPlotly();
     if (!this.root.isConnected || this.closed) return;
-    const text = getComputedStyle(this.box).getPropertyValue("--st-text-color").trim();
+    const letters = this.letters();
+    const [color, family] = letters;
+    this.written = letters.join();
     const layout = (this.shown = this.layout());
     this.box.style.minHeight = `${layout.height}px`;
-    layout.font = { ...layout.font, color: text || "#888", family: getComputedStyle(this.box).fontFamily };
+    layout.font = { ...layout.font, color, family };
     layout.datarevision = ++this.revision;
+    const shown = { ...layout, ...this.bare(layout), ...this.thinned(layout) };
+    shown.margin = roomyMargins(shown, this.figure.data, family);
     const config = { ...CONFIG, modeBarButtonsToAdd: [(this.numbers ??= this.button(plotly))], ...this.figure.config };
-    await plotly.react(this.root, this.figure.data, { ...layout, ...this.bare(layout), ...this.thinned(layout) }, config);
+    await plotly.react(this.root, this.figure.data, shown, config);
     if (!this.drawn) {
       this.drawn = true;
       if (this.onClick) this.root.on("plotly_click", (click) => this.onClick(click.points[0]));

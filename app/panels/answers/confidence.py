@@ -9,6 +9,7 @@ from app.charts.why import predictions as charts
 from app.charts.why.predictions import sure_words
 from app.components import mount
 from app.panels.shared.csv_button import csv_button
+from app.panels.shared.folded import folded
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
@@ -18,11 +19,9 @@ UNLABELLED = "The test images have no labels, so nobody can tell how often a sur
 def sureness(folder: RunFolder, found: dict[str, Any]) -> None:
     """The verdict; closed: three charts side by side, and the changed cells of the confusion matrix."""
     st.markdown(sure_words(found))
-    more = st.expander(
-        "For experts: which classes change, how sure both are, and which confusions are new",
-        icon=":material/grid_on:", key="sureness-more", on_change="rerun",
-    )  # fmt: skip
-    if more.open:
+    title = "For experts: which classes change, how sure both are, and which confusions are new"
+    more = folded(title, key="sureness-more", icon=":material/grid_on:")
+    if more is not None:
         with more:
             _charts(folder, found)
             _tables(folder, found)

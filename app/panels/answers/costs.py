@@ -12,6 +12,7 @@ from app.charts.why.planes import of_planes, words
 from app.components import mount
 from app.panels.shared.ask_why import ask_for, is_out_of_reach, known, why_not
 from app.panels.shared.csv_button import csv_button
+from app.panels.shared.folded import folded
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import count_words, plain, size_words
@@ -108,10 +109,12 @@ def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
     _further(folder, found)
     if rows := found.get("planes"):
         _planes(folder, rows)
-    with st.expander("Every layer"):
-        frame = pd.DataFrame(storage_rows(found))
-        st.dataframe(frame, hide_index=True)
-        csv_button(frame, folder.run_id, "storage")
+    more = folded("Every layer", key="storage-layers")
+    if more is not None:
+        with more:
+            frame = pd.DataFrame(storage_rows(found))
+            st.dataframe(frame, hide_index=True)
+            csv_button(frame, folder.run_id, "storage")
     for note in found["notes"]:
         st.caption(page_text(note))
 

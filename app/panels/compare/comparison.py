@@ -8,19 +8,21 @@ from app.panels.compare import results
 from app.panels.compare.image_statistics import class_histogram, distributions, features, spreads
 from app.panels.compare.measures import measures
 from app.panels.compare.side_by_side import common_axis, courses, films, gap_maps, what_differs
+from app.panels.shared.folded import folded
 from app.run_files.run_folders import is_live, open_run, state_of
+from app.run_files.sides import side_of
 from app.text import explain
 from app.wording.differences import setting_labels
 from app.wording.words import plain
 from engine.run.folders.folder import ACTIVE
-from engine.run.questions.compare import Side, open_side
+from engine.run.questions.compare import Side
 
 LOOK_EVERY_S = 3.0
 
 
 def comparison(ids: list[str]) -> None:
     """All of it, a container each question, so that what appears in one leaves the others as they are."""
-    sides = [open_side(open_run(run)) for run in ids]
+    sides = [side_of(open_run(run)) for run in ids]
     with st.container():
         what_differs(sides, _labels())
     with st.container():
@@ -53,21 +55,31 @@ def _labels() -> dict[tuple[str, str], str]:
 
 
 def _more_of_images(sides: list[Side], steps: int) -> None:
-    with st.expander("Gap, confidence and classes, step by step", icon=":material/show_chart:"):
-        with st.container():
-            courses(sides, steps)
-        with st.container():
-            gap_maps(sides, steps)
-    with st.expander("All numbers of the images", icon=":material/table_rows:"):
-        measures(sides)
+    title = "Gap, confidence and classes, step by step"
+    more = folded(title, key="courses-more", icon=":material/show_chart:")
+    if more is not None:
+        with more:
+            with st.container():
+                courses(sides, steps)
+            with st.container():
+                gap_maps(sides, steps)
+    more = folded("All numbers of the images", key="measures-more", icon=":material/table_rows:")
+    if more is not None:
+        with more:
+            measures(sides)
     if any(side.statistics for side in sides):
-        with st.expander(
-            "Spread, features and classes of the images", icon=":material/scatter_plot:"
-        ):
-            st.subheader("At which layers do the images differ?", help=explain("spread"))
-            spreads(sides)
-            st.subheader("What does the teacher see?", help=explain("features"))
-            features(sides)
-            class_histogram(sides)
-            st.subheader("How alike are the images?", help=explain("alike"))
-            distributions(sides)
+        title = "Spread, features and classes of the images"
+        more = folded(title, key="features-more", icon=":material/scatter_plot:")
+        if more is not None:
+            with more:
+                _statistics(sides)
+
+
+def _statistics(sides: list[Side]) -> None:
+    st.subheader("At which layers do the images differ?", help=explain("spread"))
+    spreads(sides)
+    st.subheader("What does the teacher see?", help=explain("features"))
+    features(sides)
+    class_histogram(sides)
+    st.subheader("How alike are the images?", help=explain("alike"))
+    distributions(sides)

@@ -7,8 +7,9 @@ import streamlit as st
 
 from app.engine_calls.diagnoses import doctor_says
 from app.panels.doctor.do_it_all import do_it_all
-from app.panels.doctor.finding import finding_card
+from app.panels.doctor.finding import finding_card, is_being_tried
 from app.panels.shared.ask_why import why_not
+from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.run_files.run_folders import advice, runs_folder
 from app.text import explain
@@ -62,11 +63,23 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
         at_work |= finding_card(folder, found["loss"], one, number)
     rest, scores = len(findings) - AT_ONCE, board(runs_folder())
     if rest > 0 or scores:
-        with st.expander(_more_words(rest, scores), icon=":material/list:"):
-            for number, one in enumerate(findings[AT_ONCE:], AT_ONCE):
-                at_work |= finding_card(folder, found["loss"], one, number)
-            _scores(scores)
-            _measured_elsewhere()
+        at_work |= _more(folder, found, scores)
+    return at_work
+
+
+def _more(folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]]) -> bool:
+    """The other findings and the scoreboard, closed until opened; whether a change is being tried."""
+    others = found["findings"][AT_ONCE:]
+    title = _more_words(len(others), scores)
+    more = folded(title, key="doctor-more", icon=":material/list:")
+    if more is None:
+        return any(is_being_tried(one) for one in others)
+    at_work = False
+    with more:
+        for number, one in enumerate(others, AT_ONCE):
+            at_work |= finding_card(folder, found["loss"], one, number)
+        _scores(scores)
+        _measured_elsewhere()
     return at_work
 
 

@@ -26,8 +26,7 @@ def finding_card(
     folder: RunFolder, loss: dict[str, Any], finding: dict[str, Any], number: int
 ) -> bool:
     """Draws it; whether its change is being tried just now."""
-    tried = finding["tried"]
-    at_work = tried is not None and tried["measured_gain"] is None
+    at_work = is_being_tried(finding)
     with st.container(border=True, gap="small"):
         left, right = st.columns([4, 1], vertical_alignment="top")
         with left:
@@ -45,6 +44,12 @@ def finding_card(
         if at_work:
             st.caption(":material/hourglass_top: It is being tried; what it gains will stand here.")
     return at_work
+
+
+def is_being_tried(finding: dict[str, Any]) -> bool:
+    """Whether a run with its change is at work, or waits for its turn."""
+    tried = finding["tried"]
+    return tried is not None and tried["measured_gain"] is None
 
 
 def _change_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from app.charts.layers import layer_costs as charts
 from app.components import mount
 from app.engine_calls.diagnoses import layer_cost
 from app.panels.shared.csv_button import csv_button
+from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import buttons
 from app.wording.engine_words import page_text
@@ -98,8 +99,11 @@ def cost_chart(folder: RunFolder, found: dict[str, Any], chosen: str) -> str | N
 
 def cost_expander(folder: RunFolder, found: dict[str, Any]) -> None:
     """The gains of all layers as a table."""
-    with st.expander(f"Gains of all {len(found['layers'])} layers", icon=":material/table_rows:"):
-        _table(folder, found)
+    title = f"Gains of all {len(found['layers'])} layers"
+    more = folded(title, key="costs-more", icon=":material/table_rows:")
+    if more is not None:
+        with more:
+            _table(folder, found)
 
 
 COLUMNS = {

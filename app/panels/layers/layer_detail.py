@@ -10,6 +10,7 @@ from app.links.state import layer_among
 from app.panels.layers.layer_costs import worst_layer
 from app.panels.layers.layer_table import error_table, layer_table
 from app.panels.layers.provenance import layer_provenance
+from app.panels.shared.folded import folded
 from app.panels.shared.url_menu import menu
 from app.run_files.history import History
 from app.text import explain
@@ -35,10 +36,12 @@ def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[st
     with right:
         _numbers(measured[path], shapes.get(path, []))
     title = "For experts: its weights on the grid, its errors, and a table of all layers"
-    with st.expander(title, icon=":material/table_rows:"):
-        _histograms(folder, history, path)
-        error_table(measured[path])
-        layer_table(folder, measured)
+    more = folded(title, key="layer-more", icon=":material/table_rows:")
+    if more is not None:
+        with more:
+            _histograms(folder, history, path)
+            error_table(measured[path])
+            layer_table(folder, measured)
 
 
 def chosen_layer(

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.engine_calls.background import ask, is_asked
+from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -152,8 +153,8 @@ def closed_question(
     """
     if is_out_of_reach(folder, command, layer):
         return False
-    more = st.expander(title, icon=WHY[command].icon, key=f"{command}-more", on_change="rerun")
-    if more.open:
+    more = folded(title, key=f"{command}-more", icon=WHY[command].icon)
+    if more is not None:
         with more:
             found = known(folder, command, layer)
             if found is None:

@@ -11,6 +11,7 @@ from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images.growth import film, gap_map, live_chart, yet
 from app.panels.images.ranges import ranges_section
 from app.panels.images.verdict import growth_verdict, last_gaps
+from app.panels.shared.folded import folded
 from app.panels.shared.room import room
 from app.panels.shared.url_menu import menu
 from app.run_files.history import History
@@ -112,6 +113,7 @@ def _channels(folder: RunFolder, history: History) -> None:
         ready=history.last("snapshot-saved", name="channels") is not None,
         waiting=yet(folder, "The statistics come with the first images.", "No image was made."),
         layers=layers,
+        layer=found or next(iter(titles), ""),
     )
 
 
@@ -120,8 +122,8 @@ def _for_experts(folder: RunFolder, history: History) -> None:
         st.caption("These images are taken as they are: there is no loss to watch.")
         return
     title = "For experts: the losses, and what the teacher sees in the images"
-    more = st.expander(title, icon=":material/show_chart:", key="growth-more", on_change="rerun")
-    if not more.open:
+    more = folded(title, key="growth-more", icon=":material/show_chart:")
+    if more is None:
         return
     with more:
         left, right = st.columns(2, gap="medium")

@@ -114,7 +114,7 @@ def test_the_page_opens_on_the_weakest_layer_or_that_of_the_address(runs: Path) 
 
 def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
     folder = fabricate(runs, Fabricated(views=True))
-    at = opened("layers", run=folder.run_id)
+    at = opened("layers", "layer-more", run=folder.run_id)
     of_one, frame = [one.value for one in at.dataframe]
     assert of_one["MSE"].tolist() == [0.02, 0.015, 0.005, 0.04]
     assert len(frame) == 4
@@ -128,7 +128,7 @@ def test_all_layers_stand_in_a_table_that_can_be_taken_away(runs: Path) -> None:
 
 
 def test_a_run_of_an_older_version_shows_what_it_has(finished: str) -> None:
-    at = opened("layers", run=finished)
+    at = opened("layers", "layer-more", run=finished)
     assert "made by an older version" in texts(at)
     assert "times fewer" not in texts(at)
     at.toggle(key="all-numbers").set_value(True).run()
@@ -142,7 +142,7 @@ def test_the_recorded_run_is_drawn_with_what_it_has(
 ) -> None:
     monkeypatch.setenv("QUANTOSCOPE_RECORDED", str(RECORDED))
     (run,) = [folder.name for folder in RECORDED.iterdir() if folder.is_dir()]
-    at = opened("layers", run=run)
+    at = opened("layers", "layer-more", run=run)
     assert "What is wrong with one layer?" in texts(at)
     at.toggle(key="all-numbers").set_value(True).run()
     assert not at.exception
