@@ -19,8 +19,11 @@ def draw(folder: RunFolder) -> None:
     history = read_history(folder)
     tab = tab_of(folder, history)
     run_head(folder, history, tab, kinds=["layer-measured"])
-    with st.container(key=f"tab-{tab}"):
-        TABS[tab].draw(folder, history)
+    for name, one in TABS.items():
+        # A place each: in one for all, Streamlit would mount the charts of the tab that is left once more.
+        with st.container(key=f"tab-{name}"):
+            if name == tab:
+                one.draw(folder, history)
     with st.container():
         notes(folder, history, late=True)
 

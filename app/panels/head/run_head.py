@@ -34,6 +34,7 @@ STAYS = """<style>
 .st-key-head { background: light-dark(LIGHT, DARK); gap: 0.5rem; padding: 0.3rem 0 0.5rem;
   border-bottom: 1px solid rgba(138, 148, 163, 0.3); }
 .st-key-head [data-testid="stSelectbox"] { min-width: min(100%, 22rem); }
+[data-testid="stLayoutWrapper"]:has(> [class*="st-key-tab-"]:not(.st-key-tab-OPEN)) { display: none; }
 </style>"""
 
 
@@ -42,7 +43,7 @@ def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[s
 
     It does where the run ends or goes on, and with events of these kinds too.
     """
-    st.html(_stays())
+    st.html(_stays(tab))
     with st.container(key="head"):
         with st.container(horizontal=True, vertical_alignment="center", key="head-row"):
             _picker(folder)
@@ -65,15 +66,15 @@ def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[s
     )  # fmt: skip
 
 
-def _stays() -> str:
-    """The head's style; what scrolls below it must not show through."""
+def _stays(tab: str) -> str:
+    """The head's style; what scrolls below it must not show through, nor the tab that was just left."""
     colours = {
         name: st.get_option(f"theme.{name.lower()}.backgroundColor") for name in ("LIGHT", "DARK")
     }
     style = STAYS
     for name, colour in colours.items():
         style = style.replace(name, str(colour))
-    return style
+    return style.replace("OPEN", tab)
 
 
 def _picker(folder: RunFolder) -> None:
