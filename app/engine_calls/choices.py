@@ -12,7 +12,8 @@ from engine.run import catalog, networks
 from engine.run.folders.owner import HOST, owner_of
 
 
-@st.cache_data(ttl=30, refresh_mode="background", show_spinner=False)
+# One for all pages, which only read it: a copy for each would take longer than all else that a page does.
+@st.cache_resource(ttl=30, refresh_mode="background", show_spinner=False)
 def _load(runs: str) -> dict[str, Any]:  # noqa: ARG001  (the cache's key)
     return catalog.load(runs_folder())
 

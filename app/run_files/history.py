@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -20,16 +20,20 @@ class History:
 
     events: list[Event]
     offset: int
+    _kinds: dict[str, list[Event]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for event in self.events:
+            self._kinds.setdefault(event["kind"], []).append(event)
 
     def of(self, kind: str, **fields: Any) -> Iterator[Event]:
         """The events of a kind whose fields have these values."""
-        for event in self.events:
-            if event["kind"] == kind and all(event.get(k) == v for k, v in fields.items()):
-                yield event
+        return (event for event in self._kinds.get(kind, ()) if _has(event, fields))
 
     def last(self, kind: str, **fields: Any) -> Event | None:
         """The latest such event, or None."""
-        return next((event for event in reversed(list(self.of(kind, **fields)))), None)
+        events = reversed(self._kinds.get(kind, []))
+        return next((event for event in events if _has(event, fields)), None)
 
     @property
     def started(self) -> Event:
@@ -49,6 +53,10 @@ class History:
                 frames.pop()  # a resumed run tells a second time what it had told before
             frames.append(event)
         return frames
+
+
+def _has(event: Event, fields: dict[str, Any]) -> bool:
+    return all(event.get(name) == value for name, value in fields.items())
 
 
 def read_history(folder: RunFolder) -> History:

@@ -8,8 +8,10 @@ and asks a subprocess again only when a file of the engine has changed.
 import contextlib
 import hashlib
 import json
+import os
 import sys
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -101,11 +103,20 @@ def fingerprint() -> str:
 
 @lru_cache(maxsize=4)
 def _fingerprint(engine: Path, second: int) -> str:  # noqa: ARG001  (what it is kept by)
-    files = sorted(engine.rglob("*.py"))
-    content = "".join(
-        f"{f.relative_to(engine)}:{f.stat().st_mtime_ns}:{f.stat().st_size}\n" for f in files
-    )
+    content = "".join(sorted(_marks(str(engine), ""))) if engine.is_dir() else ""
     return hashlib.sha256((sys.executable + content).encode()).hexdigest()
+
+
+def _marks(folder: str, within: str) -> Iterator[str]:
+    """A line for each Python file: its name within the folder, when it was changed, its size."""
+    with os.scandir(folder) as entries:  # several times as fast as pathlib: a page waits for it
+        for entry in entries:
+            name = f"{within}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _marks(entry.path, f"{name}/") if entry.name != "__pycache__" else ()
+            elif name.endswith(".py"):
+                found = entry.stat()
+                yield f"{name}:{found.st_mtime_ns}:{found.st_size}\n"
 
 
 def collect() -> dict[str, Any]:

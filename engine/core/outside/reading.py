@@ -18,6 +18,26 @@ def read_object(file: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+class KeptObject:
+    """The JSON object of one file, read again only where the file has changed. It is for reading alone."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._mark: tuple[int, ...] = ()
+        self._found: dict[str, Any] | None = None
+
+    def read(self) -> dict[str, Any] | None:
+        """As `read_object` has it."""
+        try:
+            there = self._file.stat()
+        except OSError:
+            return None
+        mark = there.st_ino, there.st_mtime_ns, there.st_size
+        if mark != self._mark:
+            self._mark, self._found = mark, read_object(self._file)
+        return self._found
+
+
 def is_number(value: object) -> bool:
     """A finite number; True and False are none."""
     return (

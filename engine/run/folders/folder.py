@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.core.events import RunFinished, StateChanged, from_json
-from engine.core.outside.reading import is_number, read_object
+from engine.core.outside.reading import KeptObject, is_number, read_object
 from engine.run.folders.event_log import EventLog
 from engine.run.folders.files import (
     is_disk_full,
@@ -64,6 +64,7 @@ class RunFolder(EventLog):
         super().__init__(path / "events.jsonl")
         self.path = path
         self.snapshots = path / "snapshots"
+        self._result = KeptObject(path / "result.json")  # a page asks for it some forty times
 
     @classmethod
     def create(cls, runs: Path, recipe: Recipe) -> "RunFolder":
@@ -184,7 +185,7 @@ class RunFolder(EventLog):
         `other_engine` is there where another version of the engine computed them, and says so;
         `opened_from` names the bundle that the run came in.
         """
-        result = read_object(self.path / "result.json")
+        result = self._result.read()
         if result is None or not is_result(result):
             return None
         here = {"run": self.run_id, "folder": str(self.path)}

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 
 from app.charts.why.accounting import waterfall
+from app.engine_calls.choices import forget_catalog
 from app.panels.answers.accounting import steps_of, table, verdict
 from engine.core.paired import drop_between, packed
 from tests.app.conftest import CATALOG
@@ -81,6 +81,6 @@ def test_images_that_a_network_cannot_have_are_not_offered(
     (network,) = CATALOG["models"]
     without_images = CATALOG | {"models": [network | {"calibration_images": False}]}
     monkeypatch.setattr("engine.run.catalog.load", lambda _runs: without_images)
-    st.cache_data.clear()
+    forget_catalog()
     assert {one.key for one in opened("answers", run=run).button} & ways == {"triad-noise"}
-    st.cache_data.clear()
+    forget_catalog()
