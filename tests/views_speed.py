@@ -1,8 +1,9 @@
 """How long a page takes to answer a click: `python -m tests.views_speed [--runs DIR] [--json]`.
 
-A real run of 64 quantized layers and 4000 steps is made once and asked about (some minutes; kept in DIR).
-Then a browser opens it, and presses what a person would: time is counted in the browser, from the press to
-the last change of the page. What was computed before is kept, as it is for a person who asks again.
+A real run of 64 quantized layers and 4000 steps is made once and asked all that a page can ask; a second one
+has the same images and other bits (some minutes; kept in DIR). Then a browser opens the first, and presses
+what a person would: time is counted in the browser, from the press to the last change of the page. What was
+computed before is kept, as it is for a person who asks again.
 """
 
 import argparse
@@ -18,15 +19,32 @@ from typing import Any
 from engine.core.device import cores
 from engine.run import follow, new_recipe, start
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.costs import layer_costs
 from engine.run.questions.why import answers
 from tests.app.browser import browsing, rest, served
 from tests.app.places import address_of
 from tests.few_images import few_images
 
 STEPS, DEPTH = 4000, 62
+LAYER = "layer2.0.conv1"
 ROUNDS = 5
 QUIET_MS = 1500  # after the last change nothing more is expected
 DRAW_MS, FADER_MS = 1000, 150
+ASKED = (  # a question, and of which layer
+    ("explain", ""), ("bits", ""), ("predictions", ""), ("ranges", ""), ("similarity", ""),
+    ("sensitivities", ""), ("storage", ""), ("doctor", ""), ("tensors", LAYER),
+)  # fmt: skip
+FADER, INSIDE = "How few bits can I afford?", f"What goes on inside {LAYER}?"
+OPENS = {  # on each tab
+    "images": ("For experts: the losses", "Which image sets a layer's range?"),
+    "layers": (
+        FADER, INSIDE, "For experts: its weights on the grid", "How far did the weights move?",
+        "by which measure?", "Gains of all",
+    ),
+    "answers": ("For experts: which classes change", "Every layer"),
+}  # fmt: skip
+DRAWS = ("Error of its output", "Where it comes from", "Measured cost")
+VIEWS = ("Feature maps", "Its weights", "Float against quantized", "What it reads")
 NETWORK = f"""
 import torch
 from engine.models.architectures.resnet import SmallResNet
@@ -60,60 +78,101 @@ QUIET = f"() => window.changed > window.pressed && performance.now() - window.ch
 TOOK = "() => window.changed - window.pressed"
 
 
-def made(runs: Path, tell: Callable[[str], None]) -> RunFolder:
-    """The run, finished, with its answers kept."""
+def made(runs: Path, tell: Callable[[str], None]) -> tuple[RunFolder, RunFolder]:
+    """The run, finished, with its answers kept; and one of the same images with other bits."""
     runs.mkdir(parents=True, exist_ok=True)
-    file, data = runs / "net.py", runs / "data"
-    if not file.exists():
-        file.write_text(NETWORK)
-        few_images(data)
-    recipe = new_recipe(
-        model=f"{file}:make", model_settings={"image_shape": [1, 28, 28]}, synthesis="zeroq",
-        synthesis_settings={"steps": STEPS, "batch": 4}, images=4, quantization="nearest", data=data,
-        weight_bits=3, activation_bits=4, preset="quick", runs=runs,
-    )  # fmt: skip
-    folder = start(recipe, runs)
-    tell(f"a run of {STEPS} steps")
-    for _ in follow(folder):
-        pass
-    for command, layer in (
-        ("explain", ""), ("bits", ""), ("predictions", ""), ("tensors", "layer2.0.conv1"),
-    ):  # fmt: skip
+    if not (runs / "net.py").exists():
+        (runs / "net.py").write_text(NETWORK)
+        few_images(runs / "data")
+    folder, other = (_run(runs, bits, tell) for bits in (3, 4))
+    for command, layer in ASKED:
         tell(f"asking it: {command}")
         answers.answer(folder, command, layer=layer)
+    tell("asking it: analyse")
+    layer_costs.load(folder)
+    return folder, other
+
+
+def _run(runs: Path, weight_bits: int, tell: Callable[[str], None]) -> RunFolder:
+    recipe = new_recipe(
+        model=f"{runs / 'net.py'}:make", model_settings={"image_shape": [1, 28, 28]}, synthesis="zeroq",
+        synthesis_settings={"steps": STEPS, "batch": 4}, images=4, quantization="nearest",
+        data=runs / "data", weight_bits=weight_bits, activation_bits=4, preset="quick", runs=runs,
+    )  # fmt: skip
+    folder = start(recipe, runs)
+    tell(f"a run of {STEPS} steps, weights of {weight_bits} bits")
+    for _ in follow(folder):
+        pass
     return folder
 
 
-def measured(folder: RunFolder) -> Iterator[dict[str, Any]]:
+def measured(folder: RunFolder, other: RunFolder) -> Iterator[dict[str, Any]]:
     """A row for each thing that is pressed: milliseconds of every round, their median, and the goal."""
     with served(folder.path.parent) as address, browsing() as page:
-        layers = address_of("layers", run=folder.run_id, layer="layer2.0.conv1")
-        for name in ("Images", "Answers", "Layers"):
-            yield row(f"tab {name}", [tab(page, address, folder, name) for _ in range(ROUNDS)])
-        page.goto(f"{address}/{layers}")
-        settled(page)
-        for title in (
-            "How few bits can I afford?", "What goes on inside layer2.0.conv1?",
-        ):  # fmt: skip
-            fold = page.get_by_text(title).first
-            yield row(f"opens: {title}", [timed(page, fold.click)])
+        look = Look(page, address, folder)
+        for tab in ("images", "answers", "layers"):
+            yield look.row(f"tab {tab.title()}", "layers" if tab != "layers" else "answers",
+                           lambda tab=tab: look.tab(tab))  # fmt: skip
+        for tab, titles in OPENS.items():
+            for title in titles:
+                yield look.row(f"opens: {title}", tab, lambda title=title: look.text(title))
+        for name in DRAWS:
+            start_at = {"by": "origin"} if name == DRAWS[0] else {}
+            press = lambda name=name: look.choice(name)  # noqa: E731
+            yield look.row(f"bars: {name}", "layers", press, **start_at)
+        yield look.row("two runs compared", "layers", lambda: look.comparison(other))
+        look.at("layers", inside="pairs", opened=INSIDE)
+        for view in VIEWS:
+            yield row(f"inside: {view}", [timed(page, look.choice(view).click)])
+        look.at("layers", opened=FADER)
         steps = [fader_step(page, key) for key in ("ArrowRight", "ArrowLeft") * ROUNDS]
         yield row("bits fader, a step: its charts", [drawn for drawn, _ in steps], FADER_MS)
         yield row("bits fader, a step: the page", [whole for _, whole in steps])
-        for view in ("Feature maps", "Its weights", "Float against quantized", "What it reads"):
-            button = page.get_by_role("radio", name=view).or_(page.get_by_role("button", name=view))
-            yield row(f"inside: {view}", [timed(page, button.first.click)])
         assert page.wrongs == [], page.wrongs
 
 
-def tab(page: Any, address: str, folder: RunFolder, name: str) -> float:
-    """From a press on the tab, in a page that stands on another, to its last change."""
-    other = "layers" if name != "Layers" else "answers"
-    page.goto(f"{address}/{address_of(other, run=folder.run_id)}")
-    settled(page)
-    return timed(
-        page, page.get_by_role("tab", name=name).or_(page.get_by_text(name, exact=True)).first.click
-    )
+class Look:
+    """A browser's page on a run."""
+
+    def __init__(self, page: Any, address: str, folder: RunFolder) -> None:
+        self.page, self.address, self.folder = page, address, folder
+
+    def row(self, what: str, tab: str, target: Callable[[], Any], **asked: str) -> dict[str, Any]:
+        """A press of the target, round after round, each on a page that was just opened at that tab."""
+        times = []
+        for _ in range(ROUNDS):
+            self.at(tab, **asked)
+            times.append(timed(self.page, target().click))
+        return row(what, times)
+
+    def at(self, tab: str, *, opened: str = "", **asked: str) -> None:
+        """Open the run at the tab, and wait until nothing changes."""
+        asked |= (
+            {"run": self.folder.run_id, "layer": LAYER}
+            if tab == "layers"
+            else {"run": self.folder.run_id}
+        )
+        self.page.goto(f"{self.address}/{address_of(tab, **asked)}")
+        settled(self.page)
+        if opened:
+            self.text(opened).click()
+            settled(self.page)
+
+    def tab(self, tab: str) -> Any:
+        return self.page.locator(f"[role=tab][data-tab={tab}]")
+
+    def text(self, title: str) -> Any:
+        return self.page.get_by_text(title).first
+
+    def choice(self, name: str) -> Any:
+        radio = self.page.get_by_role("radio", name=name)
+        return radio.or_(self.page.get_by_role("button", name=name)).first
+
+    def comparison(self, other: RunFolder) -> Any:
+        """The link to the comparison with that run, in the list that a button opens."""
+        self.page.get_by_role("button", name="Compare").click()
+        self.page.wait_for_timeout(QUIET_MS)
+        return self.page.locator(f"a[href*='{other.run_id}']").first
 
 
 def settled(page: Any) -> None:
@@ -154,8 +213,8 @@ def main() -> int:
     given = options.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as place:
-        folder = made(given.runs or Path(place), tell)
-        for one in measured(folder):
+        folders = made(given.runs or Path(place), tell)
+        for one in measured(*folders):
             rows.append(one)
             tell(words_of(one))
     load = os.getloadavg()[0]
