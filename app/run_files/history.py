@@ -30,10 +30,13 @@ class History:
         """The events of a kind whose fields have these values."""
         return (event for event in self._kinds.get(kind, ()) if _has(event, fields))
 
+    def backwards(self, kind: str, **fields: Any) -> Iterator[Event]:
+        """The same, the latest first."""
+        return (event for event in reversed(self._kinds.get(kind, [])) if _has(event, fields))
+
     def last(self, kind: str, **fields: Any) -> Event | None:
         """The latest such event, or None."""
-        events = reversed(self._kinds.get(kind, []))
-        return next((event for event in events if _has(event, fields)), None)
+        return next(self.backwards(kind, **fields), None)
 
     @property
     def started(self) -> Event:
@@ -56,7 +59,7 @@ class History:
 
 
 def _has(event: Event, fields: dict[str, Any]) -> bool:
-    return all(event.get(name) == value for name, value in fields.items())
+    return fields.items() <= event.items()
 
 
 def read_history(folder: RunFolder) -> History:

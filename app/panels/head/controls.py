@@ -43,7 +43,8 @@ def _look_at(chosen: dict[str, Any]) -> None:
 
 def _facts(folder: RunFolder, history: History) -> dict[str, Any]:
     totals = {e["stage"]: e["total_steps"] for e in history.of("stage-started")}
-    steps = {e["stage"]: e["step"] for e in history.of("stepped")}
+    latest = {stage: history.last("stepped", stage=stage) for stage in totals}
+    steps = {stage: event["step"] for stage, event in latest.items() if event is not None}
     steps |= {e["stage"]: totals.get(e["stage"], 1) for e in history.of("stage-finished")}
     judged = history.of("stepped", stage="evaluation")
     begun, last = history.last("stage-started"), history.last("stepped")

@@ -28,7 +28,9 @@ def outcome(folder: RunFolder, history: History, tab: str) -> None:
             where = "below" if tab == "answers" else "on the tab Answers"
             st.caption(f"It is finished: what it came to stands {where}.")
         elif state == "queued":
-            st.caption("It begins by itself, also without this page, once the runs before it are done.")
+            st.caption(
+                "It begins by itself, also without this page, once the runs before it are done."
+            )
         elif state == "paused":
             st.caption("It waits, also without this page: Continue goes on where it stopped.")
         else:

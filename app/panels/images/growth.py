@@ -1,5 +1,6 @@
 """The images beside the map of the BatchNorm gap: the heart of the lab and of the start page."""
 
+import json
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ from app.run_files.history import History
 from app.run_files.run_folders import is_live, state_of
 from engine.run.folders.folder import ACTIVE, RunFolder
 
+MOST_DRAWN = 32  # charts of runs that are over, kept: of the runs looked at last
 ALT = "The images that the student is calibrated with."
 
 
@@ -65,6 +67,12 @@ def yet(folder: RunFolder, coming: str, never: str) -> str:
     return coming if state_of(folder) in ACTIVE else never
 
 
+@st.cache_resource(max_entries=MOST_DRAWN, show_spinner=False)
+def _at_rest(_chart: LiveFigure, _history: History, told: tuple[str, ...]) -> LiveFigure:  # noqa: ARG001
+    """The chart of a run that is over, whose events are drawn into it once for all pages."""
+    return extended(_chart, _history.events)
+
+
 def live_chart(
     chart: LiveFigure, folder: RunFolder, history: History, *, key: str, **more: Any
 ) -> Any:
@@ -72,8 +80,14 @@ def live_chart(
 
     Returns what was just clicked on, where `pick` is "category" or "cell".
     """
+    if is_live(folder):
+        chart = extended(chart, history.events)
+    else:
+        last = (history.offset, history.events[-1:])
+        told = (str(folder.path), json.dumps([last, chart.figure, chart.bindings, chart.alt]))
+        chart = _at_rest(chart, history, told)
     return mount.live_plot(
-        extended(chart, history.events),
+        chart,
         key=f"{key}-{folder.run_id}",
         run=folder.run_id,
         offset=history.offset,

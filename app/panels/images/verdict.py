@@ -2,7 +2,7 @@
 
 import math
 
-from app.run_files.history import History
+from app.run_files.history import Event, History
 
 SMALLEST = 1e-3  # of a gap, in words
 
@@ -17,15 +17,15 @@ def growth_verdict(history: History, *, growing: bool = False) -> str:
     """
     if growing:
         return WATCH if history.started["bn_layers"] else ""
-    gaps, known = _gaps(history), last_gaps(history)
-    if not gaps:
+    ends, known = _ends(history), last_gaps(history)
+    if ends is None:
         return ""
-    first, last = _mean(gaps[0]), _mean(gaps[-1])
+    first, last = (_mean(event["bn_gap"]) for event in ends)
     if first is None or last is None or not known:
         return ""
     worst = max(known, key=lambda path: known[path])
     furthest = f"Furthest off is `{worst}` with {known[worst]:.2g}."
-    if len(gaps) == 1:  # nothing grew
+    if ends[0] is ends[1]:  # nothing grew
         return (
             f"The images' statistics are off those that the network remembers: the gap is **{last:.2g}** on "
             f"average (0: they agree). {furthest}"
@@ -44,15 +44,24 @@ def growth_verdict(history: History, *, growing: bool = False) -> str:
 
 def last_gaps(history: History) -> dict[str, float]:
     """By BatchNorm, how far the images were off at the last step that was measured; empty where none was."""
-    gaps, layers = _gaps(history), history.started["bn_layers"]
-    if not gaps or len(gaps[-1]) != len(layers):
+    ends, layers = _ends(history), history.started["bn_layers"]
+    if ends is None or len(ends[1]["bn_gap"]) != len(layers):
         return {}
-    pairs = zip(layers, gaps[-1], strict=True)
+    pairs = zip(layers, ends[1]["bn_gap"], strict=True)
     return {path: float(gap) for path, gap in pairs if gap is not None and math.isfinite(gap)}
 
 
-def _gaps(history: History) -> list[list[float | None]]:
-    return [e["bn_gap"] for e in history.of("stepped", stage="synthesis") if e.get("bn_gap")]
+def _ends(history: History) -> tuple[Event, Event] | None:
+    """The first step and the last at which gaps were measured; None where they were at none."""
+    told = (
+        next((event for event in steps if event.get("bn_gap")), None)
+        for steps in (
+            history.of("stepped", stage="synthesis"),
+            history.backwards("stepped", stage="synthesis"),
+        )
+    )
+    first, last = told
+    return None if first is None or last is None else (first, last)
 
 
 def _mean(gaps: list[float | None]) -> float | None:
