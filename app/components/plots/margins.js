@@ -4,7 +4,8 @@
 const FONT = 12;
 const LINE = 1.6; // of the letters' size: what a line of numbers takes below an axis
 const TITLE = 1.45; // of the letters' size: what a title takes, an empty one too
-const OFF = { x: 4, y: 7, turned: 9 }; // pixels between an axis and its names
+const OFF = { x: 6, y: 9, turned: 11 }; // pixels between an axis and its names
+const NUMBER = 36; // pixels that a number beside a vertical axis takes at most, as a rule
 const TICKS = 5; // that an axis of a map has
 
 let pen = null;
@@ -18,12 +19,12 @@ export function roomyMargins(layout, data, family) {
     if (!/^[xy]axis\d*$/.test(name) || !axis?.automargin) continue;
     const side = (axis.side || (name[0] === "x" ? "bottom" : "left"))[0];
     const names = namesRoom(name[0], axis, namesOf(name, axis, data), axis.tickfont?.size || usual, family);
-    if (names) margin[side] = Math.max(margin[side] || 0, Math.ceil(names + ticks + titleRoom(axis, usual)));
+    margin[side] = Math.max(margin[side] || 0, Math.ceil(names + ticks + titleRoom(axis, usual)));
   }
   return margin;
 }
 
-// Only words are known before: numbers along a vertical axis are chosen while it is drawn, and are short.
+// Words alone: numbers are chosen while the axis is drawn.
 function namesOf(name, axis, data) {
   if (axis.ticktext) return axis.ticktext;
   const [side, id] = [name[0], name.replace("axis", "")];
@@ -35,7 +36,7 @@ function namesRoom(side, axis, names, size, family) {
   const turn = (Math.abs(Number(axis.tickangle) || 0) * Math.PI) / 180;
   const long = names.length && (turn || side === "y") ? longest(names, size, family) : 0;
   if (axis.showticklabels === false) return OFF.x;
-  if (side === "y") return long && OFF.y + long;
+  if (side === "y") return OFF.y + (long || NUMBER);
   return (turn ? OFF.turned : OFF.x) + long * Math.sin(turn) + LINE * size * Math.cos(turn);
 }
 
