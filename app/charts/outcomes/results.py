@@ -43,7 +43,7 @@ def accuracies(
         {
             "type": "scatter",
             "mode": "lines",
-            "name": "95 % band",
+            "name": f"{BAND} band",
             "x": [row.low, row.high],
             "y": [row.name, row.name],
             "line": {"color": row.colour, "width": 5},

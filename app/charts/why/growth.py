@@ -9,6 +9,7 @@ from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis, layout
 from engine.core.percent import percent
 
 HEIGHT = 300
+USUAL = percent(0.9, 0)  # of the images: what is usual
 CLEAR = 1.15  # times the usual error: less is no difference to speak of
 
 
@@ -31,7 +32,7 @@ def growth(found: Mapping[str, Any], shares: Sequence[float], chosen: str = "") 
         "name": f"{percent(0.9, 0)} of images",
     }
     data = [
-        hidden | {"y": usual["low"], "name": "90 % of images, from", "showlegend": False},
+        hidden | {"y": usual["low"], "name": f"{USUAL} of images, from", "showlegend": False},
         hidden | {"y": usual["high"]} | band,
         _line(paths, usual["mean"], "average image", FLOAT),
         _line(paths, shares, "this image", QUANTIZED),

@@ -5,7 +5,7 @@ const FONT = 12;
 const LINE = 1.6; // of the letters' size: what a line of numbers takes below an axis
 const TITLE = 1.45; // of the letters' size: what a title takes, an empty one too
 const OFF = { x: 6, y: 9, turned: 11 }; // pixels between an axis and its names
-const NUMBER = 36; // pixels that a number beside a vertical axis takes at most, as a rule
+const NUMBER = 42; // pixels that a number beside a vertical axis takes at most, as a rule
 const TICKS = 5; // that an axis of a map has
 
 let pen = null;

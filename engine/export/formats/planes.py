@@ -23,7 +23,7 @@ class Planes(Format):
         if layers is None:
             raise UserError(
                 f"the weights of run {run.run!r} have no nested codes, so their first bits alone mean "
-                "nothing; quantize with `vertical`"
+                "nothing; choose the quantizer `vertical`"
             )
         path = out / f"{run.run}.planes"
         write_planes(path, layers)
