@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,14 @@ def measured(folder: RunFolder, other: RunFolder) -> Iterator[dict[str, Any]]:
         look = Look(page, address, folder)
         for tab in ("images", "answers", "layers"):
             yield look.row(f"tab {tab.title()}", "layers" if tab != "layers" else "answers",
-                           lambda tab=tab: look.tab(tab))  # fmt: skip
+                           partial(look.tab, tab))  # fmt: skip
         for tab, titles in OPENS.items():
             for title in titles:
-                yield look.row(f"opens: {title}", tab, lambda title=title: look.text(title))
+                yield look.row(f"opens: {title}", tab, partial(look.text, title))
         for name in DRAWS:
             start_at = {"by": "origin"} if name == DRAWS[0] else {}
-            press = lambda name=name: look.choice(name)  # noqa: E731
-            yield look.row(f"bars: {name}", "layers", press, **start_at)
-        yield look.row("two runs compared", "layers", lambda: look.comparison(other))
+            yield look.row(f"bars: {name}", "layers", partial(look.choice, name), **start_at)
+        yield look.row("two runs compared", "layers", partial(look.comparison, other))
         look.at("layers", inside="pairs", opened=INSIDE)
         for view in VIEWS:
             yield row(f"inside: {view}", [timed(page, look.choice(view).click)])

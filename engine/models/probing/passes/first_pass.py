@@ -18,21 +18,23 @@ from engine.models.graph.flow import is_layer
 from engine.models.plain_modules import shape_words
 from engine.models.probing.passes.switches import unswitched
 
+_IN_A_THREAD = (
+    "in another thread than the one that calls it, where nobody can tell what comes first",
+    "let its forward call its layers one after another",
+)
+
 
 def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
     """What the network returns for the images, [2, ...]; UserError with the cause and the way out."""
     _, channels, height, width = images.shape
     trouble = f"{name} does not run on two images of {shape_words((channels, height, width))}"
-    inside: dict[
-        str, str
-    ] = {}  # layers that run in something which computes with more than images, or
-    # in another thread ("")
+    unread: dict[str, tuple[str, str]] = {}
     try:
         with (
             in_its_folder(name) if is_own(name) else nullcontext(),
             torch.no_grad(),
             unswitched(name),
-            _watch_insides(model, inside),
+            _watch_insides(model, unread),
             said_when_slow(
                 f"the first pass of {name}, on two images,", "mend the loop in its forward"
             ),
@@ -48,39 +50,36 @@ def first_pass(model: nn.Module, images: Tensor, name: str) -> Any:
         raise
     except BaseException as error:
         raise UserError(f"{trouble}: {in_words(error)}; {_way_out(model, error)}") from error
-    for path, what in inside.items():
-        if not what:
-            raise UserError(
-                f"{name} runs layer {path!r} in another thread than the one that calls it, where nobody can "
-                "tell what comes first; let its forward call its layers one after another"
-            )
-        raise UserError(
-            f"{name} runs layer {path!r} inside {what}, where what it reads is no plain batch of images; "
-            "call its layers outside of that"
-        )
+    for path, (where, way) in unread.items():
+        raise UserError(f"{name} runs layer {path!r} {where}; {way}")
     return returned
 
 
-def _watch_insides(model: nn.Module, inside: dict[str, str]) -> AbstractContextManager[None]:
-    """In it, layers that run inside of a transform or a gradient are noted, with what that is."""
+def _watch_insides(
+    model: nn.Module, unread: dict[str, tuple[str, str]]
+) -> AbstractContextManager[None]:
+    """In it, layers that run where nobody can follow are noted: where that is, and the way out."""
     read = [p for p, m in model.named_modules() if p and (is_layer(m) or isinstance(m, _BatchNorm))]
-
     here = threading.get_ident()
 
     def listen(path: str, x: Any) -> None:
         if threading.get_ident() != here:
-            inside.setdefault(path, "")
-        if not isinstance(x, Tensor):
-            return
-        if torch._C._functorch.is_functorch_wrapped_tensor(x):
-            kind = torch._C._functorch.peek_interpreter_stack()
-            inside.setdefault(
-                path, f"torch.func.{'vmap' if kind is None else kind.key().name.lower()}"
-            )
-        elif x.requires_grad and torch.is_grad_enabled():  # the images and weights want none
-            inside.setdefault(path, "a gradient of its own (torch.autograd.grad)")
+            unread.setdefault(path, _IN_A_THREAD)
+        elif isinstance(x, Tensor) and (what := _transform(x)):
+            where = f"inside {what}, where what it reads is no plain batch of images"
+            unread.setdefault(path, (where, "call its layers outside of that"))
 
     return watch_inputs(model, read, listen)
+
+
+def _transform(x: Tensor) -> str:
+    """What computes with more than the images that the layer reads; "" where nothing does."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+        kind = torch._C._functorch.peek_interpreter_stack()
+        return f"torch.func.{'vmap' if kind is None else kind.key().name.lower()}"
+    if x.requires_grad and torch.is_grad_enabled():  # the images and weights want none
+        return "a gradient of its own (torch.autograd.grad)"
+    return ""
 
 
 def _way_out(model: nn.Module, error: BaseException) -> str:
