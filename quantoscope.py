@@ -49,6 +49,8 @@ def main(arguments: "list[str]") -> int:
         here = ".".join(map(str, sys.version_info[:2]))
         sys.exit(f"This is Python {here} ({sys.executable}); Quantoscope needs 3.11 or newer.")
     os.chdir(ROOT)
+    # pip compiles nothing here: were it not kept, every process would compile all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments[:1] == ["test"]:
         install("requirements.txt", "requirements-dev.txt")
         return test(arguments[1:])

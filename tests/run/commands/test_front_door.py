@@ -140,6 +140,15 @@ def test_opens_the_app_with_further_arguments(door, monkeypatch, display, given,
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("asked", ["app", "test"])
+def test_what_python_compiles_is_kept_for_the_next_process(door, monkeypatch, asked):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    child = [sys.executable, "-c", "import sys; sys.exit(sys.dont_write_bytecode)"]
+    assert door.run(child) == 1
+    monkeypatch.setattr(door, "test" if asked == "test" else "open_app", lambda _: door.run(child))
+    assert door.main(["test"] if asked == "test" else []) == 0
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_being_ended_ends_the_command(tmp_path):
     child = "import time, os; print(os.getpid(), flush=True); time.sleep(60)"
