@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.core.errors import UserError
-from engine.core.outside.slow_code import on_stderr, told
+from engine.core.outside.slow_code import on_stderr, reported
 from engine.run.commands import (
     benches,
     exports,
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        with told(on_stderr):
+        with reported(on_stderr):
             status = command(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, for example `head`, has seen enough

@@ -24,7 +24,7 @@ def plan_of(asked: dict[str, Any]) -> list[Planned]:
 @st.cache_data(ttl=300, max_entries=50, show_spinner=False)
 def kept_plan(runs: str, name: str, asked_s: float) -> list[Planned]:  # noqa: ARG001  (the cache's key)
     """The plan of a sweep that was started, kept: to multiply hundreds of recipes takes a moment."""
-    return plan_of(process.asked_of(Path(runs) / process.FOLDER / name))
+    return plan_of(process.request_of(Path(runs) / process.FOLDER / name))
 
 
 def start_sweep(asked: dict[str, Any]) -> Path:

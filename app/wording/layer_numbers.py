@@ -40,7 +40,7 @@ class Number:
             else "watch"
         )
 
-    def told(self, value: float) -> str:
+    def text_of(self, value: float) -> str:
         """The value in digits, a share with its sign."""
         if self.form.endswith("%"):
             return percent(value, int(self.form[1:-1]))

@@ -72,7 +72,7 @@ class ImageSet:
         """The images at these places, normalised."""
         return torch.cat([self._normalised(place, place + 1) for place in places])
 
-    def places(self, wanted: int) -> list[int]:
+    def sample_indices(self, wanted: int) -> list[int]:
         """Places of so many images from all over the set; always the same ones, in order."""
         # Not every k-th: images that are stored class by class, or in turn, would be of few classes.
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))

@@ -16,7 +16,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.folders.version import engine_version
 from engine.run.machine.memory_limit import Room
 from engine.run.machine.resources import peak_memory_mb
-from engine.run.recipes.left_out_images import places_kept
+from engine.run.recipes.left_out_images import kept_indices
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.judging.judge import Verdict, judge
 from engine.run.stages.judging.label_check import check_labels, require_labels_inside
@@ -37,7 +37,7 @@ def execute(
 ) -> Iterator[Event]:
     """Run the recipe in its folder, from where it stands; yields what happens, writes the result last."""
     resumed = any(isinstance(event, RunStarted) for _, event in folder.events())
-    with slow_code.told(lambda words: folder.append(Noted(message=words))):
+    with slow_code.reported(lambda words: folder.append(Noted(message=words))):
         context = make_context(recipe, folder, control, device)
     chosen_method(context)  # settings that cannot go together are told now, not after the synthesis
     require_labels_inside(context.test, context.classes)
@@ -60,7 +60,7 @@ def execute(
     yield from make_room(context, room, images_there=source is not None)
     yield from synthesise(context) if source is None else take_over(source, folder)
     images = load_images(context)
-    yield from quantize(context, images[places_kept(recipe.quantization_settings, len(images))])
+    yield from quantize(context, images[kept_indices(recipe.quantization_settings, len(images))])
     verdict = Verdict({})
     student = load_student(context)
     yield from judge(context, student, verdict)

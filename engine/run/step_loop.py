@@ -13,7 +13,7 @@ from engine.core.errors import UserError
 from engine.core.events import Event
 from engine.core.method import Losses, Machine
 from engine.run.folders.control import CHECKPOINT_MARK, Cancelled, Control
-from engine.run.folders.damage import aside
+from engine.run.folders.damage import quarantined
 from engine.run.folders.files import set_aside, write_atomically
 
 CHECKPOINT_EVERY_S = 10.0
@@ -68,7 +68,7 @@ class Checkpoint:
         except Exception:  # noqa: BLE001  (whatever a torn file raises)
             pass
         self._mark.unlink(missing_ok=True)
-        self._tell(aside(self._path))
+        self._tell(quarantined(self._path))
         return None
 
     def save(self, key: str, step: int, machine: Machine) -> None:

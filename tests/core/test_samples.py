@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.core.sampling.samples import sample_places, sampled
+from engine.core.sampling.samples import sample_indices, sampled
 from engine.quantization.grids.range_rules import activation_range
 from engine.quantization.grids.step_search import CLIP_RATIOS, ERROR_NORM, search_activation_grid
 from engine.quantization.grids.weights.learned_basis import (
@@ -35,12 +35,12 @@ def test_every_place_of_every_axis_has_its_share(shape, most, axis):
 
 @pytest.mark.parametrize(("count", "most"), [(10, 5), (11, 5), (2**20 + 7, 2**18), (97, 48)])
 def test_places_are_different_rising_and_the_same_each_time(count, most):
-    places = sample_places(count, most)
+    places = sample_indices(count, most)
     assert len(places) == most
     assert bool((places.diff() > 0).all())
     assert int(places[0]) >= 0
     assert int(places[-1]) < count
-    assert torch.equal(places, sample_places(count, most))
+    assert torch.equal(places, sample_indices(count, most))
 
 
 def test_of_less_than_twice_as_many_all_are_taken():

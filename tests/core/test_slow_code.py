@@ -13,7 +13,7 @@ from engine.core.outside.own_code import load_factory
 def heard(monkeypatch):
     monkeypatch.setattr(slow_code, "SLOW_S", 0.02)
     words = []
-    with slow_code.told(words.append):
+    with slow_code.reported(words.append):
         yield words
 
 
@@ -35,7 +35,7 @@ def test_a_quick_step_says_nothing(heard):
 def test_nobody_hears_where_nobody_listens(monkeypatch):
     monkeypatch.setattr(slow_code, "SLOW_S", 0.0)
     monkeypatch.setattr(slow_code.threading, "Timer", None)  # which cannot be started
-    with slow_code.told(print):
+    with slow_code.reported(print):
         pass
     with slow_code.said_when_slow("the step", "mend it"):
         pass

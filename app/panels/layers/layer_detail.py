@@ -109,7 +109,7 @@ def _moved(values: dict[str, float]) -> str:
 def _line(one: Number, value: float) -> str:
     grade = one.grade(value)
     unit = " dB" if one.name.endswith("_db") else ""
-    shown = f"{one.told(value)}{unit}"
+    shown = f"{one.text_of(value)}{unit}"
     return f"- :{GRADES[grade]}-badge[{grade}] **{one.label} {shown}**: {one.sentence(value)}"
 
 

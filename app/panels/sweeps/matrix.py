@@ -120,7 +120,7 @@ def _steer(folder: Path, *, at_work: bool, whole: bool) -> None:
             st.rerun()
         goes_on = not at_work and not whole
         if goes_on and button("Go on", icon=":material/play_arrow:", key="sweep-go-on"):
-            start_sweep(process.asked_of(folder))
+            start_sweep(process.request_of(folder))
             st.rerun()
     except (UserError, OSError) as error:
         st.error(page_text(error))

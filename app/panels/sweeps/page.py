@@ -28,7 +28,7 @@ def sweep_list() -> None:
         _open(NEW)
     for folder in process.kept_sweeps(runs_folder())[:LISTED]:
         try:
-            label = sweep_words(process.asked_of(folder))
+            label = sweep_words(process.request_of(folder))
         except UserError:
             continue
         when = ago((folder / process.ASKED).stat().st_mtime)
@@ -52,7 +52,7 @@ def sweep_page(name: str) -> None:
             sweep_form()
         else:
             folder = sweep_folder(name)
-            st.caption(plain(sweep_words(process.asked_of(folder))))
+            st.caption(plain(sweep_words(process.request_of(folder))))
             sweep_matrix(folder)
     except UserError as error:
         st.error(page_text(error))

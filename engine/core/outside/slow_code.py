@@ -20,7 +20,7 @@ def on_stderr(words: str) -> None:
 
 
 @contextlib.contextmanager
-def told(tell: Tell) -> Iterator[None]:
+def reported(tell: Tell) -> Iterator[None]:
     """Inside, `tell` hears of steps that are slow; outside of any such, nobody does."""
     before = _LISTENER.set(tell)
     try:

@@ -17,10 +17,10 @@ def sampled(values: Tensor, most: int) -> Tensor:
     flat = values.flatten()
     if flat.numel() < 2 * most:
         return flat
-    return flat[sample_places(flat.numel(), most).to(flat.device)]
+    return flat[sample_indices(flat.numel(), most).to(flat.device)]
 
 
-def sample_places(count: int, most: int) -> Tensor:
+def sample_indices(count: int, most: int) -> Tensor:
     """[most] different places of 0 .. count − 1, rising: one from each of `most` stretches."""
     ends = torch.arange(most + 1) * count // most
     start, length = ends[:-1], ends.diff()

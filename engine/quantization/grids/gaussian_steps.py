@@ -27,7 +27,7 @@ def step_of(bits: int, *, as_released: bool = False) -> float:
     return STEPS[max(bits - 1 - as_released, 0)]
 
 
-def places(values: Tensor, levels: Tensor | int) -> Tensor:
+def cell_middles(values: Tensor, levels: Tensor | int) -> Tensor:
     """The middles k + ½ of the cells of width 1 that values lie in, clipped to so many levels around 0."""
     middles, half = values.floor() + 0.5, levels / 2
     if isinstance(half, Tensor):
@@ -167,7 +167,7 @@ class GaussianInput(ActivationQuantizer):
             self.fit(x)
         middle, step, levels = self.grid(x)
         safe = step + (step <= 0).to(step.dtype)  # 1 in the place of 0
-        found = middle + step * places((x - middle) / safe, levels)
+        found = middle + step * cell_middles((x - middle) / safe, levels)
         found = torch.where(step > 0, found, x)
         return found.clamp_min(0) if self.above_zero else found
 
@@ -178,7 +178,7 @@ class GaussianInput(ActivationQuantizer):
         values = (x - middle) / safe
         most = 2**MOST_BITS if self.mixed else 2**self.bits
         middles = torch.arange(-most // 2, most // 2, device=x.device) + 0.5
-        return values, places(values, levels), middles[None]
+        return values, cell_middles(values, levels), middles[None]
 
     def in_groups(self, y: Tensor) -> Tensor:
         """[images · channels, n], or [images, n]."""
@@ -202,6 +202,6 @@ def coarse(sigma: Tensor, bits: int) -> Tensor:
     mean = sigma.mean(1, keepdim=True)
     step = step_of(bits) * (sigma - mean).square().mean(1, keepdim=True).sqrt()
     safe = step + (step <= 0).to(step.dtype)  # 1 in the place of 0
-    found = mean + step * places((sigma - mean) / safe, 2**bits)
+    found = mean + step * cell_middles((sigma - mean) / safe, 2**bits)
     found = torch.where(step > 0, torch.maximum(found, step / 2), sigma)
     return torch.where(sigma > 0, found, sigma)

@@ -16,7 +16,7 @@ from engine.run.commands.printed.progress import Progress
 from engine.run.commands.printed.tables import table
 from engine.run.folders.files import writing_into
 from engine.run.folders.folder import RunFolder
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import as_text
 
 CSV = ".csv"
 _PARQUET = (".parquet", ".pq")
@@ -50,7 +50,7 @@ def all_runs(options: argparse.Namespace) -> int:
     file = typed_path(options.file, "file")
     if file.suffix.lower() not in (*_PARQUET, CSV):
         raise UserError(
-            f"file {shown(options.file)} names no kind of table; give a .parquet or .csv file"
+            f"file {as_text(options.file)} names no kind of table; give a .parquet or .csv file"
         )
     if file.suffix.lower() == CSV:
         count = _write_csv(runs_folder(options), file)

@@ -10,7 +10,7 @@ from engine.run.catalog import OWN, TIMM, named
 from engine.run.commands.printed.common import load_catalog, print_rows, runs_folder
 from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 from engine.run.recipes.recipe import PRESETS
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import as_text
 
 MODEL_FIELDS = (
     "name", "title", "dataset", "parameters", "batchnorm_layers", "image_shape", "available",
@@ -71,7 +71,7 @@ def _with_settings(name: str, catalog: dict[str, Any]) -> list[tuple[str, list[d
     ]
     if not found:
         raise UserError(
-            f"{shown(name)} is no network and no method; `python -m engine models` and "
+            f"{as_text(name)} is no network and no method; `python -m engine models` and "
             "`python -m engine methods` list them"
         )
     return found

@@ -11,7 +11,7 @@ from engine.core.errors import UserError
 from engine.run.commands.printed.common import finite_number, runs_folder, whole_number
 from engine.run.commands.printed.tables import facts_table
 from engine.run.networks import Brought, networks_folder
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import as_text
 
 MEMORY_BYTES = 8 * 2**30  # enough to build and run any network of the zoo
 Add = Callable[[str, str], argparse.ArgumentParser]
@@ -88,7 +88,7 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
         return tuple(map(finite_number, text.split(","))) if text else ()
     except argparse.ArgumentTypeError:
         raise UserError(
-            f"--{option} {shown(text)} is not understood; write finite numbers with commas"
+            f"--{option} {as_text(text)} is not understood; write finite numbers with commas"
         ) from None
 
 
@@ -97,7 +97,7 @@ def _shape(text: str) -> tuple[int, ...]:
         return tuple(map(whole_number, text.split(","))) if text else ()
     except argparse.ArgumentTypeError:
         raise UserError(
-            f"--image-shape {shown(text)} is not understood; write channels,height,width, as 3,32,32"
+            f"--image-shape {as_text(text)} is not understood; write channels,height,width, as 3,32,32"
         ) from None
 
 

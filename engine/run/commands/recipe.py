@@ -8,7 +8,7 @@ from engine.core.errors import UserError
 from engine.models.card_settings import own_knobs
 from engine.run.commands.printed.common import whole_number
 from engine.run.recipes.recipe import EDGE_RULES, PRESETS, Recipe, make_recipe
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import as_text
 
 KINDS = ("model", "synthesis", "quantization")  # what --set reaches
 
@@ -77,7 +77,7 @@ def parse_settings(texts: list[str]) -> dict[str, dict[str, str]]:
         kind, dot, setting = name.partition(".")
         if not equals or not dot or kind not in settings or not setting:
             raise UserError(
-                f"--set {shown(text)} is not understood; write KIND.NAME=VALUE with KIND one of "
+                f"--set {as_text(text)} is not understood; write KIND.NAME=VALUE with KIND one of "
                 f"{', '.join(KINDS)}"
             )
         settings[kind][setting] = value

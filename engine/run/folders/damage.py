@@ -35,7 +35,7 @@ def images_of(file: Path) -> tuple[int, ...]:
         return ()
 
 
-def aside(file: Path, why: str = "could not be read") -> Noted:
+def quarantined(file: Path, why: str = "could not be read") -> Noted:
     """Set the file aside, and say so."""
     kept = set_aside(file)
     return Noted(message=f"{file.name} {why}; it was set aside as {kept.name} and is made again.")
@@ -44,7 +44,7 @@ def aside(file: Path, why: str = "could not be read") -> Noted:
 def torn(file: Path) -> Iterator[Noted]:
     """Set the file aside where it is there and cannot be read."""
     if file.exists() and not is_whole(file):
-        yield aside(file)
+        yield quarantined(file)
 
 
 def unsound_images(folder: RunFolder, sizes: list[int], *, with_student: bool) -> list[Path]:

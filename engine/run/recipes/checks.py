@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.core.errors import UserError
 from engine.models.card_settings import check_input_space
-from engine.run.recipes.settings import shown, whole_number
+from engine.run.recipes.settings import as_text, whole_number
 
 BITS = (2, 8)  # of weights and activations, with any quantizer
 IMAGES = (1, 100_000)
@@ -23,7 +23,7 @@ def check_names(wanted: dict[str, Any], known: Sequence[str]) -> None:
         given = wanted.get(f"{name}_settings") or {}
         if not isinstance(given, dict):
             raise UserError(
-                f"{name} settings are {shown(given)}; give a dictionary of names and values"
+                f"{name} settings are {as_text(given)}; give a dictionary of names and values"
             )
 
 
@@ -52,7 +52,7 @@ def check_numbers(
             complete[name] = whole_number(complete[name], limit, name.replace("_", " "))
     if complete.get("edge_rule", "brecq") not in rules:
         raise UserError(
-            f"edge rule {shown(complete['edge_rule'])} is not known; "
+            f"edge rule {as_text(complete['edge_rule'])} is not known; "
             f"choose one of {', '.join(rules)}"
         )
 

@@ -16,7 +16,7 @@ from engine.core.outside.files import open_regular, typed_path
 from engine.run.recipes.checks import activation_bits_of, weight_bits_of
 from engine.run.recipes.left_out_images import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out_images import left_out
-from engine.run.recipes.settings import shown, whole_number
+from engine.run.recipes.settings import as_text, whole_number
 
 if TYPE_CHECKING:  # at run time it would bring torch
     from engine.quantization.plan import LayerBits
@@ -52,7 +52,7 @@ def bits_wanted(value: Any, quantizer: Mapping[str, Any]) -> dict[str, dict[str,
 def _read(value: Any) -> Any:
     if not isinstance(value, str):
         raise UserError(
-            f"{_LABEL} is {shown(value)}; give a JSON file or a mapping of layers to bits"
+            f"{_LABEL} is {as_text(value)}; give a JSON file or a mapping of layers to bits"
         )
     text = value.strip()
     if not text.startswith("{"):
@@ -64,7 +64,7 @@ def _read(value: Any) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
-        raise UserError(f"{_LABEL} {shown(value)} holds no JSON; {_FORM}") from None
+        raise UserError(f"{_LABEL} {as_text(value)} holds no JSON; {_FORM}") from None
 
 
 _FORM = 'write {"weight_bits": {"LAYER": 4}, "activation_bits": {"LAYER": 8}}'
@@ -77,9 +77,11 @@ def _checked(found: Any, limits: Mapping[str, tuple[int, int]]) -> dict[str, dic
     for kind in KINDS:
         named = found.get(kind) or {}
         if not isinstance(named, Mapping):
-            raise UserError(f"{_LABEL}: {kind} is {shown(named)}; {_FORM}")
+            raise UserError(f"{_LABEL}: {kind} is {as_text(named)}; {_FORM}")
         bits[kind] = {
-            str(path): _width(width, kind, limits[kind], f"{_LABEL}: {kind} of {shown(str(path))}")
+            str(path): _width(
+                width, kind, limits[kind], f"{_LABEL}: {kind} of {as_text(str(path))}"
+            )
             for path, width in sorted(named.items(), key=lambda one: str(one[0]))
         }
     return {} if not any(bits.values()) else bits
@@ -128,8 +130,8 @@ def with_bits(
     for kind in KINDS:
         for path, width in wanted.get(kind, {}).items():
             if path not in plan:
-                known = shown(", ".join(plan))
-                raise UserError(f"{_LABEL}: there is no layer {shown(path)}; there are: {known}")
+                known = as_text(", ".join(plan))
+                raise UserError(f"{_LABEL}: there is no layer {as_text(path)}; there are: {known}")
             if kind == "weight_bits":
                 found[path] = replace(found[path], weight_bits=width)
     for path, width in wanted.get("activation_bits", {}).items():
@@ -137,15 +139,15 @@ def with_bits(
             continue
         if plan[path].activation_bits is None:
             raise UserError(
-                f"{_LABEL}: layer {shown(path)} reads the image, which stays as it is; leave it out of "
+                f"{_LABEL}: layer {as_text(path)} reads the image, which stays as it is; leave it out of "
                 "activation_bits, or set the edge rule all"
             )
         for other in _same_input(plan, path):
             theirs = wanted["activation_bits"].get(other, width)
             if theirs != width:
                 raise UserError(
-                    f"{_LABEL}: {shown(path)} and {shown(other)} read one input, and are given {width} and "
-                    f"{theirs} bits for it; give both the same"
+                    f"{_LABEL}: {as_text(path)} and {as_text(other)} read one input, and are given {width} "
+                    f"and {theirs} bits for it; give both the same"
                 )
             bits = None if width == FLOAT else width
             found[other] = replace(found[other], activation_bits=bits)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.recipes.settings import shown, whole_number
+from engine.run.recipes.settings import as_text, whole_number
 
 SETTING = "leave_out"  # of the quantization settings of any quantizer
 LEAST = 2  # images that must stay
@@ -24,7 +24,7 @@ def left_out(value: Any, images: int) -> list[int]:
         return []
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Sequence):
-        raise UserError(f"{_LABEL} is {shown(value)}; give places of images, such as 3,17")
+        raise UserError(f"{_LABEL} is {as_text(value)}; give places of images, such as 3,17")
     places = sorted({whole_number(one, (0, images - 1), _LABEL) for one in parts})
     if images - len(places) < LEAST:
         raise UserError(
@@ -33,7 +33,7 @@ def left_out(value: Any, images: int) -> list[int]:
     return places
 
 
-def places_kept(settings: Mapping[str, Any], images: int) -> list[int]:
+def kept_indices(settings: Mapping[str, Any], images: int) -> list[int]:
     """The places of the images that a recipe with these quantization settings is calibrated on."""
     out = set(settings.get(SETTING) or ())
     return [place for place in range(images) if place not in out]

@@ -12,7 +12,7 @@ from engine.core.outside.files import typed_path
 from engine.core.outside.own_code import choice_of, file_and_factory, is_own
 from engine.data.image_folders import check_folder
 from engine.models.card_settings import own_knobs, unlisted_knobs
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import as_text
 
 _NO_IMAGES = {"calibration_images": False, "calibration_labels": False}
 
@@ -26,19 +26,19 @@ def network_named(name: str, *, own_code: bool) -> tuple[str, dict[str, Any] | N
     if name.startswith("timm/"):
         if find_spec("timm") is None:
             raise UserError(
-                f"model {shown(name)} needs timm, which is not installed; run: pip install timm"
+                f"model {as_text(name)} needs timm, which is not installed; run: pip install timm"
             )
         return name, {"file": "", "presets": {}, "settings": unlisted_knobs(), **_NO_IMAGES}
     if not is_own(name) and not name.endswith(".py"):
         return name, None
     if not own_code:  # before anything of the file is looked at
         raise UserError(
-            f"model {shown(name)} would execute a file, which only the command line and Python may; "
+            f"model {as_text(name)} would execute a file, which only the command line and Python may; "
             "start it there, or choose a network of the menu"
         )
     if name.endswith(".py"):
         raise UserError(
-            f"model {shown(name)} names a file alone; {choice_of(_file(name, 'model'))}"
+            f"model {as_text(name)} names a file alone; {choice_of(_file(name, 'model'))}"
         )
     file, factory = file_and_factory(name)
     file = _file(str(file), "model")
@@ -53,7 +53,7 @@ def file_named(path: str | Path | None, what: str) -> str:
     found = _resolved(path, what)
     if found is None:
         raise UserError(
-            f"{what} {shown(str(path))} is not a file; give the path of one that exists"
+            f"{what} {as_text(str(path))} is not a file; give the path of one that exists"
         )
     return str(found)
 
@@ -74,7 +74,7 @@ def images_named(path: str | Path | None, runs: Path | None) -> str:
     if found is None or not found.is_dir():
         kind = "folder or zip archive" if runs is not None else "folder"
         raise UserError(
-            f"data {shown(str(path))} is not a {kind}; give the path of one that exists"
+            f"data {as_text(str(path))} is not a {kind}; give the path of one that exists"
         )
     if runs is not None:
         check_folder(found)
@@ -85,7 +85,7 @@ def _file(path: str | Path | None, what: str) -> Path:
     found = _resolved(path or "", what)
     if found is None or not found.is_file():
         raise UserError(
-            f"{what} {shown(str(path))} is not a file; give the path of one that exists"
+            f"{what} {as_text(str(path))} is not a file; give the path of one that exists"
         )
     return found
 

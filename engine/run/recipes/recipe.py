@@ -16,7 +16,7 @@ from engine.models.card_settings import STORED, VARIANCES
 from engine.run.recipes.checks import check_names, check_numbers, check_space
 from engine.run.recipes.layer_bits import of_any_quantizer, plain_settings
 from engine.run.recipes.located import file_named, images_named, network_named
-from engine.run.recipes.settings import resolve, shown
+from engine.run.recipes.settings import as_text, resolve
 
 PRESETS = ("quick", "standard", "paper")
 EDGE_RULES = {  # which first and last layers stay at 8 bits
@@ -95,7 +95,9 @@ def make_recipe(
     Raises UserError for an unknown name, a value out of range, and files that are not there.
     """
     if preset not in PRESETS:
-        raise UserError(f"preset {shown(preset)} is not known; choose one of {', '.join(PRESETS)}")
+        raise UserError(
+            f"preset {as_text(preset)} is not known; choose one of {', '.join(PRESETS)}"
+        )
     check_names(wanted, [one.name for one in fields(Recipe)])
     wanted["model"], own = network_named(str(wanted["model"]), own_code=own_code)
     model = own if own is not None else _listed(catalog, wanted["model"], own_code=own_code)
@@ -254,4 +256,4 @@ def find(catalog: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
     groups = dict.fromkeys(f"{name.partition('/')[0]}/NAME" for name in every if "/" in name)
     names = ", ".join([*(name for name in every if "/" not in name), *groups])
     what = {"models": "network", "synthesis": "synthesis method"}.get(kind, "quantization method")
-    raise UserError(f"{what} {shown(name)} is not known; choose one of {names}")
+    raise UserError(f"{what} {as_text(name)} is not known; choose one of {names}")

@@ -46,10 +46,12 @@ def checked(knob: dict[str, Any], value: Any, label: str) -> Any:
     try:
         value = parse(value)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{label} is {shown(value)}; give {wish}") from None
+        raise UserError(f"{label} is {as_text(value)}; give {wish}") from None
     low, high, choices = knob.get("low"), knob.get("high"), knob.get("choices")
     if choices and value not in choices:
-        raise UserError(f"{label} is {shown(value)}; choose one of {', '.join(map(str, choices))}")
+        raise UserError(
+            f"{label} is {as_text(value)}; choose one of {', '.join(map(str, choices))}"
+        )
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         _check_range(value, low, high, label)
     return value
@@ -62,11 +64,11 @@ def whole_number(value: Any, limits: tuple[int, int], label: str) -> int:
     except (TypeError, ValueError, OverflowError):
         number = limits[0] - 1
     if not limits[0] <= number <= limits[1]:
-        raise UserError(f"{label} is {shown(value)}; choose {limits[0]} to {limits[1]}")
+        raise UserError(f"{label} is {as_text(value)}; choose {limits[0]} to {limits[1]}")
     return number
 
 
-def shown(value: Any) -> str:
+def as_text(value: Any) -> str:
     """The value as a message shows it: what is long is cut short."""
     try:
         text = str(value) if type(value) in (int, float) else repr(value)
@@ -79,10 +81,10 @@ def _check_range(value: float, low: float | None, high: float | None, label: str
     if (low is None or value >= low) and (high is None or value <= high):
         return
     if high is None:
-        raise UserError(f"{label} is {shown(value)}; it must be {low} or more")
+        raise UserError(f"{label} is {as_text(value)}; it must be {low} or more")
     if low is None:
-        raise UserError(f"{label} is {shown(value)}; it must be {high} or less")
-    raise UserError(f"{label} is {shown(value)}; it must lie between {low} and {high}")
+        raise UserError(f"{label} is {as_text(value)}; it must be {high} or less")
+    raise UserError(f"{label} is {as_text(value)}; it must lie between {low} and {high}")
 
 
 def _as_int(value: Any) -> int:

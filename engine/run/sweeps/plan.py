@@ -13,7 +13,7 @@ from engine.core.errors import UserError
 from engine.core.outside.files import check_regular, typed_path
 from engine.run.recipes.checks import IMAGES
 from engine.run.recipes.recipe import CannotWork, Recipe, find, make_recipe
-from engine.run.recipes.settings import shown, whole_number
+from engine.run.recipes.settings import as_text, whole_number
 
 MOST_RUNS = 500
 MOST_BYTES = 1_000_000  # of the file
@@ -102,7 +102,9 @@ def make_sweep(**asked: Any) -> Sweep:
     """The sweep with these fields, checked; a single value counts as a list of one."""
     for name in asked:
         if name not in FIELDS:
-            raise UserError(f"{shown(name)} is no field of a sweep; there are: {', '.join(FIELDS)}")
+            raise UserError(
+                f"{as_text(name)} is no field of a sweep; there are: {', '.join(FIELDS)}"
+            )
     given = {name: value for name, value in asked.items() if value is not None}
     shared = {
         name: given[name] for name in ("preset", "images", "data", "edge_rule") if name in given
@@ -199,7 +201,7 @@ def _names(name: str, given: Any) -> tuple[str, ...]:
     many = [given] if isinstance(given, str) else given
     named = isinstance(many, list) and all(isinstance(one, str) and one.strip() for one in many)
     if not named:
-        raise UserError(f"{name} is {shown(given)}; give a list of names")
+        raise UserError(f"{name} is {as_text(given)}; give a list of names")
     return tuple(dict.fromkeys(many))
 
 
@@ -207,14 +209,14 @@ def _bits(given: Any) -> tuple[tuple[int, int], ...]:
     """Pairs of weight and activation bits; a single number stands for both."""
     if not isinstance(given, list) or not given:
         raise UserError(
-            f"bits are {shown(given)}; give pairs of weight and activation bits, [[4, 4]]"
+            f"bits are {as_text(given)}; give pairs of weight and activation bits, [[4, 4]]"
         )
     pairs = [[one, one] if isinstance(one, int) else one for one in given]
     for pair in pairs:
         whole = isinstance(pair, list) and len(pair) == 2 and all(type(b) is int for b in pair)
         if not whole:
             raise UserError(
-                f"bits hold {shown(pair)}; give pairs of weight and activation bits, [4, 4]"
+                f"bits hold {as_text(pair)}; give pairs of weight and activation bits, [4, 4]"
             )
     return tuple(dict.fromkeys((pair[0], pair[1]) for pair in pairs))
 
@@ -222,7 +224,7 @@ def _bits(given: Any) -> tuple[tuple[int, int], ...]:
 def _numbers(name: str, given: Any) -> tuple[int, ...]:
     many = [given] if type(given) is int else given
     if not isinstance(many, list) or not many or not all(type(one) is int for one in many):
-        raise UserError(f"{name} are {shown(given)}; give a list of whole numbers")
+        raise UserError(f"{name} are {as_text(given)}; give a list of whole numbers")
     return tuple(dict.fromkeys(many))
 
 
@@ -232,7 +234,7 @@ def _settings(given: Any) -> dict[str, dict[str, Any]]:
     )
     if not sound:
         raise UserError(
-            f'settings are {shown(given)}; give them by kind, {{"synthesis": {{"steps": 300}}}}, '
+            f'settings are {as_text(given)}; give them by kind, {{"synthesis": {{"steps": 300}}}}, '
             f"with kinds of {', '.join(KINDS)}"
         )
     return {kind: dict(values) for kind, values in given.items()}

@@ -26,7 +26,7 @@ def kept_sweeps(runs: Path) -> list[Path]:
     return [folder for _, folder in sorted(files, reverse=True)]
 
 
-def asked_of(folder: Path) -> dict[str, Any]:
+def request_of(folder: Path) -> dict[str, Any]:
     """The fields of the sweep in this folder; UserError where they cannot be read."""
     found = read_object(folder / ASKED)
     if found is None:

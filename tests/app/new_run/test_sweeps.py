@@ -119,6 +119,6 @@ def test_a_sweep_goes_on_by_itself_and_ends(tmp_path: Path) -> None:
     assert not process.is_at_work(folder)
     assert "nope" in (folder / "log").read_text()
     assert process.kept_sweeps(tmp_path) == [folder]
-    assert process.asked_of(folder) == asked
+    assert process.request_of(folder) == asked
     with pytest.raises(UserError, match="cannot be read"):
-        process.asked_of(tmp_path)
+        process.request_of(tmp_path)

@@ -7,9 +7,9 @@ from engine.quantization.grids.gaussian_steps import (
     STEPS,
     GaussianInput,
     GaussianWeightCodes,
+    cell_middles,
     channel_bits,
     coarse,
-    places,
     step_of,
 )
 
@@ -30,7 +30,7 @@ def channel_error(x, quantizer):
 
 def gaussian_error(step, bits):
     x = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
-    return float((step * places(x / step, 2**bits) - x).square().mean())
+    return float((step * cell_middles(x / step, 2**bits) - x).square().mean())
 
 
 @pytest.mark.parametrize("bits", range(1, 9))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.commands.printed.tables import table
-from engine.run.recipes.settings import shown
+from engine.run.recipes.settings import as_text
 
 
 def runs_folder(options: argparse.Namespace) -> Path:
@@ -37,7 +37,7 @@ def whole_number(text: str) -> int:
     try:
         return int(text)
     except ValueError:  # of thousands of digits too
-        raise argparse.ArgumentTypeError(f"{shown(text)} is no whole number") from None
+        raise argparse.ArgumentTypeError(f"{as_text(text)} is no whole number") from None
 
 
 def finite_number(text: str) -> float:
@@ -47,7 +47,7 @@ def finite_number(text: str) -> float:
     except ValueError:
         number = nan
     if not isfinite(number):
-        raise argparse.ArgumentTypeError(f"{shown(text)} is no finite number")
+        raise argparse.ArgumentTypeError(f"{as_text(text)} is no finite number")
     return number
 
 

@@ -77,6 +77,6 @@ def are_of(paths: Sequence[str], layers: Sequence[str]) -> bool:
     return bool(paths) and len({*paths}) == len(paths) and {*paths} <= {*layers}
 
 
-def are_places(names: Iterable[str]) -> bool:
+def are_indices(names: Iterable[str]) -> bool:
     """Whether the names are those of images: their numbers."""
     return all(name.isascii() and name.isdigit() and len(name) <= 12 for name in names)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from engine.run.exports.shapes.kinds import By, Count, Found, Maybe, are_of, are_places
+from engine.run.exports.shapes.kinds import By, Count, Found, Maybe, are_indices, are_of
 
 MEASURES = ("sqnr", "output", "hessian", "kl")
 FIRST_SHOWN = 4  # bits that the page shows first
@@ -86,6 +86,6 @@ def ranges_fit(found: Found, layers: Sequence[str]) -> bool:
     return (
         (not paths or are_of(paths, layers))
         and all(len({*places}) == len(places) <= MOST_NAMED for places in named)
-        and are_places(found["pictures"])
+        and are_indices(found["pictures"])
         and {*map(int, found["pictures"])} <= {place for places in named for place in places}
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from engine.run.exports.shapes.kinds import By, Count, Found, Maybe, are_places
+from engine.run.exports.shapes.kinds import By, Count, Found, Maybe, are_indices
 from engine.run.questions.why.fewer_bits.fader import WIDTHS, follow_bits
 
 PARTS = dict.fromkeys(("weights", "activations", "inherited", "interaction"), float)
@@ -63,7 +63,7 @@ def predictions_fit(found: Found, _layers: Sequence[str]) -> bool:
     return (
         len(found["agreement_band"]) == 2
         and all(len(row) == len(growth["layers"]) for row in rows)
-        and are_places([*growth["images"], *found["pictures"]])
+        and are_indices([*growth["images"], *found["pictures"]])
         and ends[0] == ends[1] >= 10
     )
 

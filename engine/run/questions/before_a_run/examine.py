@@ -197,7 +197,7 @@ def _real_images(card: ModelCard, recipe: Recipe, outputs: int) -> list[ImageSet
 
 def _spread(images: ImageSet, shape: tuple[int, int, int]) -> Tensor:
     """Images from all over the set: neighbours are often of one class."""
-    return images.at(images.places(looked_at(shape)))
+    return images.at(images.sample_indices(looked_at(shape)))
 
 
 def _right_answers(
@@ -205,7 +205,7 @@ def _right_answers(
 ) -> Iterator[Finding]:
     assert images.labels is not None
     assert anatomy.outputs
-    places, last = images.places(len(pixels)), anatomy.layers[-1].path
+    places, last = images.sample_indices(len(pixels)), anatomy.layers[-1].path
     reason = outside(images.labels.tolist(), anatomy.outputs, images.name)
     if reason:
         yield Finding(

@@ -9,7 +9,7 @@ from engine.core.errors import UserError
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, plain_settings
 from engine.run.recipes.layer_bits import SETTING as BITS
 from engine.run.recipes.left_out_images import SETTING as LEAVE_OUT
-from engine.run.recipes.left_out_images import left_out, places_kept
+from engine.run.recipes.left_out_images import kept_indices, left_out
 from engine.run.recipes.recipe import Recipe, find, settings_at
 
 _GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
@@ -37,7 +37,7 @@ def changed(recipe: Recipe, change: Change, catalog: Mapping[str, Any] | None = 
             )
         given[BITS] = _bits(given.get(BITS) or {}, change)
     if change.leave_out:
-        kept = places_kept(recipe.quantization_settings, recipe.images)
+        kept = kept_indices(recipe.quantization_settings, recipe.images)
         more = [kept[place] for place in change.leave_out]
         given[LEAVE_OUT] = left_out([*(given.get(LEAVE_OUT) or ()), *more], recipe.images)
     made = recipe.synthesis_settings

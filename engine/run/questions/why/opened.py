@@ -13,7 +13,7 @@ from engine.run.context import Context, make_context
 from engine.run.folders.control import Control
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why.askable import refuse_unfinished
-from engine.run.recipes.left_out_images import places_kept
+from engine.run.recipes.left_out_images import kept_indices
 from engine.run.stages.quantization.bits import restore_bits
 from engine.run.stages.quantization.correct import with_equal_ranges
 from engine.run.stages.quantization.quantize import chosen_method, load_student
@@ -69,7 +69,7 @@ def open_run(folder: RunFolder, images: int = 1000) -> Opened:
     context = with_equal_ranges(context, chosen_method(context).settings)
     restore_bits(context)
     made = load_images(context)
-    made = made[places_kept(folder.recipe.quantization_settings, len(made))]
+    made = made[kept_indices(folder.recipe.quantization_settings, len(made))]
     test, labels, name = _test_images(context, made, images)
     return Opened(
         context=context, student=student, images=made, test=test, labels=labels, test_set=name

@@ -36,7 +36,7 @@ def check_labels(context: Context) -> Iterator[Event]:
     images = context.test
     if images is None or images.labels is None or not context.output.has_classes:
         return
-    places = images.places(looked_at(context.card.image_shape))
+    places = images.sample_indices(looked_at(context.card.image_shape))
     pixels = images.at(places)
     answers = [context.teacher(context.for_device(part)) for part in pixels.split(BATCH)]
     if all(isinstance(one, Tensor) and one.dim() == 2 for one in answers):

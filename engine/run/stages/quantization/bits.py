@@ -9,7 +9,7 @@ from engine.core.events import BitsChosen, Event, Noted
 from engine.core.outside.reading import read_object
 from engine.quantization.plan import LayerBits
 from engine.run.context import Context
-from engine.run.folders.damage import aside
+from engine.run.folders.damage import quarantined
 from engine.run.folders.folder import write_atomically
 from engine.run.recipes.checks import BITS
 from engine.run.uniform_budget import cost_words, fits, rival
@@ -42,7 +42,7 @@ def _is_width(bits: object) -> bool:
 def forget_damaged(context: Context) -> Iterator[Event]:
     """Set a file aside that holds no bits for these layers: they are chosen anew, and come out the same."""
     if (context.folder.path / FILE).exists() and _read(context) is None:
-        yield aside(context.folder.path / FILE)
+        yield quarantined(context.folder.path / FILE)
 
 
 def restore_bits(context: Context) -> bool:

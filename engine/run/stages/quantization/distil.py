@@ -12,7 +12,7 @@ from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.base import Distiller, QuantizationMethod
 from engine.quantization.student import fit_block, laid_out
 from engine.run.context import Context
-from engine.run.folders.damage import aside
+from engine.run.folders.damage import quarantined
 from engine.run.folders.folder import write_atomically
 from engine.run.stages.quantization.watch import watch
 
@@ -76,5 +76,5 @@ def read_learned(context: Context) -> dict[str, Tensor] | None:
     try:
         return laid_out(load_file(file, device=str(context.device)))
     except (OSError, SafetensorError):
-        aside(file)
+        quarantined(file)
         return None

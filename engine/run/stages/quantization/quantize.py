@@ -35,7 +35,7 @@ from engine.quantization.student import (
 )
 from engine.quantization.transforms.moment_correction import BatchNormShift
 from engine.run.context import Context
-from engine.run.folders.damage import aside
+from engine.run.folders.damage import quarantined
 from engine.run.folders.folder import write_atomically
 from engine.run.recipes.layer_bits import plain_settings
 from engine.run.stages.quantization.bits import forget_damaged, keep_bits, restore_bits
@@ -153,7 +153,7 @@ def _begin(
     for index, block in enumerate(context.blocks):
         file = _block_file(context, index)
         if file.exists() and not _put_back(student, block, file):
-            damaged.append(aside(file))
+            damaged.append(quarantined(file))
     return (fresh() if damaged else student), damaged
 
 

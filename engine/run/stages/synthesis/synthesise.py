@@ -45,7 +45,7 @@ def synthesise(context: Context) -> Iterator[Event]:
     yield SnapshotSaved(stage=STAGE, step=0, name="target", file="target.npz")
     co_trained = bool(context.recipe.synthesis_settings.get(CO_TRAINING))
     for file in damage.unsound_images(context.folder, batches, with_student=co_trained):
-        yield damage.aside(file)
+        yield damage.quarantined(file)
     for number, size in enumerate(batches):
         if not _batch_file(context, number).exists():
             yield from _one_batch(context, number, size, total)
