@@ -13,7 +13,10 @@ from engine.quantization.grids.level_sets import StoredWeight
 from engine.quantization.grids.quantizers import ActivationQuantizer, Makers
 from engine.quantization.layers import QuantInput, QuantLayer, to_quant_input, to_quant_layer
 from engine.quantization.plan import BlockLike, LayerBits
-from engine.quantization.transforms.moment_correction import restore_corrections, stored_corrections
+from engine.quantization.transforms.bias_and_batchnorm_correction import (
+    restore_corrections,
+    stored_corrections,
+)
 
 
 def make_student(

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from engine.core.sampling.randomness import stream
-from engine.synthesis.generators.doubling import DoublingConv2d
-from engine.synthesis.generators.genie_generator import LATENT, Generator
+from engine.synthesis.generators.networks.doubling import DoublingConv2d
+from engine.synthesis.generators.networks.genie_generator import LATENT, Generator
 from engine.synthesis.losses import statistics as statistics_loss
 from engine.synthesis.losses.images import image_prior
 from engine.synthesis.methods.genie import Genie, GenieSettings

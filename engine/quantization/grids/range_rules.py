@@ -1,6 +1,6 @@
 """Where a uniform grid ends: what is clipped decides, at few bits, how fine the rest can be.
 
-`mse` is the search of `grids.uniform`; the others are the classical rules beside it: nothing
+`mse` is the search of `grids.step_search`; the others are the classical rules beside it: nothing
 clipped, a percentile, and the smallest Kullback-Leibler divergence of histograms (Migacz, "8-bit
 inference with TensorRT", GTC 2017). For activations also the peak response, on average over images (He
 et al., "Data-Free Quantization with Accurate Activation Clipping", arXiv:2204.04215): made for images

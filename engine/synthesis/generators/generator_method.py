@@ -20,10 +20,10 @@ from engine.synthesis.augmentations import Transform
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.composed import ComposedMethod, Composition, Weighted
-from engine.synthesis.generators.classmix import ClassMix, of_labels
 from engine.synthesis.generators.co_training import CoTraining
-from engine.synthesis.generators.conditional_generator import ConditionalGenerator
-from engine.synthesis.generators.embedding import Embedding, PlainLatent, ScaledLatent
+from engine.synthesis.generators.networks.classmix import ClassMix, of_labels
+from engine.synthesis.generators.networks.conditional_generator import ConditionalGenerator
+from engine.synthesis.generators.networks.embedding import Embedding, PlainLatent, ScaledLatent
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.classes import CrossEntropy
 from engine.synthesis.losses.statistics import StatisticsLoss

@@ -7,7 +7,7 @@ from engine.core.layout import channels_last
 from engine.core.sampling.randomness import seeded_init
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
-from engine.synthesis.generators.genie_generator import LATENT, Generator
+from engine.synthesis.generators.networks.genie_generator import LATENT, Generator
 
 
 class LatentImages(Canvas):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from engine.core.method import Settings, knob
-from engine.synthesis.generators.conditional_generator import WIDTH
+from engine.synthesis.generators.networks.conditional_generator import WIDTH
 from engine.synthesis.statistics.settings import StatisticsSettings
 
 

@@ -16,8 +16,8 @@ from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.augmentations import LocalCrop, Transform
 from engine.synthesis.base import Request
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generators.classmix import ClassMix, of_labels
 from engine.synthesis.generators.generator_method import GeneratorMethod
+from engine.synthesis.generators.networks.classmix import ClassMix, of_labels
 from engine.synthesis.generators.settings import ClassGeneratorSettings
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from engine.core.method import MethodCard, knob, knob_of
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generators.embedding import Embedding, PlainLatent
 from engine.synthesis.generators.generator_method import GeneratorMethod
+from engine.synthesis.generators.networks.embedding import Embedding, PlainLatent
 from engine.synthesis.generators.settings import GeneratorSettings
 from engine.synthesis.losses.classes import LabelEntropy, OwnLabel
 from engine.synthesis.losses.features import ActivationNorm

@@ -15,8 +15,8 @@ from engine.core.layout import laid_out
 from engine.core.method import Losses, MethodCard, knob, knob_of
 from engine.synthesis.base import Request
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generators.classmix import of_labels
 from engine.synthesis.generators.generator_method import GeneratorMethod
+from engine.synthesis.generators.networks.classmix import of_labels
 from engine.synthesis.generators.settings import ClassGeneratorSettings
 from engine.synthesis.loss import Scene
 from engine.synthesis.losses.centres import Blur, ClassCentres

@@ -14,9 +14,9 @@ from engine.core.method import MethodCard, knob, knob_of
 from engine.core.sampling.randomness import stream
 from engine.synthesis.classifier import classifier_rows
 from engine.synthesis.composed import Weighted
-from engine.synthesis.generators.classmix import ClassMix, of_labels, superposed
-from engine.synthesis.generators.embedding import Embedding, SuperposedEmbedding
 from engine.synthesis.generators.generator_method import GeneratorMethod
+from engine.synthesis.generators.networks.classmix import ClassMix, of_labels, superposed
+from engine.synthesis.generators.networks.embedding import Embedding, SuperposedEmbedding
 from engine.synthesis.generators.settings import ClassGeneratorSettings
 
 

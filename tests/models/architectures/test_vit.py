@@ -10,7 +10,7 @@ from engine.models.architectures.vit import Attention
 from engine.models.graph.blocks import find_blocks, remarks
 from engine.models.graph.macs import count_macs
 from engine.quantization.student import fit_block, make_student
-from engine.quantization.transforms.moment_correction import correct_block
+from engine.quantization.transforms.bias_and_batchnorm_correction import correct_block
 from engine.synthesis.statistics.propagation import expected_outputs
 from tests.contracts.nets import images, quantizing, ready
 from tests.toys import TinyViT

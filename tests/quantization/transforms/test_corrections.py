@@ -6,8 +6,8 @@ from torch import nn
 
 from engine.core.trace import count_hooks, watch_inputs, watch_outputs
 from engine.quantization.student import fit_block, make_student, restore_block, stored_block
+from engine.quantization.transforms.bias_and_batchnorm_correction import correct_block
 from engine.quantization.transforms.equalisation import equalised, find_pairs
-from engine.quantization.transforms.moment_correction import correct_block
 from tests.contracts.nets import TinyResNet, images, quantizing, ready
 
 MODES = ("replace", "momentum", "delta")

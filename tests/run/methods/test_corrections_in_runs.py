@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from engine.core.events import Noted
 from engine.quantization.base import QuantizerSettings
-from engine.quantization.transforms.moment_correction import BatchNormShift
+from engine.quantization.transforms.bias_and_batchnorm_correction import BatchNormShift
 from engine.run.context import make_context
 from engine.run.folders.control import Control
 from engine.run.stages.quantization.correct import warn

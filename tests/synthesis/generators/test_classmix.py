@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from engine.core.sampling.randomness import stream
-from engine.synthesis.generators import classmix
-from engine.synthesis.generators.classmix import ClassMix
+from engine.synthesis.generators.networks import classmix
+from engine.synthesis.generators.networks.classmix import ClassMix
 
 MIX = ClassMix(torch.tensor([[2, 0], [1, 1]]), torch.tensor([[0.75, 0.25], [0.4, 0.6]]))
 

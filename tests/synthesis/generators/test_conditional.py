@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from engine.synthesis.generators import classmix
-from engine.synthesis.generators.classmix import ClassMix
-from engine.synthesis.generators.conditional_generator import ClassBatchNorm, ConditionalGenerator
-from engine.synthesis.generators.embedding import (
+from engine.synthesis.generators.networks import classmix
+from engine.synthesis.generators.networks.classmix import ClassMix
+from engine.synthesis.generators.networks.conditional_generator import (
+    ClassBatchNorm,
+    ConditionalGenerator,
+)
+from engine.synthesis.generators.networks.embedding import (
     PlainLatent,
     ScaledLatent,
     SuperposedEmbedding,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.core.errors import UserError
-from engine.synthesis.generators.classmix import ClassMix
+from engine.synthesis.generators.networks.classmix import ClassMix
 from engine.synthesis.loss import Scene
 from engine.synthesis.methods.clusterq import Clusterq
 from engine.synthesis.methods.dafl import Dafl

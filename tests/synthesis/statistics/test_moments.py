@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.quantization.transforms.moment_correction import _Sums
+from engine.quantization.transforms.bias_and_batchnorm_correction import _Sums
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 from engine.synthesis.statistics.moments import (
     EPS,

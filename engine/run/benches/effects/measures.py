@@ -25,7 +25,7 @@ from engine.models.graph.walk import Walk, WalkPlan
 from engine.quantization.methods.nearest import Nearest, NearestSettings
 from engine.quantization.plan import plan_bits
 from engine.quantization.student import fit_block, make_student
-from engine.quantization.transforms.moment_correction import correct_block
+from engine.quantization.transforms.bias_and_batchnorm_correction import correct_block
 from engine.synthesis.losses.classes import teacher_share
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 from engine.synthesis.statistics.classwise import class_gap, deep_half, gather

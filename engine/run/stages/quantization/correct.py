@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from engine.core.events import Event, Noted
 from engine.models.graph.blocks import Block
 from engine.quantization.base import QuantizerSettings
+from engine.quantization.transforms.bias_and_batchnorm_correction import (
+    BatchNormShift,
+    correct_block,
+)
 from engine.quantization.transforms.equalisation import equalised
-from engine.quantization.transforms.moment_correction import BatchNormShift, correct_block
 from engine.run.context import Context
 
 _SHIFT = "batchnorm-shift:"  # before the name of a BatchNorm, in a block's file

@@ -33,7 +33,7 @@ from engine.quantization.student import (
     restore_block,
     stored_block,
 )
-from engine.quantization.transforms.moment_correction import BatchNormShift
+from engine.quantization.transforms.bias_and_batchnorm_correction import BatchNormShift
 from engine.run.context import Context
 from engine.run.folders.damage import quarantined
 from engine.run.folders.folder import write_atomically

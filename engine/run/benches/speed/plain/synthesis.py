@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from engine.core.layout import contiguous
 from engine.core.trace import watch_inputs
-from engine.synthesis.generators.genie_generator import LATENT, seed_size
+from engine.synthesis.generators.networks.genie_generator import LATENT, seed_size
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from engine.synthesis.generators.classmix import ClassMix
+from engine.synthesis.generators.networks.classmix import ClassMix
 
 
 class Embedding(nn.Module):

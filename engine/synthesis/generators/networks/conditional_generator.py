@@ -7,9 +7,9 @@ What goes into it, and so how it is told the class, is a module of its own (`emb
 import torch
 from torch import Tensor, nn
 
-from engine.synthesis.generators.classmix import ClassMix
-from engine.synthesis.generators.doubling import DoublingConv2d
-from engine.synthesis.generators.genie_generator import seed_size
+from engine.synthesis.generators.networks.classmix import ClassMix
+from engine.synthesis.generators.networks.doubling import DoublingConv2d
+from engine.synthesis.generators.networks.genie_generator import seed_size
 
 WIDTH = 128  # channels before the second doubling
 _SOFT_EPS = 0.8  # of the two inner normalisations, as GDFQ has it: they damp what varies little

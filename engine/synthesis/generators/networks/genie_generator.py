@@ -5,7 +5,7 @@ Jeon et al., "GENIE: Show Me the Data for Quantization", CVPR 2023, arXiv:2212.0
 
 from torch import Tensor, nn
 
-from engine.synthesis.generators.doubling import DoublingConv2d
+from engine.synthesis.generators.networks.doubling import DoublingConv2d
 
 LATENT = 256
 _UPSAMPLINGS = 4  # two doublings: the side of the image is divided by 4
