@@ -89,7 +89,7 @@ def layers_verdict(
     if not known:
         if at_work:
             return "No layer is measured yet: bars appear as blocks finish."
-        return "The run ended before a layer was measured."
+        return "The run ended before a layer was measured: resume it to see where the error enters."
     said = [outcome_verdict(result)] if result else []
     if result is None and len(known) < total:
         ended = "" if at_work else "The run ended early: "

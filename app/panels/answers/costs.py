@@ -10,7 +10,7 @@ from app.charts.style import LiveFigure
 from app.charts.why.packing import against_sparsity, code_lengths, packings
 from app.charts.why.planes import of_planes, words
 from app.components import mount
-from app.panels.shared.ask_why import ask_for, is_out_of_reach, known, why_not
+from app.panels.shared.ask_why import ask_for, known, why_not, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.folded import folded
 from app.text import explain
@@ -21,6 +21,7 @@ from engine.export.sheets import flat
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 
+TITLE = "What does it cost to keep and to run?"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -28,8 +29,8 @@ def costs_section(folder: RunFolder, layers: int) -> None:
     """The question, and what is known of it; nothing of a run without a result."""
     if folder.result() is None:
         return
-    st.subheader("What does it cost to keep and to run?", help=explain("costs"))
-    if all(is_out_of_reach(folder, question) for question in QUESTIONS):
+    st.subheader(TITLE, help=explain("costs"))
+    if all(why_unanswered(folder, question) for question in QUESTIONS):
         st.caption(why_not(folder))
         return
     for column, (question, draw) in zip(st.columns(2, gap="medium"), DRAW.items(), strict=True):

@@ -12,7 +12,7 @@ from app.links.address import count
 from app.panels.answers.confidence import sureness
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import layer_at
-from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
+from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.measured import kind_of
 from app.text import explain
@@ -22,6 +22,7 @@ from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 
+TITLE = "Which answers change?"
 NO_CLASSES = (
     "This network gives no classes, so no answer can flip: what counts is how near its outputs are."
 )
@@ -33,13 +34,13 @@ def flips_section(folder: RunFolder, layers: int) -> None:
     result = folder.result()
     if result is None:
         return
-    st.subheader("Which answers change?", help=explain("flips"))
+    st.subheader(TITLE, help=explain("flips"))
     if kind_of(result) != "logits":
         st.caption(NO_CLASSES)
         return
     found = known(folder, "predictions")
-    if found is None and why_not(folder):
-        st.caption(why_not(folder))
+    if said := why_unanswered(folder, "predictions"):
+        st.caption(said)
     elif found is None:
         ask_for(folder, "predictions", layers)
     elif "growth" not in found:
@@ -128,6 +129,7 @@ def _one_image(folder: RunFolder, found: dict[str, Any]) -> None:
     """Where its error grows, and the way to the layer where it does."""
     image = chosen_image(found)
     if image is None:
+        st.caption("No changed image was followed through the layers.")
         return
     shares = found["growth"]["images"][str(image)]
     asked = count(st.query_params.get("image"))

@@ -21,6 +21,7 @@ from engine.core.percent import BAND
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe, find
 
+TITLE = "Is it better than rounding to nearest?"
 PLAIN = "nearest"
 OWN = "own"  # of a setting of mixed bits: as the quantizer behind has it
 FREE = ("quantization", "quantization_settings", "preset")  # in what the two may differ
@@ -29,9 +30,9 @@ FREE = ("quantization", "quantization_settings", "preset")  # in what the two ma
 def gain_panel(folder: RunFolder) -> None:
     """The two accuracies with their bands and what they allow to say, or a button for the missing one."""
     recipe, result = folder.recipe, folder.result()
-    if result is None or recipe.quantization == PLAIN or recipe.forked_from:
+    if result is None or why_no_gain(recipe):
         return
-    st.subheader("Is it better than rounding to nearest?", help=explain("gain"))
+    st.subheader(TITLE, help=explain("gain"))
     plain = plain_run(recipe)
     if plain is None:
         st.caption(
@@ -55,6 +56,15 @@ def gain_panel(folder: RunFolder) -> None:
     with right:
         st.markdown(gain_words(mine, its, paired_gain(result, other)))
         st.caption(_fine_print(result, other))
+
+
+def why_no_gain(recipe: Recipe) -> str:
+    """Why there is nothing to hold the run against, in a sentence; empty where there is."""
+    if recipe.quantization == PLAIN:
+        return "This run rounds to the nearest itself: run its recipe with another quantizer."
+    if recipe.forked_from:
+        return "This run was forked, and no other has its images: compare it on the page Runs."
+    return ""
 
 
 def gain_words(mine: Accuracy, its: Accuracy, paired: PairedDrop | None) -> str:

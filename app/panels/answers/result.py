@@ -14,13 +14,15 @@ from app.wording.words import count_words, plain, size_words
 from engine.core.percent import BAND
 from engine.run.folders.folder import RunFolder
 
+TITLE = "What is lost, what is saved?"
+
 
 def result_panel(folder: RunFolder) -> None:
     """The chart with the bands, and a sentence that says no more than they do."""
     result = folder.result()
     if result is None:
         return
-    st.subheader("What is lost, what is saved?")
+    st.subheader(TITLE)
     st.markdown(f":material/lock: {data_words(folder.recipe)}")
     words = bits_words(result)
     if words:

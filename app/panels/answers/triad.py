@@ -20,6 +20,11 @@ from app.wording.words import plain
 from engine.run.folders.folder import RunFolder, list_runs
 from engine.run.recipes.recipe import Recipe, refusal
 
+TITLE = "What are the images worth?"
+NO_ACCURACY = (
+    "There is no accuracy to compare without labels and classes: tick such runs on the page Runs to see how "
+    "near to the float network each stays."
+)
 CONTROLS = ("noise", "real")
 FREE = ("synthesis", "synthesis_settings", "preset")  # in what the members may differ
 
@@ -28,7 +33,7 @@ def triad(folder: RunFolder) -> None:
     """The finished runs of this recipe that differ only in where their images came from."""
     recipe = folder.recipe
     members = _members(folder, recipe)
-    st.subheader("What are the images worth?", help=explain("triad"))
+    st.subheader(TITLE, help=explain("triad"))
     rows = [row for name, run in members.items() if (row := _accuracy(name, run))]
     if len(rows) > 1:
         left, right = st.columns(2, gap="medium")
@@ -41,6 +46,8 @@ def triad(folder: RunFolder) -> None:
                 st.markdown(f"- {line}")
         with right:
             accounting(folder, members)
+    if not rows:
+        st.caption(NO_ACCURACY)
     wanted = [name for name in CONTROLS if name not in members]
     if all(name in CONTROLS for name in members):
         wanted.insert(0, USUAL["synthesis"])
@@ -52,6 +59,8 @@ def triad(folder: RunFolder) -> None:
                 title = title_of("synthesis", name)
                 if button(f"Run with: {plain(title)}", key=f"triad-{name}"):
                     start_run(same_with(recipe, name))
+    elif len(rows) == 1:
+        st.caption("No images of another origin can be had for this network, to compare with.")
 
 
 def _can_work(recipe: Recipe, synthesis: str) -> bool:

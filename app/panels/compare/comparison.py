@@ -9,6 +9,7 @@ from app.panels.compare.image_statistics import class_histogram, distributions, 
 from app.panels.compare.measures import measures
 from app.panels.compare.side_by_side import common_axis, courses, films, gap_maps, what_differs
 from app.panels.shared.folded import folded
+from app.panels.shared.not_here import not_here
 from app.run_files.run_folders import is_live, open_run, state_of
 from app.run_files.sides import side_of
 from app.text import explain
@@ -18,6 +19,11 @@ from engine.run.folders.folder import ACTIVE
 from engine.run.questions.compare import Side
 
 LOOK_EVERY_S = 3.0
+STATISTICS = "Spread, features and classes of the images"
+NO_STATISTICS = (
+    "None of these runs has a portrait of its images: they are not done, or an older version made them. Let "
+    "them end, or run their recipes again."
+)
 
 
 def comparison(ids: list[str]) -> None:
@@ -68,11 +74,12 @@ def _more_of_images(sides: list[Side], steps: int) -> None:
         with more:
             measures(sides)
     if any(side.statistics for side in sides):
-        title = "Spread, features and classes of the images"
-        more = folded(title, key="features-more", icon=":material/scatter_plot:")
+        more = folded(STATISTICS, key="features-more", icon=":material/scatter_plot:")
         if more is not None:
             with more:
                 _statistics(sides)
+    else:
+        not_here({STATISTICS: NO_STATISTICS})
 
 
 def _statistics(sides: list[Side]) -> None:

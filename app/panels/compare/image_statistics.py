@@ -67,6 +67,10 @@ def class_histogram(sides: Sequence[Side]) -> None:
     if told is None:
         if len({side.run.recipe.model for side in sides}) > 1:
             st.caption("The networks know different classes: they have no common histogram.")
+        else:
+            st.caption(
+                "These images have no classes to count: the network gives none, or nobody looked."
+            )
         return
     st.caption(
         "**Class histogram**: the share of the images of which the teacher thinks this class first. "

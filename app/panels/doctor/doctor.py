@@ -8,7 +8,7 @@ import streamlit as st
 from app.engine_calls.diagnoses import doctor_says
 from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card, is_being_tried
-from app.panels.shared.ask_why import why_not
+from app.panels.shared.ask_why import why_unanswered
 from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.run_files.run_folders import advice, runs_folder
@@ -19,6 +19,8 @@ from engine.run.benches.advice.file import verdict
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.scoreboard import board
 
+TITLE = "What should I change?"
+QUESTION = "doctor"
 AT_ONCE = 1  # findings; the others on demand: a tab is two screens high at most
 TAKES = (
     "Looks at every layer's weights, inputs and images, and tries each change in memory: some seconds to a "
@@ -29,12 +31,13 @@ TAKES = (
 def doctor_panel(folder: RunFolder) -> bool:
     """A button, then the wait, then findings with what each change would gain; kept in the run's folder.
 
-    Returns whether something is awaited, so that the page is to be drawn again.
+    Returns whether something is awaited, so that the page is to be drawn again. Nothing where the run cannot
+    be asked: the tab says why at its end.
     """
-    if folder.result() is None or why_not(folder):
+    if why_unanswered(folder, QUESTION):
         return False
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.subheader("What should I change?", help=explain("doctor"))
+    left.subheader(TITLE, help=explain(QUESTION))
     answer = doctor_says(folder, wanted=False)
     if answer is None:
         with right, st.container(horizontal=True, horizontal_alignment="right"):

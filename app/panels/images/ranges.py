@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.engine_calls.actions import try_it
-from app.panels.shared.ask_why import ask_for, is_out_of_reach, is_pending, known, why_not
+from app.panels.shared.ask_why import ask_for, is_pending, known, why_not, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
@@ -13,6 +13,7 @@ from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.answers import counterfactual
 
+TITLE = "Which image sets a layer's range?"
 OF_LAYER = (
     "range-layer"  # in the address: a layer here is one that rounds its input, not a BatchNorm
 )
@@ -21,10 +22,10 @@ MATTERS_DB = 1.0  # a layer that gains so much without one image hangs on it
 
 def ranges_section(folder: RunFolder) -> bool:
     """The question, closed until it is opened; whether an answer is awaited."""
-    if is_out_of_reach(folder, "ranges"):
+    if why_unanswered(folder, "ranges"):
         return False
     more = st.expander(
-        "Which image sets a layer's range?", icon=":material/image_search:", key="ranges-more",
+        TITLE, icon=":material/image_search:", key="ranges-more",
         on_change="rerun", expanded=OF_LAYER in st.query_params,
     )  # fmt: skip
     if more.open:

@@ -5,9 +5,22 @@ import streamlit as st
 from app.charts.layers import allocation as charts
 from app.charts.layers.allocation import additivity_words, allocation_words
 from app.components import mount
+from app.panels.shared.ask_why import why_not
 from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
+from engine.run.recipes.layer_bits import CHOOSES_ITSELF
+
+TITLE = "Where did the bits go?"
+
+
+def why_no_allocation(folder: RunFolder, history: History) -> str:
+    """Why a run that chooses its bits does not show them; empty where it does, or chooses none."""
+    if folder.recipe.quantization not in CHOOSES_ITSELF or history.last("bits-chosen") is not None:
+        return ""
+    if folder.result() is None:
+        return why_not(folder)
+    return "An older version kept no record of how they were chosen: run the recipe again."
 
 
 def allocation_panel(folder: RunFolder, history: History) -> None:
@@ -16,7 +29,7 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
     if chosen is None:
         return
     report = charts.in_todays_words(chosen["report"])
-    st.subheader("Where did the bits go?", help=explain("allocation"))
+    st.subheader(TITLE, help=explain("allocation"))
     st.markdown(allocation_words(report))
     if report.get("additivity"):
         st.markdown(additivity_words(report["additivity"]))

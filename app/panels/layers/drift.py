@@ -14,6 +14,7 @@ from app.wording.words import plain
 from engine.run.folders.folder import RunFolder
 
 QUESTION = "similarity"
+TITLE = "How far did the weights move?"
 RANKS = (  # from which rank correlation on what is said of it
     (0.7, "rank alike"),
     (0.3, "rank loosely alike"),
@@ -27,7 +28,7 @@ def drift_section(folder: RunFolder, chosen: str, layers: int) -> bool:
     return closed_question(
         folder,
         QUESTION,
-        "How far did the weights move?",
+        TITLE,
         layers,
         lambda found: _found(folder, found, chosen),
     )

@@ -18,15 +18,23 @@ from app.wording.layer_numbers import GRADES, MOVED, Number, known_numbers, numb
 from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
+TITLE = "What is wrong with one layer?"
+NO_PICTURE = (
+    "An older version kept no picture of the weights on their grid: run the recipe again to see it."
+)
+
 
 def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[str, str]) -> None:
-    """The chosen layer and a menu of all; for experts the table of all. Nothing before one is measured."""
+    """The chosen layer and a menu of all; for experts the table of all.
+
+    Nothing before one is measured: the tab says so at its end.
+    """
     measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
     if not measured:
         return
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        st.subheader("What is wrong with one layer?", help=explain("layer"))
+        st.subheader(TITLE, help=explain("layer"))
     with right:
         menu("Layer (or click on a bar)", titles, "layer", asked=path)
     shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
@@ -116,6 +124,7 @@ def _line(one: Number, value: float) -> str:
 def _histograms(folder: RunFolder, history: History, path: str) -> None:
     view = history.last("viewed", form="codes", what=path)
     if view is None:
+        st.caption(NO_PICTURE)
         return
     left, right = st.columns(2, gap="medium")
     shown: dict[str, Any] = {"run": folder.run_id, "offset": 0, "name": f"layer-{path}"}

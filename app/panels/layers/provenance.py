@@ -12,7 +12,7 @@ from app.components import mount
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.draft import recipe_fields
 from app.panels.new_run.variants import layer_at
-from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_not
+from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.room import room
 from app.text import explain
@@ -23,7 +23,6 @@ from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 
 HEIGHT_REM = 26.0  # of title, sentence, waterfall and button: kept free while nobody has asked
-LATER = "When the run is done, it can be asked where this layer's error comes from."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +37,11 @@ class Remedy:
 def layer_provenance(folder: RunFolder, path: str, layers: int) -> None:
     """The sentence, the waterfall and the button for one layer; before it is asked, the question."""
     found = known(folder, "explain")
-    may_be_asked = folder.result() is not None and (found is not None or not why_not(folder))
-    with room("provenance", HEIGHT_REM if may_be_asked else 0):
+    why_not = why_unanswered(folder, "explain")
+    with room("provenance", 0 if why_not else HEIGHT_REM):
         st.subheader("Where does this layer's error come from?", help=explain("provenance"))
-        if folder.result() is None:
-            st.caption(LATER)
-        elif not may_be_asked:
-            st.caption(why_not(folder))
+        if why_not:
+            st.caption(why_not)
         elif found is None:
             ask_for(folder, "explain", layers)
         else:

@@ -15,6 +15,7 @@ from engine.run.folders.folder import RunFolder
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 QUESTION = "sensitivities"
+TITLE = "Which layers mind most, and by which measure?"
 SHOWN = 4  # bits at first
 
 
@@ -23,7 +24,7 @@ def sensitivities_section(folder: RunFolder, chosen: str, layers: int) -> bool:
     return closed_question(
         folder,
         QUESTION,
-        "Which layers mind most, and by which measure?",
+        TITLE,
         layers,
         lambda found: _found(folder, found, chosen),
     )

@@ -10,16 +10,20 @@ import streamlit as st
 from app.engine_calls.background import ask, is_asked
 from app.panels.shared.folded import folded
 from app.panels.shared.press import button
+from app.run_files.run_folders import state_of
 from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import time_words
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.folders.opened import opened_from
 from engine.run.questions.why import answers
 from engine.run.questions.why.askable import expected_s, has_student
 
 RECORD = "This run is here as a record alone, without its student and images: use its recipe again."
-OPENED = "This run came in a bundle, without its student and images: it cannot be asked here."
+OPENED = "This run came in a bundle, without its student and images: use its recipe again, and ask that run."
+UNFINISHED = "This run did not come to its end: resume it, and ask when it is done."
+PAUSED = "This run is paused: continue it, and ask when it is done."
+LATER = "When the run is done, it can be asked."
 MOST_BITS = 8  # that a layer may have
 
 
@@ -81,9 +85,10 @@ WHY = {
 
 
 def why_not(folder: RunFolder) -> str:
-    """A sentence where a run has nothing to ask; else nothing."""
+    """Why a run cannot be asked, and what to do, in a sentence; empty where it can."""
     if folder.result() is None:
-        return ""
+        state = state_of(folder)
+        return PAUSED if state == "paused" else LATER if state in ACTIVE else UNFINISHED
     if has_student(folder):
         return ""
     return OPENED if opened_from(folder.path) else RECORD
@@ -105,11 +110,10 @@ def known(folder: RunFolder, command: str, layer: str = "") -> dict[str, Any] | 
     return answers.kept_answer(folder, command, layer)
 
 
-def is_out_of_reach(folder: RunFolder, command: str, layer: str = "") -> bool:
-    """Whether there is no answer and none can be asked for: of a run at work, or of a record without it."""
-    if folder.result() is None:
-        return True
-    return bool(why_not(folder)) and known(folder, command, layer) is None
+def why_unanswered(folder: RunFolder, command: str, layer: str = "") -> str:
+    """Why there is no answer and none can be asked for, in a sentence; empty where there is, or can be."""
+    said = why_not(folder)
+    return said if said and known(folder, command, layer) is None else ""
 
 
 def is_pending(folder: RunFolder, command: str, layer: str = "") -> bool:
@@ -149,9 +153,9 @@ def closed_question(
 ) -> bool:
     """A question of a finished run, closed until opened; `draw` shows its answer. Whether one is awaited.
 
-    `layer`: of a question that is put about one layer.
+    Nothing where it cannot be asked: the tab says why at its end. `layer`: of a question about one layer.
     """
-    if is_out_of_reach(folder, command, layer):
+    if why_unanswered(folder, command, layer):
         return False
     more = folded(title, key=f"{command}-more", icon=WHY[command].icon)
     if more is not None:

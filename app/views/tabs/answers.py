@@ -5,21 +5,22 @@ import streamlit as st
 from app.charts.layers import reconstruction
 from app.charts.outcomes.verdicts import outcome_verdict
 from app.engine_calls.background import look_again
-from app.panels.answers.costs import QUESTIONS, costs_section
-from app.panels.answers.flips import flips_section
-from app.panels.answers.nearest_comparison import gain_panel
-from app.panels.answers.result import result_panel
-from app.panels.answers.triad import triad
+from app.panels.answers import costs, flips
+from app.panels.answers import nearest_comparison as gain
+from app.panels.answers import result as result_panels
+from app.panels.answers import triad as images_worth
 from app.panels.head.headline import headline
 from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.images.growth import live_chart
-from app.panels.shared.ask_why import is_pending
+from app.panels.shared.ask_why import is_pending, why_not
+from app.panels.shared.not_here import not_here
 from app.panels.shared.room import room
 from app.run_files.history import History
 from app.run_files.run_folders import state_of
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
+ALL = (result_panels.TITLE, flips.TITLE, costs.TITLE, gain.TITLE, images_worth.TITLE)
 HEIGHT_REM = 10.4  # of the verdict and the four numbers; what stands there before is lower
 
 
@@ -50,15 +51,17 @@ def draw(folder: RunFolder, history: History) -> None:
     with st.container():
         judging_section(folder, history)
     if result is None:
+        not_here(dict.fromkeys(ALL, why_not(folder)))
         return
     with st.container():
-        result_panel(folder)
+        result_panels.result_panel(folder)
     with st.container():
-        flips_section(folder, len(history.started["layers"]))
+        flips.flips_section(folder, len(history.started["layers"]))
     with st.container():
-        costs_section(folder, len(history.started["layers"]))
+        costs.costs_section(folder, len(history.started["layers"]))
     with st.container():
-        gain_panel(folder)
+        gain.gain_panel(folder)
     with st.container():
-        triad(folder)
-    look_again(any(is_pending(folder, one) for one in ("predictions", *QUESTIONS)))
+        images_worth.triad(folder)
+    not_here({gain.TITLE: gain.why_no_gain(folder.recipe)})
+    look_again(any(is_pending(folder, one) for one in ("predictions", *costs.QUESTIONS)))

@@ -8,10 +8,12 @@ from app.engine_calls.background import look_again
 from app.links.state import current_view, layer_among
 from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.head.what_if import ablations, fork_panel
+from app.panels.images import ranges
 from app.panels.images.growth import film, gap_map, live_chart, yet
-from app.panels.images.ranges import ranges_section
 from app.panels.images.verdict import growth_verdict, last_gaps
+from app.panels.shared.ask_why import why_not, why_unanswered
 from app.panels.shared.folded import folded
+from app.panels.shared.not_here import not_here
 from app.panels.shared.room import room
 from app.panels.shared.url_menu import menu
 from app.run_files.history import History
@@ -31,10 +33,12 @@ def draw(folder: RunFolder, history: History) -> None:
         fork_panel(folder)
         ablations(folder, "synthesis")
     if _ended_early(folder, history):
-        st.caption("This run ended before there was anything to see.")
+        st.caption(f"This run ended before there was anything to see. {why_not(folder)}")
         return
     if history.last("run-started") is None:
-        if state_of(folder) != "queued":
+        if state_of(folder) == "queued":
+            st.caption("The images grow here once the runs before this one are done.")
+        else:
             st.info("The worker loads the network; the first images come within seconds.")
         return
     with st.container():
@@ -45,7 +49,8 @@ def draw(folder: RunFolder, history: History) -> None:
     with st.container():
         _for_experts(folder, history)
     with st.container():
-        awaited = ranges_section(folder)
+        awaited = ranges.ranges_section(folder)
+    not_here({ranges.TITLE: why_unanswered(folder, "ranges")})
     look_again(awaited)
 
 
@@ -80,7 +85,8 @@ def _film_and_map(folder: RunFolder, history: History) -> None:
                 st.query_params["step"] = str(int(picked["step"]))
         else:
             st.info(
-                "This network has no BatchNorm: it keeps no statistics for images to agree with."
+                "This network has no BatchNorm: it keeps no statistics for images to agree with, neither by "
+                "layer nor by channel. What the images are worth stands on the tab Answers."
             )
 
 

@@ -1,5 +1,6 @@
 """What does quantization do to each layer? Where does the error enter, and what does it cost?"""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -7,16 +8,15 @@ import streamlit as st
 from app.charts.layers import layer_errors
 from app.charts.outcomes.verdicts import inherited_verdict, layers_verdict
 from app.engine_calls.background import look_again
-from app.panels.doctor.doctor import doctor_panel
+from app.panels.doctor import doctor
 from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
-from app.panels.layers.allocation import allocation_panel
-from app.panels.layers.at_work.blocks import blocks_again, blocks_at_work
-from app.panels.layers.drift import drift_section
+from app.panels.layers import allocation, drift, layer_detail, sensitivities
+from app.panels.layers.at_work import blocks
 from app.panels.layers.fewer_bits.fader import fader_section
 from app.panels.layers.fewer_bits.measure_bits import is_measuring
-from app.panels.layers.inside.section import tensors_section
+from app.panels.layers.inside import section as inside
 from app.panels.layers.layer_costs import (
     ask_costs,
     cost_chart,
@@ -25,10 +25,9 @@ from app.panels.layers.layer_costs import (
     costs_of,
     worst_layer,
 )
-from app.panels.layers.layer_detail import chosen_layer, layer_detail
 from app.panels.layers.provenance import all_provenance
-from app.panels.layers.sensitivities import sensitivities_section
-from app.panels.shared.ask_why import is_pending, known
+from app.panels.shared.ask_why import is_pending, known, why_not, why_unanswered
+from app.panels.shared.not_here import not_here
 from app.panels.shared.room import ROW_REM, room
 from app.panels.shared.url_menu import buttons
 from app.run_files.history import History
@@ -65,8 +64,8 @@ def draw(folder: RunFolder, history: History) -> None:
             st.info("The layers appear when the worker has loaded the network.")
         return
     with st.container():
-        awaited = doctor_panel(folder)
-    chosen, titles = chosen_layer(folder, history, costs)
+        awaited = doctor.doctor_panel(folder)
+    chosen, titles = layer_detail.chosen_layer(folder, history, costs)
     with st.container():
         _all_layers(folder, history, costs, chosen)
     # A container each: what appears in one leaves the others where, and as, they are.
@@ -74,25 +73,48 @@ def draw(folder: RunFolder, history: History) -> None:
     if is_watched(folder):  # in the order in which they come, so that none pushes another away
         places = [places[2], places[1], places[0]]
     with places[0]:
-        layer_detail(folder, history, chosen, titles)
+        layer_detail.layer_detail(folder, history, chosen, titles)
     with places[1]:
-        allocation_panel(folder, history)
+        allocation.allocation_panel(folder, history)
     with places[2]:
-        blocks_at_work(folder, history)
+        blocks.blocks_at_work(folder, history)
     with st.container():
         fader_section(folder, chosen, len(layers))
     with st.container():
-        blocks_again(folder, history)
+        blocks.blocks_again(folder, history)
     if costs is not None:
         cost_expander(folder, costs)
     with st.container():
-        inside = tensors_section(folder, chosen, len(layers))
-        drifts = drift_section(folder, chosen, len(layers))
-        ranks = sensitivities_section(folder, chosen, len(layers))
+        tensors = inside.tensors_section(folder, chosen, len(layers))
+        drifts = drift.drift_section(folder, chosen, len(layers))
+        ranks = sensitivities.sensitivities_section(folder, chosen, len(layers))
+    not_here(_reasons(folder, history, chosen))
     asked = any(is_pending(folder, one) for one in ASKED)
     look_again(
-        awaited or costs_are_pending(folder) or asked or inside or drifts or ranks or is_measuring()
+        awaited
+        or costs_are_pending(folder)
+        or asked
+        or tensors
+        or drifts
+        or ranks
+        or is_measuring()
     )
+
+
+def _reasons(folder: RunFolder, history: History, chosen: str) -> dict[str, str]:
+    """By the question of each view of this tab that can be missing: why it is; empty where it is there."""
+    unanswered = partial(why_unanswered, folder)
+    at_work = is_watched(folder)  # the places of what is learned say for themselves what comes
+    return {
+        doctor.TITLE: unanswered(doctor.QUESTION),
+        QUESTIONS["cost"]: "" if costs_of(folder) else why_not(folder),
+        layer_detail.TITLE: "" if chosen else why_not(folder),
+        allocation.TITLE: allocation.why_no_allocation(folder, history),
+        blocks.TITLE: "" if at_work else blocks.why_no_blocks(folder, history),
+        inside.title_of(chosen or "a layer"): unanswered(inside.QUESTION, chosen),
+        drift.TITLE: unanswered(drift.QUESTION),
+        sensitivities.TITLE: unanswered(sensitivities.QUESTION),
+    }
 
 
 def _verdict(folder: RunFolder, history: History, costs: dict[str, Any] | None) -> None:
@@ -125,7 +147,7 @@ def _all_layers(
     with right, room("ask", ROW_REM), st.container(horizontal=True, horizontal_alignment="right"):
         if len(known_ones) > 1:
             by = buttons("Draw", known_ones, "by", label_visibility="collapsed")
-        if costs is None and folder.result() is not None:
+        if costs is None and not why_not(folder):
             ask_costs(folder)
     with left:
         st.subheader(QUESTIONS[by], help=explain(HELP[by]))

@@ -14,6 +14,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.costs import layer_costs
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
+from tests.app.why.conftest import student_kept
 
 
 def row(path: str, whole: float, weights: float, read: float | None) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def test_the_measure_is_in_the_address_and_older_analyses_are_drawn(runs: Path) 
 def test_it_is_asked_for_once_and_shown_when_it_is_there(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = fabricate(runs, Fabricated())
+    folder = student_kept(fabricate(runs, Fabricated()))
     asked = []
 
     def answer(*words: str, **_: Any) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def test_it_is_asked_for_once_and_shown_when_it_is_there(
 
 
 def test_a_refusal_is_told(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = fabricate(runs, Fabricated(seed=3))
+    folder = student_kept(fabricate(runs, Fabricated(seed=3)))
 
     def refuse(*_: str, **__: Any) -> dict[str, Any]:
         raise UserError("the network's file is gone")

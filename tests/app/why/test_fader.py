@@ -11,6 +11,7 @@ import streamlit as st
 from app.charts.why.bits import front, matrix, needed, sqnr_bars
 from app.panels.layers.fewer_bits.bit_choice import BitChoice, chosen_bits
 from app.panels.layers.fewer_bits.fader import for_browser, table
+from app.panels.shared.ask_why import UNFINISHED
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
@@ -147,9 +148,7 @@ def test_no_number_without_end_goes_to_a_browser() -> None:
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 def test_a_run_that_ended_early_says_when_it_can_be_asked(runs: Path, state: str) -> None:
     folder = fabricate(runs, Fabricated(state=state))
-    assert "When the run is done, every layer" in texts(
-        opened("layers", run=folder.run_id, bits="3.3")
-    )
+    assert UNFINISHED in texts(opened("layers", run=folder.run_id, bits="3.3"))
 
 
 def test_it_is_closed_until_asked_for_and_then_says_what_it_takes(runs: Path) -> None:

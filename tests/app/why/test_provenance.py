@@ -8,6 +8,7 @@ import pytest
 
 from app.charts.why.provenance import stacked, waterfall
 from app.panels.layers.provenance import Remedy, remedy_for, table, with_remedy
+from app.panels.shared.ask_why import LATER, PAUSED, UNFINISHED
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.why import answers
@@ -148,11 +149,16 @@ def test_a_refusal_is_told_in_a_line(runs: Path, monkeypatch: Any) -> None:
     assert at.error[0].value == "the network's file is gone"
 
 
-@pytest.mark.parametrize("state", ["failed", "cancelled", "running", "paused"])
-def test_a_run_that_is_not_finished_says_when_it_can_be_asked(runs: Path, state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("failed", UNFINISHED), ("cancelled", UNFINISHED), ("running", LATER), ("paused", PAUSED)],
+)
+def test_a_run_that_is_not_finished_says_when_it_can_be_asked(
+    runs: Path, state: str, words: str
+) -> None:
     folder = fabricate(runs, Fabricated(state=state))
     at = opened("layers", run=folder.run_id)
-    assert "When the run is done" in texts(at)
+    assert words in texts(at)
     assert not any(str(button.key).startswith("ask-") for button in at.button)
 
 

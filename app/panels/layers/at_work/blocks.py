@@ -10,6 +10,9 @@ from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
+TITLE = "For experts: how each block was learned"
+LEARNS_NOTHING = "This quantizer learns nothing: there is no block to reconstruct, no code to move."
+
 
 def blocks_at_work(folder: RunFolder, history: History) -> None:
     """The losses of the block at work beside its rounding; of a run that was over before: nothing."""
@@ -35,20 +38,18 @@ def _what_it_does(folder: RunFolder, history: History) -> None:
     if forms_of(folder.recipe, history):
         policy_panel(folder, history)
     else:
-        st.caption(
-            "This quantizer learns nothing: there is no block to reconstruct, no code to move."
-        )
+        st.caption(LEARNS_NOTHING)
 
 
 def blocks_again(folder: RunFolder, history: History) -> None:
     """For experts, closed: how far each block came, which codes moved, and the rounding look by look."""
     forms = forms_of(folder.recipe, history)
     learns = takes_steps(folder.recipe) and not set(forms) & set(WHOLE)
-    if not learns and not forms:
+    if why_no_blocks(folder, history):
         return
     asked = any(f"{form}-block" in st.query_params for form in forms)
     more = st.expander(
-        "For experts: how each block was learned", icon=":material/stacked_line_chart:",
+        TITLE, icon=":material/stacked_line_chart:",
         key="blocks-more", on_change="rerun", expanded=asked,
     )  # fmt: skip
     if not more.open:
@@ -58,6 +59,12 @@ def blocks_again(folder: RunFolder, history: History) -> None:
             policy_panel(folder, history)
         if learns:
             _each_block(folder, history)
+
+
+def why_no_blocks(folder: RunFolder, history: History) -> str:
+    """Why no block was learned that could be looked at again, in a sentence; empty where one was."""
+    learns = takes_steps(folder.recipe) or forms_of(folder.recipe, history)
+    return "" if learns else LEARNS_NOTHING
 
 
 def _each_block(folder: RunFolder, history: History) -> None:

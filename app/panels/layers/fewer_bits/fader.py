@@ -17,7 +17,7 @@ from app.panels.layers.fewer_bits.bit_choice import (
 )
 from app.panels.layers.fewer_bits.measure_bits import measure_button, measured_words, tried
 from app.panels.new_run.dialog import new_run_button
-from app.panels.shared.ask_why import ask_for, is_pending, known, why_not
+from app.panels.shared.ask_why import ask_for, is_pending, known, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.room import room
@@ -50,7 +50,6 @@ WORDS = {
     "less": "less",
     "more": "more",
 }
-LATER = "When the run is done, every layer can be measured at 2 to 8 bits here."
 
 
 def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
@@ -63,10 +62,8 @@ def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
         return
     with more:
         found = known(folder, "bits")
-        if folder.result() is None:
-            st.caption(LATER)
-        elif why_not(folder) and found is None:
-            st.caption(why_not(folder))
+        if said := why_unanswered(folder, "bits"):
+            st.caption(said)
         elif found is None:
             ask_for(folder, "bits", layers)
         else:

@@ -35,11 +35,20 @@ DRAW: dict[str, Callable[[RunFolder, Found], pd.DataFrame]] = {
 }  # fmt: skip
 
 
+def title_of(layer: str) -> str:
+    """The question about one layer."""
+    return f"What goes on inside {layer}? What it reads, feature maps, weights"
+
+
 def tensors_section(folder: RunFolder, chosen: str, layers: int) -> bool:
     """The question about the chosen layer, closed until it is opened; whether an answer is awaited."""
-    title = f"What goes on inside {chosen}? What it reads, feature maps, weights"
     return closed_question(
-        folder, QUESTION, title, layers, lambda found: _found(folder, found), layer=chosen
+        folder,
+        QUESTION,
+        title_of(chosen),
+        layers,
+        lambda found: _found(folder, found),
+        layer=chosen,
     )
 
 
