@@ -17,4 +17,6 @@ def missing_words(reasons: Mapping[str, str]) -> list[str]:
     for question, reason in reasons.items():
         if reason:
             together.setdefault(reason, []).append(f"*{question}*")
-    return [f"Not here: {', '.join(questions)}. {why}" for why, questions in together.items()]
+    return [
+        f"{why} Not here for this reason: {', '.join(asked)}" for why, asked in together.items()
+    ]

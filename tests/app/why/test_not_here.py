@@ -127,9 +127,7 @@ def test_the_sentence_says_why_and_what_to_do_once_for_all_views(
 ) -> None:
     monkeypatch.setattr("engine.run.folders.folder.processes.is_at_work", lambda *_: True)
     at = opened("layers", run=make(runs).run_id)
-    (line,) = [
-        one.value for one in at.caption if one.value.startswith("Not here") and why in one.value
-    ]
+    (line,) = [one.value for one in at.caption if one.value.startswith(f"{why} Not here")]
     for view in (
         "What should I change?",
         "How far did the weights move?",
@@ -148,5 +146,5 @@ def test_a_run_at_work_says_that_it_can_be_asked_later(
 
 def test_one_sentence_for_each_reason() -> None:
     assert missing_words({"A?": "No x.", "B?": "", "C?": "No x.", "D?": "No y."}) == [
-        "Not here: *A?*, *C?*. No x.", "Not here: *D?*. No y.",
+        "No x. Not here for this reason: *A?*, *C?*", "No y. Not here for this reason: *D?*",
     ]  # fmt: skip

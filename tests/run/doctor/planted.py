@@ -1,5 +1,7 @@
 """Bundled networks run in this process on few images, and faults planted into them."""
 
+import shutil
+
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -42,6 +44,12 @@ def worked(recipe, runs):
     folder = RunFolder.create(runs, recipe)
     work(folder)
     return folder
+
+
+def copied(folder, runs):
+    """The run once more in a folder of its own, to plant a fault into."""
+    shutil.copytree(folder.path, runs / folder.run_id)
+    return RunFolder.open(runs, folder.run_id)
 
 
 def again(folder, *, forget=()):

@@ -1,5 +1,7 @@
 """Faults planted into real runs of bundled networks: the doctor names cause and layer first or second."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from tests.run.doctor.planted import (
     asked,
     block_file,
     checkpoint,
+    copied,
     few_test_images,
     finished,
     first_two,
@@ -19,6 +22,8 @@ from tests.run.doctor.planted import (
 )
 from tests.thorough import thorough
 
+OTHERS = ("resnet20-fashion", "vit-fashion", "binary-fashion", "embedding-fashion", "sr-fashion")
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -26,9 +31,16 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def healthy(data, tmp_path_factory):
-    with torch.no_grad():
-        return finished(tmp_path_factory.mktemp("healthy"), data, "mobilenet-fashion")
+def sound(data, tmp_path_factory):
+    """A network's run without a fault, made once for all tests."""
+    runs = tmp_path_factory.mktemp("sound")
+
+    @cache
+    def made(model, bits=8):
+        with torch.no_grad():
+            return finished(runs, data, model, bits=bits)
+
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -42,25 +54,45 @@ def red(found):
     return [one["rule"] for one in found["findings"] if one["severity"] == "red"]
 
 
-def test_a_healthy_run_has_nothing_red(healthy, data, tmp_path):
-    assert red(asked(healthy)) == []
-    assert red(asked(finished(tmp_path / "runs", data, "vgg-fashion"))) == []
+@pytest.mark.parametrize(
+    "model",
+    ["mobilenet-fashion", "vgg-fashion", "preact-fashion", "repvgg-fashion", *thorough(*OTHERS)],
+)
+def test_a_healthy_run_has_nothing_red(model, sound):
+    assert red(asked(sound(model))) == []
 
 
-def test_a_channel_scaled_by_fifty(data, tmp_path):
-    change = scaled_channel("layer2.1.bn1", "layer2.1.conv2", 5, 50.0)
-    weights = checkpoint("resnet20-fashion", tmp_path / "scaled.safetensors", change)
-    folder = finished(tmp_path / "runs", data, "resnet20-fashion", bits=4, weights=weights)
-    found = asked(folder, "activation-outlier", "layer2.1.conv2")
-    assert ("activation-outlier", "layer2.1.conv2") in first_two(found)
-    sound = finished(tmp_path / "runs", data, "resnet20-fashion", bits=4)
-    lost = folder.result()["logit_kl"] - sound.result()["logit_kl"]
-    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0
+@pytest.mark.parametrize(
+    ("model", "scaled", "reader", "told"),
+    [
+        ("preact-fashion", "layer2.1.bn2", "layer2.1.conv2", "logit_kl"),
+        ("vgg-fashion", "features.1.0", "features.1.2", "logit_kl"),
+        ("sr-fashion", "body.1.conv1", "body.1.conv2", "output_sqnr_db"),
+        *thorough(
+            ("resnet20-fashion", "layer2.1.bn1", "layer2.1.conv2", "logit_kl"),
+            ("embedding-fashion", "layer2.1.bn1", "layer2.1.conv2", "output_sqnr_db"),
+        ),
+    ],
+)
+def test_a_channel_scaled_by_fifty(model, scaled, reader, told, sound, data, tmp_path):
+    weights = checkpoint(model, tmp_path / "w.safetensors", scaled_channel(scaled, reader, 5, 50.0))
+    folder = finished(tmp_path / "runs", data, model, bits=4, weights=weights)
+    found = asked(folder, "activation-outlier", reader)
+    assert ("activation-outlier", reader) in first_two(found)
+    lost = abs(sound(model, 4).result()[told] - folder.result()[told])
+    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0.1
 
 
-def test_one_range_cut_to_a_tenth(data, tmp_path):
-    layer = "features.2.0"
-    folder = finished(tmp_path / "runs", data, "vgg-fashion")
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        ("vgg-fashion", "features.2.0"), ("vit-fashion", "blocks.1.mlp.0"),
+        ("binary-fashion", "features.1.3"),
+        *thorough(("mobilenet-fashion", "blocks.3.project.0"), ("preact-fashion", "layer2.1.conv2")),
+    ],
+)  # fmt: skip
+def test_one_range_cut_to_a_tenth(model, layer, sound, tmp_path):
+    folder = copied(sound(model), tmp_path)
     file, key = block_file(folder, layer)
     in_file(file, lambda state: state[key].div_(10))
     again(folder)
@@ -70,20 +102,35 @@ def test_one_range_cut_to_a_tenth(data, tmp_path):
     assert tried["measured_gain"] > 0.9 * folder.result()["logit_kl"]  # most of what was lost
 
 
-def test_images_normalised_otherwise_than_in_training(healthy, data, tmp_path):
+@pytest.mark.parametrize(
+    ("model", "norm"),
+    [
+        ("preact-fashion", "layer1.0.bn1"), ("repvgg-fashion", "blocks.0.bn3"),
+        ("binary-fashion", "features.0.1"),
+        *thorough(("mobilenet-fashion", "stem.1"), ("resnet20-fashion", "bn1")),
+    ],
+)  # fmt: skip
+def test_images_normalised_otherwise_than_in_training(model, norm, sound, data, tmp_path):
     wrong = {"mean": [0.0], "std": [1.0]}
-    folder = finished(tmp_path / "runs", data, "mobilenet-fashion", model_settings=wrong)
+    folder = finished(tmp_path / "runs", data, model, model_settings=wrong)
     found = asked(folder, "normalisation")
-    assert ("normalisation", "stem.1") in first_two(found)
+    assert ("normalisation", norm) in first_two(found)
     assert found["findings"][0]["severity"] == "red"
-    lost = healthy.result()["quantized_top1"] - folder.result()["quantized_top1"]
-    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0
+    lost = sound(model).result()["quantized_top1"] - folder.result()["quantized_top1"]
+    assert found["attempt"]["measured_gain"] > 0.5 * lost > 0.2
 
 
-def test_one_layer_at_two_bits_among_eight(data, tmp_path):
-    layer = "blocks.1.expand.0"
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        ("preact-fashion", "layer1.0.conv1"), ("vgg-fashion", "features.1.0"),
+        ("repvgg-fashion", "blocks.4.conv3"),
+        *thorough(("mobilenet-fashion", "blocks.1.expand.0"), ("vit-fashion", "blocks.1.mlp.0")),
+    ],
+)  # fmt: skip
+def test_one_layer_at_two_bits_among_eight(model, layer, data, tmp_path):
     own = {"bits": {"weight_bits": {layer: 2}}}
-    folder = finished(tmp_path / "runs", data, "mobilenet-fashion", settings=own)
+    folder = finished(tmp_path / "runs", data, model, settings=own)
     found = asked(folder, "few-bits")
     assert ("few-bits", layer) in first_two(found)
     assert found["attempt"]["measured_gain"] > 0.5 * folder.result()["logit_kl"]
@@ -91,20 +138,25 @@ def test_one_layer_at_two_bits_among_eight(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "norm"),
-    [("preact-fashion", "layer2.1.bn2"), *thorough(("resnet20-fashion", "layer1.0.bn2"))],
-)
-def test_a_variance_next_to_zero(model, norm, data, tmp_path):
+    [
+        ("preact-fashion", "layer2.1.bn2"), ("repvgg-fashion", "blocks.2.bn3"),
+        ("mobilenet-fashion", "stem.1"), *thorough(("resnet20-fashion", "layer1.0.bn2")),
+    ],
+)  # fmt: skip
+def test_a_variance_next_to_zero(model, norm, sound, data, tmp_path):
     weights = checkpoint(model, tmp_path / "still.safetensors", still_variance(norm, 3))
     folder = finished(tmp_path / "runs", data, model, weights=weights)
     found = asked(folder, "tiny-variance")
     assert ("tiny-variance", norm) in first_two(found)
-    lost = finished(tmp_path / "runs", data, model).result()["quantized_top1"]
-    lost -= folder.result()["quantized_top1"]
+    lost = sound(model).result()["quantized_top1"] - folder.result()["quantized_top1"]
     assert found["attempt"]["measured_gain"] > 0.5 * lost > 0.2
 
 
-def test_some_images_a_hundred_times_as_bright(data, tmp_path):
-    folder = finished(tmp_path / "runs", data, "vgg-fashion", bits=6)
+@pytest.mark.parametrize(
+    "model", ["vgg-fashion", "preact-fashion", "repvgg-fashion", *thorough("resnet20-fashion")]
+)
+def test_some_images_a_hundred_times_as_bright(model, sound, tmp_path):
+    folder = copied(sound(model), tmp_path)
     (file,) = folder.path.glob("images-*.safetensors")
     in_file(file, lambda state: state.update(images=top(state["images"], 0.05, 100.0)))
     again(folder, forget=("blocks/*",))
