@@ -143,18 +143,29 @@ def _one_image(folder: RunFolder, found: dict[str, Any]) -> None:
     place = f"growth-{folder.run_id}"
     mount.live_plot(figure, key=place, name=f"growth-{image}", run=folder.run_id, offset=0)
     st.markdown(growth_charts.growth_words(found["growth"], shares))
-    if not at:
-        return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link(
-            "views/run.py", label=f"What is wrong with {at}?", icon=":material/layers:",
-            query_params={"run": folder.run_id, "tab": "layers", "layer": at},
-        )  # fmt: skip
-        if folder.recipe.quantization not in CHOOSES_ITSELF and not has_most_bits(
-            folder, at, "weight_bits"
-        ):
-            new_run_button(
-                f"Try it at {MOST_BITS} bits", key="growth-try",
-                wanted=layer_at(folder.recipe, at, MOST_BITS),
-                icon=":material/build:", help=f"Opens New run with the weights of {at} at {MOST_BITS} bits.",
-            )  # fmt: skip
+        if at:
+            _mend(folder, at)
+        words = "The error of this image at every layer, beside the average image's."
+        csv_button(
+            growth_table(found["growth"], shares), folder.run_id, f"growth-{image}", words=words
+        )
+
+
+def _mend(folder: RunFolder, at: str) -> None:
+    """The way to the layer, and a run with more bits there."""
+    st.page_link(
+        "views/run.py", label=f"What is wrong with {at}?", icon=":material/layers:",
+        query_params={"run": folder.run_id, "tab": "layers", "layer": at},
+    )  # fmt: skip
+    if folder.recipe.quantization in CHOOSES_ITSELF or has_most_bits(folder, at, "weight_bits"):
+        return
+    new_run_button(
+        f"Try it at {MOST_BITS} bits", key="growth-try", wanted=layer_at(folder.recipe, at, MOST_BITS),
+        icon=":material/build:", help=f"Opens New run with the weights of {at} at {MOST_BITS} bits.",
+    )  # fmt: skip
+
+
+def growth_table(found: dict[str, Any], shares: list[float]) -> pd.DataFrame:
+    """A row a layer: this image's error, the average image's, and the ends of what is usual."""
+    return pd.DataFrame({"layer": found["layers"], "this image": shares, **found["usual"]})

@@ -9,6 +9,7 @@ from app.engine_calls.diagnoses import doctor_says
 from app.panels.doctor.do_it_all import do_it_all
 from app.panels.doctor.finding import finding_card, is_being_tried
 from app.panels.shared.ask_why import why_unanswered
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.run_files.run_folders import advice, runs_folder
@@ -112,6 +113,7 @@ def _scores(rows: list[dict[str, Any]]) -> None:
         for row in rows
     ]
     st.dataframe(pd.DataFrame(table), hide_index=True, width="content")
+    csv_button(rows, "all-runs", "scoreboard", words="Every rule with its counts.")
 
 
 def _measured_elsewhere() -> None:

@@ -81,6 +81,17 @@ def test_to_try_it_starts_the_run_with_the_change_and_its_gain_stands_there_afte
     assert "the teacher's (0.3 predicted)" in told
 
 
+def test_the_scoreboard_is_handed_out_as_a_table(
+    folder: RunFolder, keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"rule": "past-cliff", "tried": 3, "helped": 2, "held": 1, "banded": 2}
+    monkeypatch.setattr("app.panels.doctor.doctor.board", lambda _: [row])
+    keep("doctor", FOUND | {"run": folder.run_id})
+    at = opened("layers", "doctor-more", run=folder.run_id)
+    assert "How good has the doctor's advice been?" in texts(at)
+    assert any("scoreboard-csv" in one.proto.id for one in at.get("download_button"))
+
+
 def waited() -> Iterator[None]:
     for _ in range(100):
         yield

@@ -10,7 +10,7 @@ from app.charts.why.growth import growth, growth_words, parting
 from app.charts.why.predictions import by_class, class_name, margins, reliability
 from app.panels.answers.confidence import confusions, sure_words
 from app.panels.answers.confidence import reliability as reliability_table
-from app.panels.answers.flips import table
+from app.panels.answers.flips import growth_table, table
 from engine.run.folders.folder import RunFolder
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.test_pages import opened, texts
@@ -70,6 +70,14 @@ def test_the_growth_is_drawn_over_the_band_of_most_images() -> None:
     assert (low["y"], high["y"]) == (USUAL["low"], USUAL["high"])
     assert high["fill"] == "tonexty"
     assert (mean["y"], own["y"]) == (USUAL["mean"], GROWTH["images"]["7"])
+
+
+def test_the_growth_of_one_image_is_handed_out_as_a_table(folder: RunFolder, keep: Keep) -> None:
+    frame = growth_table(GROWTH, GROWTH["images"]["7"])
+    assert frame.to_dict("list") == {"layer": LAYERS, "this image": GROWTH["images"]["7"], **USUAL}
+    keep("predictions", FOUND)
+    at = opened("answers", run=folder.run_id)
+    assert any("growth-7-csv" in one.proto.id for one in at.get("download_button"))
 
 
 def test_the_class_that_changes_most_stands_first_with_its_band() -> None:
