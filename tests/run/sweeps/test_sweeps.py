@@ -215,6 +215,24 @@ def test_what_is_finished_costs_nothing(catalog, tmp_path):
     assert cost_of(recipes_of(plan), tmp_path).runs == 1
 
 
+def test_the_answer_has_the_keys_of_the_contract(catalog, tmp_path, capsys):
+    plan = planned(make_sweep(**SMALL | {"seeds": [0, 1]}), catalog, tmp_path)
+    finished(plan, know_catalog(tmp_path / "runs"), {0: 0.8, 1: 0.7})
+    (tmp_path / "sweep.json").write_text(json.dumps(SMALL | {"seeds": [0, 1]}))
+    asked = ["sweep", str(tmp_path / "sweep.json"), "--runs", str(tmp_path / "runs"), "--json"]
+    assert main(asked) == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"runs", "cells"} <= answer.keys()
+    assert answer["runs"] == [one.recipe.run_id for one in plan]
+    (cell,) = answer["cells"]
+    assert cell.keys() >= {
+        "model", "synthesis", "quantization", "weight_bits", "activation_bits", "seeds", "mean", "low",
+        "high",
+    }  # fmt: skip
+    assert cell["low"] < cell["mean"] < cell["high"]
+    assert cell["mean"] == pytest.approx(0.75, abs=0.05)
+
+
 @pytest.mark.slow
 def test_a_small_sweep_runs_to_its_end_and_is_found_when_it_is_asked_for_again(tmp_path, capsys):
     file = tmp_path / "sweep.json"
