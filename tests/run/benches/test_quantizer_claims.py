@@ -14,6 +14,7 @@ from engine.quantization import discover_methods
 from engine.run.benches.effects import measure_quantizers as measuring
 from engine.run.benches.effects.quantizer_claim import METRICS
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.second_networks import ON_SECOND, PLACES
 from engine.run.benches.effects.students import RESNET, SETUPS
 from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read, rows_of
 
@@ -25,17 +26,21 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipes(folder):
-    """The recipe of every setup, each made once, with few images to judge on: all are looked through."""
+    """The recipe of every side of every claim, with few images to judge on: all are looked through."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measuring, "HELD_OUT", 20)
         place = folder / "few"
-        return {name: measuring.recipe_of(one, place, 3) for name, one in SETUPS.items()}
+        return {
+            (claim.name, side): measuring.recipe_of(one, place, 3)
+            for claim in QUANTIZER_CLAIMS
+            for side, one in claim.sides.items()
+        }
 
 
 @pytest.mark.parametrize("claim", QUANTIZER_CLAIMS, ids=lambda claim: claim.name)
 class TestPairs:
     def test_method_and_control_differ_in_the_named_settings_alone(self, claim, recipes):
-        one, other = recipes[claim.method], recipes[claim.baseline]
+        one, other = (recipes[claim.name, side] for side in ("method", "baseline"))
         mine, theirs = one.quantization_settings, other.quantization_settings
         found = {name for name in mine.keys() & theirs.keys() if mine[name] != theirs[name]}
         found |= {
@@ -46,7 +51,7 @@ class TestPairs:
         assert found == set(claim.differs)
 
     def test_both_learn_from_the_same_images_and_are_judged_on_the_same(self, claim, recipes):
-        one, other = recipes[claim.method], recipes[claim.baseline]
+        one, other = (recipes[claim.name, side] for side in ("method", "baseline"))
         for part in ("model", "model_settings", "synthesis", "synthesis_settings", "images", "seed",
                      "data", "edge_rule"):  # fmt: skip
             assert getattr(one, part) == getattr(other, part)
@@ -60,6 +65,24 @@ def test_every_setup_is_of_some_claim_and_a_name_has_one():
     used = {name for claim in QUANTIZER_CLAIMS for name in (claim.method, claim.baseline)}
     assert set(SETUPS) == used
     assert len({claim.name for claim in QUANTIZER_CLAIMS}) == len(QUANTIZER_CLAIMS)
+
+
+def test_a_claim_on_a_second_network_is_the_same_but_for_the_network():
+    by_name = {claim.name: claim for claim in QUANTIZER_CLAIMS}
+    assert ON_SECOND.keys() <= by_name.keys()
+    for name, places in ON_SECOND.items():
+        for place in places:
+            there, here = by_name[f"{name}-{place}"], by_name[name]
+            for side, one in there.sides.items():
+                own, where = here.sides[side], PLACES[place]
+                assert (one.network, one.network_settings) == (
+                    where.network,
+                    where.network_settings,
+                )
+                assert (one.network, one.network_settings) != (own.network, own.network_settings)
+                for part in ("quantization", "settings", "weight_bits", "activation_bits", "title"):
+                    assert getattr(one, part) == getattr(own, part)
+            assert not there.asserted
 
 
 def test_every_quantizer_has_a_claim_but_our_own():

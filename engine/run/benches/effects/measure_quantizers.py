@@ -21,7 +21,7 @@ from engine.models.cards.sources import discover_cards
 from engine.run import new_recipe
 from engine.run.benches.effects.quantizer_claim import METRICS, QuantizerClaim
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
-from engine.run.benches.effects.students import SETUPS, Setup
+from engine.run.benches.effects.students import Setup
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.benches.image_files import write_images, write_table
 from engine.run.folders.folder import write_atomically
@@ -66,8 +66,8 @@ def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str,
     """The claim with the numbers of both sides, seed by seed, and what they say."""
     key = METRICS[claim.metric][0]
     sides = {
-        side: [value_of(SETUPS[name], runs, seed, key) for seed in seeds]
-        for side, name in (("method", claim.method), ("baseline", claim.baseline))
+        side: [value_of(one, runs, seed, key) for seed in seeds]
+        for side, one in claim.sides.items()
     }
     unknown: list[float | None] = [None] * len(seeds)  # neither control belongs to a quantizer
     values = sides | {"noise": unknown, "real": unknown}

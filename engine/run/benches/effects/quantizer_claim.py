@@ -1,10 +1,11 @@
 """A claim about quantizers: that one student loses less than another, its control."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.run.benches.effects.students import SETUPS
+from engine.run.benches.effects.second_networks import PLACES
+from engine.run.benches.effects.students import SETUPS, Setup
 
 METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and what it is
     "kl": ("logit_kl", "KL from the teacher, nats"),
@@ -28,15 +29,28 @@ class QuantizerClaim:
     metric: str = "kl"
     lower: bool = True
     asserted: bool = False
+    place: str = ""  # another network than the setups' own, by its name among PLACES
+
+    def on(self, place: str) -> "QuantizerClaim":
+        """The same claim on another network; nothing is asserted there."""
+        says = f"{self.says.removesuffix('.')}, {PLACES[place].words}."
+        return replace(self, name=f"{self.name}-{place}", says=says, place=place, asserted=False)
+
+    @property
+    def sides(self) -> dict[str, Setup]:
+        """Method and baseline as they are run, on the claim's own network."""
+        changed = PLACES[self.place].setup() if self.place else {}
+        names = {"method": self.method, "baseline": self.baseline}
+        return {side: replace(SETUPS[name], **changed) for side, name in names.items()}
 
     @property
     def network(self) -> str:
-        return SETUPS[self.method].network
+        return self.sides["method"].network
 
     @property
     def of(self) -> str:
         """What is measured, in words."""
-        one = SETUPS[self.method]
+        one = self.sides["method"]
         return f"W{one.weight_bits}A{one.activation_bits}: {METRICS[self.metric][1]}"
 
     def words(self) -> dict[str, str]:
@@ -50,16 +64,14 @@ class QuantizerClaim:
 
     def compared(self) -> dict[str, Any]:
         """What a measurement is of: a file's numbers are of today's claim where this is the same."""
-        sides = {"method": self.method, "baseline": self.baseline}
+        sides = self.sides
         return {
-            **sides,
+            "method": self.method,
+            "baseline": self.baseline,
             "differs": list(self.differs),
             "metric": self.metric,
             "lower": self.lower,
             "network": self.network,
-            "settings": {side: dict(SETUPS[name].settings) for side, name in sides.items()},
-            "bits": {
-                side: [SETUPS[name].weight_bits, SETUPS[name].activation_bits]
-                for side, name in sides.items()
-            },
+            "settings": {side: dict(one.settings) for side, one in sides.items()},
+            "bits": {side: [one.weight_bits, one.activation_bits] for side, one in sides.items()},
         }

@@ -6,8 +6,9 @@ equal. Both are judged on real images that neither has seen.
 """
 
 from engine.run.benches.effects.quantizer_claim import QuantizerClaim
+from engine.run.benches.effects.second_networks import ON_SECOND
 
-QUANTIZER_CLAIMS: tuple[QuantizerClaim, ...] = (
+_OWN: tuple[QuantizerClaim, ...] = (
     QuantizerClaim(
         name="gpfq",
         says="GPFQ: weight after weight along the path loses less than rounding each to the nearest level.",
@@ -205,3 +206,8 @@ QUANTIZER_CLAIMS: tuple[QuantizerClaim, ...] = (
         method="zero-point-vit", baseline="zero-point-vit-off", differs=("activation_zero",),
     ),
 )  # fmt: skip
+
+QUANTIZER_CLAIMS: tuple[QuantizerClaim, ...] = (
+    *_OWN,
+    *(claim.on(place) for claim in _OWN for place in ON_SECOND.get(claim.name, ())),
+)

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BINARY, TRANSFORMER, ENLARGING = "binary-fashion", "vit-fashion", "sr-fashion"
-RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
-FUSED: dict[str, Any] = {  # has no BatchNorm left that images could be made from
-    "network": REPVGG, "network_settings": {"form": "fused"}, "synthesis": "gzsq",
-}  # fmt: skip
+RESNET, MOBILENET, REPVGG, VGG = (
+    "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion", "vgg-fashion",
+)  # fmt: skip
+WITHOUT_BATCHNORM: dict[str, Any] = {"synthesis": "gzsq"}  # no statistics to make images from
+FUSED: dict[str, Any] = {
+    "network": REPVGG,
+    "network_settings": {"form": "fused"},
+    **WITHOUT_BATCHNORM,
+}
 STRESSED = FUSED | {"network_settings": {"form": "fused-stress"}}  # the same function, rescaled
 
 
