@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError  # noqa: A004
 
 from engine.run import catalog
@@ -47,8 +48,23 @@ def main() -> int:
             for kind in ("models", "synthesis", "quantization")
         }
         names = given.only.split(",") if given.only else list(titles["quantization"])
-        failed = [name for name in names if not ended_well(runs, titles, name, given.pictures)]
+        failed = [name for name in names if not tried(runs, titles, name, given.pictures)]
     return int(bool(failed))
+
+
+def tried(runs: Path, titles: dict[str, Any], name: str, pictures: Path | None) -> bool:
+    """Whether it ended well; a page that does not do what is asked of it is told, and the next is tried."""
+    try:
+        return ended_well(runs, titles, name, pictures)
+    except (PlaywrightError, RuntimeError) as error:
+        tell({"quantizer": name, "state": "not watched", "why": str(error).splitlines()[0]})
+        return False
+
+
+def tell(line: dict[str, Any]) -> None:
+    """Print it now: whoever reads along sees each as it ends."""
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
 
 
 def ended_well(runs: Path, titles: dict[str, Any], name: str, pictures: Path | None) -> bool:
@@ -70,8 +86,7 @@ def ended_well(runs: Path, titles: dict[str, Any], name: str, pictures: Path | N
         dialog.get_by_text("Expert").click()
         settle(page)
         ask_for_images(page, dialog)
-        page.locator(".st-key-new-start button").click()
-        page.wait_for_url("**/run?run=*")
+        press_start(page)
         pill = page.locator(".pill", has_text="finished").or_(
             page.locator(".pill", has_text="failed")
         )
@@ -85,8 +100,7 @@ def ended_well(runs: Path, titles: dict[str, Any], name: str, pictures: Path | N
         state = pill.inner_text()
         line = {"quantizer": name, "network": network, "bits": bits, "state": state, "says": says,
                 "seconds": round(time.monotonic() - begun), "wrongs": page.wrongs}  # fmt: skip
-    sys.stdout.write(f"{json.dumps(line)}\n")
-    sys.stdout.flush()
+    tell(line)
     return state == "finished" and not line["wrongs"]
 
 
@@ -110,6 +124,20 @@ def choose(page: Any, dialog: Any, label: str, title: str) -> None:
             page.keyboard.press("End")  # Escape would close the dialog
         settle(page)
     raise RuntimeError(f"{label} stayed {menu.input_value()!r} and was to be {title!r}")
+
+
+def press_start(page: Any) -> None:
+    """Press *Start* until the run's page is there: a press while the page is drawn anew is lost."""
+    for _ in range(TURNS):
+        try:
+            page.locator(".st-key-new-start button").click(timeout=TURN_MS)
+            page.wait_for_url("**/run?run=*", timeout=TURN_MS, wait_until="commit")
+            return
+        except TimeoutError:
+            settle(page)
+            if "/run?run=" in page.url:
+                return
+    raise RuntimeError(f"no run began; the page is {page.url}")
 
 
 def ask_for_images(page: Any, dialog: Any) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from engine.core.method import MethodCard, View, knob, knob_of
 from engine.quantization.base import QuantizationMethod, QuantizerSettings
 from engine.quantization.grids.quantizers import Makers
-from engine.quantization.grids.weights.factored import FactoredWeightCodes
+from engine.quantization.grids.weights.factors.factored import FactoredWeightCodes
 from engine.quantization.plan import BlockLike
 
 
@@ -22,6 +22,13 @@ from engine.quantization.plan import BlockLike
 class FactorizationSettings(QuantizerSettings):
     """Settings of the factors. The rule for weights' ranges counts where nothing is factorized."""
 
+    form: str = knob(
+        "cp",
+        label="Form of the product",
+        help="cp: a sum of products of columns, the paper's; tucker: a small kernel between two matrices of "
+        "channels, by the same steps (the paper leaves it open)",
+        choices=("cp", "tucker"),
+    )  # fmt: skip
     share: float = knob(
         1.0,
         label="Size of the factors",
@@ -74,7 +81,7 @@ class Factorization(QuantizationMethod):
         def made(bits: int) -> FactoredWeightCodes:
             return FactoredWeightCodes(
                 bits, share=chosen.share, sweeps=chosen.sweeps, als_only=not chosen.aware,
-                plain=plain(bits),
+                plain=plain(bits), form=chosen.form,
             )  # fmt: skip
 
         return made
@@ -92,7 +99,7 @@ class Factorization(QuantizationMethod):
                 continue
             course = torch.tensor(quantizer.course)
             told = {
-                "rank": float(quantizer.rank),
+                **dict(zip(("rank", "rank_inputs"), map(float, quantizer.ranks), strict=False)),
                 "start": float(course[0]),
                 "end": float(course.min()),
             }

@@ -186,3 +186,10 @@ def test_a_channel_is_drawn_before_and_after_and_between() -> None:
     assert error["y"] == [0.2, 0.2]
     assert [one["z"] for one in (before, after)] == [[0.1, 0.9, -0.3, 2.0], [0, 1, 0, 2]]
     assert (between["x"], between["y"]) == ([0, 1, 0, 1], [0, 0, 1, 1])
+
+
+def test_a_core_has_a_rank_for_each_side_and_a_sum_of_columns_one() -> None:
+    seen = events("factors", 3)
+    assert "rank 4: the product" in words("factors", seen)
+    seen[-1]["values"]["rank_inputs"] = 3.0
+    assert "ranks 4 and 3: the product" in words("factors", seen)

@@ -5,15 +5,21 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.quantization.grids.quantizers import WeightQuantizer
-from engine.quantization.grids.weights.cp_admm import (
+from engine.quantization.grids.weights.factors.admm import admm
+from engine.quantization.grids.weights.factors.cp import (
+    CP,
     _normal_equations,
-    admm,
     balanced,
     compose,
     cp_als,
     relative_error,
 )
-from engine.quantization.grids.weights.factored import FactoredWeightCodes, on_grid, rank_for, ways
+from engine.quantization.grids.weights.factors.factored import (
+    FactoredWeightCodes,
+    on_grid,
+    rank_for,
+    ways,
+)
 
 
 def tensor(*shape: int, rank: int = 6, noise: float = 0.1, seed: int = 0) -> torch.Tensor:
@@ -84,7 +90,7 @@ def test_als_gives_balanced_factors():
 def test_codes_found_by_admm_err_less_than_balanced_factors_rounded(bits):
     t = tensor(16, 16, 9, rank=12)
     start = cp_als(t, 12, sweeps=50, rng=stream(0, "als"))
-    held, _, course = admm(t, start, lambda f: on_grid(f, bits), sweeps=15)
+    held, _, course = admm(t, start, lambda f: on_grid(f, bits), sweeps=15, form=CP)
     rounded = relative_error(t, [on_grid(f, bits) for f in start])
     assert course[0] == pytest.approx(rounded)
     assert relative_error(t, held) == pytest.approx(min(course))
@@ -96,7 +102,7 @@ def test_codes_found_by_admm_err_less_than_balanced_factors_rounded(bits):
 def test_admm_never_gives_back_worse_than_it_began_with():
     t = tensor(8, 8, 9)
     start = cp_als(t, 6, sweeps=50, rng=stream(0, "als"))
-    held, _, course = admm(t, start, lambda f: on_grid(f, 8), sweeps=5)
+    held, _, course = admm(t, start, lambda f: on_grid(f, 8), sweeps=5, form=CP)
     assert relative_error(t, held) <= course[0]
 
 
@@ -128,11 +134,13 @@ def test_the_weight_is_the_product_of_the_stored_factors_and_the_size_theirs(bit
 def test_as_three_layers_it_computes_the_same():
     w = kernel()
     quantizer = fitted(w)
-    a, b, c = (part.quantized().view(-1, quantizer.rank).double() for part in quantizer.parts(w))
+    a, b, c = (
+        part.quantized().view(-1, quantizer.ranks[0]).double() for part in quantizer.parts(w)
+    )
     x = torch.randn(2, 8, 6, 6, generator=stream(1, "x"), dtype=torch.double)
     inner = torch.nn.functional.conv2d(x, b.T[:, :, None, None])
     spread = torch.nn.functional.conv2d(
-        inner, c.T.reshape(-1, 1, 3, 3), padding=1, groups=quantizer.rank
+        inner, c.T.reshape(-1, 1, 3, 3), padding=1, groups=quantizer.ranks[0]
     )
     out = torch.nn.functional.conv2d(spread, a[:, :, None, None])
     wanted = torch.nn.functional.conv2d(x, quantizer(w).double(), padding=1)

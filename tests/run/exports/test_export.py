@@ -164,11 +164,14 @@ def test_what_no_integer_kernel_computes_is_in_the_file_as_values(toy, tmp_path,
     assert ("stem.0.levels" in load_file(path_of(found, "codes"))) is (method == "lq-nets")
 
 
-@pytest.mark.parametrize("method", ["cfws", "factorization"])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [("cfws", {}), ("factorization", {}), ("factorization", {"form": "tucker"})],
+)
 def test_weights_made_of_several_codes_are_in_every_file_as_the_student_has_them(
-    toy, tmp_path, method
+    toy, tmp_path, method, settings
 ):
-    folder = finished(tmp_path, quantization=method, quantization_settings={})
+    folder = finished(tmp_path, quantization=method, quantization_settings=settings)
     found = export(folder, ["onnx", "codes"])
     _, student = loaded(folder)
     made = [p for p, one in quantized(student) if one.weight_quantizer.single() is None]

@@ -61,18 +61,27 @@ def test_every_bit_that_is_stored_is_counted(tmp_path, method, settings, wanted)
 
 
 @pytest.mark.parametrize(
-    ("method", "codes", "grids"),
+    ("method", "settings", "codes", "grids"),
     [
         # 10 codes for the 9 weights of a 3x3 kernel, and a float step for each channel of both parts
-        ("cfws", 8 * (120 + 18) + 2 * (240 + 3 * 360 + 24), 32 * (2 * (4 + 4 * 6) + 6 + 3)),
+        ("cfws", {}, 8 * (120 + 18) + 2 * (240 + 3 * 360 + 24), 32 * (2 * (4 + 4 * 6) + 6 + 3)),
         # ranks 8 and 13 of [6, 4, 9] and [6, 6, 9]: 8 · 19 and 13 · 21 codes, and three float steps
-        ("factorization", 8 * 126 + 2 * (8 * 19 + 3 * 13 * 21 + 24), 40 * 13 + 32 * 4 * 3),
+        ("factorization", {}, 8 * 126 + 2 * (8 * 19 + 3 * 13 * 21 + 24), 40 * 13 + 32 * 4 * 3),
+        # ranks 4, 3 and 4, 4: 24 + 12 + 108 and 24 + 24 + 144 codes
+        (
+            "factorization",
+            {"form": "tucker"},
+            8 * 126 + 2 * (144 + 3 * 192 + 24),
+            40 * 13 + 32 * 4 * 3,
+        ),
     ],
 )
-def test_of_weights_in_several_parts_each_part_s_bits_are_counted(tmp_path, method, codes, grids):
+def test_of_weights_in_several_parts_each_part_s_bits_are_counted(
+    tmp_path, method, settings, codes, grids
+):
     recipe = replace(
         RECIPE, synthesis="noise", synthesis_settings={}, quantization=method, weight_bits=2,
-        quantization_settings={},
+        quantization_settings=settings,
     )  # fmt: skip
     result = work(begun(tmp_path / "runs", recipe))
     stored = result["stored_bits"]

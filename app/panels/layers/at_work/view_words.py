@@ -101,8 +101,11 @@ def _taps(seen: Seen) -> str:
 
 def _factors(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
+    rank = f"rank {values['rank']:.0f}"
+    if "rank_inputs" in values:  # Tucker's form has one for each side
+        rank = f"ranks {values['rank']:.0f} and {values['rank_inputs']:.0f}"
     return (
-        f"`{last['what']}`, rank {values['rank']:.0f}: the product of the quantized factors is off by "
+        f"`{last['what']}`, {rank}: the product of the quantized factors is off by "
         f"{percent(values['end'])} of the kernel's size; the rounded float factors by "
         f"{percent(values['start'])}."
     )

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BINARY, TRANSFORMER, ENLARGING = "binary-fashion", "vit-fashion", "sr-fashion"
-RESNET, MOBILENET, REPVGG, VGG = (
-    "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion", "vgg-fashion",
-)  # fmt: skip
+RESNET, MOBILENET = "resnet20-fashion", "mobilenet-fashion"
+REPVGG, VGG = "repvgg-fashion", "vgg-fashion"
 WITHOUT_BATCHNORM: dict[str, Any] = {"synthesis": "gzsq"}  # no statistics to make images from
 FUSED: dict[str, Any] = {
     "network": REPVGG,
@@ -217,9 +216,7 @@ SETUPS: Mapping[str, Setup] = {
     "nearest-w4-corrected": Setup(
         title="Nearest at as many bytes", quantization="nearest", weight_bits=4, settings=_DELTA
     ),
-    "cfws": Setup(
-        title="CFWS", quantization="cfws", weight_bits=4, **FUSED
-    ),
+    "cfws": Setup(title="CFWS", quantization="cfws", weight_bits=4, **FUSED),
     "cfws-off": Setup(
         title="CFWS without the split", quantization="cfws", weight_bits=4,
         settings={"split": "none"}, **FUSED,

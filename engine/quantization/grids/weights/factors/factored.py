@@ -1,9 +1,10 @@
 """A kernel as the product of three small factors of whole codes: what is stored is the factors.
 
 Cherniuk et al., arXiv:2308.04595: W [O, I, k·k] ≈ Σ_r A[:, r] ∘ B[:, r] ∘ C[:, r], each factor on one
-symmetric grid; see `cp_admm`. As layers that is a 1x1 convolution to R channels, one of k x k within each
-channel, and a 1x1 convolution to the outputs. Here the layer computes with the product, which is the same
-up to float rounding; between the three, values are not rounded.
+symmetric grid; see `cp`, and `tucker` for the form with a core. As layers that is a 1x1 convolution
+to R channels, one of k x k within each channel, and a 1x1 convolution to the outputs. Here the layer
+computes with the product, which is the same up to float rounding; between the three, values are not
+rounded.
 """
 
 from typing import Any
@@ -12,12 +13,16 @@ import torch
 from torch import Tensor
 
 from engine.quantization.grids.level_sets import CodedPart, StoredWeight, WeightCodes
-from engine.quantization.grids.weights.cp_admm import admm, compose, cp_als
+from engine.quantization.grids.weights.factors import tucker
+from engine.quantization.grids.weights.factors.admm import Form, admm
+from engine.quantization.grids.weights.factors.cp import CP, cp_als
 from engine.quantization.grids.weights.split import last_code, symmetric_codes, symmetric_levels
 
 STEP_BITS = 32  # of each factor's step
 COLOURS = 3  # a layer that reads no more than an image's channels has no inner way to factorize
-_NAMES = ("outputs", "inputs", "taps")
+FORMS: dict[str, Form] = {"cp": CP, "tucker": tucker.TUCKER}
+_NAMES = {"cp": ("outputs", "inputs", "taps"), "tucker": ("outputs", "inputs", "core")}
+_START_SWEEPS = 50  # of least squares in floats, at most
 _REACHES = torch.linspace(
     0.2, 1.2, 51, dtype=torch.double
 )  # of the largest value; the release tries 200
@@ -43,8 +48,26 @@ def on_grid(values: Tensor, bits: int) -> Tensor:
 
 def rank_for(shape: tuple[int, ...], bits: int, share: float) -> int:
     """The largest R whose factors, codes and steps, cost at most `share` of plain codes of as many bits."""
-    budget = share * bits * torch.Size(shape).numel() - STEP_BITS * len(shape)
-    return max(0, int(budget // (bits * sum(shape))))
+    return max(0, int(_budget(shape, bits, share) // (bits * sum(shape))))
+
+
+def _budget(shape: tuple[int, ...], bits: int, share: float) -> float:
+    """How many bits the factors' codes may take, their steps paid for."""
+    return share * bits * torch.Size(shape).numel() - STEP_BITS * len(shape)
+
+
+def factor_shapes(
+    form: str, shape: tuple[int, ...], bits: int, share: float
+) -> tuple[torch.Size, ...]:
+    """The shapes of the three factors of a kernel (O, I, k·k); none where the budget holds none."""
+    if form == "cp":
+        rank = rank_for(shape, bits, share)
+        return tuple(torch.Size((n, rank)) for n in shape) if rank else ()
+    p, q = tucker.ranks_for(shape, bits, _budget(shape, bits, share))
+    outputs, inputs, taps = shape
+    return (
+        (torch.Size((outputs, p)), torch.Size((inputs, q)), torch.Size((p, q, taps))) if p else ()
+    )
 
 
 def ways(weight: Tensor) -> tuple[int, ...] | None:
@@ -63,19 +86,29 @@ class FactoredWeightCodes(StoredWeight):
 
     steps: Tensor  # [3, 1, 1]
 
-    def __init__(self, bits: int, *, share: float, sweeps: int, als_only: bool, plain: Any) -> None:
+    def __init__(
+        self, bits: int, *, share: float, sweeps: int, als_only: bool, plain: Any, form: str = "cp"
+    ) -> None:
         super().__init__()
         self.bits, self.share, self.sweeps, self.als_only = bits, share, sweeps, als_only
+        self.form = form  # one of FORMS
         self.plain: WeightCodes | None = plain
-        self.shape, self.rank = torch.Size(), 0
+        self.shape, self.factors = torch.Size(), tuple[torch.Size, ...]()
         self.course: list[float] = []  # relative error of the tensor after each sweep
         self._due: Tensor | None = None
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """The rank, or in Tucker's form that of the outputs and that of the inputs."""
+        sides = tuple(size[1] for size in self.factors[:2])
+        return sides[:1] if self.form == "cp" else sides
 
     def fit(self, weight: Tensor) -> None:
         shape = ways(weight)
         self.shape = weight.shape
-        self.rank = 0 if shape is None else rank_for(shape, self.bits, self.share)
-        if self.rank:
+        if shape is not None:
+            self.factors = factor_shapes(self.form, shape, self.bits, self.share)
+        if self.factors:
             self.plain, self._due = None, weight.detach()
         else:
             assert self.plain is not None
@@ -88,25 +121,33 @@ class FactoredWeightCodes(StoredWeight):
             return
         weight, self._due = self._due, None
         tensor = weight.double().flatten(2)
-        rng = torch.Generator().manual_seed(_START_SEED)
-        start = cp_als(tensor, self.rank, sweeps=50, rng=rng)
         sweeps = 0 if self.als_only else self.sweeps
         _, solved, self.course = admm(
-            tensor, start, lambda factor: on_grid(factor, self.bits), sweeps=sweeps
-        )
-        floats = [factor.to(weight.dtype) for factor in solved]
+            tensor, self._start(tensor), lambda factor: on_grid(factor, self.bits), sweeps=sweeps,
+            form=FORMS[self.form],
+        )  # fmt: skip
+        floats = [factor.to(weight.dtype).contiguous() for factor in solved]
         self.register_buffer("steps", torch.stack([searched_step(f, self.bits) for f in floats]))
         for k, factor in enumerate(floats):
             self.register_buffer(f"float{k}", factor)
-            codes = symmetric_codes(factor, self.steps[k], self.bits)
+            codes = symmetric_codes(factor.flatten(1), self.steps[k], self.bits)
             self.register_buffer(f"codes{k}", codes)
+
+    def _start(self, tensor: Tensor) -> list[Tensor]:
+        """Factors in floats, by least squares."""
+        if self.form == "tucker":
+            p, q = self.ranks
+            return tucker.tucker_als(tensor, (p, q), sweeps=_START_SWEEPS)
+        rng = torch.Generator().manual_seed(_START_SEED)
+        return cp_als(tensor, *self.ranks, sweeps=_START_SWEEPS, rng=rng)
 
     def forward(self, weight: Tensor) -> Tensor:
         if self.plain is not None:
             values: Tensor = self.plain(weight)
             return values
-        factors = [part.quantized().view(-1, self.rank) for part in self.parts(weight)]
-        return compose(factors).view(self.shape)
+        parts = zip(self.parts(weight), self.factors, strict=True)
+        factors = [part.quantized().view(size) for part, size in parts]
+        return FORMS[self.form].compose(factors).view(self.shape)
 
     def parts(self, weight: Tensor) -> tuple[CodedPart, ...]:
         if self.plain is not None:
@@ -119,7 +160,7 @@ class FactoredWeightCodes(StoredWeight):
                 codes=getattr(self, f"codes{k}").view(1, -1),
                 levels=symmetric_levels(self.steps[k], self.bits),
             )
-            for k, name in enumerate(_NAMES)
+            for k, name in enumerate(_NAMES[self.form])
         )
 
     def single(self) -> WeightCodes | None:
@@ -128,12 +169,11 @@ class FactoredWeightCodes(StoredWeight):
     def count(self) -> int:
         if self.plain is not None:
             return self.plain.count()
-        outputs, inputs, *sides = self.shape
-        return self.rank * (outputs + inputs + torch.Size(sides).numel())
+        return sum(size.numel() for size in self.factors)
 
     def side_bits(self) -> int:
         """A float32 step for each factor."""
-        return STEP_BITS * len(_NAMES) if self.plain is None else self.plain.side_bits()
+        return STEP_BITS * len(self.factors) if self.plain is None else self.plain.side_bits()
 
     def flipped(self, weight: Tensor) -> float:
         if self.plain is not None:
@@ -148,7 +188,7 @@ class FactoredWeightCodes(StoredWeight):
         if self.plain is not None:
             return self.plain.stored()
         self._factorized()
-        named = [f"{what}{k}" for k in range(len(_NAMES)) for what in ("codes", "float")]
+        named = [f"{what}{k}" for k in range(len(self.factors)) for what in ("codes", "float")]
         return {name: getattr(self, name) for name in ("steps", *named)}
 
     def restore(self, state: dict[str, Tensor]) -> None:

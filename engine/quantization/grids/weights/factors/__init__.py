@@ -1,0 +1,1 @@
+"""Kernels as products of small factors whose values are codes."""
