@@ -130,6 +130,7 @@ class QuantizationMethod(ABC):
     card: ClassVar[MethodCard]
     Settings: ClassVar[type[QuantizerSettings]]
     exportable: bool = True  # integer kernels can compute what the student does
+    rounded_to: tuple[int, ...] = ()  # widths that its weight quantizers' `trained` is tried at
     looks_ahead: bool = False  # `reconstruct` takes `rest`, the teacher behind the block
 
     def __init__(self, settings: Any) -> None:

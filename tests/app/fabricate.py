@@ -236,6 +236,10 @@ def look(form: str, block: str, step: int, what: str = "") -> events.Viewed:
             {"at": [0.5, 1], "importance": [0.1, 0.2], "magnitude": [0.1, 0.3], "random": [0.2, 0.4]},
             {"importance": 0.2, "magnitude": 0.3, "random": 0.4, "nearest": 0.5, "chosen": 0.0},
         ),
+        "widths": (
+            {"bits": [8, 3], "before": [0.9, 0.5], "after": [0.9, 0.5 + share / 4]},
+            {"float_before": 0.9, "float_after": 0.91, "images": 1000.0, "labelled": 1.0},
+        ),
         "slopes": ({"step": [1, 2], "norm": [2.0, 1.0]}, {"norm": 1.0}),
         "borders": (
             {"value": [0, 1], "lowest": [0.4, 0.4], "middle": [0.5, 0.6], "highest": [0.6, 0.7],

@@ -15,6 +15,7 @@ from app.charts.views.signs import signs
 from app.charts.views.slopes import slopes
 from app.charts.views.soft_rounding import soft_rounding
 from app.charts.views.taps import taps
+from app.charts.views.widths import widths
 
 CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "soft-rounding": soft_rounding,
@@ -23,6 +24,7 @@ CHARTS: dict[str, Callable[[], LiveFigure]] = {
     "borders": borders,
     "confidence": confidence,
     "slopes": slopes,
+    "widths": widths,
     "signs": signs,
     "deviations": deviations,
     "taps": taps,

@@ -42,12 +42,28 @@ class GradientL1Settings(DistilledSettings):
 
 
 class FreeWeight(WeightQuantizer):
-    """Passes its float weight while it learns; nearest codes of what it has become afterwards."""
+    """Passes its float weight while it learns; nearest codes of what it has become afterwards.
+
+    What it has become is kept: that is what can be rounded to any other width.
+    """
 
     learning = False
+    trained: Tensor
+
+    def fit(self, weight: Tensor) -> None:
+        super().fit(weight)
+        self.register_buffer("trained", weight.detach().clone())
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight if self.learning else super().forward(weight)
+
+    def stored(self) -> dict[str, Tensor]:
+        return super().stored() | {"trained": self.trained}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        super().restore(state)
+        if "trained" in state:  # older runs kept codes alone
+            self.register_buffer("trained", state["trained"])
 
 
 class GradientL1(Distilled):
@@ -61,9 +77,10 @@ class GradientL1(Distilled):
         "(weights alone)",
         url="https://arxiv.org/abs/2002.07520",
         needs=("classes",),
-        shows=("slopes",),
+        shows=("slopes", "widths"),
     )
     Settings = GradientL1Settings
+    rounded_to = (8, 6, 4, 3)
 
     def makers(self) -> Makers:
         chosen: GradientL1Settings = self.settings

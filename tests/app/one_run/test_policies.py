@@ -105,6 +105,18 @@ def test_slopes_are_drawn_over_the_training() -> None:
     assert (figure["data"][0]["x"], figure["data"][0]["y"]) == ([1, 2], [2.0, 1.0])
 
 
+def test_widths_stand_before_and_after_the_training() -> None:
+    seen = events("widths", 3)
+    before, after = extended(CHARTS["widths"](), seen).figure["data"]
+    assert (before["x"], before["y"]) == ([8, 3], [0.9, 0.5])
+    assert after["y"][0] == 0.9
+    assert after["y"][1] > 0.5
+    assert "3 bits 50.0\u00a0% → " in words("widths", seen)
+    assert "right, on 1,000 images" in words("widths", seen)
+    seen[-1]["values"]["labelled"] = 0.0
+    assert "of the float network's opinion" in words("widths", seen)
+
+
 def test_free_weights_stand_above_the_values_that_hold_the_others() -> None:
     figure = extended(CHARTS["fixing"](), events("fixing", 3, 6)).figure
     free, held, course = figure["data"]

@@ -24,6 +24,7 @@ QUESTIONS = {
     "taps": "Does the centre tap spread further than the others?",
     "factors": "How near do the quantized factors come?",
     "slopes": "How flat is the loss where the weights lie?",
+    "widths": "What does rounding to any width do, before and after?",
     "deviations": "How far does each channel spread?",
     "signs": "Which signs can still turn, and how much does each say?",
     "fixing": "Which values do the weights fall to?",
@@ -39,6 +40,7 @@ STILL = (
 )  # behind mixed bits: they take no steps
 WHOLE = (
     "slopes",
+    "widths",
     "signs",
     "fixing",
 )  # of the network as a whole: its trainer takes the steps, not its blocks

@@ -54,6 +54,22 @@ def _slopes(seen: Seen) -> str:
     )
 
 
+def _widths(seen: Seen) -> str:
+    arrays, values = seen[-1]["arrays"], seen[-1]["values"]
+    judged = "right" if values["labelled"] else "of the float network's opinion"
+    told = ", ".join(
+        f"{bits:.0f} bits {percent(before)} → {percent(after)}"
+        for bits, before, after in zip(
+            *(arrays[k] for k in ("bits", "before", "after")), strict=True
+        )
+    )
+    return (
+        f"Weights rounded to the nearest, before → after the training: {told}; float "
+        f"{percent(values['float_before'])} → {percent(values['float_after'])} {judged}, on "
+        f"{values['images']:,.0f} images."
+    )
+
+
 def _signs(seen: Seen) -> str:
     last, values = seen[-1], seen[-1]["values"]
     return (
@@ -140,6 +156,7 @@ SENTENCES: dict[str, Callable[[Seen], str]] = {
     "path": _path,
     "confidence": _confidence,
     "slopes": _slopes,
+    "widths": _widths,
     "signs": _signs,
     "deviations": _deviations,
     "fixing": _fixing,

@@ -20,6 +20,7 @@ from engine.run.context import Context
 from engine.run.folders import damage
 from engine.run.stages.judging.one_class import says_little
 from engine.run.stages.judging.teacher_answers import TeacherAnswers
+from engine.run.stages.judging.widths import widths_looked_at
 from engine.run.stages.synthesis.held_out_images import (
     how_many,
     load_others,
@@ -75,6 +76,7 @@ def judge(context: Context, student: nn.Module, verdict: Verdict) -> Iterator[Ev
         verdict.values = found.values(labels)
         if labels is not None and verdict.values.get("verification", True) is None:
             yield Noted(message=_NO_PAIRS)
+        yield from widths_looked_at(context, student)
     count = len(images) if images is not None else 0 if test is None else len(test)
     verdict.values |= {"output_kind": context.output.kind, "test_images": count, "test_set": name}
     said = one_answer(context.output.kind, verdict.values)
