@@ -91,7 +91,9 @@ def _opened(row: Mapping[str, Any], result: Result) -> None:
             f"its control, {row['baseline_title']}: {summary(values['baseline'])}; difference "
             f"{summary(judged.differences)}, mean ± standard deviation over the seeds."
         )
-        if "differs" in row:  # older files have controls that differ in more
+        if row.get("against"):
+            st.caption("Both numbers are of one run.")
+        elif "differs" in row:  # older files have controls that differ in more
             st.caption(differs_words(row["differs"]))
         st.caption(f"On {network_title(row['network'])}.")
     with chart:

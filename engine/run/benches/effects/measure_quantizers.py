@@ -19,6 +19,7 @@ from engine.data.idx import read_idx
 from engine.models.card import ASSETS, LocalImages
 from engine.models.cards.sources import discover_cards
 from engine.run import new_recipe
+from engine.run.benches.effects.numbers_of_runs import NUMBERS
 from engine.run.benches.effects.quantizer_claim import METRICS, QuantizerClaim
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 from engine.run.benches.effects.students import Setup
@@ -64,9 +65,12 @@ def quantizers(
 
 def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str, Any]:
     """The claim with the numbers of both sides, seed by seed, and what they say."""
-    key = METRICS[claim.metric][0]
+    keys = {
+        "method": METRICS[claim.metric][0],
+        "baseline": METRICS[claim.against or claim.metric][0],
+    }
     sides = {
-        side: [value_of(one, runs, seed, key) for seed in seeds]
+        side: [value_of(one, runs, seed, keys[side]) for seed in seeds]
         for side, one in claim.sides.items()
     }
     unknown: list[float | None] = [None] * len(seeds)  # neither control belongs to a quantizer
@@ -77,7 +81,7 @@ def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str,
 
 
 def value_of(one: Setup, runs: Path, seed: int, key: str) -> float | None:
-    """That number of the setup's result; the run is made if it is not there yet."""
+    """That number of the setup's result, or asked of its run; the run is made if it is not there yet."""
     folder = start(recipe_of(one, runs, seed), runs)
     for _ in follow(folder):
         pass
@@ -86,7 +90,7 @@ def value_of(one: Setup, runs: Path, seed: int, key: str) -> float | None:
         raise UserError(
             f"run {folder.run_id} did not finish; its worker.log in {folder.path} says why"
         )
-    value = result.get(key)
+    value = NUMBERS[key](folder) if key in NUMBERS else result.get(key)
     return None if value is None else float(f"{value:.6g}")
 
 

@@ -7,10 +7,21 @@ from typing import Any
 from engine.run.benches.effects.second_networks import PLACES
 from engine.run.benches.effects.students import SETUPS, Setup
 
-METRICS: Mapping[str, tuple[str, str]] = {  # a number of a run's result, and what it is
+METRICS: Mapping[
+    str, tuple[str, str]
+] = {  # a number of a run's result (or of NUMBERS), and what it is
     "kl": ("logit_kl", "KL from the teacher, nats"),
     "sqnr": ("output_sqnr_db", "SQNR of the output, dB"),
     "top1": ("quantized_top1", "top-1"),
+    "huffman": ("storage:huffman", "bytes of all codes, in a file that was written"),
+    "packed": ("storage:packed", "bytes of codes packed, as many bits for each"),
+    "sparse": ("storage:sparse", "bytes of all codes, in a file that was written"),
+    "bound": ("storage:bound", "bytes at the entropy and a bit a code"),
+    "chain-cosine": (
+        "similarity:chain",
+        "lowest cosine of a layer with itself, channels rescaled at random",
+    ),
+    "raw-cosine": ("similarity:raw", "the same without chain normalization"),
 }
 
 
@@ -29,6 +40,8 @@ class QuantizerClaim:
     metric: str = "kl"
     lower: bool = True
     asserted: bool = False
+    against: str = ""  # the control's metric, where both numbers are of one run
+    titles: tuple[str, str] | None = None  # of method and baseline, where the setups' do not say it
     place: str = ""  # another network than the setups' own, by its name among PLACES
 
     def on(self, place: str) -> "QuantizerClaim":
@@ -55,11 +68,12 @@ class QuantizerClaim:
 
     def words(self) -> dict[str, str]:
         """What a page writes of it."""
+        method, baseline = self.titles or (SETUPS[self.method].title, SETUPS[self.baseline].title)
         return {
             "says": self.says,
             "of": self.of,
-            "method_title": SETUPS[self.method].title,
-            "baseline_title": SETUPS[self.baseline].title,
+            "method_title": method,
+            "baseline_title": baseline,
         }
 
     def compared(self) -> dict[str, Any]:
@@ -70,6 +84,7 @@ class QuantizerClaim:
             "baseline": self.baseline,
             "differs": list(self.differs),
             "metric": self.metric,
+            **({"against": self.against} if self.against else {}),
             "lower": self.lower,
             "network": self.network,
             "settings": {side: dict(one.settings) for side, one in sides.items()},

@@ -49,4 +49,5 @@ ON_SECOND: Mapping[str, tuple[str, ...]] = {  # a claim, and where else it is me
     "std-pruning": ("vgg",),
     "factorization": ("vgg",),
     "factorization-bytes": ("vgg",),
+    "similarity": ("repvgg", "vgg"),
 }

@@ -58,9 +58,7 @@ SETUPS: Mapping[str, Setup] = {
         settings=_NONE | {"alphabet": "grid"},
     ),
     "gpfq-own": Setup(title="GPFQ", quantization="gpfq", weight_bits=3, settings=_NONE),
-    "hessian": Setup(
-        title="Hessian compensation", quantization="hessian", weight_bits=3, settings=_NONE
-    ),
+    "hessian": Setup(title="Hessian compensation", quantization="hessian", weight_bits=3, settings=_NONE),
     "adaround": Setup(title="AdaRound", quantization="adaround", weight_bits=3, settings=_NONE),
     "lq-nets": Setup(title="LQ-Nets", quantization="lq-nets", weight_bits=3),
     "lq-nets-even": Setup(
@@ -98,21 +96,25 @@ SETUPS: Mapping[str, Setup] = {
         title="One code, trained for all", quantization="vertical", weight_bits=4,
         settings={"steps": 150},
     ),
-    "vertical-w2": Setup(
-        title="One code, not trained", quantization="vertical", weight_bits=2
-    ),
+    "vertical-w2": Setup(title="One code, not trained", quantization="vertical", weight_bits=2),
     "vertical-w2-trained": Setup(
         title="One code, trained for all", quantization="vertical", weight_bits=2,
         settings={"steps": 150},
     ),
-    "sharing": Setup(
-        title="Shared values that learn", quantization="sharing", weight_bits=2,
-        settings={"pruned": 0.5, "steps": 150},
-    ),
-    "sharing-off": Setup(
-        title="Shared values as found", quantization="sharing", weight_bits=2,
-        settings={"pruned": 0.5, "steps": 0},
-    ),
+    **{
+        name: Setup(title=title, quantization="sharing", weight_bits=2, settings={"pruned": 0.5, "steps": steps})
+        for name, title, steps in (
+            ("sharing", "Shared values that learn", 150), ("sharing-off", "Shared values as found", 0),
+        )
+    },
+    **{  # no training: the weights alone count, whatever the images
+        name: Setup(title=title, quantization="sharing", weight_bits=4, synthesis="noise", settings=chosen)
+        for name, title, chosen in (
+            ("hac", "Half pruned, 16 values shared", {"pruned": 0.5, "steps": 0}),
+            ("shac", "95 of 100 pruned, 16 values shared", {"pruned": 0.95, "steps": 0}),
+        )
+    },
+    "nearest-noise": Setup(title="Nearest", quantization="nearest", weight_bits=3, synthesis="noise"),
     "pwfn": Setup(title="PWFN", quantization="pwfn", weight_bits=4),
     "pwfn-constant": Setup(
         title="PWFN, one spread for all", quantization="pwfn", weight_bits=4,
@@ -163,8 +165,7 @@ SETUPS: Mapping[str, Setup] = {
         network=BINARY, settings={"estimator": "straight-through"},
     ),
     "daq": Setup(
-        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING,
-        synthesis="gzsq",
+        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING, synthesis="gzsq",
     ),
     "daq-tensor": Setup(
         title="A grid for each image alone", quantization="daq", weight_bits=4, activation_bits=4,
@@ -222,8 +223,8 @@ SETUPS: Mapping[str, Setup] = {
         settings={"split": "none"}, **FUSED,
     ),
     "cfws-w5": Setup(
-        title="No split, 5 bits (more bytes)", quantization="cfws", weight_bits=5, settings={"split": "none"},
-        **FUSED,
+        title="No split, 5 bits (more bytes)", quantization="cfws", weight_bits=5,
+        settings={"split": "none"}, **FUSED,
     ),
     "cfws-stress": Setup(title="CFWS", quantization="cfws", weight_bits=4, **STRESSED),
     "cfws-stress-w5": Setup(
