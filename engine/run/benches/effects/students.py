@@ -102,8 +102,8 @@ SETUPS: Mapping[str, Setup] = {
         settings={"steps": 150},
     ),
     **{
-        name: Setup(title=title, quantization="sharing", weight_bits=2, settings={"pruned": 0.5, "steps": steps})
-        for name, title, steps in (
+        name: Setup(title=title, quantization="sharing", weight_bits=2, settings={"pruned": 0.5, "steps": n})
+        for name, title, n in (
             ("sharing", "Shared values that learn", 150), ("sharing-off", "Shared values as found", 0),
         )
     },
@@ -165,7 +165,7 @@ SETUPS: Mapping[str, Setup] = {
         network=BINARY, settings={"estimator": "straight-through"},
     ),
     "daq": Setup(
-        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING, synthesis="gzsq",
+        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING, **WITHOUT_BATCHNORM,
     ),
     "daq-tensor": Setup(
         title="A grid for each image alone", quantization="daq", weight_bits=4, activation_bits=4,
