@@ -108,6 +108,8 @@ class Planner(Machine, Protocol):
     """Chooses bits; once its steps are taken, `solve` gives the plan and a report for the result."""
 
     def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]: ...
+    def decide(self) -> Any: ...  # the part of `solve` that looks at no image
+    def stand_in(self) -> None: ...  # for what is not measured yet, so that both can be timed
 
 
 class Distiller(Machine, Protocol):

@@ -20,7 +20,14 @@ from engine.quantization.bits.kernel_report import kernel_report
 from engine.quantization.bits.kernel_times import KernelTimes, measure_kernels
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.quantization.bits.sensitivity import Sensitivities
-from engine.quantization.bits.solvers import Allocation, greedy, integer, pareto_front
+from engine.quantization.bits.solvers import (
+    Allocation,
+    Front,
+    Option,
+    greedy,
+    integer,
+    pareto_front,
+)
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.plan import BlockLike, LayerBits
 
@@ -137,13 +144,7 @@ class BitAllocation:
 
     def solve(self) -> tuple[dict[str, LayerBits], dict[str, Any]]:
         """The plan with the bits chosen; a report with the table, the front, and what else was possible."""
-        table = make_table(self._groups, self._costs, self._sensitivities.of)
-        budget = self._afforded()
-        front, quick = pareto_front(table), greedy(table, budget)
-        best = front.within(budget)
-        assert best is not None  # the budget buys the fewest bits
-        assert quick is not None
-        chosen = self._by_solver(table, budget, best, quick)
+        table, budget, front, quick, chosen = self.decide()
         found = AllocationReport(
             groups=self._groups, table=table, costs=self._costs, sensitivity=self._sensitivities.of,
             partial=self._partial, front=front,
@@ -160,6 +161,20 @@ class BitAllocation:
             ),
             **kernel_report(plan, self._groups, self._costs),
         }
+
+    def decide(self) -> tuple[list[list[Option]], int, Front, Allocation, Allocation]:
+        """(table, budget, front, greedy's choice, the choice): all of `solve` that looks at no image."""
+        table = make_table(self._groups, self._costs, self._sensitivities.of)
+        budget = self._afforded()
+        front, quick = pareto_front(table), greedy(table, budget)
+        best = front.within(budget)
+        assert best is not None  # the budget buys the fewest bits
+        assert quick is not None
+        return table, budget, front, quick, self._by_solver(table, budget, best, quick)
+
+    def stand_in(self) -> None:
+        """Make `decide` and `solve` possible before all is measured, to see how long they take."""
+        self._sensitivities.stand_in()
 
     def _by_solver(
         self, table: Any, budget: int, best: Allocation, quick: Allocation

@@ -11,6 +11,8 @@ from engine.core.method import describe
 from engine.models.graph.blocks import find_blocks
 from engine.quantization import discover_methods
 from engine.quantization.bits import bit_allocation
+from engine.quantization.bits.allocation_report import AllocationReport
+from engine.quantization.bits.bit_allocation import BitAllocation
 from engine.quantization.bits.kernel_times import KernelTimes
 from engine.run.folders.folder import RunFolder
 from engine.run.machine.resources import forget_peak, peak_memory_mb
@@ -125,6 +127,34 @@ def test_kernels_are_timed_once_and_apart_from_the_steps(
     assert measured["bits_once_s"] == 100.0
     assert measured["bits_s"] == measured["once_s"] == 0.0
     assert measured["learned"] == []
+
+
+def test_solving_is_counted_once_and_its_looks_grow_with_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that only they move: 100 s to decide, and 7 s for what is looked at of the choice."""
+    now = [0.0]
+    real, told = BitAllocation.decide, AllocationReport.report
+
+    def decide(self: Any) -> Any:
+        now[0] += 100.0
+        return real(self)
+
+    def report(self: Any, *given: Any, **named: Any) -> Any:
+        now[0] += 7.0
+        return told(self, *given, **named)
+
+    monkeypatch.setattr(BitAllocation, "decide", decide)
+    monkeypatch.setattr(AllocationReport, "report", report)
+    monkeypatch.setattr(pace.time, "thread_time", lambda: now[0])
+    for sensitivity in ("kl", "hessian"):
+        asked = {"sensitivity": sensitivity}
+        measured = measure(
+            tiny(tmp_path, quantization="mixed", quantization_settings=asked), "quantization"
+        )
+        assert measured["bits_once_s"] == 100.0
+        assert measured["bits_s"] == 7.0
+        assert measured["once_s"] == 0.0
 
 
 def test_memory_by_measured_steps_is_the_larger_stage() -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 BINARY, TRANSFORMER, ENLARGING = "binary-fashion", "vit-fashion", "sr-fashion"
-RESNET, MOBILENET = "resnet20-fashion", "mobilenet-fashion"
-REPVGG, VGG = "repvgg-fashion", "vgg-fashion"
+RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
+VGG = "vgg-fashion"
 WITHOUT_BATCHNORM: dict[str, Any] = {"synthesis": "gzsq"}  # no statistics to make images from
 FUSED: dict[str, Any] = {
     "network": REPVGG,
@@ -165,7 +165,8 @@ SETUPS: Mapping[str, Setup] = {
         network=BINARY, settings={"estimator": "straight-through"},
     ),
     "daq": Setup(
-        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING, **WITHOUT_BATCHNORM,
+        title="DAQ", quantization="daq", weight_bits=4, activation_bits=4, network=ENLARGING,
+        **WITHOUT_BATCHNORM,
     ),
     "daq-tensor": Setup(
         title="A grid for each image alone", quantization="daq", weight_bits=4, activation_bits=4,

@@ -92,10 +92,12 @@ def extrapolated(
 def choose_no_bits(
     context: Context, images: Tensor, method: QuantizationMethod
 ) -> tuple[float, float]:
-    """Seconds of all steps of choosing bits, and of what the first does besides: it times the kernels.
+    """(seconds that grow with the images, seconds that do not) of choosing bits.
 
-    Steps are extrapolated from a few along the way. The bits stay as they are planned, and are kept: the
-    stage that is timed afterwards makes its planner, which is counted there, and lets it take no step.
+    All steps, extrapolated from a few along the way, and the looks at what was chosen grow. To time the
+    kernels, which the first step does, and to solve do not; numbers stand in for what was not measured.
+    The bits stay as they are planned, and are kept: the stage that is timed afterwards makes its planner,
+    which is counted there, and lets it take no step.
     """
     plan = dict(context.plan)
     rng = stream(context.recipe.seed, "pace", "bits")
@@ -109,12 +111,19 @@ def choose_no_bits(
             begun | {"steps_done": at}
         )  # layers and widths differ: some of each
         took.append(_step_s(planner))
+    planner.stand_in()
+    decide_s, solve_s = _seconds(planner.decide), _seconds(planner.solve)
     list(keep_bits(context, context.plan, {"uniform": []}))
     each = sum(took) / len(took)
-    return planner.total_steps * each, max(0.0, first_s - each)
+    looks_s = max(0.0, solve_s - decide_s)
+    return planner.total_steps * each + looks_s, max(0.0, first_s - each) + decide_s
 
 
 def _step_s(machine: Machine) -> float:
+    return _seconds(machine.step)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
     start = time.thread_time()
-    machine.step()
+    work()
     return time.thread_time() - start
