@@ -21,7 +21,7 @@ from engine.run.questions.compare import Side
 LOOK_EVERY_S = 3.0
 STATISTICS = "Spread, features and classes of the images"
 NO_STATISTICS = (
-    "None of these runs has a portrait of its images: they are not done, or an older version made them. Let "
+    "None of these runs has statistics of its images: they are not done, or an older version made them. Let "
     "them end, or run their recipes again."
 )
 
