@@ -13,6 +13,7 @@ from app.charts.panels import letter
 from app.charts.style import LOG, SERIES, LiveFigure
 from app.components import mount
 from app.engine_calls.choices import title_of
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.url_menu import buttons
 from app.run_files.run_notes import note_of
 from app.wording.differences import changed
@@ -58,6 +59,8 @@ def what_differs(sides: Sequence[Side], labels: Labels) -> None:
         if rows:
             table = pd.DataFrame(rows, index=[letter(k) for k in range(len(sides))]).T
             st.dataframe(table, width="stretch")
+            told = table.reset_index(names="setting")
+            csv_button(told, "-".join(side.run.run_id[-8:] for side in sides), "recipes")
         else:
             st.caption("Nothing: it is the same recipe.")
 

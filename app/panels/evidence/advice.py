@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts.outcomes.advice import predicted_and_measured
 from app.components import mount
+from app.panels.shared.csv_button import csv_button
 from engine.core.percent import BAND
 from engine.run.benches.advice.file import by_rule, rows_of, tried_of, verdict
 
@@ -72,7 +73,9 @@ def rules(result: Result) -> None:
 def numbers(result: Result) -> None:
     """Every change that was tried."""
     head, *rows = rows_of(result)
-    st.dataframe(pd.DataFrame(rows[:-1], columns=head), hide_index=True, height="content")
+    frame = pd.DataFrame(rows[:-1], columns=head)
+    st.dataframe(frame, hide_index=True, height="content")
+    csv_button(frame, "advice", "changes")
 
 
 def command(result: Result) -> None:

@@ -10,6 +10,7 @@ from app.access.visitors import may_control
 from app.engine_calls.background import look_again
 from app.engine_calls.choices import title_of
 from app.engine_calls.sweeps import kept_plan, start_sweep, stop_sweep
+from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
@@ -36,7 +37,9 @@ def sweep_matrix(folder: Path) -> None:
     wanted = sum(cell["planned"] for cell in cells if not cell["reason"])
     st.progress(done / wanted if wanted else 1.0, text=_state(done, wanted, at_work=at_work))
     st.markdown(verdict(cells))
-    st.dataframe(rows_of(cells), hide_index=True, width="stretch", key=f"sweep-{folder.name}")
+    rows = rows_of(cells)
+    st.dataframe(rows, hide_index=True, width="stretch", key=f"sweep-{folder.name}")
+    csv_button(rows, folder.name, "sweep", words="Every cell with its mean and band.")
     measures = [name for name in MEASURES if any(cell["measure"] == name for cell in cells)]
     if measures:
         st.caption(

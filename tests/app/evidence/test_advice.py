@@ -20,7 +20,9 @@ def measured() -> dict[str, object]:
 
 def test_the_page_says_how_the_predictions_turned_out(shipped: Path) -> None:
     (shipped / "advice.json").write_text(json.dumps(measured()))
-    words = texts(opened("evidence", of="advice"))
+    at = opened("evidence", of="advice")
+    assert any("changes-csv" in one.proto.id for one in at.get("download_button"))
+    words = texts(at)
     assert "3 of 4 changes helped" in words
     assert "2 of 4" in words
     assert "the bands are too narrow" in words

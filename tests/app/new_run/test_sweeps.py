@@ -82,6 +82,7 @@ def test_the_form_counts_the_runs_and_starts_one_sweep_whose_page_the_address_na
     assert begun[0]["seeds"] == [0]
     assert at.query_params["sweep"] == process.folder_of(begun[0], runs).name
     assert "Nothing can be compared yet." in texts(at)
+    assert any("sweep-csv" in one.proto.id for one in at.get("download_button"))
     assert at.button("sweep-go-on")  # its process is not there
     assert "images: Genie and Noise" in sweep_words(begun[0])
 

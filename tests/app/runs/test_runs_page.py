@@ -140,6 +140,7 @@ def test_the_comparison_says_its_result_before_its_images(runs: Path) -> None:
     text = texts(at)
     assert "20.00 points better" in text
     assert "B is noisier than A in 0 of 1 layers" in text
+    assert any("recipes-csv" in one.proto.id for one in at.get("download_button"))
     at.button(key="all-runs").click().run()
     assert "What ran" in at.title[0].value
     old = opened("compare", runs=",".join(ids))
