@@ -16,6 +16,7 @@ from app.panels.shared.keys import own_key
 from app.panels.shared.press import button
 from app.panels.sweeps.page import sweep_list, sweep_page
 from app.run_files.run_folders import recorded_run, runs_folder
+from app.text import explain
 from app.wording.differences import Ran, differences
 from engine.run.folders.folder import RunFolder, damaged_runs, list_runs
 
@@ -24,7 +25,7 @@ AT_ONCE = 10  # rows
 
 def compared() -> None:
     """The runs that the address names, against each other."""
-    st.title("Which is better, and is it real?", anchor=False)
+    st.title("Which is better, and is it real?", anchor=False, help=explain("better"))
     if button("All runs", icon=":material/arrow_back:", key="all-runs"):
         st.query_params.clear()
         st.rerun()

@@ -17,6 +17,7 @@ RUN_ID = r"\w_w\d+a\d+_[0-9a-f]{8}"
 OPTION = r"(?<![\w-])--[a-z]"
 SETTING = r"\b(model|synthesis|quantization)\.[a-z_]+\b"
 CODE = re.compile(f"{RUN_ID}|{OPTION}|{SETTING}|python -m engine")
+HEAD = re.compile(r"\.(?:sub)?header\([^\n]*")
 ASSETS = Path(__file__).parents[2] / "assets" / "recorded"
 
 
@@ -105,3 +106,14 @@ def test_the_engines_sentences_are_worded_for_a_page(said: str, told: str, runs:
 )
 def test_why_a_run_failed_is_a_sentence(said: str, told: str, runs: Path) -> None:
     assert page_sentence(said) == told
+
+
+def test_every_question_of_a_run_a_comparison_and_a_sweep_has_its_definition_beside_it() -> None:
+    app = Path(__file__).parents[2] / "app"
+    files = [app / "views" / "runs.py", *(app / "views" / "tabs").glob("*.py")]
+    for room in ("answers", "compare", "doctor", "images", "layers", "sweeps"):
+        files += (app / "panels" / room).rglob("*.py")
+    heads = [(one.name, head) for one in files for head in HEAD.findall(one.read_text())]
+    assert len(heads) > 20
+    assert [head for head in heads if "?" in head[1] and "help=" not in head[1]] == []
+    assert [head for head in heads if "TITLE" in head[1] and "help=" not in head[1]] == []

@@ -9,6 +9,7 @@ from app.charts.style import FLOAT, QUANTIZED
 from app.components import mount
 from app.engine_calls.choices import title_of
 from app.panels.shared import measured
+from app.text import explain
 from app.wording.data_words import data_words
 from app.wording.words import count_words, plain, size_words
 from engine.core.percent import BAND
@@ -22,7 +23,7 @@ def result_panel(folder: RunFolder) -> None:
     result = folder.result()
     if result is None:
         return
-    st.subheader(TITLE)
+    st.subheader(TITLE, help=explain("lost"))
     st.markdown(f":material/lock: {data_words(folder.recipe)}")
     words = bits_words(result)
     if words:

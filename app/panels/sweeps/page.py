@@ -10,6 +10,7 @@ from app.panels.shared.press import button
 from app.panels.sweeps.form import sweep_form
 from app.panels.sweeps.matrix import sweep_matrix
 from app.run_files.run_folders import runs_folder
+from app.text import explain
 from app.wording.engine_words import page_text
 from app.wording.words import ago, plain
 from engine.core.errors import UserError
@@ -22,7 +23,7 @@ LISTED = 5
 
 def sweep_list() -> None:
     """The newest sweeps, each a button that opens its matrix, and one for a new sweep."""
-    st.subheader("Many at once", anchor=False)
+    st.subheader("Which of many is better?", anchor=False, help=explain("better"))
     st.caption("A sweep runs every combination of a few choices and tells them as one table.")
     if button("New sweep", icon=":material/grid_on:", key="sweep-new"):
         _open(NEW)
@@ -43,6 +44,7 @@ def sweep_page(name: str) -> None:
     st.title(
         "What shall be compared?" if name == NEW else "Which of many is better, and is it real?",
         anchor=False,
+        help=explain("better"),
     )
     if button("All runs", icon=":material/arrow_back:", key="all-runs"):
         st.query_params.clear()
