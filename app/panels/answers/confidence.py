@@ -51,7 +51,7 @@ def _tables(folder: RunFolder, found: dict[str, Any]) -> None:
     if found["reliability"] is not None:
         frames["reliability"] = reliability(found)
     truth = "what they are" if found["truth"] == "labels" else "the float network's answer"
-    st.markdown("**Which confusions are new?**")
+    st.markdown("**Which confusions are new?**", help=explain("flips"))
     st.caption(
         f"How many images more (or fewer) get an answer, quantized against float, by {truth}."
     )

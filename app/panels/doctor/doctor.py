@@ -98,7 +98,7 @@ def _scores(rows: list[dict[str, Any]]) -> None:
     """How the advice has turned out so far, rule by rule."""
     if not rows:
         return
-    st.markdown("**How good has the doctor's advice been?**")
+    st.markdown("**How good has the doctor's advice been?**", help=explain("advice"))
     st.caption(
         "Over all runs here: how often each rule's change was tried, how often it helped, and how often the "
         f"measured gain lay within the predicted {BAND} band."
