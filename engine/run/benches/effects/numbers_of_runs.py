@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,9 @@ from engine.analysis.similarity.chain import Floats, all_weights, normalised, sl
 from engine.analysis.similarity.compare import cosine
 from engine.analysis.similarity.flow import find_streams
 from engine.analysis.similarity.streams import Streams, Unit
-from engine.run.exports.plain import float_network
+from engine.run.exports.plain import float_network, plain_network
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.costs.storage import storage
+from engine.run.questions.costs.storage import written
 from engine.run.questions.why.opened import open_run
 
 State = Mapping[str, NDArray[np.generic]]
@@ -26,12 +27,18 @@ _LOOKS, _SAME = (
 
 def _bytes(form: str) -> Callable[[RunFolder], float]:
     """The bytes of all codes in one form, scales and tables of values left out."""
-    return lambda folder: float(storage(folder)["total"]["bytes"][form])
+    return lambda folder: float(_total(folder)["bytes"][form])
+
+
+def _total(folder: RunFolder) -> dict[str, Any]:
+    """The sums over all layers, of a file that was written and read back."""
+    run = open_run(folder, images=1)
+    return written(plain_network(run.context, run.student).weights)[1]
 
 
 def _over_the_entropy(folder: RunFolder) -> float:
     """Bytes of a code that takes a whole bit a weight more than the entropy: Huffman's bound."""
-    total = storage(folder)["total"]
+    total = _total(folder)
     return float(total["bytes"]["entropy"]) + float(total["weights"]) / 8
 
 

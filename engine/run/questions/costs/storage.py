@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,7 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
             f"every weight of run {folder.run_id!r} is made of several codes, which this does not count; see "
             "the size in its result"
         )
-    rows, chosen = [], {}
-    for done, (path, grid) in enumerate(grids.items()):
-        tell(done, len(grids), path)
-        written, sizes = smallest(grid)
-        chosen[path] = (grid, written)
-        rows.append(_row(path, grid, written, sizes))
-    total = _total(rows, _file_bytes(chosen))
+    rows, total = written(grids, tell)
     notes = _notes(total)
     if network.composed:
         notes.append(
@@ -66,6 +61,19 @@ def storage(folder: RunFolder, tell: Tell = tell_nobody) -> dict[str, Any]:
         "run": folder.run_id, "layers": rows, "total": total, "exact": True, "notes": notes,
         "crossing": crossing(grids), "planes": planes,
     }  # fmt: skip
+
+
+def written(
+    grids: Mapping[str, WeightGrid], tell: Tell = tell_nobody
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """(`layers`, `total`) of `storage`, counted in a file that is written and read back."""
+    rows, chosen = [], {}
+    for done, (path, grid) in enumerate(grids.items()):
+        tell(done, len(grids), path)
+        best, sizes = smallest(grid)
+        chosen[path] = (grid, best)
+        rows.append(_row(path, grid, best, sizes))
+    return rows, _total(rows, _file_bytes(chosen))
 
 
 def _row(path: str, grid: WeightGrid, written: Written, sizes: dict[str, int]) -> dict[str, Any]:
