@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-BINARY, TRANSFORMER, ENLARGING = "binary-fashion", "vit-fashion", "sr-fashion"
+BINARY, TRANSFORMER, ENLARGING, VGG = "binary-fashion", "vit-fashion", "sr-fashion", "vgg-fashion"
 RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
-VGG = "vgg-fashion"
 WITHOUT_BATCHNORM: dict[str, Any] = {"synthesis": "gzsq"}  # no statistics to make images from
 FUSED: dict[str, Any] = {
     "network": REPVGG,
