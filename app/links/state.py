@@ -62,6 +62,10 @@ def look_at(run: str) -> None:
         for name in ("step", "layer"):
             st.query_params.pop(name, None)
         st.query_params["run"] = run
+    elif st.session_state.get("run") != run:
+        st.query_params["run"] = (
+            run  # a link from run to run leaves the address in the browser as it was
+        )
     st.session_state["run"] = run
 
 

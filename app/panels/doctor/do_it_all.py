@@ -20,12 +20,17 @@ from engine.run.questions.doctor.cure.kept import TRIES, place_of
 NOT_AGAIN = ("synthesis",)  # stages whose result the changed runs share
 
 
-def do_it_all(folder: RunFolder, found: dict[str, Any]) -> bool:
-    """The button; then what is tried, and what came of it. Whether it is at work."""
+def do_it_all_button(folder: RunFolder, found: dict[str, Any]) -> None:
+    """The button, where something is to be done and nothing was begun."""
+    wanted = any(one["change"] and one["severity"] != "note" for one in found["findings"])
+    if wanted and course_of(folder) is None:
+        _button(folder, "Do it all")
+
+
+def course_card(folder: RunFolder) -> bool:
+    """What is tried, and what came of it, once it was begun. Whether it is at work."""
     course = course_of(folder)
     if course is None:
-        if any(one["change"] and one["severity"] != "note" for one in found["findings"]):
-            _button(folder, "Do it all")
         return False
     with st.container(border=True, gap="small"):
         st.markdown(headline(course))

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.engine_calls.diagnoses import doctor_says
-from app.panels.doctor.do_it_all import do_it_all
+from app.panels.doctor.do_it_all import course_card, do_it_all_button
 from app.panels.doctor.finding import finding_card, is_being_tried
 from app.panels.shared.ask_why import why_unanswered
 from app.panels.shared.csv_button import csv_button
@@ -53,6 +53,8 @@ def doctor_panel(folder: RunFolder) -> bool:
     if answer.error:
         st.error(page_text(answer.error))
         return False
+    with right, st.container(horizontal=True, horizontal_alignment="right"):
+        do_it_all_button(folder, answer.value)
     return _findings(folder, answer.value)
 
 
@@ -62,7 +64,7 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
         st.caption(page_text(note))
     findings = found["findings"]
     with st.container():
-        at_work = do_it_all(folder, found)
+        at_work = course_card(folder)
     for number, one in enumerate(findings[:AT_ONCE]):
         at_work |= finding_card(folder, found["loss"], one, number)
     rest, scores = len(findings) - AT_ONCE, board(runs_folder())

@@ -78,16 +78,20 @@ def draw(folder: RunFolder, history: History) -> None:
         allocation.allocation_panel(folder, history)
     with places[2]:
         blocks.blocks_at_work(folder, history)
-    with st.container():
-        fader_section(folder, chosen, len(layers))
-    with st.container():
-        blocks.blocks_again(folder, history)
-    if costs is not None:
-        cost_expander(folder, costs)
-    with st.container():
-        tensors = inside.tensors_section(folder, chosen, len(layers))
-        drifts = drift.drift_section(folder, chosen, len(layers))
-        ranks = sensitivities.sensitivities_section(folder, chosen, len(layers))
+    with st.container(key="layers-more"):  # a container each, as above
+        with st.container():
+            fader_section(folder, chosen, len(layers))
+        with st.container():
+            blocks.blocks_again(folder, history)
+        if costs is not None:
+            with st.container():
+                cost_expander(folder, costs)
+        with st.container():
+            tensors = inside.tensors_section(folder, chosen, len(layers))
+        with st.container():
+            drifts = drift.drift_section(folder, chosen, len(layers))
+        with st.container():
+            ranks = sensitivities.sensitivities_section(folder, chosen, len(layers))
     not_here(_reasons(folder, history, chosen))
     asked = any(is_pending(folder, one) for one in ASKED)
     look_again(
