@@ -70,9 +70,7 @@ def _of_layer(folder: RunFolder, found: dict[str, Any], path: str) -> None:
             )  # fmt: skip
         words = "Where the error of every layer comes from, as a table."
         csv_button(table(found), folder.run_id, "provenance", words=words)
-        st.caption(
-            f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])})."
-        )
+    st.caption(f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])}).")
     for note in found["notes"]:
         st.caption(page_text(note))
 
