@@ -63,9 +63,8 @@ def look_at(run: str) -> None:
             st.query_params.pop(name, None)
         st.query_params["run"] = run
     elif st.session_state.get("run") != run:
-        st.query_params["run"] = (
-            run  # a link from run to run leaves the address in the browser as it was
-        )
+        # A link from run to run leaves the address in the browser as it was.
+        st.query_params["run"] = run
     st.session_state["run"] = run
 
 

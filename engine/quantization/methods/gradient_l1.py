@@ -48,7 +48,7 @@ class FreeWeight(WeightQuantizer):
     """
 
     learning = False
-    trained: Tensor
+    trained: Tensor | None
 
     def fit(self, weight: Tensor) -> None:
         super().fit(weight)
@@ -58,12 +58,11 @@ class FreeWeight(WeightQuantizer):
         return weight if self.learning else super().forward(weight)
 
     def stored(self) -> dict[str, Tensor]:
-        return super().stored() | {"trained": self.trained}
+        return super().stored() | ({} if self.trained is None else {"trained": self.trained})
 
     def restore(self, state: dict[str, Tensor]) -> None:
         super().restore(state)
-        if "trained" in state:  # older runs kept codes alone
-            self.register_buffer("trained", state["trained"])
+        self.register_buffer("trained", state.get("trained"))  # None: older runs kept codes alone
 
 
 class GradientL1(Distilled):

@@ -16,8 +16,8 @@ from engine.quantization.grids.weights.factors.cp import (
 )
 from engine.quantization.grids.weights.factors.factored import (
     FactoredWeightCodes,
+    factor_shapes,
     on_grid,
-    rank_for,
     ways,
 )
 
@@ -108,11 +108,11 @@ def test_admm_never_gives_back_worse_than_it_began_with():
 
 def test_the_rank_is_the_largest_whose_bytes_fit():
     shape, bits, share = (64, 64, 9), 4, 0.5
-    rank = rank_for(shape, bits, share)
+    rank = factor_shapes("cp", shape, bits, share)[0][1]
     plain = share * bits * 64 * 64 * 9
     assert rank * (64 + 64 + 9) * bits + 3 * 32 <= plain
     assert (rank + 1) * (64 + 64 + 9) * bits + 3 * 32 > plain
-    assert rank_for((2, 2, 1), 2, 0.05) == 0
+    assert factor_shapes("cp", (2, 2, 1), 2, 0.05) == ()
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

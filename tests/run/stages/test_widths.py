@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from engine.core.events import Viewed
-from engine.quantization.methods.gradient_l1 import GradientL1
+from engine.quantization.grids.quantizers import WeightQuantizer
+from engine.quantization.methods.gradient_l1 import FreeWeight, GradientL1
 from engine.run.stages.judging import widths
 from tests.run.toy_runs import RECIPE, begun, of, only_the_toy, work
 
@@ -36,6 +37,12 @@ def test_one_look_tells_every_width_before_and_after_beside_the_float_networks(t
     assert look.values["float_before"] == 1.0  # no labels: held against the teacher's own answers
     assert look.values["labelled"] == 0
     assert look.values["images"] > 0
+
+
+def test_blocks_of_an_older_version_have_nothing_to_look_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(FreeWeight, "stored", WeightQuantizer.stored)
+    _, looks = run(tmp_path)
+    assert looks == []
 
 
 def test_what_was_trained_is_kept_and_is_what_is_rounded_after(tmp_path, monkeypatch):

@@ -19,10 +19,8 @@ from engine.run.questions.why.opened import open_run
 
 State = Mapping[str, NDArray[np.generic]]
 _SPREAD = 1.0  # of a random factor's logarithm, on both sides of 0
-_LOOKS, _SAME = (
-    8,
-    1e-9,
-)  # images that both networks are shown; how far their answers may part, relatively
+_LOOKS = 8  # images that both networks are shown
+_SAME = 1e-9  # how far their answers may part, relatively
 
 
 def _bytes(form: str) -> Callable[[RunFolder], float]:

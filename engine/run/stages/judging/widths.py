@@ -34,12 +34,14 @@ def widths_looked_at(context: Context, student: nn.Module) -> Iterator[Viewed]:
     if not method.rounded_to or not method.steps_of_the_whole():
         return
     images, labels = _judged(context)
-    if images is None:
+    layers: dict[str, Any] = {path: student.get_submodule(path) for path in context.plan}
+    after = {path: layer.weight_quantizer.trained for path, layer in layers.items()}
+    if images is None or any(
+        weight is None for weight in after.values()
+    ):  # a run of an older version kept codes alone
         return
     wanted = _answers(context, context.teacher, images) if labels is None else labels
     before = network_to_quantize(context)
-    layers: dict[str, Any] = {path: student.get_submodule(path) for path in context.plan}
-    after = {path: layer.weight_quantizer.trained for path, layer in layers.items()}
     right: dict[str, list[float]] = {"before": [], "after": []}
     for name, learned in (("before", {}), ("after", after)):
         for bits in (None, *method.rounded_to):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 Quantize = Callable[[Tensor], Tensor]
 Factors = list[Tensor]
+Shape = tuple[int, ...]
 
 INNER_STEPS = 20
 SLOW = 1e-5  # an error that falls by less has settled
@@ -38,6 +39,14 @@ class Form:
 
     compose: Callable[[Sequence[Tensor]], Tensor]
     equations: Callable[[Tensor, Sequence[Tensor], int], Equations]  # tensor, factors, which one
+    shapes: Callable[
+        [Shape, int, float], tuple[Shape, ...]
+    ]  # of a tensor, bits, bits to spend; () if none
+    start: Callable[
+        [Tensor, Sequence[Shape], int], Factors
+    ]  # least squares in floats, so many sweeps
+    names: tuple[str, ...]  # of the factors
+    ranks: int  # how many of the first factors' columns are ranks of their own
 
 
 def error_of(tensor: Tensor, product: Tensor) -> float:

@@ -19,10 +19,13 @@ from engine.quantization.grids.weights.factors.admm import (
     Equations,
     Factors,
     Form,
+    Shape,
     error_of,
     ridge,
     rows_equations,
 )
+
+_START_SEED = 0  # of the random factors it begins with: the same weight, the same factors
 
 
 def compose(factors: Sequence[Tensor]) -> Tensor:
@@ -87,4 +90,15 @@ def equations(tensor: Tensor, factors: Sequence[Tensor], which: int) -> Equation
     return rows_equations(*_normal_equations(tensor, factors, which))
 
 
-CP = Form(compose, equations)
+def shapes_within(shape: Shape, bits: int, budget: float) -> tuple[Shape, ...]:
+    """[n, R] of each way, with the largest R whose codes cost at most so many bits; () if none does."""
+    rank = max(0, int(budget // (bits * sum(shape))))
+    return tuple((n, rank) for n in shape) if rank else ()
+
+
+def _start(tensor: Tensor, shapes: Sequence[Shape], sweeps: int) -> Factors:
+    rng = torch.Generator().manual_seed(_START_SEED)
+    return cp_als(tensor, shapes[0][1], sweeps=sweeps, rng=rng)
+
+
+CP = Form(compose, equations, shapes_within, _start, ("outputs", "inputs", "taps"), ranks=1)

@@ -7,28 +7,24 @@ computes with the product, which is the same up to float rounding; between the t
 rounded.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.quantization.grids.level_sets import CodedPart, StoredWeight, WeightCodes
-from engine.quantization.grids.weights.factors import tucker
-from engine.quantization.grids.weights.factors.admm import Form, admm
-from engine.quantization.grids.weights.factors.cp import CP, cp_als
+from engine.quantization.grids.weights.factors.admm import Form, Shape, admm
+from engine.quantization.grids.weights.factors.cp import CP
+from engine.quantization.grids.weights.factors.tucker import TUCKER
 from engine.quantization.grids.weights.split import last_code, symmetric_codes, symmetric_levels
 
 STEP_BITS = 32  # of each factor's step
 COLOURS = 3  # a layer that reads no more than an image's channels has no inner way to factorize
-FORMS: dict[str, Form] = {"cp": CP, "tucker": tucker.TUCKER}
-_NAMES = {"cp": ("outputs", "inputs", "taps"), "tucker": ("outputs", "inputs", "core")}
+FORMS: dict[str, Form] = {"cp": CP, "tucker": TUCKER}
 _START_SWEEPS = 50  # of least squares in floats, at most
-_REACHES = torch.linspace(
-    0.2, 1.2, 51, dtype=torch.double
-)  # of the largest value; the release tries 200
-_START_SEED = (
-    0  # of the random factors that least squares begins with: the same weight, the same factors
-)
+# Of the largest value; the release tries 200.
+_REACHES = torch.linspace(0.2, 1.2, 51, dtype=torch.double)
 
 
 def searched_step(values: Tensor, bits: int) -> Tensor:
@@ -46,28 +42,12 @@ def on_grid(values: Tensor, bits: int) -> Tensor:
     return step * torch.floor(values / step + 0.5).clamp(-last, last)
 
 
-def rank_for(shape: tuple[int, ...], bits: int, share: float) -> int:
-    """The largest R whose factors, codes and steps, cost at most `share` of plain codes of as many bits."""
-    return max(0, int(_budget(shape, bits, share) // (bits * sum(shape))))
-
-
-def _budget(shape: tuple[int, ...], bits: int, share: float) -> float:
-    """How many bits the factors' codes may take, their steps paid for."""
-    return share * bits * torch.Size(shape).numel() - STEP_BITS * len(shape)
-
-
-def factor_shapes(
-    form: str, shape: tuple[int, ...], bits: int, share: float
-) -> tuple[torch.Size, ...]:
-    """The shapes of the three factors of a kernel (O, I, k·k); none where the budget holds none."""
-    if form == "cp":
-        rank = rank_for(shape, bits, share)
-        return tuple(torch.Size((n, rank)) for n in shape) if rank else ()
-    p, q = tucker.ranks_for(shape, bits, _budget(shape, bits, share))
-    outputs, inputs, taps = shape
-    return (
-        (torch.Size((outputs, p)), torch.Size((inputs, q)), torch.Size((p, q, taps))) if p else ()
-    )
+def factor_shapes(form: str, shape: Shape, bits: int, share: float) -> tuple[Shape, ...]:
+    """The shapes of the factors of a kernel (O, I, k·k): the largest that cost, codes and steps, at most
+    `share` of plain codes of as many bits; () where that holds none.
+    """
+    budget = share * bits * torch.Size(shape).numel() - STEP_BITS * len(shape)
+    return FORMS[form].shapes(shape, bits, budget)
 
 
 def ways(weight: Tensor) -> tuple[int, ...] | None:
@@ -91,23 +71,22 @@ class FactoredWeightCodes(StoredWeight):
     ) -> None:
         super().__init__()
         self.bits, self.share, self.sweeps, self.als_only = bits, share, sweeps, als_only
-        self.form = form  # one of FORMS
+        self.form = FORMS[form]
         self.plain: WeightCodes | None = plain
-        self.shape, self.factors = torch.Size(), tuple[torch.Size, ...]()
+        self.name, self.shape, self.factors = form, torch.Size(), tuple[Shape, ...]()
         self.course: list[float] = []  # relative error of the tensor after each sweep
         self._due: Tensor | None = None
 
     @property
     def ranks(self) -> tuple[int, ...]:
         """The rank, or in Tucker's form that of the outputs and that of the inputs."""
-        sides = tuple(size[1] for size in self.factors[:2])
-        return sides[:1] if self.form == "cp" else sides
+        return tuple(size[1] for size in self.factors[: self.form.ranks])
 
     def fit(self, weight: Tensor) -> None:
         shape = ways(weight)
         self.shape = weight.shape
         if shape is not None:
-            self.factors = factor_shapes(self.form, shape, self.bits, self.share)
+            self.factors = factor_shapes(self.name, shape, self.bits, self.share)
         if self.factors:
             self.plain, self._due = None, weight.detach()
         else:
@@ -122,9 +101,10 @@ class FactoredWeightCodes(StoredWeight):
         weight, self._due = self._due, None
         tensor = weight.double().flatten(2)
         sweeps = 0 if self.als_only else self.sweeps
+        start = self.form.start(tensor, self.factors, _START_SWEEPS)
         _, solved, self.course = admm(
-            tensor, self._start(tensor), lambda factor: on_grid(factor, self.bits), sweeps=sweeps,
-            form=FORMS[self.form],
+            tensor, start, lambda factor: on_grid(factor, self.bits), sweeps=sweeps,
+            form=self.form,
         )  # fmt: skip
         floats = [factor.to(weight.dtype).contiguous() for factor in solved]
         self.register_buffer("steps", torch.stack([searched_step(f, self.bits) for f in floats]))
@@ -133,21 +113,13 @@ class FactoredWeightCodes(StoredWeight):
             codes = symmetric_codes(factor.flatten(1), self.steps[k], self.bits)
             self.register_buffer(f"codes{k}", codes)
 
-    def _start(self, tensor: Tensor) -> list[Tensor]:
-        """Factors in floats, by least squares."""
-        if self.form == "tucker":
-            p, q = self.ranks
-            return tucker.tucker_als(tensor, (p, q), sweeps=_START_SWEEPS)
-        rng = torch.Generator().manual_seed(_START_SEED)
-        return cp_als(tensor, *self.ranks, sweeps=_START_SWEEPS, rng=rng)
-
     def forward(self, weight: Tensor) -> Tensor:
         if self.plain is not None:
             values: Tensor = self.plain(weight)
             return values
         parts = zip(self.parts(weight), self.factors, strict=True)
         factors = [part.quantized().view(size) for part, size in parts]
-        return FORMS[self.form].compose(factors).view(self.shape)
+        return self.form.compose(factors).view(self.shape)
 
     def parts(self, weight: Tensor) -> tuple[CodedPart, ...]:
         if self.plain is not None:
@@ -160,7 +132,7 @@ class FactoredWeightCodes(StoredWeight):
                 codes=getattr(self, f"codes{k}").view(1, -1),
                 levels=symmetric_levels(self.steps[k], self.bits),
             )
-            for k, name in enumerate(_NAMES[self.form])
+            for k, name in enumerate(self.form.names)
         )
 
     def single(self) -> WeightCodes | None:
@@ -169,7 +141,7 @@ class FactoredWeightCodes(StoredWeight):
     def count(self) -> int:
         if self.plain is not None:
             return self.plain.count()
-        return sum(size.numel() for size in self.factors)
+        return sum(math.prod(size) for size in self.factors)
 
     def side_bits(self) -> int:
         """A float32 step for each factor."""

@@ -15,6 +15,7 @@ from engine.quantization.grids.weights.factors.admm import (
     Equations,
     Factors,
     Form,
+    Shape,
     error_of,
     rows_equations,
 )
@@ -61,9 +62,6 @@ def _between(tensor: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.einsum("oit,op,iq->pqt", tensor, a, b)
 
 
-TUCKER = Form(compose, equations)
-
-
 def tucker_als(tensor: Tensor, ranks: tuple[int, int], *, sweeps: int) -> Factors:
     """Float factors by higher-order orthogonal iteration, then balanced. Deterministic."""
     a, b = (_leading(tensor.movedim(k, 0).flatten(1), ranks[k]) for k in (0, 1))
@@ -103,11 +101,21 @@ def balanced(factors: Sequence[Tensor]) -> Factors:
     return [a, b, core]
 
 
-def ranks_for(shape: tuple[int, ...], bits: int, budget: float) -> tuple[int, int]:
-    """The largest P and Q, as O to I, whose factors' codes cost at most so many bits; (0, 0) if none."""
+def shapes_within(shape: Shape, bits: int, budget: float) -> tuple[Shape, ...]:
+    """[O, P], [I, Q], [P, Q, t] with the largest P and Q, as O to I, whose codes cost at most so many bits.
+
+    () if the budget holds none.
+    """
     outputs, inputs, taps = shape
     for p in range(outputs, 0, -1):
         q = max(1, round(p * inputs / outputs))
         if bits * (outputs * p + inputs * q + p * q * taps) <= budget:
-            return p, q
-    return 0, 0
+            return (outputs, p), (inputs, q), (p, q, taps)
+    return ()
+
+
+def _start(tensor: Tensor, shapes: Sequence[Shape], sweeps: int) -> Factors:
+    return tucker_als(tensor, (shapes[0][1], shapes[1][1]), sweeps=sweeps)
+
+
+TUCKER = Form(compose, equations, shapes_within, _start, ("outputs", "inputs", "core"), ranks=2)
