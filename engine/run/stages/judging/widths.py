@@ -36,9 +36,10 @@ def widths_looked_at(context: Context, student: nn.Module) -> Iterator[Viewed]:
     images, labels = _judged(context)
     layers: dict[str, Any] = {path: student.get_submodule(path) for path in context.plan}
     after = {path: layer.weight_quantizer.trained for path, layer in layers.items()}
-    if images is None or any(
-        weight is None for weight in after.values()
-    ):  # a run of an older version kept codes alone
+    is_kept = all(
+        weight is not None for weight in after.values()
+    )  # older versions kept codes alone
+    if images is None or not is_kept:
         return
     wanted = _answers(context, context.teacher, images) if labels is None else labels
     before = network_to_quantize(context)
