@@ -175,7 +175,7 @@ def test_a_run_that_ended_before_its_first_image_promises_none(
     page.get_by_text("This run was cancelled").wait_for()
     rest(page)
     playwright.expect(page.get_by_text("No image was made.")).to_have_count(2)  # film, channels
-    assert page.get_by_text("nothing yet").count() == 0
+    playwright.expect(page.get_by_text("nothing yet")).to_have_count(0)
     check(page)
     page.reload()
     page.get_by_text("This run ended before there was anything to see").wait_for()
