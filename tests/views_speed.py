@@ -42,7 +42,7 @@ OPENS = {  # on each tab
         FADER, INSIDE, "For experts: its weights on the grid", "How far did the weights move?",
         "by which measure?", "Gains of all",
     ),
-    "answers": ("For experts: which classes change", "Every layer"),
+    "answers": ("For experts: which classes change", "Bytes of each packing"),
 }  # fmt: skip
 DRAWS = ("Error of its output", "Where it comes from", "Measured cost")
 VIEWS = ("Feature maps", "Its weights", "Float against quantized", "What it reads")

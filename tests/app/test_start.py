@@ -63,10 +63,11 @@ def test_nothing_is_measured_beside_a_run_at_work(
         return Answer(error="")
 
     monkeypatch.setattr("app.engine_calls.diagnoses.pace_of", pace)
-    fabricate(runs, Fabricated(state="failed", seed=1))
-    opened("start")
-    assert asked
-    asked.clear()
+    for number, state in enumerate(("failed", "paused")):  # they compute nothing
+        fabricate(runs, Fabricated(state=state, seed=1 + number))
+        opened("start")
+        assert asked
+        asked.clear()
     fabricate(runs, Fabricated(state="running"))
     assert "A run is at work. New run measures it here." in texts(opened("start"))
     assert asked == []

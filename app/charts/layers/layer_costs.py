@@ -5,7 +5,7 @@ from typing import Any
 from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
 
-HEIGHT = 360
+HEIGHT = 330
 PARTS = (
     ("", "layer float again", QUIET),
     ("weights_", "its weights alone", QUANTIZED),

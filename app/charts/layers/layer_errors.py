@@ -7,6 +7,7 @@ from app.charts.layers.levels import bad_db, error_share, good_db
 from app.charts.style import FINE, OVER, QUANTIZED, QUIET, SHARES, WATCH, LiveFigure, axis, layout
 from engine.core.percent import percent
 
+BARS_HEIGHT = 330
 ALONE, WITH_ALL = "by itself: as in layers that cost nothing", "with all layers before it"
 TO_WATCH, BAD = "by itself: to watch", "by itself: bad"
 
@@ -19,7 +20,7 @@ def layer_bars(layers: list[dict[str, Any]], chosen: str = "") -> LiveFigure:
     paths = [layer["path"] for layer in layers]
     good, bad = error_share(good_db()), error_share(bad_db())
     shown = layout(
-        360,
+        BARS_HEIGHT,
         barmode="group",
         bargap=0.25,
         xaxis=layer_axis(paths, chosen),

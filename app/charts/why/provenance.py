@@ -16,7 +16,7 @@ PARTS = {
 }
 WHOLE = "the whole error"
 SMALL_DB = 30.0  # from here on an error is small (3 % of the signal): such bars are pale
-WATERFALL_HEIGHT, STACKED_HEIGHT = 212, 360
+WATERFALL_HEIGHT, STACKED_HEIGHT = 196, 330
 
 
 def waterfall(row: Mapping[str, Any]) -> LiveFigure:

@@ -17,12 +17,12 @@ UNLABELLED = "The test images have no labels, so nobody can tell how often a sur
 
 
 def sureness(folder: RunFolder, found: dict[str, Any]) -> None:
-    """The verdict; closed: three charts side by side, and the changed cells of the confusion matrix."""
-    st.markdown(sure_words(found))
+    """Closed: the verdict, three charts side by side, and the changed cells of the confusion matrix."""
     title = "For experts: which classes change, how sure both are, and which confusions are new"
     more = folded(title, key="sureness-more", icon=":material/grid_on:")
     if more is not None:
         with more:
+            st.markdown(sure_words(found))
             _charts(folder, found)
             _tables(folder, found)
 

@@ -45,13 +45,19 @@ def costs_section(folder: RunFolder, layers: int) -> None:
 
 
 def _resources(folder: RunFolder, found: Mapping[str, Any]) -> None:
+    """The sentence; closed: each cost of both networks, and how it is known."""
     st.markdown(f"**{page_text(found['sentence'])}**")
-    lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
-    st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
-    csv_button([flat(found)], folder.run_id, "costs")
-    if found["latency_note"]:
-        st.caption(page_text(found["latency_note"]))
-    st.caption(plain(known_words(found, here=not opened_from(folder.path))))
+    title = "Bytes, operations, energy and time of both"
+    more = folded(title, key="resources-more", icon=":material/table_rows:")
+    if more is None:
+        return
+    with more:
+        lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
+        st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
+        csv_button([flat(found)], folder.run_id, "costs")
+        if found["latency_note"]:
+            st.caption(page_text(found["latency_note"]))
+        st.caption(plain(known_words(found, here=not opened_from(folder.path))))
 
 
 def known_words(found: Mapping[str, Any], *, here: bool = True) -> str:
@@ -100,24 +106,27 @@ def _short(value: float) -> str:
 
 
 def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
+    """The sentence, and planes where there are any; closed: the bytes of each packing, layer by layer."""
     total = found["total"]
     st.markdown(
         f"**In a file of their own, {total['weights']:,} codes and their grids take "
         f"{size_words(total['file_bytes'])}, {percent(total['ratio'])} of the float weights; every code was "
         "read back as it was.**"
     )
-    _draw(packings(total), folder, "packings")
-    _further(folder, found)
     if rows := found.get("planes"):
         _planes(folder, rows)
-    more = folded("Every layer", key="storage-layers")
-    if more is not None:
-        with more:
-            frame = pd.DataFrame(storage_rows(found))
-            st.dataframe(frame, hide_index=True)
-            csv_button(frame, folder.run_id, "storage")
-    for note in found["notes"]:
-        st.caption(page_text(note))
+    title = "Bytes of each packing, and of every layer"
+    more = folded(title, key="storage-more", icon=":material/table_rows:")
+    if more is None:
+        return
+    with more:
+        _draw(packings(total), folder, "packings")
+        _further(folder, found)
+        frame = pd.DataFrame(storage_rows(found))
+        st.dataframe(frame, hide_index=True)
+        csv_button(frame, folder.run_id, "storage")
+        for note in found["notes"]:
+            st.caption(page_text(note))
 
 
 def _draw(figure: LiveFigure, folder: RunFolder, name: str) -> None:

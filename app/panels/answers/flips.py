@@ -26,7 +26,7 @@ TITLE = "Which answers change?"
 NO_CLASSES = (
     "This network gives no classes, so no answer can flip: what counts is how near its outputs are."
 )
-ROW_PX, TABLE_PX = 44, 360
+ROW_PX, TABLE_PX = 44, 310
 
 
 def flips_section(folder: RunFolder, layers: int) -> None:

@@ -22,7 +22,8 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 
-HEIGHT_REM = 26.0  # of title, sentence, waterfall and button: kept free while nobody has asked
+BESIDE_PX = 250  # of two lines beside the buttons
+HEIGHT_REM = 23.0  # of title, sentence, waterfall and button: kept free while nobody has asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,8 @@ def _of_layer(folder: RunFolder, found: dict[str, Any], path: str) -> None:
             )  # fmt: skip
         words = "Where the error of every layer comes from, as a table."
         csv_button(table(found), folder.run_id, "provenance", words=words)
-    st.caption(f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])}).")
+        read = f"{charts.decibels(row)}; {found['images']:,} images ({plain(found['image_set'])})."
+        st.caption(read, width=BESIDE_PX)
     for note in found["notes"]:
         st.caption(page_text(note))
 

@@ -131,10 +131,11 @@ def _cost(recipe: Recipe, model: dict[str, Any]) -> bool:
 
     A network of large images is not measured for everybody who opens the page: that takes a minute and
     gigabytes, beside whatever else the machine is doing. Nor is any while a run is at work, which would
-    have to share the machine with it.
+    have to share the machine with it; a paused one computes nothing.
     """
     side = max((model.get("image_shape") or [0])[1:], default=0)
-    waits = side > LARGE or any(state_of(run) in ACTIVE for run in list_runs(runs_folder()))
+    at_work = set(ACTIVE) - {"paused"}
+    waits = side > LARGE or any(state_of(run) in at_work for run in list_runs(runs_folder()))
     known = known_estimate(recipe) if waits else estimate(recipe)
     if known is None:
         why = f"Images of {side} pixels: minutes." if side > LARGE else "A run is at work."

@@ -57,11 +57,12 @@ def draw(folder: RunFolder, history: History) -> None:
         result_panels.result_panel(folder)
     with st.container():
         flips.flips_section(folder, len(history.started["layers"]))
-    with st.container():
-        costs.costs_section(folder, len(history.started["layers"]))
-    with st.container():
-        gain.gain_panel(folder)
-    with st.container():
-        images_worth.triad(folder)
+    with st.container(key="answers-more"):
+        with st.container():
+            costs.costs_section(folder, len(history.started["layers"]))
+        with st.container():
+            gain.gain_panel(folder)
+        with st.container():
+            images_worth.triad(folder)
     not_here({gain.TITLE: gain.why_no_gain(folder.recipe)})
     look_again(any(is_pending(folder, one) for one in ("predictions", *costs.QUESTIONS)))

@@ -10,7 +10,9 @@ from tests.app.browser import MARKS, browsing, rest, served
 from tests.app.fabricate import Fabricated, fabricate
 from tests.app.places import TABS, address_of
 from tests.app.why.conftest import student_kept
+from tests.app.why.test_costs import COSTS, PACKED
 from tests.app.why.test_doctor import FOUND as DOCTOR
+from tests.app.why.test_flips import FOUND as FLIPS
 from tests.app.why.test_provenance import FOUND as ORIGINS
 
 pytestmark = MARKS
@@ -64,8 +66,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
         student_kept(fabricate(runs, Fabricated(views=True, seed=2))),
     ]
     asked = made[2]
-    answers.answer(asked, "doctor", lambda: DOCTOR | {"run": asked.run_id})
-    answers.answer(asked, "explain", lambda: ORIGINS)
+    found = {
+        "doctor": DOCTOR,
+        "explain": ORIGINS,
+        "predictions": FLIPS,
+        "resources": COSTS,
+        "storage": PACKED,
+    }
+    for question, answer in found.items():
+        answers.answer(asked, question, lambda answer=answer: answer | {"run": asked.run_id})
     with served(runs) as found:
         yield found, [run.run_id for run in made]
 
@@ -75,6 +84,7 @@ def test_pages_fit_their_window(address: tuple[str, list[str]]) -> None:
     tabs = {tab: address_of(tab, run=done) for tab in TABS}
     tabs["layers, failed"] = address_of("layers", run=failed)
     tabs["layers, asked"] = address_of("layers", run=asked, layer="layer1.0.conv2")
+    tabs["answers, asked"] = address_of("answers", run=asked)
     pages = {
         "compare": f"runs?runs={done},{failed}",
         "runs": "runs",
