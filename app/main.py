@@ -6,7 +6,8 @@ import streamlit as st
 
 from app.engine_calls.background import look_again
 from app.links.moved import moved_pages
-from app.panels.new_run.dialog import new_run_button, open_dialog
+from app.links.onward import is_there, lead_on
+from app.panels.new_run.dialog import close_dialog, new_run_button, open_dialog
 
 PAGES = [
     st.Page(
@@ -45,6 +46,9 @@ HERE = Path(__file__).parent
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation([*PAGES, *moved_pages()], position="top")
+if is_there(page.url_path):
+    close_dialog()
+lead_on()
 above = st.container(key="new-run-above")  # main.css puts it into the bar on top
 with above:
     new_run_button(key="new-run-open", type="primary")

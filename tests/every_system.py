@@ -137,7 +137,11 @@ def press_start(page: Any) -> None:
             settle(page)
             if "/run?run=" in page.url:
                 return
-    raise RuntimeError(f"no run began; the page is {page.url}")
+    dialog, says = page.get_by_role("dialog"), "the dialog is closed"
+    if dialog.count():
+        alerts = page.get_by_role("alert").all_inner_texts()
+        says = f"the dialog is open and says {' '.join(' '.join(alerts).split())!r}"
+    raise RuntimeError(f"no run began; the page is {page.url}, {says}")
 
 
 def ask_for_images(page: Any, dialog: Any) -> None:

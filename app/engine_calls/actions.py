@@ -14,6 +14,7 @@ import streamlit as st
 from app.access.visitors import check_control, may_control, own_mark
 from app.engine_calls.choices import forget_catalog, load_catalog
 from app.engine_calls.recipes import recipe_of
+from app.links.onward import lead_to, onward
 from app.run_files.run_folders import runs_folder, state_of
 from app.wording.engine_words import page_text
 from app.wording.words import STATES, plain
@@ -32,10 +33,10 @@ SLOW_S = 0.4  # a step can be followed by eye
 
 def start_run(wanted: dict[str, Any]) -> None:
     """Start the run and go to the Live lab; explains itself on the page where it cannot."""
+    way = onward()
     folder = started(wanted)
     if folder is not None:
-        st.session_state["run"] = folder.run_id
-        st.switch_page("views/run.py", query_params={"run": folder.run_id})
+        lead_to(way, run=folder.run_id)
 
 
 def started(wanted: dict[str, Any]) -> RunFolder | None:

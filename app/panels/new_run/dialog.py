@@ -11,16 +11,17 @@ import streamlit as st
 from app.engine_calls.actions import started
 from app.engine_calls.choices import load_catalog
 from app.engine_calls.recipes import paths_in
+from app.links.onward import lead_on, lead_to, onward
 from app.panels.new_run.draft import Draft, open_draft
 from app.panels.new_run.estimate import before_start
 from app.panels.new_run.form import recipe_form
 from app.panels.new_run.in_time import in_time
 from app.panels.shared.agree import agreed
-from app.panels.shared.press import button
+from app.panels.shared.press import button, forget_press
 from app.wording.engine_words import page_text
 from app.wording.words import plain
 
-OPEN, COUNT = "new-run", "new-run-count"
+OPEN, COUNT, START = "new-run", "new-run-count", "new-start"
 AWAITED = "new-run-awaited"  # whether the page looks again for what the dialog is measuring
 
 
@@ -29,6 +30,7 @@ def new_run(wanted: dict[str, Any] | None = None, *, expert: bool | None = None)
 
     expert: whether all settings are shown; None: where some are not those of the effort.
     """
+    forget_press(START)  # the second press of two, as of a mouse that clicks twice
     st.session_state[COUNT] = st.session_state.get(COUNT, 0) + 1
     try:
         with st.spinner("Looking what networks and methods there are…"):
@@ -61,15 +63,17 @@ def open_dialog() -> bool:
     return bool(st.session_state[AWAITED])
 
 
-def _close() -> None:
+def close_dialog() -> None:
+    """Draw it no more."""
     st.session_state.pop(OPEN, None)
 
 
-@st.dialog("New run", width="large", icon=":material/add:", on_dismiss=_close)
+@st.dialog("New run", width="large", icon=":material/add:", on_dismiss=close_dialog)
 def _dialog() -> None:
     draft: Draft | None = st.session_state.get(OPEN)
     if draft is None:  # closed a moment ago
         return
+    lead_on()  # its run was started, and this is a late drawing of it
     catalog = load_catalog()
     reasons = recipe_form(catalog, draft)
     for reason in reasons:
@@ -82,7 +86,7 @@ def _dialog() -> None:
                 new_run(fitting, expert=draft.expert)
             awaited = before_start(catalog, wanted) or waits
     if button(
-        "Start", type="primary", icon=":material/play_arrow:", key="new-start", disabled=bool(reasons)
+        "Start", type="primary", icon=":material/play_arrow:", key=START, disabled=bool(reasons)
     ):  # fmt: skip
         _start(wanted)
     _tell_page(awaited=awaited)
@@ -97,8 +101,7 @@ def _tell_page(*, awaited: bool) -> None:
 
 
 def _start(wanted: dict[str, Any]) -> None:
+    way = onward()
     folder = started(wanted)
     if folder is not None:
-        _close()
-        st.session_state["run"] = folder.run_id
-        st.switch_page("views/run.py", query_params={"run": folder.run_id})
+        lead_to(way, run=folder.run_id)

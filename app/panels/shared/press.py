@@ -15,13 +15,22 @@ def button(label: str, *, key: str, place: Any = st, **more: Any) -> bool:
     Streamlit tells of a press in one drawing of the page only, and gives that up for whatever is asked for
     meanwhile: by another press, or by a page that looks again. This remembers it until the button is drawn.
     """
-    name = f"pressed-{key}"
+    name = _mark(key)
 
     def pressed() -> None:
         st.session_state[name] = time.monotonic()
 
     place.button(label, key=key, on_click=pressed, **more)
     return _taken(st.session_state, name)
+
+
+def forget_press(key: str) -> None:
+    """Take back a press that no button has come to: what is drawn next under this key is another button."""
+    st.session_state.pop(_mark(key), None)
+
+
+def _mark(key: str) -> str:
+    return f"pressed-{key}"
 
 
 def _taken(state: MutableMapping[Any, Any], name: str) -> bool:

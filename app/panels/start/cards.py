@@ -8,6 +8,7 @@ from app.engine_calls.actions import fields_of, started
 from app.engine_calls.background import look_again
 from app.engine_calls.diagnoses import estimate, known_estimate
 from app.engine_calls.recipes import recipe_of
+from app.links.onward import Onward, lead_to, onward
 from app.panels.new_run.estimate import estimate_words
 from app.panels.shared.press import button
 from app.presets import CARDS, Preset
@@ -65,7 +66,7 @@ def _buttons(card: Preset, there: RunFolder | None, unavailable: str) -> None:
         "Open it", key=f"open-{card.name}", type="primary", icon=":material/visibility:",
         **wide,
     ):  # fmt: skip
-        _go(there, card)
+        _go(onward(), there, card)
     if there is not None and not is_recorded(there):
         return  # the same recipe is the same run: to start it once more would only open it
     fresh = there is None
@@ -74,15 +75,14 @@ def _buttons(card: Preset, there: RunFolder | None, unavailable: str) -> None:
         type="primary" if fresh else "secondary", icon=":material/play_arrow:",
         disabled=bool(unavailable), help=unavailable or None, **wide,
     ):  # fmt: skip
+        way = onward()
         folder = started(card.wanted)
         if folder is not None:
-            _go(folder, card)
+            _go(way, folder, card)
 
 
-def _go(folder: RunFolder, card: Preset) -> None:
-    st.session_state["run"] = folder.run_id
-    tab = {"tab": card.tab} if card.tab else {}
-    st.switch_page("views/run.py", query_params={"run": folder.run_id} | tab)
+def _go(way: Onward, folder: RunFolder, card: Preset) -> None:
+    lead_to(way, run=folder.run_id, **({"tab": card.tab} if card.tab else {}))
 
 
 def _recipe(catalog: dict[str, Any], card: Preset) -> Recipe | None:
