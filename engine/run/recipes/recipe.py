@@ -161,8 +161,11 @@ def settings_at(
     knobs: list[dict[str, Any]],
     given: dict[str, Any],
 ) -> dict[str, Any]:
-    """Every setting of a method: what is given, else the network's own budget, else the preset's."""
-    known = {knob["name"] for knob in knobs}
+    """Every setting of a method: what is given, else the network's own budget, else the preset's.
+
+    A budget says how many steps are taken, not whether: where the preset has none, there are none.
+    """
+    known = {knob["name"] for knob in knobs if knob["presets"][preset] != 0}
     budget = {
         name.removeprefix(f"{kind}."): value
         for name, value in model["presets"].get(preset, {}).items()

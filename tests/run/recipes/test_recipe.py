@@ -172,6 +172,18 @@ class TestPresets:
         assert make(preset="quick").synthesis_settings["steps"] == 7
         assert make(preset="quick").images == 16
 
+    def test_a_model_s_budget_does_not_begin_what_the_preset_leaves_out(self):
+        entries = catalog()
+        presets = next(k for k in entries["synthesis"][0]["settings"] if k["name"] == "steps")[
+            "presets"
+        ]
+        presets["quick"] = 0
+        assert make_recipe(entries, **NAMES, preset="quick").synthesis_settings["steps"] == 0
+        given = {"synthesis_settings": {"steps": 5}}
+        assert (
+            make_recipe(entries, **NAMES, preset="quick", **given).synthesis_settings["steps"] == 5
+        )
+
     def test_what_the_user_gives_goes_over_both(self):
         given = make(preset="quick", images=3, synthesis_settings={"steps": "5"})
         assert (given.images, given.synthesis_settings["steps"]) == (3, 5)
