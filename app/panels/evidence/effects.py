@@ -60,6 +60,22 @@ def differs_words(names: Sequence[str]) -> str:
     return f"One method makes both, and all is alike but its {what}: {listed}."
 
 
+def alike_words(row: Result) -> str:
+    """In which number method and control were made alike, by which setting; empty where in none."""
+    if "alike" not in row or not row.get("match"):
+        return ""
+    match, found = row["match"], row["alike"]
+    setting = str(match["setting"])
+    mine, theirs, values = (
+        ", ".join(f"{value:{form}}" for value in found[name])
+        for name, form in (("method", ".2f"), ("baseline", ".2f"), (setting, "g"))
+    )
+    return (
+        f"Made alike in {match['words']}: {mine} and, of the control, {theirs}, by its "
+        f"{setting.replace('_', ' ')}, searched until at most {match['within']:g} is left: {values}."
+    )
+
+
 def numbers(result: Result) -> None:
     """Every number, mean ± standard deviation over the seeds."""
     head, *rows = rows_of(result)

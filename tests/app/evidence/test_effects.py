@@ -82,6 +82,25 @@ def test_a_card_says_in_which_settings_the_two_sides_differ(shipped: Path) -> No
     assert "Both are of" not in old
 
 
+def test_a_card_says_in_which_number_a_control_was_made_alike(shipped: Path) -> None:
+    match = {"setting": "constant_sigma", "words": "entropy, bits a weight", "within": 0.05}
+    alike = {
+        "method": [3.461, 3.4, 3.5],
+        "baseline": [3.5, 3.41, 3.52],
+        "constant_sigma": [0.0075, 0.008, 1],
+    }
+    rows = [
+        a_row(differs=["spread"], match=match, alike=alike),
+        a_row(name="old", differs=["spread"]),
+    ]
+    (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
+    assert (
+        "Made alike in entropy, bits a weight: 3.46, 3.40, 3.50 and, of the control, 3.50, 3.41, 3.52, by "
+        "its constant sigma, searched until at most 0.05 is left: 0.0075, 0.008, 1."
+    ) in texts(opened("evidence"))
+    assert "Made alike" not in texts(opened("evidence", claim="old"))
+
+
 def test_claims_measured_at_different_times_say_so(shipped: Path) -> None:
     rows = [a_row(date="2026-11-20 08:00"), a_row(name="other")]
     (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))

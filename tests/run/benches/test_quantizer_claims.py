@@ -15,7 +15,8 @@ from engine.run.benches.effects import measure_quantizers as measuring
 from engine.run.benches.effects.quantizer_claim import METRICS
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
 from engine.run.benches.effects.second_networks import ON_SECOND, PLACES
-from engine.run.benches.effects.students import RESNET, SETUPS
+from engine.run.benches.effects.setup import RESNET
+from engine.run.benches.effects.students import SETUPS
 from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read, rows_of
 
 

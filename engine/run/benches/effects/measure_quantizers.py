@@ -8,7 +8,8 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from engine.data.idx import read_idx
 from engine.models.card import ASSETS, LocalImages
 from engine.models.cards.sources import discover_cards
 from engine.run import new_recipe
+from engine.run.benches.effects.matching import Match, nearest
 from engine.run.benches.effects.numbers_of_runs import NUMBERS
 from engine.run.benches.effects.quantizer_claim import METRICS, QuantizerClaim
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
-from engine.run.benches.effects.students import Setup
+from engine.run.benches.effects.setup import Setup
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.benches.image_files import write_images, write_table
 from engine.run.folders.folder import write_atomically
@@ -69,15 +71,47 @@ def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str,
         "method": METRICS[claim.metric][0],
         "baseline": METRICS[claim.against or claim.metric][0],
     }
-    sides = {
-        side: [value_of(one, runs, seed, keys[side]) for seed in seeds]
-        for side, one in claim.sides.items()
+    sides = {side: [one] * len(seeds) for side, one in claim.sides.items()}
+    alike: dict[str, Any] = {}
+    if claim.match is not None:
+        sides["baseline"], alike = _made_alike(claim, claim.match, runs, seeds)
+    values = {
+        side: [value_of(one, runs, seed, keys[side]) for one, seed in zip(ones, seeds, strict=True)]
+        for side, ones in sides.items()
     }
     unknown: list[float | None] = [None] * len(seeds)  # neither control belongs to a quantizer
-    values = sides | {"noise": unknown, "real": unknown}
-    row = asdict(claim) | claim.words() | claim.compared() | {"values": values}
+    values |= {"noise": unknown, "real": unknown}
+    row = asdict(claim) | claim.words() | claim.compared() | {"values": values} | alike
     judged = verdict_of(row)
     return row | {"verdict": asdict(judged) | {"words": judged.words}}
+
+
+def _made_alike(
+    claim: QuantizerClaim, match: Match, runs: Path, seeds: Sequence[int]
+) -> tuple[list[Setup], dict[str, Any]]:
+    """The control of each seed, made alike in a number, and of both sides what that number is."""
+    method, control = (claim.sides[side] for side in ("method", "baseline"))
+    controls: list[Setup] = []
+    told: dict[str, list[float]] = {"method": [], "baseline": [], match.setting: []}
+
+    def with_setting(value: float) -> Setup:
+        return replace(control, settings={**control.settings, match.setting: value})
+
+    def number(one: Setup, seed: int) -> float:
+        found = value_of(one, runs, seed, match.number)
+        assert found is not None
+        return found
+
+    def number_at(seed: int, value: float) -> float:
+        return number(with_setting(value), seed)
+
+    for seed in seeds:
+        wanted, before = number(method, seed), told[match.setting]
+        found = nearest(wanted, partial(number_at, seed), match, before[-1] if before else None)
+        controls.append(with_setting(found.value))
+        for name, one in zip(told, (wanted, found.number, found.value), strict=True):
+            told[name].append(one)
+    return controls, {"alike": told}
 
 
 def value_of(one: Setup, runs: Path, seed: int, key: str) -> float | None:
@@ -110,8 +144,7 @@ def held_out(network: str, folder: Path) -> str:
     Empty where they have none: such a network is judged on all that come with it.
     """
     test = discover_cards()[network].test
-    assert isinstance(test, LocalImages)
-    if not test.labels:
+    if not isinstance(test, LocalImages) or not test.labels:
         return ""
     mine = folder / Path(test.images).parent.name
     if not (mine / "labels.csv").is_file():

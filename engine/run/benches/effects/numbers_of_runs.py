@@ -40,6 +40,13 @@ def _over_the_entropy(folder: RunFolder) -> float:
     return float(total["bytes"]["entropy"]) + float(total["weights"]) / 8
 
 
+def _entropy(folder: RunFolder) -> float:
+    """Bits a weight, of how often each stored value occurs in all layers together."""
+    result = folder.result()
+    assert result is not None
+    return float(result["weight_values"]["entropy_bits"])
+
+
 def rescaled(streams: Streams, state: State, rng: np.random.Generator) -> dict[str, Floats]:
     """The tensors of a network that computes the same: each free channel times a positive factor.
 
@@ -112,6 +119,7 @@ NUMBERS: Mapping[str, Callable[[RunFolder], float]] = {  # by the keys of METRIC
     "storage:packed": _bytes("packed"),
     "storage:sparse": _bytes("sparse"),
     "storage:bound": _over_the_entropy,
+    "values:entropy": _entropy,
     "similarity:chain": _least_cosine(chained=True),
     "similarity:raw": _least_cosine(chained=False),
 }

@@ -1,11 +1,13 @@
 """A claim about quantizers: that one student loses less than another, its control."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from engine.run.benches.effects.matching import Match
 from engine.run.benches.effects.second_networks import PLACES
-from engine.run.benches.effects.students import SETUPS, Setup
+from engine.run.benches.effects.setup import NO_IMAGES, Setup
+from engine.run.benches.effects.students import SETUPS
 
 METRICS: Mapping[
     str, tuple[str, str]
@@ -25,6 +27,11 @@ METRICS: Mapping[
 }
 
 
+def as_told(match: Match) -> dict[str, Any]:
+    """What is searched, as a file has it."""
+    return asdict(match) | {"between": list(match.between)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuantizerClaim:
     """That one student loses less than another, its control.
@@ -42,6 +49,7 @@ class QuantizerClaim:
     asserted: bool = False
     against: str = ""  # the control's metric, where both numbers are of one run
     titles: tuple[str, str] | None = None  # of method and baseline, where the setups' do not say it
+    match: Match | None = None  # what of the control is searched, so that it is alike in a number
     place: str = ""  # another network than the setups' own, by its name among PLACES
 
     def on(self, place: str) -> "QuantizerClaim":
@@ -52,9 +60,16 @@ class QuantizerClaim:
     @property
     def sides(self) -> dict[str, Setup]:
         """Method and baseline as they are run, on the claim's own network."""
-        changed = PLACES[self.place].setup() if self.place else {}
         names = {"method": self.method, "baseline": self.baseline}
-        return {side: replace(SETUPS[name], **changed) for side, name in names.items()}
+        return {side: self._there(SETUPS[name]) for side, name in names.items()}
+
+    def _there(self, one: Setup) -> Setup:
+        """The setup on the claim's network. Where no image counts, none is made for it there."""
+        if not self.place:
+            return one
+        changed = PLACES[self.place].setup()
+        kept = {"synthesis": NO_IMAGES} if one.synthesis == NO_IMAGES else {}
+        return replace(one, **(changed | kept))
 
     @property
     def network(self) -> str:
@@ -85,6 +100,7 @@ class QuantizerClaim:
             "differs": list(self.differs),
             "metric": self.metric,
             **({"against": self.against} if self.against else {}),
+            **({"match": as_told(self.match)} if self.match else {}),
             "lower": self.lower,
             "network": self.network,
             "settings": {side: dict(one.settings) for side, one in sides.items()},

@@ -5,6 +5,8 @@ images and differ in the idea alone; what one of them has no setting for apart, 
 equal. Both are judged on real images that neither has seen.
 """
 
+from engine.run.benches.effects.matching import Match
+from engine.run.benches.effects.one_run_claims import OF_ONE_RUN
 from engine.run.benches.effects.quantizer_claim import QuantizerClaim
 from engine.run.benches.effects.second_networks import ON_SECOND
 
@@ -65,6 +67,11 @@ _OWN: tuple[QuantizerClaim, ...] = (
         method="factorization", baseline="nearest-w4-corrected", differs=("quantization",),
     ),
     QuantizerClaim(
+        name="factorization-tucker",
+        says="Factorization: Tucker's form loses less than the canonical one, in as many bytes.",
+        method="factorization-tucker", baseline="factorization", differs=("form",),
+    ),
+    QuantizerClaim(
         name="std-based",
         says="Std-based: an interval in standard deviations loses less than a searched range.",
         method="std-based", baseline="nearest-w3-corrected", differs=("quantization",),
@@ -104,35 +111,15 @@ _OWN: tuple[QuantizerClaim, ...] = (
         says="Weight sharing: values that learn of the teacher serve better than means of weights.",
         method="sharing", baseline="sharing-off", differs=("steps",), asserted=True,
     ),
-    QuantizerClaim(
-        name="storage",
-        says="HAC: codes of a pruned and shared network take fewer bytes Huffman-coded than packed.",
-        method="hac", baseline="hac", differs=(), metric="huffman", against="packed", asserted=True,
-        titles=("Huffman-coded, by columns (HAC)", "Packed, as many bits for each code"),
-    ),
-    QuantizerClaim(
-        name="storage-bound",
-        says="HAC: and no more than a bit a code above the entropy.",
-        method="hac", baseline="hac", differs=(), metric="huffman", against="bound", asserted=True,
-        titles=("Huffman-coded, by columns (HAC)", "The entropy, and a bit for each code"),
-    ),
-    QuantizerClaim(
-        name="storage-sparse",
-        says="sHAC: with 95 of 100 weights pruned, the sparse form takes fewer bytes than HAC.",
-        method="shac", baseline="shac", differs=(), metric="sparse", against="huffman",
-        titles=("Sparse, what is left Huffman-coded (sHAC)", "Huffman-coded, by columns (HAC)"),
-    ),
-    QuantizerClaim(
-        name="similarity",
-        says="Weight similarity: chain normalization sees through any positive rescaling of channels.",
-        method="nearest-noise", baseline="nearest-noise", differs=(), metric="chain-cosine",
-        against="raw-cosine", lower=False, asserted=True,
-        titles=("Cosine after chain normalization", "Cosine of the weights as they are"),
-    ),
+    *OF_ONE_RUN,
     QuantizerClaim(
         name="pwfn",
-        says="PWFN: spreads that are learned fix the network to a few values at less loss.",
+        says="PWFN: spreads that are learned fix the network to a few values at less loss, at equal entropy.",
         method="pwfn", baseline="pwfn-constant", differs=("spread",), asserted=True,
+        match=Match(
+            setting="constant_sigma", number="values:entropy", words="entropy of all weights, bits a weight",
+            between=(0.006, 0.02), within=0.05,
+        ),
     ),
     QuantizerClaim(
         name="bitat",

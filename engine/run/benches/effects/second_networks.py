@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.run.benches.effects.students import (
+from engine.run.benches.effects.setup import (
+    BINARY,
+    EMBEDDING,
+    ENLARGING,
     FUSED,
+    LITE,
     MOBILENET,
+    PREACT,
     REPVGG,
     TRANSFORMER,
     VGG,
@@ -35,7 +40,14 @@ PLACES: Mapping[str, Place] = {  # by what a claim's name ends with there
     "mobilenet": Place(network=MOBILENET, words="in MobileNetV2"),
     "vit": Place(network=TRANSFORMER, words="in a vision transformer", **WITHOUT_BATCHNORM),
     "vgg": Place(network=VGG, words="in VGG", **WITHOUT_BATCHNORM),
+    "preact": Place(network=PREACT, words="in a pre-activation ResNet"),
+    "binary": Place(network=BINARY, words="in a VGG with hardtanh"),
+    "embedding": Place(network=EMBEDDING, words="in an embedding"),
+    "sr": Place(network=ENLARGING, words="in a network that enlarges images", **WITHOUT_BATCHNORM),
+    "lite": Place(network=LITE, words="in EfficientNet-Lite0"),
 }
+
+_ALL_OTHERS = ("mobilenet", "repvgg", "preact", "vgg", "vit", "binary", "embedding", "sr", "lite")
 
 ON_SECOND: Mapping[str, tuple[str, ...]] = {  # a claim, and where else it is measured
     "vertical": ("repvgg", "repvgg-fused"),
@@ -49,5 +61,8 @@ ON_SECOND: Mapping[str, tuple[str, ...]] = {  # a claim, and where else it is me
     "std-pruning": ("vgg",),
     "factorization": ("vgg",),
     "factorization-bytes": ("vgg",),
+    "factorization-tucker": ("vgg",),
+    "storage": _ALL_OTHERS,
+    "storage-sparse": _ALL_OTHERS,
     "similarity": ("repvgg", "vgg"),
 }

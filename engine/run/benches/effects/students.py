@@ -1,33 +1,19 @@
 """The students that the claims of quantizers compare, as plain data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-BINARY, TRANSFORMER, ENLARGING, VGG = "binary-fashion", "vit-fashion", "sr-fashion", "vgg-fashion"
-RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
-WITHOUT_BATCHNORM: dict[str, Any] = {"synthesis": "gzsq"}  # no statistics to make images from
-FUSED: dict[str, Any] = {
-    "network": REPVGG,
-    "network_settings": {"form": "fused"},
-    **WITHOUT_BATCHNORM,
-}
-STRESSED = FUSED | {"network_settings": {"form": "fused-stress"}}  # the same function, rescaled
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """How a student is made: a quantizer, its bits, and its settings where they differ from the preset's."""
-
-    title: str
-    quantization: str
-    weight_bits: int
-    activation_bits: int = 8  # 32: the settings' own bits leave every input float
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    network: str = RESNET
-    network_settings: Mapping[str, Any] = field(default_factory=dict)
-    synthesis: str = "genie"  # what makes the images that it learns from
-
+from engine.run.benches.effects.setup import (
+    BINARY,
+    ENLARGING,
+    FUSED,
+    MOBILENET,
+    NO_IMAGES,
+    STRESSED,
+    TRANSFORMER,
+    WITHOUT_BATCHNORM,
+    Setup,
+)
 
 _DELTA = {"batchnorm": "delta"}
 _FLOAT_INPUTS: dict[str, Any] = {  # of the binary test bed: what no bits of the recipe say
@@ -107,13 +93,13 @@ SETUPS: Mapping[str, Setup] = {
         )
     },
     **{  # no training: the weights alone count, whatever the images
-        name: Setup(title=title, quantization="sharing", weight_bits=4, synthesis="noise", settings=chosen)
+        name: Setup(title=title, quantization="sharing", weight_bits=4, synthesis=NO_IMAGES, settings=chosen)
         for name, title, chosen in (
             ("hac", "Half pruned, 16 values shared", {"pruned": 0.5, "steps": 0}),
             ("shac", "95 of 100 pruned, 16 values shared", {"pruned": 0.95, "steps": 0}),
         )
     },
-    "nearest-noise": Setup(title="Nearest", quantization="nearest", weight_bits=3, synthesis="noise"),
+    "nearest-noise": Setup(title="Nearest", quantization="nearest", weight_bits=3, synthesis=NO_IMAGES),
     "pwfn": Setup(title="PWFN", quantization="pwfn", weight_bits=4),
     "pwfn-constant": Setup(
         title="PWFN, one spread for all", quantization="pwfn", weight_bits=4,
@@ -210,6 +196,9 @@ SETUPS: Mapping[str, Setup] = {
         settings={"gradient_weight": 0.0},
     ),
     "factorization": Setup(title="Factors found as codes", quantization="factorization", weight_bits=4),
+    "factorization-tucker": Setup(
+        title="Tucker's form", quantization="factorization", weight_bits=4, settings={"form": "tucker"}
+    ),
     "factorization-off": Setup(
         title="Factors found in floats, then rounded", quantization="factorization", weight_bits=4,
         settings={"aware": False},
