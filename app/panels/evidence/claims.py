@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.charts.outcomes import effects as charts
 from app.components import mount
-from app.panels.evidence.effects import alike_words, differs_words, network_title
+from app.panels.evidence.effects import alike_words, differs_words, few_words, network_title
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.url_menu import menu
 from engine.run.benches.effects.verdicts import summary, verdict_of
@@ -95,7 +95,7 @@ def _opened(row: Mapping[str, Any], result: Result) -> None:
             st.caption("Both numbers are of one run.")
         elif "differs" in row:  # older files have controls that differ in more
             st.caption(f"{differs_words(row['differs'])} {alike_words(row)}".strip())
-        st.caption(f"On {network_title(row['network'])}.")
+        st.caption(f"On {network_title(row['network'])}{few_words(row)}.")
     with chart:
         key = f"effect-{row['network']}-{row['name']}"
         mount.live_plot(

@@ -76,6 +76,13 @@ def alike_words(row: Result) -> str:
     )
 
 
+def few_words(row: Result) -> str:
+    """How many images a claim of its own budget took; empty where they are those of the file."""
+    if "held_out" not in row:
+        return ""
+    return f", {row['images']} images made from it, judged on {row['held_out']:.0f}"
+
+
 def numbers(result: Result) -> None:
     """Every number, mean ± standard deviation over the seeds."""
     head, *rows = rows_of(result)

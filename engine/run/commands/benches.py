@@ -71,6 +71,7 @@ def _quantizers(options: argparse.Namespace) -> int:
     result = quantizers(
         runs, options.out or runs / QUANTIZER_FILE, seeds_of(options.seeds or "0,1,2"),
         only=options.only.split(",") if options.only else (), tell=Progress().line,
+        data=str(options.data.expanduser().resolve()) if options.data else "",
     )  # fmt: skip
     print(json.dumps(result) if options.json else table(rows_of(result)))
     return 0

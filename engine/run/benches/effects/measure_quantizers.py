@@ -24,7 +24,7 @@ from engine.run.benches.effects.matching import Match, nearest
 from engine.run.benches.effects.numbers_of_runs import NUMBERS
 from engine.run.benches.effects.quantizer_claim import METRICS, QuantizerClaim
 from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
-from engine.run.benches.effects.setup import Setup
+from engine.run.benches.effects.setup import IMAGES, Setup
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.benches.image_files import write_images, write_table
 from engine.run.folders.folder import write_atomically
@@ -32,7 +32,6 @@ from engine.run.folders.tail import follow
 from engine.run.recipes.recipe import Recipe
 from engine.run.workers.launch import start
 
-IMAGES = 128  # that each student learns from
 HELD_OUT = 2000  # real test images to judge on
 MOST_BITS = 8  # of a recipe: what is said of more, the settings do
 REPEAT = "python -m engine bench quantizers"
@@ -44,37 +43,56 @@ def quantizers(
     seeds: Sequence[int] = (0, 1, 2),
     *,
     only: Sequence[str] = (),
+    data: str = "",
     tell: Callable[[str], None] = lambda line: None,
     claims: Sequence[QuantizerClaim] = QUANTIZER_CLAIMS,
 ) -> dict[str, Any]:
     """Measure every claim; the result is written to `out`, claim by claim as they are done.
 
     With `only`, these alone, beside what `out` has of the others. UserError for a name that is no claim, or
-    an `out` of other seeds.
+    an `out` of other seeds. `data`: a folder of images for networks that have none to be judged on; without
+    it their claims are left out.
     """
     strange = [name for name in only if name not in {claim.name for claim in claims}]
     if strange:
         names = ", ".join(claim.name for claim in claims)
         raise UserError(f"--only {strange[0]!r} is no claim; choose of {names}")
     result, rows = _heading(seeds), _kept(out, seeds) if only else {}
-    for claim in (one for one in claims if not only or one.name in only):
-        rows[claim.name] = row_of(claim, runs, seeds) | {"date": _now()}
+    for claim in _measurable(claims, only, data, tell):
+        rows[claim.name] = row_of(claim, runs, seeds, data) | {"date": _now()}
         tell(f"{claim.name}: {verdict_of(rows[claim.name]).words}")
         there = [rows[one.name] for one in claims if one.name in rows]
         write_atomically(out, (json.dumps(result | {"claims": there}, indent=1) + "\n").encode())
     return result | {"claims": [rows[one.name] for one in claims if one.name in rows]}
 
 
-def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str, Any]:
+def _measurable(
+    claims: Sequence[QuantizerClaim], only: Sequence[str], data: str, tell: Callable[[str], None]
+) -> list[QuantizerClaim]:
+    """Those asked for whose images are there; UserError where one was named and they are not."""
+    found = [one for one in claims if not only or one.name in only]
+    lacking = [one for one in found if one.needs and not data]
+    for one in lacking:
+        what = f"{one.name} is judged on images of {one.needs}"
+        if only:
+            raise UserError(f"{what}; give their folder with --data FOLDER")
+        tell(f"{what}, and left out (--data FOLDER)")
+    return [one for one in found if one not in lacking]
+
+
+def row_of(
+    claim: QuantizerClaim, runs: Path, seeds: Sequence[int], data: str = ""
+) -> dict[str, Any]:
     """The claim with the numbers of both sides, seed by seed, and what they say."""
     keys = {
         "method": METRICS[claim.metric][0],
         "baseline": METRICS[claim.against or claim.metric][0],
     }
-    sides = {side: [one] * len(seeds) for side, one in claim.sides.items()}
+    both = {side: replace(one, data=data if one.needs else "") for side, one in claim.sides.items()}
+    sides = {side: [one] * len(seeds) for side, one in both.items()}
     alike: dict[str, Any] = {}
     if claim.match is not None:
-        sides["baseline"], alike = _made_alike(claim, claim.match, runs, seeds)
+        sides["baseline"], alike = _made_alike(both, claim.match, runs, seeds)
     values = {
         side: [value_of(one, runs, seed, keys[side]) for one, seed in zip(ones, seeds, strict=True)]
         for side, ones in sides.items()
@@ -82,15 +100,18 @@ def row_of(claim: QuantizerClaim, runs: Path, seeds: Sequence[int]) -> dict[str,
     unknown: list[float | None] = [None] * len(seeds)  # neither control belongs to a quantizer
     values |= {"noise": unknown, "real": unknown}
     row = asdict(claim) | claim.words() | claim.compared() | {"values": values} | alike
+    if claim.needs:
+        judged_on = value_of(both["method"], runs, seeds[0], "test-images")
+        row |= {"images": both["method"].images, "held_out": judged_on}
     judged = verdict_of(row)
     return row | {"verdict": asdict(judged) | {"words": judged.words}}
 
 
 def _made_alike(
-    claim: QuantizerClaim, match: Match, runs: Path, seeds: Sequence[int]
+    sides: Mapping[str, Setup], match: Match, runs: Path, seeds: Sequence[int]
 ) -> tuple[list[Setup], dict[str, Any]]:
     """The control of each seed, made alike in a number, and of both sides what that number is."""
-    method, control = (claim.sides[side] for side in ("method", "baseline"))
+    method, control = sides["method"], sides["baseline"]
     controls: list[Setup] = []
     told: dict[str, list[float]] = {"method": [], "baseline": [], match.setting: []}
 
@@ -132,8 +153,8 @@ def recipe_of(one: Setup, runs: Path, seed: int) -> Recipe:
     """What the setup's run is asked for."""
     return new_recipe(
         runs=runs, preset="quick", model=one.network, model_settings=dict(one.network_settings),
-        data=held_out(one.network, runs / "held-out"), synthesis=one.synthesis, images=IMAGES,
-        seed=seed, quantization=one.quantization, quantization_settings=dict(one.settings),
+        data=one.data or held_out(one.network, runs / "held-out"), synthesis=one.synthesis,
+        images=one.images, seed=seed, quantization=one.quantization, quantization_settings=dict(one.settings),
         weight_bits=one.weight_bits, activation_bits=min(one.activation_bits, MOST_BITS),
     )  # fmt: skip
 

@@ -120,6 +120,7 @@ NUMBERS: Mapping[str, Callable[[RunFolder], float]] = {  # by the keys of METRIC
     "storage:sparse": _bytes("sparse"),
     "storage:bound": _over_the_entropy,
     "values:entropy": _entropy,
+    "test-images": lambda folder: float((folder.result() or {})["test_images"]),
     "similarity:chain": _least_cosine(chained=True),
     "similarity:raw": _least_cosine(chained=False),
 }

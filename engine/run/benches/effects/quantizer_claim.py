@@ -68,8 +68,13 @@ class QuantizerClaim:
         if not self.place:
             return one
         changed = PLACES[self.place].setup()
-        kept = {"synthesis": NO_IMAGES} if one.synthesis == NO_IMAGES else {}
+        kept = {"synthesis": NO_IMAGES, "needs": ""} if one.synthesis == NO_IMAGES else {}
         return replace(one, **(changed | kept))
+
+    @property
+    def needs(self) -> str:
+        """Whose images both sides are judged on, where none come with the network."""
+        return self.sides["method"].needs
 
     @property
     def network(self) -> str:
@@ -79,7 +84,8 @@ class QuantizerClaim:
     def of(self) -> str:
         """What is measured, in words."""
         one = self.sides["method"]
-        return f"W{one.weight_bits}A{one.activation_bits}: {METRICS[self.metric][1]}"
+        where = f", on {one.needs}" if one.needs else ""
+        return f"W{one.weight_bits}A{one.activation_bits}: {METRICS[self.metric][1]}{where}"
 
     def words(self) -> dict[str, str]:
         """What a page writes of it."""

@@ -9,6 +9,7 @@ from engine.run.benches.effects.setup import (
     EMBEDDING,
     ENLARGING,
     FUSED,
+    IMAGES,
     LITE,
     MOBILENET,
     PREACT,
@@ -27,10 +28,12 @@ class Place:
     words: str  # at the end of a claim's sentence
     network_settings: Mapping[str, Any] = field(default_factory=dict)
     synthesis: str = "genie"
+    images: int = IMAGES
+    needs: str = ""
 
     def setup(self) -> dict[str, Any]:
         """The fields of a setup that it replaces."""
-        names = ("network", "network_settings", "synthesis")
+        names = ("network", "network_settings", "synthesis", "images", "needs")
         return {name: getattr(self, name) for name in names}
 
 
@@ -44,18 +47,17 @@ PLACES: Mapping[str, Place] = {  # by what a claim's name ends with there
     "binary": Place(network=BINARY, words="in a VGG with hardtanh"),
     "embedding": Place(network=EMBEDDING, words="in an embedding"),
     "sr": Place(network=ENLARGING, words="in a network that enlarges images", **WITHOUT_BATCHNORM),
-    "lite": Place(network=LITE, words="in EfficientNet-Lite0"),
+    "lite": Place(network=LITE, words="in EfficientNet-Lite0", images=16, needs="ImageNet"),
 }
 
 _ALL_OTHERS = ("mobilenet", "repvgg", "preact", "vgg", "vit", "binary", "embedding", "sr", "lite")
 
 ON_SECOND: Mapping[str, tuple[str, ...]] = {  # a claim, and where else it is measured
-    "vertical": ("repvgg", "repvgg-fused"),
+    "vertical": ("repvgg", "repvgg-fused", "lite"),
     "vertical-w2": ("repvgg", "repvgg-fused"),
     "vertical-w3": ("repvgg", "repvgg-fused"),
     "vertical-w6": ("repvgg", "repvgg-fused"),
-    "vertical-w8": ("repvgg", "repvgg-fused"),
-    "pwfn": ("vit",),
+    "vertical-w8": ("repvgg", "repvgg-fused", "lite"),
     "gradient-l1": ("mobilenet",),
     "std-based": ("vgg",),
     "std-pruning": ("vgg",),

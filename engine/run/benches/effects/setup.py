@@ -7,6 +7,7 @@ from typing import Any
 BINARY, TRANSFORMER, ENLARGING, VGG = "binary-fashion", "vit-fashion", "sr-fashion", "vgg-fashion"
 PREACT, EMBEDDING, LITE = "preact-fashion", "embedding-fashion", "efficientnet-lite0"
 RESNET, MOBILENET, REPVGG = "resnet20-fashion", "mobilenet-fashion", "repvgg-fashion"
+IMAGES = 128  # that most students learn from
 NO_IMAGES = "noise"  # of a claim about weights alone
 WITHOUT_BATCHNORM: dict[str, Any] = {"synthesis": "gzsq"}  # no statistics to make images from
 FUSED: dict[str, Any] = {
@@ -29,3 +30,6 @@ class Setup:
     network: str = RESNET
     network_settings: Mapping[str, Any] = field(default_factory=dict)
     synthesis: str = "genie"  # what makes the images that it learns from
+    images: int = IMAGES  # so many of them
+    needs: str = ""  # whose images it is judged on, where none come with the network
+    data: str = ""  # and their folder, once it is given

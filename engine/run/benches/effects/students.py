@@ -105,6 +105,10 @@ SETUPS: Mapping[str, Setup] = {
         title="PWFN, one spread for all", quantization="pwfn", weight_bits=4,
         settings={"spread": "constant"},
     ),
+    "pwfn-constant-w5": Setup(
+        title="PWFN, one spread for all, 5 bits", quantization="pwfn", weight_bits=5,
+        settings={"spread": "constant"},
+    ),
     "bitat": Setup(title="BiTAT", quantization="bitat", weight_bits=2),
     "bitat-magnitude": Setup(
         title="Largest weights first", quantization="bitat", weight_bits=2,
