@@ -82,6 +82,13 @@ def test_a_card_says_in_which_settings_the_two_sides_differ(shipped: Path) -> No
     assert "Both are of" not in old
 
 
+def test_a_card_says_what_a_claim_of_its_own_budget_took(shipped: Path) -> None:
+    rows = [a_row(images=16, held_out=200.0), a_row(name="old")]
+    (shipped / "effects.json").write_text(json.dumps(a_file(claims=rows)))
+    assert ", 16 images made from it, judged on 200." in texts(opened("evidence"))
+    assert "judged on 200" not in texts(opened("evidence", claim="old"))
+
+
 def test_a_card_says_in_which_number_a_control_was_made_alike(shipped: Path) -> None:
     match = {"setting": "constant_sigma", "words": "entropy, bits a weight", "within": 0.05}
     alike = {

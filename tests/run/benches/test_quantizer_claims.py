@@ -143,3 +143,55 @@ class TestMeasuring:
             measuring.quantizers(measured.parent, measured, (0, 1, 2), only=[name])
         with pytest.raises(UserError, match="--only 'nothing' is no claim; choose of gpfq"):
             measuring.quantizers(measured.parent, measured, (0, 1), only=["nothing"])
+
+
+class TestImagesThatAreGiven:
+    """Of a network that comes without test images."""
+
+    claim = next(one for one in QUANTIZER_CLAIMS if one.needs)
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """The setups whose numbers were asked for, by the number."""
+        setups = []
+
+        def value_of(one, runs, seed, key):
+            setups.append((key, one))
+            return 7.0
+
+        monkeypatch.setattr(measuring, "value_of", value_of)
+        return setups
+
+    def test_without_them_the_claim_is_left_out_and_told(self, asked, tmp_path):
+        told = []
+        claims = (self.claim, QUANTIZER_CLAIMS[0])
+        found = measuring.quantizers(
+            tmp_path, tmp_path / QUANTIZER_FILE, (0,), claims=claims, tell=told.append
+        )
+        assert [row["name"] for row in found["claims"]] == [QUANTIZER_CLAIMS[0].name]
+        assert told[0] == (
+            f"{self.claim.name} is judged on images of ImageNet, and left out (--data FOLDER)"
+        )
+
+    def test_who_names_it_is_asked_for_them(self, asked, tmp_path):
+        with pytest.raises(UserError, match="of ImageNet; give their folder with --data FOLDER"):
+            measuring.quantizers(
+                tmp_path,
+                tmp_path / QUANTIZER_FILE,
+                (0,),
+                claims=[self.claim],
+                only=[self.claim.name],
+            )
+        assert asked == []
+
+    def test_both_sides_are_judged_on_them_and_the_row_says_how_many(self, asked, tmp_path):
+        row = measuring.row_of(self.claim, tmp_path, (0, 1), "photos")
+        assert {one.data for _, one in asked} == {"photos"}
+        assert [key for key, _ in asked].count("test-images") == 1
+        assert (row["images"], row["held_out"]) == (PLACES["lite"].images, 7.0)
+        assert row["of"].endswith("nats, on ImageNet")
+
+    def test_what_no_image_counts_for_needs_none(self):
+        stored = next(one for one in QUANTIZER_CLAIMS if one.name == "storage-lite")
+        assert not stored.needs
+        assert {one.synthesis for one in stored.sides.values()} == {"noise"}
