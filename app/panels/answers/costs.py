@@ -10,7 +10,7 @@ from app.charts.style import LiveFigure
 from app.charts.why.packing import against_sparsity, code_lengths, packings
 from app.charts.why.planes import of_planes, words
 from app.components import mount
-from app.panels.shared.ask_why import ask_for, known, why_not, why_unanswered
+from app.panels.shared.ask_why import ask_for, known, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.folded import folded
 from app.text import explain
@@ -21,25 +21,28 @@ from engine.export.sheets import flat
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 
-TITLE = "What does it cost to keep and to run?"
+TITLES = {
+    "resources": "What does it cost to keep and to run?",
+    "storage": "How small do the codes get?",
+}
+HELP = {"resources": "costs", "storage": "packed"}
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def costs_section(folder: RunFolder, layers: int) -> None:
-    """The question, and what is known of it; nothing of a run without a result."""
-    if folder.result() is None:
+    """Both questions side by side, and what is known of them; nothing of a run without a result.
+
+    One that cannot be asked is left out: the tab says why at its end.
+    """
+    there = [one for one in QUESTIONS if not why_unanswered(folder, one)]
+    if folder.result() is None or not there:
         return
-    st.subheader(TITLE, help=explain("costs"))
-    if all(why_unanswered(folder, question) for question in QUESTIONS):
-        st.caption(why_not(folder))
-        return
-    for column, (question, draw) in zip(st.columns(2, gap="medium"), DRAW.items(), strict=True):
+    for column, question in zip(st.columns(2, gap="medium"), there, strict=False):
         with column:
+            st.subheader(TITLES[question], help=explain(HELP[question]))
             found = known(folder, question)
             if found is not None:
-                draw(folder, found)
-            elif why_not(folder):
-                st.caption(why_not(folder))
+                DRAW[question](folder, found)
             else:
                 ask_for(folder, question, layers)
 

@@ -22,6 +22,7 @@ from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 
+QUESTION = "predictions"
 TITLE = "Which answers change?"
 NO_CLASSES = (
     "This network gives no classes, so no answer can flip: what counts is how near its outputs are."
@@ -30,23 +31,28 @@ ROW_PX, TABLE_PX = 44, 310
 
 
 def flips_section(folder: RunFolder, layers: int) -> None:
-    """The question, and what is known of it; a sentence for a run that cannot be asked."""
+    """The question, and what is known of it; nothing where it cannot be asked: the tab says why."""
     result = folder.result()
-    if result is None:
+    if result is None or why_no_flips(folder):
         return
     st.subheader(TITLE, help=explain("flips"))
     if kind_of(result) != "logits":
         st.caption(NO_CLASSES)
         return
-    found = known(folder, "predictions")
-    if said := why_unanswered(folder, "predictions"):
-        st.caption(said)
-    elif found is None:
-        ask_for(folder, "predictions", layers)
+    found = known(folder, QUESTION)
+    if found is None:
+        ask_for(folder, QUESTION, layers)
     elif "growth" not in found:
         st.caption("This was found by an older version, without pictures.")
     else:
         _found(folder, found)
+
+
+def why_no_flips(folder: RunFolder) -> str:
+    """Why the answers were not and cannot be looked at; empty where they can, or are no classes."""
+    result = folder.result()
+    has_classes = result is not None and kind_of(result) == "logits"
+    return why_unanswered(folder, QUESTION) if has_classes else ""
 
 
 def _found(folder: RunFolder, found: dict[str, Any]) -> None:

@@ -7,9 +7,12 @@ import streamlit as st
 from app.charts.layers import layer as charts
 from app.components import mount
 from app.links.state import layer_among
+from app.panels.head.outcome import is_watched
 from app.panels.layers.layer_costs import worst_layer
 from app.panels.layers.layer_table import error_table, layer_table
+from app.panels.layers.provenance import QUESTION as PROVENANCE
 from app.panels.layers.provenance import layer_provenance
+from app.panels.shared.ask_why import why_unanswered
 from app.panels.shared.folded import folded
 from app.panels.shared.url_menu import menu
 from app.run_files.history import History
@@ -38,11 +41,14 @@ def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[st
     with right:
         menu("Layer (or click on a bar)", titles, "layer", asked=path)
     shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
-    left, right = st.columns(2, gap="medium")
-    with left:
-        layer_provenance(folder, path, len(shapes))
-    with right:
+    if why_unanswered(folder, PROVENANCE) and not is_watched(folder):
         _numbers(measured[path], shapes.get(path, []))
+    else:  # of a run at work the place is kept free: nothing moves when it can be asked
+        left, right = st.columns(2, gap="medium")
+        with left:
+            layer_provenance(folder, path, len(shapes))
+        with right:
+            _numbers(measured[path], shapes.get(path, []))
     title = "For experts: its weights on the grid, its errors, and a table of all layers"
     more = folded(title, key="layer-more", icon=":material/table_rows:")
     if more is not None:

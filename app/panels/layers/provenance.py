@@ -22,6 +22,8 @@ from engine.run.folders.folder import RunFolder
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, SETTING
 from engine.run.recipes.recipe import Recipe
 
+QUESTION = "explain"
+TITLE = "Where does this layer's error come from?"
 BESIDE_PX = 250  # of two lines beside the buttons
 HEIGHT_REM = 23.0  # of title, sentence, waterfall and button: kept free while nobody has asked
 
@@ -36,15 +38,17 @@ class Remedy:
 
 
 def layer_provenance(folder: RunFolder, path: str, layers: int) -> None:
-    """The sentence, the waterfall and the button for one layer; before it is asked, the question."""
-    found = known(folder, "explain")
-    why_not = why_unanswered(folder, "explain")
-    with room("provenance", 0 if why_not else HEIGHT_REM):
-        st.subheader("Where does this layer's error come from?", help=explain("provenance"))
-        if why_not:
-            st.caption(why_not)
-        elif found is None:
-            ask_for(folder, "explain", layers)
+    """The sentence, the waterfall and the button for one layer; before it is asked, the question.
+
+    Nothing where it cannot be asked: the tab says why at its end.
+    """
+    if why_unanswered(folder, QUESTION):
+        return
+    found = known(folder, QUESTION)
+    with room("provenance", HEIGHT_REM):
+        st.subheader(TITLE, help=explain("provenance"))
+        if found is None:
+            ask_for(folder, QUESTION, layers)
         else:
             _of_layer(folder, found, path)
 

@@ -12,7 +12,7 @@ from app.panels.answers import triad as images_worth
 from app.panels.head.headline import headline
 from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.images.growth import live_chart
-from app.panels.shared.ask_why import is_pending, why_not
+from app.panels.shared.ask_why import is_pending, why_not, why_unanswered
 from app.panels.shared.not_here import not_here
 from app.panels.shared.room import room
 from app.run_files.history import History
@@ -20,7 +20,7 @@ from app.run_files.run_folders import state_of
 from app.text import explain
 from engine.run.folders.folder import RunFolder
 
-ALL = (result_panels.TITLE, flips.TITLE, costs.TITLE, gain.TITLE, images_worth.TITLE)
+ALL = (result_panels.TITLE, flips.TITLE, *costs.TITLES.values(), gain.TITLE, images_worth.TITLE)
 HEIGHT_REM = 10.4  # of the verdict and the four numbers; what stands there before is lower
 
 
@@ -64,5 +64,9 @@ def draw(folder: RunFolder, history: History) -> None:
             gain.gain_panel(folder)
         with st.container():
             images_worth.triad(folder)
-    not_here({gain.TITLE: gain.why_no_gain(folder.recipe)})
-    look_again(any(is_pending(folder, one) for one in ("predictions", *costs.QUESTIONS)))
+    not_here(
+        {flips.TITLE: flips.why_no_flips(folder)}
+        | {costs.TITLES[one]: why_unanswered(folder, one) for one in costs.QUESTIONS}
+        | {gain.TITLE: gain.why_no_gain(folder.recipe)}
+    )
+    look_again(any(is_pending(folder, one) for one in (flips.QUESTION, *costs.QUESTIONS)))

@@ -12,9 +12,9 @@ from app.panels.doctor import doctor
 from app.panels.head.outcome import is_watched
 from app.panels.head.what_if import ablations
 from app.panels.images.growth import live_chart
-from app.panels.layers import allocation, drift, layer_detail, sensitivities
+from app.panels.layers import allocation, drift, layer_detail, provenance, sensitivities
 from app.panels.layers.at_work import blocks
-from app.panels.layers.fewer_bits.fader import fader_section
+from app.panels.layers.fewer_bits import fader
 from app.panels.layers.fewer_bits.measure_bits import is_measuring
 from app.panels.layers.inside import section as inside
 from app.panels.layers.layer_costs import (
@@ -25,7 +25,6 @@ from app.panels.layers.layer_costs import (
     costs_of,
     worst_layer,
 )
-from app.panels.layers.provenance import all_provenance
 from app.panels.shared.ask_why import is_pending, known, why_not, why_unanswered
 from app.panels.shared.not_here import not_here
 from app.panels.shared.room import ROW_REM, room
@@ -39,7 +38,7 @@ IMAGES_FIRST = (
     "The images come first: watch them grow on the tab *Images*. Then the weights lose their bits, and the "
     "bars appear here, block by block."
 )
-ASKED = ("explain", "bits")  # of this tab, answered beside the page
+ASKED = (provenance.QUESTION, fader.QUESTION)  # of this tab, answered beside the page
 VERDICT_REM = 6.2  # four lines: what a run at work says grows by and by
 BY = {"cost": "Measured cost", "error": "Error of its output", "origin": "Where it comes from"}
 QUESTIONS = {
@@ -80,7 +79,7 @@ def draw(folder: RunFolder, history: History) -> None:
         blocks.blocks_at_work(folder, history)
     with st.container(key="layers-more"):  # a container each, as above
         with st.container():
-            fader_section(folder, chosen, len(layers))
+            fader.fader_section(folder, chosen, len(layers))
         with st.container():
             blocks.blocks_again(folder, history)
         if costs is not None:
@@ -113,8 +112,10 @@ def _reasons(folder: RunFolder, history: History, chosen: str) -> dict[str, str]
         doctor.TITLE: unanswered(doctor.QUESTION),
         QUESTIONS["cost"]: "" if costs_of(folder) else why_not(folder),
         layer_detail.TITLE: "" if chosen else why_not(folder),
+        provenance.TITLE: unanswered(provenance.QUESTION),
         allocation.TITLE: allocation.why_no_allocation(folder, history),
         blocks.TITLE: "" if at_work else blocks.why_no_blocks(folder, history),
+        fader.TITLE: unanswered(fader.QUESTION),
         inside.title_of(chosen or "a layer"): unanswered(inside.QUESTION, chosen),
         drift.TITLE: unanswered(drift.QUESTION),
         sensitivities.TITLE: unanswered(sensitivities.QUESTION),
@@ -143,7 +144,7 @@ def _all_layers(
     folder: RunFolder, history: History, costs: dict[str, Any] | None, chosen: str
 ) -> None:
     """The bars of all layers by one number; a click on one looks into it."""
-    origins = known(folder, "explain")
+    origins = known(folder, provenance.QUESTION)
     there = {"cost": costs, "error": True, "origin": origins}
     known_ones = {name: title for name, title in BY.items() if there[name]}
     left, right = st.columns(2, vertical_alignment="bottom")
@@ -158,7 +159,7 @@ def _all_layers(
     if by == "cost" and costs is not None:
         picked = cost_chart(folder, costs, chosen)
     elif by == "origin" and origins is not None:
-        picked = all_provenance(folder, origins, chosen)
+        picked = provenance.all_provenance(folder, origins, chosen)
     else:
         chart = layer_errors.layer_bars(history.started["layers"], chosen)
         name = f"bars-{chosen}"

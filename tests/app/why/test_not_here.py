@@ -26,7 +26,8 @@ VIEWS = {
     ),
     "answers": (
         "What is lost, what is saved?", "Which answers change?", "What does it cost to keep and to run?",
-        "Is it better than rounding to nearest?", "What are the images worth?",
+        "How small do the codes get?", "Is it better than rounding to nearest?",
+        "What are the images worth?",
     ),
 }  # fmt: skip
 
@@ -126,14 +127,19 @@ def test_the_sentence_says_why_and_what_to_do_once_for_all_views(
     make: Any, why: str, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.run.folders.folder.processes.is_at_work", lambda *_: True)
-    at = opened("layers", run=make(runs).run_id)
+    run = make(runs).run_id
+    at = opened("layers", "fader-more", "layer-more", run=run)
     (line,) = [one.value for one in at.caption if one.value.startswith(f"{why} Not here")]
     for view in (
         "What should I change?",
+        "Where does this layer's error come from?",
+        "How few bits can I afford?",
         "How far did the weights move?",
         "Which layers mind most",
     ):
-        assert view in line
+        assert (view in line) is (view in said(at)), view
+    for tab in VIEWS:
+        assert said(opened(tab, run=run)).count(why) == 1, tab
 
 
 def test_a_run_at_work_says_that_it_can_be_asked_later(

@@ -34,6 +34,8 @@ from engine.run.questions.why.fewer_bits.fader import (
     tables_of,
 )
 
+QUESTION = "bits"
+TITLE = "How few bits can I afford?"
 NAME, SCOPE = "bits", "fader"  # in the address
 SCOPES = ("network", "layer")
 SAYS_REM = 2.6  # of what was measured
@@ -53,19 +55,22 @@ WORDS = {
 
 
 def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
-    """Closed until it is asked for, or the address names bits; what there is to see is measured once."""
+    """Closed until it is asked for, or the address names bits; what there is to see is measured once.
+
+    Nothing where it cannot be measured: the tab says why at its end.
+    """
+    if why_unanswered(folder, QUESTION):
+        return
     more = st.expander(
-        "How few bits can I afford?", icon=":material/tune:", key="fader-more", on_change="rerun",
+        TITLE, icon=":material/tune:", key="fader-more", on_change="rerun",
         expanded=_begins_open(folder),
     )  # fmt: skip
     if not more.open:
         return
     with more:
-        found = known(folder, "bits")
-        if said := why_unanswered(folder, "bits"):
-            st.caption(said)
-        elif found is None:
-            ask_for(folder, "bits", layers)
+        found = known(folder, QUESTION)
+        if found is None:
+            ask_for(folder, QUESTION, layers)
         else:
             for note in found["notes"]:
                 st.caption(page_text(note))
@@ -79,7 +84,7 @@ def _begins_open(folder: RunFolder) -> bool:
     From then on always: with another beginning it would close on whoever waits for the answer.
     """
     begun: dict[str, bool] = st.session_state.setdefault("fader-begun", {})
-    now = NAME in st.query_params or is_pending(folder, "bits")
+    now = NAME in st.query_params or is_pending(folder, QUESTION)
     begun[folder.run_id] = begun.get(folder.run_id, False) or now
     return begun[folder.run_id]
 
