@@ -14,6 +14,8 @@ from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
+from engine.run.questions.doctor.answers import counterfactual
+from engine.run.questions.doctor.scoreboard import RIGHT
 
 SEVERITY = {
     "red": ":red-badge[:material/error: serious]",
@@ -68,15 +70,20 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
     if finding["tried"] is not None:
         run_link(finding["tried"]["run"], "Watch it" if at_work else "Open it")
     elif button(
-        "Try it", icon=":material/play_arrow:", key=f"try-{number}",
+        "Run it" if finding.get("untold") else "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
     ) and try_it(folder, finding):  # fmt: skip
+        if finding.get("untold"):  # nothing of it will stand here
+            run = counterfactual(folder, finding).run_id
+            st.switch_page("views/run.py", query_params={"run": run})
         st.rerun()
 
 
 def gain_words(finding: dict[str, Any], loss: dict[str, Any]) -> str:
     """What the change would gain, as far as that could be tried out in memory."""
     gain, unit = finding["predicted_gain"], finding["unit"]
+    if finding.get("untold"):
+        return f"What it gains cannot be told, not even by a run. {page_text(finding['untold'])}"
     if gain is None:
         return "What it gains cannot be told before it is tried."
     told = f"Predicted: {amount_words(gain, unit)}"
@@ -93,6 +100,9 @@ def measured_words(tried: dict[str, Any], finding: dict[str, Any]) -> str:
     gain, unit = tried["measured_gain"], tried["unit"]
     helped = "It helped" if tried.get("helped") else "**It did not help**"
     told = f"Tried. {helped}: {amount_words(gain, unit)}"
+    if tried.get("measured_band"):
+        low, high = (_number(end, unit) for end in tried["measured_band"])
+        told += f" ({BAND}: {low} to {high})"
     if finding["predicted_gain"] is not None and unit == finding["unit"]:
         told += f" ({_number(finding['predicted_gain'], unit)} predicted)"
     return f"{told}."
@@ -105,11 +115,13 @@ def amount_words(gain: float, unit: str) -> str:
         return f"the answers {abs(gain):.3g} nats {less} the teacher's"
     if unit == "top1":
         return f"{100 * gain:+.2f} points of accuracy"
+    if unit == "verification":
+        return f"{100 * gain:+.2f} points of pairs judged rightly"
     return f"{gain:+.1f} {unit}"
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{100 * value:+.2f}" if unit == "top1" else f"{value:.3g}"
+    return f"{100 * value:+.2f}" if unit in RIGHT else f"{value:.3g}"
 
 
 def _evidence(folder: RunFolder, finding: dict[str, Any], number: int) -> None:

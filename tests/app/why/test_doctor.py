@@ -11,10 +11,11 @@ from app.charts.why.doctor import evidence_chart, evidence_words
 from app.panels.doctor import finding as cards
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor import scoreboard
+from engine.run.questions.why import answers
 from engine.run.workers import launch
 from tests.app.fabricate import Fabricated, fabricate, result
 from tests.app.test_pages import opened, texts
-from tests.app.why.conftest import Keep
+from tests.app.why.conftest import Keep, student_kept
 
 FINDING: dict[str, Any] = {
     "rule": "past-cliff", "title": "A layer past its cliff", "source": "our own measurements",
@@ -51,6 +52,21 @@ def test_a_finding_is_told_with_its_layer_its_change_and_what_that_would_gain(
         "50\u00a0% of all that is lost",
     ):
         assert words in told
+
+
+@pytest.mark.parametrize(("labels", "untold"), [(True, False), (False, True)])
+def test_a_change_of_the_float_network_is_told_by_labels_or_said_to_be_untold(
+    runs: Path, labels: bool, untold: bool
+) -> None:
+    folder = student_kept(fabricate(runs, Fabricated(labels=labels)))
+    by_labels = FINDING | {"unit": "top1", "predicted_gain": None, "band": None}
+    answers.answer(
+        folder, "doctor", lambda: FOUND | {"run": folder.run_id, "findings": [by_labels]}
+    )
+    at = opened("layers", run=folder.run_id)
+    assert ("not even by a run" in texts(at)) is untold
+    (button,) = [one for one in at.button if one.key == "try-0"]
+    assert button.label == ("Run it" if untold else "Try it")
 
 
 def test_to_try_it_starts_the_run_with_the_change_and_its_gain_stands_there_afterwards(

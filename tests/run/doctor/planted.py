@@ -20,11 +20,11 @@ CALIBRATED = 32
 _TEST = "fashion-mnist/t10k"
 
 
-def few_test_images(folder):
+def few_test_images(folder, count=TESTED):
     """A folder of the first test images, in MNIST's own files."""
     for part in ("images-idx3", "labels-idx1"):
         whole = read_idx(ASSETS / f"{_TEST}-{part}-ubyte.gz")
-        write_idx(folder / f"t10k-{part}-ubyte.gz", whole[:TESTED])
+        write_idx(folder / f"t10k-{part}-ubyte.gz", whole[:count])
     return folder
 
 

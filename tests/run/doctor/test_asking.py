@@ -43,7 +43,8 @@ def test_the_command_prints_the_contract_and_keeps_its_answer(folder, capsys, mo
     assert found["run"] == folder.run_id
     assert found["findings"]
     contract = {
-        "rule", "layer", "cause", "severity", "evidence", "predicted_gain", "band", "unit", "tried", "source",
+        "rule", "layer", "cause", "severity", "evidence", "predicted_gain", "band", "unit", "tried",
+        "untold", "source",
     }  # fmt: skip
     for one in found["findings"]:
         assert contract <= one.keys()

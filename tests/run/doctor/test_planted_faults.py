@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.run.doctor.planted import (
+    TESTED,
     again,
     asked,
     block_file,
@@ -150,6 +151,24 @@ def test_a_variance_next_to_zero(model, norm, sound, data, tmp_path):
     assert ("tiny-variance", norm) in first_two(found)
     lost = sound(model).result()["quantized_top1"] - folder.result()["quantized_top1"]
     assert found["attempt"]["measured_gain"] > 0.5 * lost > 0.2
+
+
+@pytest.mark.parametrize(("tested", "told"), [(TESTED, False), (160, True)])
+def test_a_variance_next_to_zero_of_embeddings_is_told_by_pairs_where_there_are_enough(
+    tested, told, tmp_path, tmp_path_factory
+):
+    images = few_test_images(tmp_path_factory.mktemp("pairs"), tested)
+    norm, model = "layer2.1.bn1", "embedding-fashion"
+    weights = checkpoint(model, tmp_path / "still.safetensors", still_variance(norm, 3))
+    folder = finished(tmp_path / "runs", images, model, weights=weights)
+    found = asked(folder)
+    assert found["findings"][0]["layer"] == norm
+    assert bool(found["findings"][0]["untold"]) is not told
+    if told:
+        tried = asked(folder, "tiny-variance")["attempt"]
+        assert tried["unit"] == "verification"
+        assert tried["measured_band"][0] > 0
+        assert tried["helped"]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,8 @@ def _as_text(found: dict[str, Any]) -> str:
             advice = "Try" if gain is None or gain > 0 else "Predicted not to help"
             lines.append(f"   {advice}: {one['change']['words']}{_predicted(one)}.")
         if one["tried"]:
-            measured = _gain(one["tried"]["measured_gain"], one["tried"]["unit"])
+            tried = one["tried"]
+            measured = _gain(tried["measured_gain"], tried["unit"], tried.get("measured_band"))
             lines.append(f"   Tried in run {one['tried']['run']}: measured gain {measured}.")
         if one["track"]:
             lines.append(f"   This rule so far: {one['track']['words']}")
@@ -149,11 +150,14 @@ def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _predicted(one: dict[str, Any]) -> str:
+    if one["untold"]:
+        return f" (what it gains cannot be told: {one['untold'].rstrip('.')})"
     if one["predicted_gain"] is None:
         return " (what it gains cannot be told before)"
-    band = "" if one["band"] is None else " (95 %: {:.4g} to {:.4g})".format(*one["band"])
-    return f"; predicted gain {_gain(one['predicted_gain'], one['unit'])}{band}"
+    return f"; predicted gain {_gain(one['predicted_gain'], one['unit'], one['band'])}"
 
 
-def _gain(value: float, unit: str) -> str:
-    return f"{value:.4g} {unit}"
+def _gain(value: float, unit: str, band: list[float] | None = None) -> str:
+    return f"{value:.4g} {unit}" + (
+        "" if band is None else " (95 %: {:.4g} to {:.4g})".format(*band)
+    )

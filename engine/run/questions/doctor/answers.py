@@ -29,10 +29,11 @@ def doctor(
 ) -> Found:
     """The findings of `engine.run.questions.doctor.doctor`, each with what came of it when it was tried.
 
-    Each finding also has "tried": {"run", "measured_gain", "unit", "helped"} or None, and "track": how the
-    rule's advice has turned out over all runs, or None. `attempt`: the name of a rule, whose best finding
-    (at `layer`, where that is given) is then tried: its change is run, and what it gained is kept. UserError
-    in one line for a run without a student, and for a rule that found nothing to change.
+    Each finding also has "tried": {"run", "measured_gain", "measured_band", "unit", "helped"} or None, and
+    "track": how the rule's advice has turned out over all runs, or None; "untold": why not even a run tells
+    what the change gains, or "". `attempt`: the name of a rule, whose best finding (at `layer`, where that is
+    given) is then tried: its change is run, and what it gained is kept. UserError in one line for a run
+    without a student, and for a rule that found nothing to change.
     """
     found = with_tried(answer(folder, "doctor", find), folder.path.parent)
     if not attempt:
@@ -50,6 +51,7 @@ def kept_doctor(folder: RunFolder) -> Found | None:
 def with_tried(found: Found, runs: Path) -> Found:
     """The answer with what stands on the scoreboard now; a run that has ended since is measured."""
     settle(runs)
+    result = RunFolder(runs / found["run"]).result()
     tried, at_work = scoreboard.rows(runs), scoreboard.begun(runs)
     findings = []
     for one in found["findings"]:
@@ -61,11 +63,13 @@ def with_tried(found: Found, runs: Path) -> Found:
             if (row["of"], row["rule"], row["layer"], row["change"]) == key
         ]
         last = {name: own[-1].get(name) for name in _TOLD} if own else None
-        findings.append(one | {"tried": last, "track": scoreboard.track(tried, one["rule"])})
+        untold = scoreboard.why_untold(one["unit"], result) if result and words else ""
+        track = scoreboard.track(tried, one["rule"])
+        findings.append(one | {"tried": last, "track": track, "untold": untold})
     return found | {"findings": findings}
 
 
-_TOLD = ("run", "measured_gain", "unit", "helped")
+_TOLD = ("run", "measured_gain", "measured_band", "unit", "helped")
 
 
 def chosen(found: Found, rule: str, layer: str = "") -> Found:
@@ -127,10 +131,12 @@ def _settle(runs: Path, row: scoreboard.Row) -> None:
     if gained is None or before is None:
         scoreboard.forget(runs, row)
         return
+    band = scoreboard.measured_band(gained[1], before, after or {})
     told = {
         "measured_gain": gained[0],
+        "measured_band": band,
         "unit": gained[1],
-        "helped": scoreboard.helped(*gained, before),
+        "helped": scoreboard.helped(*gained, before, band),
     }
     scoreboard.keep(runs, row | told)
 

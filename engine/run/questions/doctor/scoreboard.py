@@ -12,9 +12,11 @@ from filelock import FileLock
 
 from engine.core.outside.reading import is_number, read_object
 from engine.run.folders.folder import write_atomically
+from engine.run.questions.better import paired_between
 
 FILE = "doctor.json"
-HELPS = 0.05  # of the loss before, from which a change has helped; of decibels and top-1 any gain
+HELPS = 0.05  # of the loss before, from which a change has helped; of decibels any gain
+RIGHT = ("top1", "verification")  # shares that are right: of images, else of pairs of embeddings
 _SAME = ("of", "rule", "layer", "change")
 Row = dict[str, Any]
 
@@ -66,9 +68,10 @@ def _is_same(one: Row, other: Row) -> bool:
 def measured(unit: str, before: Row, after: Row, layer: str = "") -> tuple[float, str] | None:
     """(gain, its unit) from one run's result to another's; None where both lack the number.
 
-    unit: that of the prediction; where that has none, the KL of the outputs, else their decibels.
+    unit: that of the prediction; where that has none, the KL of the outputs, else their decibels. Embeddings
+    have no top-1: by verification instead.
     """
-    wanted = [unit] if unit in _OF else list(_OF)
+    wanted = RIGHT if unit in RIGHT else [unit] if unit in _OF else list(_OF)
     for name in wanted:
         pair = [_OF[name](result, layer) for result in (before, after)]
         if all(is_number(value) for value in pair):
@@ -77,21 +80,46 @@ def measured(unit: str, before: Row, after: Row, layer: str = "") -> tuple[float
     return None
 
 
+def measured_band(unit: str, before: Row, after: Row) -> list[float] | None:
+    """The 95 % band of a share's gain, by the same images or pairs; None where it is not known."""
+    same = all(before.get(what) == after.get(what) for what in ("test_images", "test_set"))
+    paired = paired_between(after, before) if unit in RIGHT and same else None
+    return None if paired is None else list(paired.band)
+
+
+def why_untold(unit: str, result: Row) -> str:
+    """Why not even a run tells what a change gains, in a sentence; empty where one does."""
+    if unit not in RIGHT or measured(unit, result, result) is not None:
+        return ""
+    return (
+        "The float network changes too, so labels must say which of the two is better, and the "
+        f"{result.get('test_images') or 0:,} test images have none, or are too few for pairs of embeddings."
+    )
+
+
 def _of_layer(result: Row, layer: str) -> Any:
     rows = [row for row in result.get("layers", ()) if row.get("path") == layer]
     return rows[0].get("sqnr_local_db") if rows else None
+
+
+def _share_of_pairs(result: Row) -> float | None:
+    found = result.get("verification")
+    return 1 - found["error"]["quantized"] if found else None
 
 
 _OF = {
     "KL": lambda result, _layer: result.get("logit_kl"),
     "dB of the outputs": lambda result, _layer: result.get("output_sqnr_db"),
     "top1": lambda result, _layer: result.get("quantized_top1"),
+    "verification": lambda result, _layer: _share_of_pairs(result),
     "dB of the layer": _of_layer,
 }
 
 
-def helped(gain: float, unit: str, before: Row) -> bool:
-    """Whether so much is a help: of the KL, a twentieth of what there was."""
+def helped(gain: float, unit: str, before: Row, band: list[float] | None = None) -> bool:
+    """Whether so much is a help: of the KL, a twentieth of what there was; more than chance by its band."""
+    if band is not None:
+        return band[0] > 0
     return gain > (HELPS * float(before.get("logit_kl") or 0) if unit == "KL" else 0)
 
 

@@ -1,7 +1,7 @@
 """What the doctor proposes is run, what helped is kept, and the next is tried on that: until nothing helps.
 
-Whether a change helps is measured on the whole network (its KL, else its decibels, or top-1 where the change
-is one of the input space), not at the layer. Imports no torch.
+Whether a change helps is measured on the whole network (its KL, else its decibels, or what it has right where
+the float network changes too), not at the layer. Imports no torch.
 """
 
 from collections.abc import Callable, Iterator
@@ -101,8 +101,12 @@ class _Course:
     def _worth_trying(
         self, run: RunFolder, found: dict[str, Any]
     ) -> Iterator[tuple[dict[str, Any], Recipe]]:
-        """Findings that are more than notes, those of rules that have failed last, with their recipes."""
-        serious = [one for one in found["findings"] if one["change"] and one["severity"] != "note"]
+        """Findings that are more than notes, those of rules that have failed last, with their recipes.
+
+        None of whose change nobody could tell whether it helped.
+        """
+        able = [one for one in found["findings"] if one["change"] and not one.get("untold")]
+        serious = [one for one in able if one["severity"] != "note"]
         for finding in sorted(serious, key=lambda one: bool((one["track"] or {}).get("failed"))):
             try:
                 recipe = answers.counterfactual(run, finding)
@@ -155,9 +159,12 @@ def _outcome(before: RunFolder, after: RunFolder, unit: str) -> dict[str, Any]:
     results = before.result(), after.result()
     gain = None
     if results[0] is not None and results[1] is not None:
-        gain = scoreboard.measured(unit if unit == "top1" else "", results[0], results[1])
-    if gain is None or results[0] is None:
+        wanted = unit if unit in scoreboard.RIGHT else ""
+        gain = scoreboard.measured(wanted, results[0], results[1])
+    if gain is None or results[0] is None or results[1] is None:
         return {"measured_gain": None, "unit": "", "helped": False}
+    band = scoreboard.measured_band(gain[1], results[0], results[1])
     return {
-        "measured_gain": gain[0], "unit": gain[1], "helped": scoreboard.helped(*gain, results[0]),
+        "measured_gain": gain[0], "unit": gain[1],
+        "helped": scoreboard.helped(*gain, results[0], band),
     }  # fmt: skip
