@@ -1,5 +1,6 @@
 """Every page begins here: the navigation on top, then the page that the address names."""
 
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -8,6 +9,7 @@ from app.engine_calls.background import look_again
 from app.links.moved import moved_pages
 from app.links.onward import is_there, lead_on
 from app.panels.new_run.dialog import close_dialog, new_run_button, open_dialog
+from app.server.heap import keep_out
 
 PAGES = [
     st.Page(
@@ -43,6 +45,7 @@ PAGES = [
     ),
 ]
 HERE = Path(__file__).parent
+keep_out(len(sys.modules))
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation([*PAGES, *moved_pages()], position="top")

@@ -11,6 +11,7 @@ import streamlit as st
 from engine.run.folders.folder import RunFolder
 
 Event = dict[str, Any]
+_Place = tuple[str, str | None]  # a kind, and a stage or None for all
 MOST_READ = 16  # runs whose events are kept: those looked at last
 
 
@@ -20,19 +21,20 @@ class History:
 
     events: list[Event]
     offset: int
-    _kinds: dict[str, list[Event]] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for event in self.events:
-            self._kinds.setdefault(event["kind"], []).append(event)
+    _found: dict[_Place, list[Event]] = field(repr=False)  # by kind, and by kind and stage
 
     def of(self, kind: str, **fields: Any) -> Iterator[Event]:
         """The events of a kind whose fields have these values."""
-        return (event for event in self._kinds.get(kind, ()) if _has(event, fields))
+        return (event for event in self._of(kind, fields) if _has(event, fields))
 
     def backwards(self, kind: str, **fields: Any) -> Iterator[Event]:
         """The same, the latest first."""
-        return (event for event in reversed(self._kinds.get(kind, [])) if _has(event, fields))
+        return (event for event in reversed(self._of(kind, fields)) if _has(event, fields))
+
+    def _of(self, kind: str, fields: dict[str, Any]) -> list[Event]:
+        """Those among which they are; of a long run nearly all are steps of one stage."""
+        stage = fields.pop("stage", None)
+        return self._found.get((kind, stage), [])
 
     def last(self, kind: str, **fields: Any) -> Event | None:
         """The latest such event, or None."""
@@ -59,7 +61,7 @@ class History:
 
 
 def _has(event: Event, fields: dict[str, Any]) -> bool:
-    return fields.items() <= event.items()
+    return not fields or fields.items() <= event.items()
 
 
 def read_history(folder: RunFolder) -> History:
@@ -85,7 +87,9 @@ class _Reader:
 
     def _begin(self) -> None:
         self._events: list[Event] = []
+        self._found: dict[_Place, list[Event]] = {}
         self._offset, self._last = 0, b""
+        self._history: History | None = None
 
     def read(self, folder: RunFolder) -> History:
         with self._lock:
@@ -95,8 +99,18 @@ class _Reader:
                 self._offset, self._last = behind, line
                 event = _event(line)
                 if event is not None:
-                    self._events.append(event)
-            return History(events=[*self._events], offset=self._offset)
+                    self._keep(event)
+            if self._history is None or self._history.offset != self._offset:
+                found = {place: [*events] for place, events in self._found.items()}
+                self._history = History(events=[*self._events], offset=self._offset, _found=found)
+            return self._history
+
+    def _keep(self, event: Event) -> None:
+        self._events.append(event)
+        kind, stage = event["kind"], event.get("stage")
+        self._found.setdefault((kind, None), []).append(event)
+        if isinstance(stage, str):
+            self._found.setdefault((kind, stage), []).append(event)
 
     def _goes_on(self, folder: RunFolder) -> bool:
         """Whether the file still has the last line read, where it was: then it was only added to."""

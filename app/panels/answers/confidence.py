@@ -1,5 +1,6 @@
 """Agreement by class, margins, and whether the networks are as sure as they are right."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -19,12 +20,13 @@ UNLABELLED = "The test images have no labels, so nobody can tell how often a sur
 def sureness(folder: RunFolder, found: dict[str, Any]) -> None:
     """Closed: the verdict, three charts side by side, and the changed cells of the confusion matrix."""
     title = "For experts: which classes change, how sure both are, and which confusions are new"
-    more = folded(title, key="sureness-more", icon=":material/grid_on:")
-    if more is not None:
-        with more:
-            st.markdown(sure_words(found))
-            _charts(folder, found)
-            _tables(folder, found)
+    folded(title, partial(_both, folder, found), key="sureness-more", icon=":material/grid_on:")
+
+
+def _both(folder: RunFolder, found: dict[str, Any]) -> None:
+    st.markdown(sure_words(found))
+    _charts(folder, found)
+    _tables(folder, found)
 
 
 def _charts(folder: RunFolder, found: dict[str, Any]) -> None:

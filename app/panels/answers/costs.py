@@ -1,6 +1,7 @@
 """What does it cost to keep and to run? Counted, estimated, measured; and how small the codes get."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -51,16 +52,17 @@ def _resources(folder: RunFolder, found: Mapping[str, Any]) -> None:
     """The sentence; closed: each cost of both networks, and how it is known."""
     st.markdown(f"**{page_text(found['sentence'])}**")
     title = "Bytes, operations, energy and time of both"
-    more = folded(title, key="resources-more", icon=":material/table_rows:")
-    if more is None:
-        return
-    with more:
-        lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
-        st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
-        csv_button([flat(found)], folder.run_id, "costs")
-        if found["latency_note"]:
-            st.caption(page_text(found["latency_note"]))
-        st.caption(plain(known_words(found, here=not opened_from(folder.path))))
+    draw = partial(_each_cost, folder, found)
+    folded(title, draw, key="resources-more", icon=":material/table_rows:")
+
+
+def _each_cost(folder: RunFolder, found: Mapping[str, Any]) -> None:
+    lines = ["| | Float | Quantized |", "|:--|--:|--:|"]
+    st.markdown("\n".join([*lines, *(f"| {' | '.join(row)} |" for row in cost_rows(found))]))
+    csv_button([flat(found)], folder.run_id, "costs")
+    if found["latency_note"]:
+        st.caption(page_text(found["latency_note"]))
+    st.caption(plain(known_words(found, here=not opened_from(folder.path))))
 
 
 def known_words(found: Mapping[str, Any], *, here: bool = True) -> str:
@@ -119,17 +121,18 @@ def _storage(folder: RunFolder, found: Mapping[str, Any]) -> None:
     if rows := found.get("planes"):
         _planes(folder, rows)
     title = "Bytes of each packing, and of every layer"
-    more = folded(title, key="storage-more", icon=":material/table_rows:")
-    if more is None:
-        return
-    with more:
-        _draw(packings(total), folder, "packings")
-        _further(folder, found)
-        frame = pd.DataFrame(storage_rows(found))
-        st.dataframe(frame, hide_index=True)
-        csv_button(frame, folder.run_id, "storage")
-        for note in found["notes"]:
-            st.caption(page_text(note))
+    draw = partial(_packings, folder, found)
+    folded(title, draw, key="storage-more", icon=":material/table_rows:")
+
+
+def _packings(folder: RunFolder, found: Mapping[str, Any]) -> None:
+    _draw(packings(found["total"]), folder, "packings")
+    _further(folder, found)
+    frame = pd.DataFrame(storage_rows(found))
+    st.dataframe(frame, hide_index=True)
+    csv_button(frame, folder.run_id, "storage")
+    for note in found["notes"]:
+        st.caption(page_text(note))
 
 
 def _draw(figure: LiveFigure, folder: RunFolder, name: str) -> None:

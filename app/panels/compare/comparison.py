@@ -1,5 +1,7 @@
 """Runs against each other: results first, then layers, then images."""
 
+from functools import partial
+
 import streamlit as st
 
 from app.components import mount
@@ -62,22 +64,19 @@ def _labels() -> dict[tuple[str, str], str]:
 
 def _more_of_images(sides: list[Side], steps: int) -> None:
     title = "Gap, confidence and classes, step by step"
-    more = folded(title, key="courses-more", icon=":material/show_chart:")
-    if more is not None:
-        with more:
-            with st.container():
-                courses(sides, steps)
-            with st.container():
-                gap_maps(sides, steps)
-    more = folded("All numbers of the images", key="measures-more", icon=":material/table_rows:")
-    if more is not None:
-        with more:
-            measures(sides)
+
+    def courses_and_maps() -> None:
+        with st.container():
+            courses(sides, steps)
+        with st.container():
+            gap_maps(sides, steps)
+
+    folded(title, courses_and_maps, key="courses-more", icon=":material/show_chart:")
+    numbers = "All numbers of the images"
+    folded(numbers, partial(measures, sides), key="measures-more", icon=":material/table_rows:")
     if any(side.statistics for side in sides):
-        more = folded(STATISTICS, key="features-more", icon=":material/scatter_plot:")
-        if more is not None:
-            with more:
-                _statistics(sides)
+        draw = partial(_statistics, sides)
+        folded(STATISTICS, draw, key="features-more", icon=":material/scatter_plot:")
     else:
         not_here({STATISTICS: NO_STATISTICS})
 

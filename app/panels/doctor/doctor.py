@@ -77,16 +77,15 @@ def _more(folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]]
     """The other findings and the scoreboard, closed until opened; whether a change is being tried."""
     others = found["findings"][AT_ONCE:]
     title = _more_words(len(others), scores)
-    more = folded(title, key="doctor-more", icon=":material/list:")
-    if more is None:
-        return any(is_being_tried(one) for one in others)
-    at_work = False
-    with more:
+
+    def draw() -> None:
         for number, one in enumerate(others, AT_ONCE):
-            at_work |= finding_card(folder, found["loss"], one, number)
+            finding_card(folder, found["loss"], one, number)
         _scores(scores)
         _measured_elsewhere()
-    return at_work
+
+    folded(title, draw, key="doctor-more", icon=":material/list:")
+    return any(is_being_tried(one) for one in others)
 
 
 def _more_words(rest: int, scores: list[dict[str, Any]]) -> str:

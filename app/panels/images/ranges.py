@@ -1,15 +1,15 @@
 """Which image sets a layer's range? The images that reach furthest, and what the layer gains without each."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from app.engine_calls.actions import try_it
-from app.panels.shared.ask_why import ask_for, is_pending, known, why_not, why_unanswered
+from app.panels.shared.ask_why import closed_question, why_not
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
-from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.answers import counterfactual
 
@@ -22,21 +22,11 @@ MATTERS_DB = 1.0  # a layer that gains so much without one image hangs on it
 
 def ranges_section(folder: RunFolder) -> bool:
     """The question, closed until it is opened; whether an answer is awaited."""
-    if why_unanswered(folder, "ranges"):
-        return False
-    more = st.expander(
-        TITLE, icon=":material/image_search:", key="ranges-more",
-        on_change="rerun", expanded=OF_LAYER in st.query_params,
-    )  # fmt: skip
-    if more.open:
-        with more:
-            found = known(folder, "ranges")
-            if found is None:
-                st.caption(explain("ranges"))
-                ask_for(folder, "ranges", len((folder.result() or {}).get("layers", [])))
-            else:
-                _found(folder, found)
-    return is_pending(folder, "ranges")
+    layers = len((folder.result() or {}).get("layers", []))
+    begins = OF_LAYER in st.query_params
+    return closed_question(
+        folder, "ranges", TITLE, layers, partial(_found, folder), expanded=begins
+    )
 
 
 def _found(folder: RunFolder, found: dict[str, Any]) -> None:

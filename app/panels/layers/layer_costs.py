@@ -1,5 +1,6 @@
 """What each layer of a finished run costs the whole network: asked for with a button, then kept."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -59,10 +60,11 @@ def ask_costs(folder: RunFolder) -> None:
             help=words,
         ):
             return
-        answer = layer_cost(folder, wanted=True)
-    if answer is not None and answer.error:
+        layer_cost(folder, wanted=True)
+        st.rerun()  # so that whoever looks again is drawn
+    if answer.error:
         st.error(page_text(answer.error))
-    elif answer is None or answer.is_pending:
+    elif answer.is_pending:
         st.info(
             "One layer after another is made float again and judged.",
             icon=":material/hourglass_top:",
@@ -100,10 +102,8 @@ def cost_chart(folder: RunFolder, found: dict[str, Any], chosen: str) -> str | N
 def cost_expander(folder: RunFolder, found: dict[str, Any]) -> None:
     """The gains of all layers as a table."""
     title = f"Gains of all {len(found['layers'])} layers"
-    more = folded(title, key="costs-more", icon=":material/table_rows:")
-    if more is not None:
-        with more:
-            _table(folder, found)
+    draw = partial(_table, folder, found)
+    folded(title, draw, key="costs-more", icon=":material/table_rows:")
 
 
 COLUMNS = {

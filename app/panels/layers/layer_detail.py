@@ -9,7 +9,7 @@ from app.components import mount
 from app.links.state import layer_among
 from app.panels.head.outcome import is_watched
 from app.panels.layers.layer_costs import worst_layer
-from app.panels.layers.layer_table import error_table, layer_table
+from app.panels.layers.layer_table import TAKEN, chosen_row, error_table, layer_table
 from app.panels.layers.provenance import QUESTION as PROVENANCE
 from app.panels.layers.provenance import layer_provenance
 from app.panels.shared.ask_why import why_unanswered
@@ -50,12 +50,13 @@ def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[st
         with right:
             _numbers(measured[path], shapes.get(path, []))
     title = "For experts: its weights on the grid, its errors, and a table of all layers"
-    more = folded(title, key="layer-more", icon=":material/table_rows:")
-    if more is not None:
-        with more:
-            _histograms(folder, history, path)
-            error_table(measured[path])
-            layer_table(folder, measured)
+
+    def draw() -> None:
+        _histograms(folder, history, path)
+        error_table(measured[path])
+        layer_table(folder, measured)
+
+    folded(title, draw, key="layer-more", icon=":material/table_rows:")
 
 
 def chosen_layer(
@@ -145,10 +146,8 @@ def _histograms(folder: RunFolder, history: History, path: str) -> None:
 
 def _take_row(folder: RunFolder, paths: list[str]) -> None:
     """A row just chosen in the table (which is drawn below) becomes the layer of the address."""
-    state = st.session_state.get(f"layer-table-{folder.run_id}")
-    rows = state["selection"]["rows"] if state else []
-    row = paths[rows[0]] if rows and rows[0] < len(paths) else None
-    if row != st.session_state.get("layer-row"):
-        st.session_state["layer-row"] = row
+    row = chosen_row(folder, paths)
+    if row != st.session_state.get(TAKEN):
+        st.session_state[TAKEN] = row
         if row is not None:
             st.query_params["layer"] = row

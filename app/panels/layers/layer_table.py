@@ -88,6 +88,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
+TAKEN = "layer-row"  # the row that the page knows of
+
+
 def table(measured: dict[str, dict[str, float]], *, everything: bool = False) -> pd.DataFrame:
     """A row for each layer, a column for each number that any layer has."""
     columns = [
@@ -118,9 +121,22 @@ def layer_table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> Non
     shown["Layer"] = st.column_config.TextColumn("Layer", pinned=True)
     st.dataframe(
         frame, column_config=shown, hide_index=True, on_select="rerun", selection_mode="single-row",
-        key=f"layer-table-{folder.run_id}",
+        key=_key(folder),
     )  # fmt: skip
+    if chosen_row(folder, list(measured)) != st.session_state.get(TAKEN):
+        st.rerun()  # the layer is looked into above
     csv_button(whole, folder.run_id, "layers")
+
+
+def chosen_row(folder: RunFolder, paths: list[str]) -> str | None:
+    """The layer whose row is chosen in the table; None where none is, or the table is not drawn."""
+    state = st.session_state.get(_key(folder))
+    rows = state["selection"]["rows"] if state else []
+    return paths[rows[0]] if rows and rows[0] < len(paths) else None
+
+
+def _key(folder: RunFolder) -> str:
+    return f"layer-table-{folder.run_id}"
 
 
 def _weighed(

@@ -150,22 +150,25 @@ def closed_question(
     draw: Callable[[dict[str, Any]], None],
     *,
     layer: str = "",
+    expanded: bool = False,
 ) -> bool:
     """A question of a finished run, closed until opened; `draw` shows its answer. Whether one is awaited.
 
-    Nothing where it cannot be asked: the tab says why at its end. `layer`: of a question about one layer.
+    Nothing where it cannot be asked: the tab says why at its end. `layer`: of a question about one layer;
+    `expanded`: whether it begins open.
     """
     if why_unanswered(folder, command, layer):
         return False
-    more = folded(title, key=f"{command}-more", icon=WHY[command].icon)
-    if more is not None:
-        with more:
-            found = known(folder, command, layer)
-            if found is None:
-                st.caption(explain(command))
-                ask_for(folder, command, layers, layer)
-            else:
-                draw(found)
+
+    def answered() -> None:
+        found = known(folder, command, layer)
+        if found is None:
+            st.caption(explain(command))
+            ask_for(folder, command, layers, layer)
+        else:
+            draw(found)
+
+    folded(title, answered, key=f"{command}-more", icon=WHY[command].icon, expanded=expanded)
     return is_pending(folder, command, layer)
 
 

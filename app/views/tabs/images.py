@@ -1,5 +1,7 @@
 """How do the images grow, and which layers' statistics do they agree with?"""
 
+from functools import partial
+
 import streamlit as st
 
 from app.charts.images import synthesis
@@ -128,14 +130,15 @@ def _for_experts(folder: RunFolder, history: History) -> None:
         st.caption("These images are taken as they are: there is no loss to watch.")
         return
     title = "For experts: the losses, and what the teacher sees in the images"
-    more = folded(title, key="growth-more", icon=":material/show_chart:")
-    if more is None:
-        return
-    with more:
-        left, right = st.columns(2, gap="medium")
-        with left:
-            st.markdown("**Which part of the loss dominates?**", help=explain("losses"))
-            live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
-        with right:
-            st.markdown("**What does the teacher see in them?**", help=explain("teacher"))
-            live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")
+    draw = partial(_losses, folder, history)
+    folded(title, draw, key="growth-more", icon=":material/show_chart:")
+
+
+def _losses(folder: RunFolder, history: History) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Which part of the loss dominates?**", help=explain("losses"))
+        live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
+    with right:
+        st.markdown("**What does the teacher see in them?**", help=explain("teacher"))
+        live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")

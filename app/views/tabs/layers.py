@@ -140,10 +140,11 @@ def images_come_first(history: History) -> bool:
     return not stages or stages[-1] == "synthesis"
 
 
+@st.fragment
 def _all_layers(
     folder: RunFolder, history: History, costs: dict[str, Any] | None, chosen: str
 ) -> None:
-    """The bars of all layers by one number; a click on one looks into it."""
+    """The bars of all layers by one number; for another these alone are drawn. A click looks into one."""
     origins = known(folder, provenance.QUESTION)
     there = {"cost": costs, "error": True, "origin": origins}
     known_ones = {name: title for name, title in BY.items() if there[name]}

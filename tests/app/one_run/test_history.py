@@ -57,3 +57,26 @@ def test_another_file_of_that_name_is_read_from_its_beginning(runs: Path, how: s
     if how == "gone":
         folder.events_file.unlink()
     assert read_history(folder).events == [json.loads(line) for line in other]
+
+
+def test_events_of_a_stage_are_found_without_looking_at_those_of_others(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_history(fabricate(runs, Fabricated()))
+    wanted = [e for e in found.events if e["kind"] == "stepped" and e.get("stage") == "evaluation"]
+    looked: list[Any] = []
+    has = history._has
+    monkeypatch.setattr(history, "_has", lambda *of: looked.append(of) or has(*of))
+    assert list(found.of("stepped", stage="evaluation")) == wanted
+    assert list(found.backwards("stepped", stage="evaluation")) == wanted[::-1]
+    assert list(found.of("stepped", stage="evaluation", part="teacher")) == wanted[:2]
+    assert len(looked) == 3 * len(wanted)
+
+
+def test_a_history_to_which_nothing_was_added_is_the_same(runs: Path) -> None:
+    folder = fabricate(runs, Fabricated())
+    first = read_history(folder)
+    assert read_history(folder) is first
+    with folder.events_file.open("ab") as file:
+        file.write(b'{"kind": "noted", "message": "more"}\n')
+    assert read_history(folder) is not first

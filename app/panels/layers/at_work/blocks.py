@@ -6,6 +6,7 @@ from app.charts.layers import layer_errors, reconstruction
 from app.panels.head.outcome import is_watched
 from app.panels.images.growth import live_chart
 from app.panels.layers.at_work.policy import WHOLE, forms_of, policy_panel, takes_steps
+from app.panels.shared.folded import folded
 from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -48,17 +49,15 @@ def blocks_again(folder: RunFolder, history: History) -> None:
     if why_no_blocks(folder, history):
         return
     asked = any(f"{form}-block" in st.query_params for form in forms)
-    more = st.expander(
-        TITLE, icon=":material/stacked_line_chart:",
-        key="blocks-more", on_change="rerun", expanded=asked,
-    )  # fmt: skip
-    if not more.open:
-        return
-    with more:
+
+    def draw() -> None:
         if not is_watched(folder):
             policy_panel(folder, history)
         if learns:
             _each_block(folder, history)
+
+    icon = ":material/stacked_line_chart:"
+    folded(TITLE, draw, key="blocks-more", icon=icon, expanded=asked)
 
 
 def why_no_blocks(folder: RunFolder, history: History) -> str:

@@ -19,6 +19,7 @@ from app.panels.layers.fewer_bits.measure_bits import measure_button, measured_w
 from app.panels.new_run.dialog import new_run_button
 from app.panels.shared.ask_why import ask_for, is_pending, known, why_unanswered
 from app.panels.shared.csv_button import csv_button
+from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.panels.shared.room import room
 from app.text import explain
@@ -61,21 +62,19 @@ def fader_section(folder: RunFolder, layer: str, layers: int) -> None:
     """
     if why_unanswered(folder, QUESTION):
         return
-    more = st.expander(
-        TITLE, icon=":material/tune:", key="fader-more", on_change="rerun",
-        expanded=_begins_open(folder),
-    )  # fmt: skip
-    if not more.open:
-        return
-    with more:
+
+    def draw() -> None:
         found = known(folder, QUESTION)
         if found is None:
             ask_for(folder, QUESTION, layers)
-        else:
-            for note in found["notes"]:
-                st.caption(page_text(note))
-            fader(folder, found, layer)
-            _for_experts(folder, found)
+            return
+        for note in found["notes"]:
+            st.caption(page_text(note))
+        fader(folder, found, layer)
+        _for_experts(folder, found)
+
+    begins = _begins_open(folder)
+    folded(TITLE, draw, key="fader-more", icon=":material/tune:", expanded=begins)
 
 
 def _begins_open(folder: RunFolder) -> bool:
