@@ -21,7 +21,12 @@ class History:
 
     events: list[Event]
     offset: int
-    _found: dict[_Place, list[Event]] = field(repr=False)  # by kind, and by kind and stage
+    _found: dict[_Place, list[Event]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self._found:
+            for event in self.events:
+                _put(self._found, event)
 
     def of(self, kind: str, **fields: Any) -> Iterator[Event]:
         """The events of a kind whose fields have these values."""
@@ -58,6 +63,14 @@ class History:
                 frames.pop()  # a resumed run tells a second time what it had told before
             frames.append(event)
         return frames
+
+
+def _put(found: dict[_Place, list[Event]], event: Event) -> None:
+    """Under its kind, and under its kind and stage."""
+    kind, stage = event["kind"], event.get("stage")
+    found.setdefault((kind, None), []).append(event)
+    if isinstance(stage, str):
+        found.setdefault((kind, stage), []).append(event)
 
 
 def _has(event: Event, fields: dict[str, Any]) -> bool:
@@ -107,10 +120,7 @@ class _Reader:
 
     def _keep(self, event: Event) -> None:
         self._events.append(event)
-        kind, stage = event["kind"], event.get("stage")
-        self._found.setdefault((kind, None), []).append(event)
-        if isinstance(stage, str):
-            self._found.setdefault((kind, stage), []).append(event)
+        _put(self._found, event)
 
     def _goes_on(self, folder: RunFolder) -> bool:
         """Whether the file still has the last line read, where it was: then it was only added to."""
