@@ -67,7 +67,7 @@ def accuracies(
         f"{row.name} {top1} ({percent(row.low)} to {percent(row.high)})"
         for row, top1 in zip(rows, told, strict=True)
     )
-    return LiveFigure(figure=figure, alt=alt)
+    return LiveFigure(figure=figure, alt=f"{alt}.")
 
 
 def overlap(one: Accuracy, other: Accuracy) -> bool:

@@ -195,5 +195,6 @@ def matrix(layers: Sequence[Mapping[str, Any]]) -> LiveFigure:
     alt = (
         "Each layer's SQNR by itself at 2 to 8 bits; below the line it is under 20 dB: "
         + ", ".join(f"{one['path']} needs {needed(one['cliff'])}" for one in layers)
+        + "."
     )
     return LiveFigure(figure={"data": [heat, steps], "layout": shown}, alt=alt)

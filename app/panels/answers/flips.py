@@ -10,9 +10,8 @@ from app.charts.why.predictions import class_name
 from app.components import mount
 from app.links.address import count
 from app.panels.answers.confidence import sureness
-from app.panels.new_run.dialog import new_run_button
-from app.panels.new_run.variants import layer_at
-from app.panels.shared.ask_why import MOST_BITS, ask_for, has_most_bits, known, why_unanswered
+from app.panels.new_run.more_bits import more_bits_button
+from app.panels.shared.ask_why import MOST_BITS, ask_for, known, why_unanswered
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.measured import kind_of
 from app.text import explain
@@ -20,7 +19,6 @@ from app.wording.engine_words import page_text
 from app.wording.words import plain
 from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
-from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 
 QUESTION = "predictions"
 TITLE = "Which answers change?"
@@ -164,12 +162,7 @@ def _mend(folder: RunFolder, at: str) -> None:
         "views/run.py", label=f"What is wrong with {at}?", icon=":material/layers:",
         query_params={"run": folder.run_id, "tab": "layers", "layer": at},
     )  # fmt: skip
-    if folder.recipe.quantization in CHOOSES_ITSELF or has_most_bits(folder, at, "weight_bits"):
-        return
-    new_run_button(
-        f"Try it at {MOST_BITS} bits", key="growth-try", wanted=layer_at(folder.recipe, at, MOST_BITS),
-        icon=":material/build:", help=f"Opens New run with the weights of {at} at {MOST_BITS} bits.",
-    )  # fmt: skip
+    more_bits_button(folder, at, f"Try it at {MOST_BITS} bits", key="growth-try")
 
 
 def growth_table(found: dict[str, Any], shares: list[float]) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What should I change? The doctor's findings of a finished run, the most promising first."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -70,7 +71,20 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
     rest, scores = len(findings) - AT_ONCE, board(runs_folder())
     if rest > 0 or scores:
         at_work |= _more(folder, found, scores)
+    elif findings:
+        csv_button(table(findings), folder.run_id, "findings")
     return at_work
+
+
+def table(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row a finding: what is wrong, where, how bad, what to change and what that would gain, the source."""
+    told = ("rule", "severity", "layer", "cause", "predicted_gain", "unit", "source")
+    return [
+        {name: one[name] for name in told}
+        | {"change": one["change"]["words"] if one["change"] else ""}
+        | dict(zip(("band_low", "band_high"), one["band"] or (None, None), strict=True))
+        for one in findings
+    ]
 
 
 def _more(folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]]) -> bool:
@@ -81,6 +95,7 @@ def _more(folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]]
     def draw() -> None:
         for number, one in enumerate(others, AT_ONCE):
             finding_card(folder, found["loss"], one, number)
+        csv_button(table(found["findings"]), folder.run_id, "findings", label="All findings, CSV")
         _scores(scores)
         _measured_elsewhere()
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.charts.outcomes import ablation as charts
 from app.components import mount
+from app.panels.shared.csv_button import csv_button
 from engine.core.percent import BAND
 from engine.run.benches.ladder import CONTROL, LADDER, OWN, mean_of, percent, rows_of
 
@@ -58,7 +59,9 @@ def _earned(network: Mapping[str, Any]) -> str:
 def numbers(result: Result) -> None:
     """Every number."""
     head, *rows = rows_of(result)
-    st.dataframe(pd.DataFrame(rows, columns=head), hide_index=True, height="content")
+    frame = pd.DataFrame(rows, columns=head)
+    st.dataframe(frame, hide_index=True, height="content")
+    csv_button(frame, "evidence", "ablation")
 
 
 def command(result: Result) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.engine_calls.choices import title_of
+from app.panels.shared.csv_button import csv_button
 from engine.run.benches.effects.image_claims import CIFAR
 from engine.run.benches.effects.verdicts import rows_of
 
@@ -86,7 +87,9 @@ def few_words(row: Result) -> str:
 def numbers(result: Result) -> None:
     """Every number, mean ± standard deviation over the seeds."""
     head, *rows = rows_of(result)
-    st.dataframe(pd.DataFrame(rows, columns=head), hide_index=True, height="content")
+    frame = pd.DataFrame(rows, columns=head)
+    st.dataframe(frame, hide_index=True, height="content")
+    csv_button(frame, "evidence", "effects", key=f"effects-{result['date']}-csv")
 
 
 def command(result: Result | None = None) -> None:

@@ -10,6 +10,7 @@ from app.panels.shared.ask_why import closed_question, why_not
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
+from app.text import explain
 from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.answers import counterfactual
 
@@ -34,7 +35,7 @@ def _found(folder: RunFolder, found: dict[str, Any]) -> None:
     if not ranges:
         st.caption("No layer of this run has an even grid whose range images could set.")
         return
-    st.markdown(verdict(ranges))
+    st.markdown(verdict(ranges), help=explain("ranges"))
     first = max(ranges, key=gain)["layer"]
     titles = {one["layer"]: one["layer"] for one in ranges}
     titles[first] = f"{first} (gains most without one)"

@@ -1,10 +1,13 @@
 """Do the images agree with what the network remembers? A sentence."""
 
 import math
+from typing import Any, TypeGuard
 
 from app.run_files.history import Event, History
+from engine.core.percent import percent
 
 SMALLEST = 1e-3  # of a gap, in words
+NO_PART = ("student",)  # minimised beside the images, and no part of their loss
 
 
 WATCH = "The darker a layer's row, the nearer the images are to the statistics that the network keeps there."
@@ -49,6 +52,35 @@ def last_gaps(history: History) -> dict[str, float]:
         return {}
     pairs = zip(layers, ends[1]["bn_gap"], strict=True)
     return {path: float(gap) for path, gap in pairs if gap is not None and math.isfinite(gap)}
+
+
+def loss_words(history: History) -> str:
+    """Which part of the loss is the largest at the end; empty where there is but one, or none."""
+    last = history.last("stepped", stage="synthesis") or {}
+    parts = {
+        k: v for k, v in (last.get("losses") or {}).items() if k not in NO_PART and _is_number(v)
+    }
+    whole = sum(parts.values())
+    if len(parts) < 2 or whole <= 0:
+        return ""
+    most = max(parts, key=lambda name: float(parts[name]))
+    return f"At the last step *{most}* is {percent(parts[most] / whole, 0)} of the loss."
+
+
+def teacher_words(history: History) -> str:
+    """What the teacher takes the finished images for; empty where it was not asked."""
+    seen = (history.last("stepped", stage="synthesis") or {}).get("values") or {}
+    sure, classes = seen.get("confidence"), seen.get("class_spread")
+    if not _is_number(sure) or not _is_number(classes):
+        return ""
+    return (
+        f"At the last step it is {percent(sure, 0)} sure of its answers on average, which are spread over "
+        f"{classes:.1f} classes."
+    )
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _ends(history: History) -> tuple[Event, Event] | None:

@@ -1,11 +1,16 @@
 """Where the bits went, for a run that chose them by measuring."""
 
+from typing import Any
+
 import streamlit as st
 
 from app.charts.layers import allocation as charts
 from app.charts.layers.allocation import additivity_words, allocation_words
 from app.components import mount
+from app.panels.new_run.dialog import new_run_button
+from app.panels.new_run.variants import same_recipe
 from app.panels.shared.ask_why import why_not
+from app.panels.shared.csv_button import csv_button
 from app.run_files.history import History
 from app.text import explain
 from engine.run.folders.folder import RunFolder
@@ -47,3 +52,19 @@ def allocation_panel(folder: RunFolder, history: History) -> None:
         )
         figure = charts.kernels(report)
         mount.live_plot(figure, key=f"kernels-{folder.run_id}", run=folder.run_id, offset=0)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        new_run_button(
+            "Try another budget", key="allocation-try", wanted=same_recipe(folder.recipe),
+            icon=":material/build:", help="Opens New run with this run's recipe: its budget is a setting.",
+        )  # fmt: skip
+        csv_button(table(report, chosen["weight_bits"]), folder.run_id, "allocation")
+
+
+def table(report: dict[str, Any], weight_bits: dict[str, int]) -> list[dict[str, Any]]:
+    """A row a layer: the bits of its weights, and its sensitivity at each number of bits tried."""
+    tried = {one["path"]: one["sensitivity"] for one in report["layers"]}
+    return [
+        {"layer": path, "weight_bits": bits}
+        | {f"sensitivity_{width}_bits": value for width, value in tried.get(path, {}).items()}
+        for path, bits in weight_bits.items()
+    ]

@@ -6,7 +6,8 @@ import streamlit as st
 
 from app.charts.why.similarity import alike_map, drifts
 from app.components import mount
-from app.panels.shared.ask_why import closed_question
+from app.panels.new_run.more_bits import more_bits_button
+from app.panels.shared.ask_why import MOST_BITS, closed_question
 from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -45,15 +46,24 @@ def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
         mount.live_plot(chart, key=f"alike-{folder.run_id}", run=folder.run_id, offset=0)
     for note in found["notes"]:
         st.caption(page_text(note))
-    csv_button(found["layers"], folder.run_id, "similarity")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if (worst := moved_most(found)) is not None:
+            label = f"Try {worst['path']} at {MOST_BITS} bits"
+            more_bits_button(folder, worst["path"], label, key="drift-try")
+        csv_button(found["layers"], folder.run_id, "similarity")
+
+
+def moved_most(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The layer of the largest drift; None where none can be compared."""
+    known_ones = [one for one in found["layers"] if one["drift"] is not None]
+    return max(known_ones, key=lambda one: float(one["drift"]), default=None)
 
 
 def verdict(found: dict[str, Any]) -> str:
     """The layer that moved most, and whether drift goes along with the error that weights bring."""
-    known_ones = [one for one in found["layers"] if one["drift"] is not None]
-    if not known_ones:
+    worst = moved_most(found)
+    if worst is None:
         return "No layer's weights can be compared."
-    worst = max(known_ones, key=lambda one: one["drift"])
     said = (
         f"**The weights of `{plain(worst['path'])}` moved most**: a cosine of {worst['chain']:.4f}."
     )

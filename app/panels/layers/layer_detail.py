@@ -133,6 +133,8 @@ def _histograms(folder: RunFolder, history: History, path: str) -> None:
     if view is None:
         st.caption(NO_PICTURE)
         return
+    title = "**Do its weights use all the levels that they pay for?**"
+    st.markdown(title, help=explain("weights-on-grid"))
     left, right = st.columns(2, gap="medium")
     shown: dict[str, Any] = {"run": folder.run_id, "offset": 0, "name": f"layer-{path}"}
     with left:

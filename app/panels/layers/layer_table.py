@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.panels.shared.csv_button import csv_button
+from app.text import explain
 from engine.core.percent import SIGN
 from engine.run.folders.folder import RunFolder
 
@@ -16,6 +17,7 @@ PARTS = {
     "activations": ("Activations alone", "input quantized, weights float"),
     "accumulated": ("With all before", "everything up to this layer quantized"),
 }
+NO_BREAK = "\N{NO-BREAK SPACE}"
 SQNR = "Signal to quantization noise ratio of the layer's output"
 MSE = (
     "Mean squared error of the layer's output, in its own squared units: compare it within a layer"
@@ -108,6 +110,7 @@ def table(measured: dict[str, dict[str, float]], *, everything: bool = False) ->
 def layer_table(folder: RunFolder, measured: dict[str, dict[str, float]]) -> None:
     """The table, its rows to be chosen, and the same to take away with all numbers."""
     measured = _weighed(folder, measured)
+    st.markdown("**Which layers are worse off?**", help=explain("layer"))
     whole = table(measured, everything=True)
     everything = st.toggle(
         "All numbers", key="all-numbers", bind="query-params",
@@ -179,12 +182,10 @@ def error_table(values: dict[str, float]) -> None:
     frame = errors(values)
     if not {"MSE", "Cosine"} <= set(frame.columns):
         return
-    column = st.column_config.NumberColumn
-    st.dataframe(
-        frame, hide_index=True,
-        column_config={
-            "SQNR": column("SQNR", help=f"{SQNR}. {HIGHER}", format="%.1f dB"),
-            "MSE": column("MSE", help=f"{MSE}. {LOWER}", format="%.3g"),
-            "Cosine": column("Cosine", help=f"{COSINE}. {NEAR_ONE}", format="%.5f"),
-        },
-    )  # fmt: skip
+    st.markdown("**How large is the error of its output?**", help=explain("output-error"))
+    # Four rows as text: a grid to scroll in would take the browser as long as both charts above.
+    lines = ["| Quantized | SQNR | MSE | Cosine | That is |", "|:--|--:|--:|--:|:--|"]
+    for row in frame.itertuples(index=False):
+        numbers = f"{row.SQNR:.1f}{NO_BREAK}dB | {row.MSE:.3g} | {row.Cosine:.5f}"
+        lines.append(f"| {row[0]} | {numbers} | {row[-1]} |")
+    st.markdown("\n".join(lines))

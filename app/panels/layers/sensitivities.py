@@ -6,7 +6,8 @@ import streamlit as st
 
 from app.charts.why.sensitivities import MEASURES, agreement, ranks
 from app.components import mount
-from app.panels.shared.ask_why import closed_question
+from app.panels.new_run.more_bits import more_bits_button
+from app.panels.shared.ask_why import MOST_BITS, closed_question
 from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from app.wording.engine_words import page_text
@@ -54,8 +55,17 @@ def _found(folder: RunFolder, found: dict[str, Any], chosen: str) -> None:
     for note in found["notes"]:
         st.caption(page_text(note))
     with st.container(horizontal=True):
+        first = minds_most(found, width)
+        more_bits_button(folder, first, f"Try {first} at {MOST_BITS} bits", key="ranks-try")
         csv_button(table_rows(found), folder.run_id, "sensitivities", label="Layers, CSV")
         csv_button(measures, folder.run_id, "measures", label="Measures, CSV")
+
+
+def minds_most(found: dict[str, Any], width: int) -> str:
+    """The layer that minds so many bits most: by the answers, where they were measured."""
+    by = "kl" if "kl" in found["measures"] else found["measures"][-1]
+    first = min(found["layers"], key=lambda one: float(one["ranks"][by][str(width)]))
+    return str(first["path"])
 
 
 def of_layer(found: dict[str, Any], path: str, width: int) -> str:

@@ -12,7 +12,7 @@ from app.panels.head.outcome import ENDED_EARLY, is_watched
 from app.panels.head.what_if import ablations, fork_panel
 from app.panels.images import ranges
 from app.panels.images.growth import film, gap_map, live_chart, yet
-from app.panels.images.verdict import growth_verdict, last_gaps
+from app.panels.images.verdict import growth_verdict, last_gaps, loss_words, teacher_words
 from app.panels.shared.ask_why import why_not, why_unanswered
 from app.panels.shared.folded import folded
 from app.panels.shared.not_here import not_here
@@ -139,6 +139,10 @@ def _losses(folder: RunFolder, history: History) -> None:
     with left:
         st.markdown("**Which part of the loss dominates?**", help=explain("losses"))
         live_chart(synthesis.losses(), folder, history, key="losses", cursor="line")
+        if not is_live(folder):
+            st.caption(loss_words(history))
     with right:
         st.markdown("**What does the teacher see in them?**", help=explain("teacher"))
         live_chart(synthesis.teacher_view(), folder, history, key="teacher", cursor="line")
+        if not is_live(folder):
+            st.caption(teacher_words(history))

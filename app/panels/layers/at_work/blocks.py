@@ -8,7 +8,10 @@ from app.panels.images.growth import live_chart
 from app.panels.layers.at_work.policy import WHOLE, forms_of, policy_panel, takes_steps
 from app.panels.shared.folded import folded
 from app.run_files.history import History
+from app.run_files.run_folders import is_live
 from app.text import explain
+from app.wording.words import plain
+from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
 TITLE = "For experts: how each block was learned"
@@ -70,6 +73,39 @@ def _each_block(folder: RunFolder, history: History) -> None:
     layers, blocks = history.started["layers"], history.started["blocks"]
     st.subheader("How far did each block come?", help=explain("reconstruction"))
     loss = "error" if "path" in forms_of(folder.recipe, history) else "reconstruction"
+    if not is_live(folder):
+        st.markdown(block_words(history, loss))
     live_chart(reconstruction.block_multiples(blocks, loss), folder, history, key="multiples")
     st.subheader("How many codes left the nearest?", help=explain("flipped"))
+    if not is_live(folder):
+        st.markdown(flipped_words(history))
     live_chart(layer_errors.flipped_bars(layers), folder, history, key="flipped")
+
+
+def block_words(history: History, loss: str) -> str:
+    """The block that is furthest from what it should give still, of what it began with; empty without any."""
+    ends: dict[str, tuple[float, float]] = {}
+    for event in history.of("stepped", stage="quantization"):
+        value = (event.get("losses") or {}).get(loss)
+        if value is not None and value > 0:
+            first, _ = ends.get(event["part"], (value, value))
+            ends[event["part"]] = (first, value)
+    if not ends:
+        return ""
+    left = {block: last / first for block, (first, last) in ends.items()}
+    worst = max(left, key=lambda block: left[block])
+    return (
+        f"`{plain(worst)}` came the shortest way: at its last step {percent(left[worst], 0)} of the error is "
+        "left with which it began."
+    )
+
+
+def flipped_words(history: History) -> str:
+    """The layer in which most codes were moved; empty where nothing is known of them."""
+    measured = history.layers_measured()
+    moved = {e["path"]: e["values"].get("flipped") for e in measured}
+    known = {path: share for path, share in moved.items() if share is not None}
+    if not known:
+        return ""
+    most = max(known, key=lambda path: float(known[path]))
+    return f"Most codes were moved in `{plain(most)}`: {percent(known[most])} of them."

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app.charts.inside import inputs as charts
 from app.panels.layers.inside.drawn import Found, draw
+from app.text import explain
 from app.wording.words import plain
 from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
@@ -16,7 +17,7 @@ def layer_input(folder: RunFolder, found: Found) -> pd.DataFrame:
     levels, sources = given["levels"], given["sources"]
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**Do its values fit the grid?**")
+        st.markdown("**Do its values fit the grid?**", help=explain("values-on-grid"))
         draw(folder, found, charts.input_histogram(given), "input")
         if levels is not None:
             st.caption(
@@ -29,7 +30,8 @@ def layer_input(folder: RunFolder, found: Found) -> pd.DataFrame:
                 + "."
             )
     with right:
-        st.markdown("**Does one channel reach further than the others?**")
+        title = "**Does one channel reach further than the others?**"
+        st.markdown(title, help=explain("channel-reach"))
         first = sources[0]
         ends = (levels[0], levels[-1]) if levels is not None and _in_own_units(given) else ()
         draw(folder, found, charts.reach(first["channels"], ends, "input"), "reach")

@@ -6,6 +6,7 @@ import streamlit as st
 from app.charts.inside import maps as charts
 from app.panels.layers.inside.drawn import Found, draw
 from app.panels.shared.url_menu import menu
+from app.text import explain
 from engine.core.percent import percent
 from engine.run.folders.folder import RunFolder
 
@@ -13,6 +14,7 @@ from engine.run.folders.folder import RunFolder
 def feature_maps(folder: RunFolder, found: Found) -> pd.DataFrame:
     """One channel's feature map for one image, in both networks and as a difference."""
     maps = found["maps"]
+    st.markdown("**Where does the student see something else?**", help=explain("feature-maps"))
     errors = dict(zip(maps["images"], maps["errors"], strict=True))
     images = {str(k): f"image {k} (error {percent(error, 0)})" for k, error in errors.items()}
     channels = {

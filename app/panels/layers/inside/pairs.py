@@ -5,6 +5,7 @@ import streamlit as st
 
 from app.charts.inside import pairs as charts
 from app.panels.layers.inside.drawn import Found, draw
+from app.text import explain
 from engine.run.folders.folder import RunFolder
 
 PAIRS = {
@@ -16,6 +17,8 @@ PAIRS = {
 def value_pairs(folder: RunFolder, found: Found) -> pd.DataFrame:
     """Every value where it lies: float across, quantized upward."""
     rows = []
+    title = "**How far from its float value does each one land?**"
+    st.markdown(title, help=explain("value-pairs"))
     there = [(name, found[name]["pairs"]) for name in PAIRS if found[name] and found[name]["pairs"]]
     for column, (name, values) in zip(st.columns(len(there), gap="medium"), there, strict=True):
         across, upward = PAIRS[name]

@@ -6,6 +6,7 @@ import streamlit as st
 from app.charts.inside import weights as charts
 from app.panels.layers.inside.drawn import Found, draw
 from app.panels.shared.url_menu import menu
+from app.text import explain
 from engine.run.folders.folder import RunFolder
 
 
@@ -19,6 +20,7 @@ def layer_weights(folder: RunFolder, found: Found) -> pd.DataFrame:
     }
     left, right = st.columns(2, gap="medium")
     with right:
+        st.markdown("**Where does a weight go on its grid?**", help=explain("weight-on-grid"))
         one = each[int(menu("Channel", titles, "channel"))]
         weight = st.slider(
             "Move a weight", float(one["low"]), float(one["high"]), float(one["values"][0]), format="%.4f",
@@ -31,7 +33,8 @@ def layer_weights(folder: RunFolder, found: Found) -> pd.DataFrame:
             f"{one['levels'][code] - weight:+.4g}. This channel uses {one['used']} of its levels."
         )
     with left:
-        st.markdown("**Is one channel of its weights the trouble?**")
+        title = "**Is one channel of its weights the trouble?**"
+        st.markdown(title, help=explain("weight-channels"))
         draw(folder, found, charts.weight_ranges(weights["channels"], one["channel"]), "ranges")
         st.caption("Red: the ends of each channel's grid.")
     rows = weights["channels"]
