@@ -105,6 +105,6 @@ def _sentence(changed: list[dict[str, Any]], images: int) -> str:
     sure = sum(one["margin_teacher"] > 0.5 for one in changed)
     one, of_them = "image gets" if len(changed) == 1 else "images get", f"of {sure:,} of them"
     return (
-        f"{len(changed):,} of {images:,} {one} another answer; {of_them} the float network was sure (its first "
-        "class likelier than the second by more than a half)."
+        f"{len(changed):,} of {images:,} {one} another answer; {of_them} the float network was sure (its "
+        "first class likelier than the second by more than a half)."
     )
