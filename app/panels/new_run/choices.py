@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.new_run.draft import KINDS, Draft
+from app.panels.shared.begins_as import begins_as
 from app.presets import USUAL
 from app.wording.words import plain
 from engine.run.recipes.recipe import find, refusal
@@ -22,11 +23,12 @@ def choice(catalog: dict[str, Any], kind: str, label: str, draft: Draft) -> str:
         ),
     )  # fmt: skip
     key = f"new-{draft.number}-{field}"
-    st.session_state.setdefault(key, draft.wanted[field])
+    first = begins_as(key, draft.wanted[field])
     name = str(
         st.selectbox(
             label,
             names,
+            index=names.index(first) if first in names else 0,
             format_func=lambda one: (
                 entries[one]["title"] + (" (not for this network)" if refusals[one] else "")
             ),

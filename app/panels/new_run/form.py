@@ -16,6 +16,7 @@ from app.panels.new_run.draft import (
 from app.panels.new_run.groups import group, mark_groups
 from app.panels.new_run.knobs import knobs
 from app.panels.new_run.value_words import EDGES, EDGES_HELP, knob_words
+from app.panels.shared.begins_as import begins_as
 from app.wording.words import EFFORTS, plain
 from engine.run.recipes.checks import activation_bits_of, weight_bits_of
 from engine.run.recipes.recipe import PRESETS, find, no_folder
@@ -86,15 +87,16 @@ def _how_few(catalog: dict[str, Any], draft: Draft) -> None:
         (columns[1], "activation_bits", activation_bits_of(quantizer), "Bits an activation",
          "Activations are the numbers that flow from layer to layer. 8 bits rarely hurt."),
     ):  # fmt: skip
+        first = max(begins_as(f"{key}-{name}", wanted[name]), limits[0])
         # Only where it must be: a slider that is told where to stand forgets where it was being moved.
-        if st.session_state.setdefault(f"{key}-{name}", wanted[name]) < limits[0]:
+        if st.session_state.get(f"{key}-{name}", first) < limits[0]:
             st.session_state[f"{key}-{name}"] = limits[0]  # it was of another quantizer
-        wanted[name] = column.slider(label, *limits, key=f"{key}-{name}", help=words)
-    st.session_state.setdefault(f"{key}-preset", wanted["preset"])
+        wanted[name] = column.slider(label, *limits, first, key=f"{key}-{name}", help=words)
     effort = columns[2].segmented_control(
         "Effort",
         list(PRESETS),
         format_func=lambda one: EFFORTS.get(one, one),
+        default=begins_as(f"{key}-preset", wanted["preset"]),
         required=True,
         key=f"{key}-preset",
         help=EFFORT_HELP,
@@ -130,18 +132,17 @@ def _images(catalog: dict[str, Any], draft: Draft) -> None:
     left, right, _ = st.columns(3, gap="medium")
     budget = preset_images(catalog, wanted)
     images_key = f"{key}-images"
-    st.session_state.setdefault(images_key, wanted["images"])
     images = left.number_input(
-        "Images", 1, 100_000, value=None, step=1, key=images_key,
+        "Images", 1, 100_000, begins_as(images_key, wanted["images"]), step=1, key=images_key,
         placeholder=f"{budget}: as the effort says",
         help="How many images to make and to calibrate with: the quantizer sees no others.",
     )  # fmt: skip
     wanted["images"] = None if images is None else int(images)
-    st.session_state.setdefault(f"{key}-seed", wanted["seed"])
     seed = right.number_input(
         "Seed",
         0,
         2**31,
+        begins_as(f"{key}-seed", int(wanted["seed"])),
         step=1,
         key=f"{key}-seed",
         help="Where the random numbers begin. Another seed shows how much of a result is chance.",
@@ -151,10 +152,11 @@ def _images(catalog: dict[str, Any], draft: Draft) -> None:
 
 def _edges(draft: Draft) -> None:
     key = f"new-{draft.number}-edges"
-    st.session_state.setdefault(key, draft.wanted["edge_rule"])
+    rules = list(EDGES)
     draft.wanted["edge_rule"] = st.selectbox(
         "Kept at 8 bits",
-        list(EDGES),
+        rules,
+        rules.index(begins_as(key, draft.wanted["edge_rule"])),
         format_func=lambda one: EDGES[one],
         key=key,
         help=EDGES_HELP,
@@ -172,9 +174,8 @@ def _files(draft: Draft) -> None:
          "to judge with. A path on the machine that runs this."),
     ):  # fmt: skip
         key = f"new-{draft.number}-{name}"
-        st.session_state.setdefault(key, draft.wanted[name])
         draft.wanted[name] = column.text_input(
-            label, key=key, placeholder=placeholder, help=words
+            label, begins_as(key, draft.wanted[name]), key=key, placeholder=placeholder, help=words
         ).strip()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.new_run.draft import PLAIN, Draft
+from app.panels.shared.begins_as import begins_as
 
 _MARK = (
     "margin-left: auto; padding-left: 1rem; white-space: nowrap; font-size: 0.875rem; "
@@ -16,8 +17,8 @@ _MARK = (
 def group(draft: Draft, name: str, title: str) -> AbstractContextManager[Any]:
     """A group of settings; open at first where anything was changed in it."""
     key = f"new-{draft.number}-group-{name}"
-    st.session_state.setdefault(key, bool(changed_words(draft)[name]))
-    return st.expander(title, key=key, on_change="rerun")
+    is_open = begins_as(key, bool(changed_words(draft)[name]))
+    return st.expander(title, is_open, key=key, on_change="rerun")
 
 
 def mark_groups(draft: Draft) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.panels.new_run.value_words import value_words
+from app.panels.shared.begins_as import begins_as
 
 COLUMNS = 3
 LEAST = -(2**31)  # of a whole number without a lower bound
@@ -30,9 +31,9 @@ def knobs(
         name = knob["name"]
         before = base.get(name, knob["default"])
         widget_key = f"knob-{key}-{name}"
-        st.session_state.setdefault(widget_key, _shown(knob, (given or {}).get(name, before)))
+        first = begins_as(widget_key, _shown(knob, (given or {}).get(name, before)))
         with columns[place % COLUMNS]:
-            value = _widget(knob, before, widget_key, title_of)
+            value = _widget(knob, before, first, widget_key, title_of)
             if value != before:
                 changed[name] = value
                 _way_back(knob, before, widget_key, title_of)
@@ -77,20 +78,23 @@ def _shown(knob: dict[str, Any], value: Any) -> Any:
 
 
 def _widget(
-    knob: dict[str, Any], before: Any, key: str, title_of: Callable[[str, str], str]
+    knob: dict[str, Any], before: Any, first: Any, key: str, title_of: Callable[[str, str], str]
 ) -> Any:
+    """The value that the setting has now; `first`: what its widget begins with."""
     label: str = knob["label"]
     more: dict[str, Any] = {"help": knob["help"] or None, "key": key}
     if knob["type"] == "bool":
-        return st.toggle(label, **more)
+        return st.toggle(label, first, **more)
     if knob["choices"]:
         words = lambda one: title_of(knob["name"], str(one))  # noqa: E731
-        return st.selectbox(label, knob["choices"], format_func=words, **more)
+        choices = list(knob["choices"])
+        index = choices.index(first) if first in choices else 0
+        return st.selectbox(label, choices, index, format_func=words, **more)
     if knob["type"] == "int":
         low = LEAST if knob["low"] is None else int(knob["low"])
         high = None if knob["high"] is None else int(knob["high"])
-        return st.number_input(label, low, high, step=1, **more)
-    text = st.text_input(label, **more)
+        return st.number_input(label, low, high, first, step=1, **more)
+    text = st.text_input(label, first, **more)
     if text == _shown(knob, before):
         return before  # equal text is equal value
     return _number(text) if knob["type"] == "float" else text
