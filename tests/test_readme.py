@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.models.card import ASSETS
+from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read, verdict_of
 from tests.few_images import few_images
 from tests.known_catalog import know_catalog
 
@@ -45,6 +47,16 @@ def test_every_picture_and_room_it_names_is_there():
     assert {"app", "engine", "assets", "tests"} <= set(rooms)
     for room in rooms:
         assert any((ROOT / top / room).is_dir() for top in ("", "app", "engine")), room
+
+
+def test_what_is_said_of_the_claims_is_what_their_file_says() -> None:
+    result = read(ASSETS, QUANTIZER_FILE)
+    assert result is not None
+    rows = result["claims"]
+    bytes_of = [row for row in rows if row["name"].startswith("storage")]
+    held, of_bytes = ([verdict_of(row).always for row in some] for some in (rows, bytes_of))
+    assert f"of {len(held)} claims measured {sum(held)} held in each of three seeds" in README
+    assert f"({len(of_bytes)} of them about bytes, of which {sum(of_bytes)} held)" in README
 
 
 def test_what_is_said_of_the_files_is_what_their_table_says() -> None:

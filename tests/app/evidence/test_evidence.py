@@ -28,6 +28,16 @@ def test_own_recipe_is_first_then_claims_one_opened_at_a_time(runs: Path) -> Non
     assert "0 not measured" not in texts(at)
 
 
+def test_every_claim_of_a_quantizer_is_measured_and_its_control_told(runs: Path) -> None:
+    at = opened("evidence", of="quantizers", claim="pwfn")
+    assert "not measured" not in texts(at)
+    assert "Made alike in entropy of all weights, bits a weight: 3.46" in texts(at)
+    at = opened("evidence", of="quantizers", claim="vertical-lite")
+    assert "16 images made from it, judged on 200." in texts(at)
+    for claim in ("storage-lite", "factorization-tucker"):
+        assert len(opened("evidence", of="quantizers", claim=claim).get("bidi_component")) == 1
+
+
 def test_every_term_has_one_explanation_and_no_file_is_left_over() -> None:
     files = {file.stem for file in (Path(__file__).parents[3] / "app" / "text" / "terms").iterdir()}
     assert files == set(GLOSSARY)

@@ -55,7 +55,7 @@ _ALL_OTHERS = ("mobilenet", "repvgg", "preact", "vgg", "vit", "binary", "embeddi
 ON_SECOND: Mapping[str, tuple[str, ...]] = {  # a claim, and where else it is measured
     "vertical": ("repvgg", "repvgg-fused", "lite"),
     "vertical-w2": ("repvgg", "repvgg-fused"),
-    "vertical-w3": ("repvgg", "repvgg-fused"),
+    "vertical-w3": ("repvgg", "repvgg-fused", "lite"),
     "vertical-w6": ("repvgg", "repvgg-fused"),
     "vertical-w8": ("repvgg", "repvgg-fused", "lite"),
     "gradient-l1": ("mobilenet",),
