@@ -57,26 +57,6 @@ def test_what_is_being_moved_is_not_told_where_to_stand(runs: Path) -> None:
     assert [one.key for one in own if one.proto.set_value] == []
 
 
-def test_every_widget_tells_itself_what_it_begins_with(runs: Path) -> None:
-    """The session tells it with one drawing only; where that is given up, a menu would stand empty."""
-    at = dialog(expert=True)
-    kinds = (at.slider, at.number_input, at.text_input, at.selectbox, at.toggle)
-    own = [one for kind in kinds for one in kind if str(one.key).startswith(("new-", "knob-"))]
-    assert {one.type for one in own} >= {"slider", "number_input", "text_input", "selectbox"}
-    for one in own:
-        assert not one.proto.set_value, one.key
-        first: Any = one.proto.default
-        if one.type == "selectbox":
-            first = one.options[first]
-            assert first == one.format_func(one.value), one.key
-        elif one.value is not None:
-            assert (list(first) if one.type == "slider" else first) in (one.value, [one.value]), (
-                one.key
-            )
-    effort = at.button_group(key="new-1-preset")
-    assert [effort.options[k] for k in effort.proto.default] == ["Quick"]
-
-
 def test_a_weight_has_1_bit_where_the_quantizer_has_levels_for_it(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
