@@ -79,10 +79,11 @@ def take(picture: Picture, address: str) -> bytes:
 
 def _bring_up(page: Any, text: str) -> None:
     place = page.get_by_text(text).first
-    place.evaluate("(it) => it.scrollIntoView({ block: 'start', behavior: 'instant' })")
-    # What stays on top would lie over it.
-    page.evaluate("document.querySelector('[data-testid=stMain]').scrollBy(0, -240)")
-    page.wait_for_timeout(SETTLED_MS)
+    for _ in range(2):  # what is drawn below it meanwhile lets it come higher
+        place.evaluate("(it) => it.scrollIntoView({ block: 'start', behavior: 'instant' })")
+        # What stays on top would lie over it.
+        page.evaluate("document.querySelector('[data-testid=stMain]').scrollBy(0, -240)")
+        page.wait_for_timeout(SETTLED_MS)
 
 
 def small(png: bytes) -> bytes:

@@ -70,7 +70,7 @@ def took(folder: RunFolder, history: History) -> dict[str, str]:
     """How long each stage took that is over; of a stage whose work was another run's, that it was."""
     reused = (folder.result() or {}).get("reused") or {}
     words = {e["stage"]: time_words(e["seconds"]) for e in history.of("stage-finished")}
-    return words | dict.fromkeys(reused, "taken from another run")
+    return words | dict.fromkeys(reused, "reused")
 
 
 def summary(folder: RunFolder) -> str:

@@ -157,7 +157,7 @@ def test_reused_images_cost_this_run_nothing(runs: Path) -> None:
         "seconds": {"synthesis": 0.0, "quantization": 3.0},
         "reused": {"synthesis": {"run": "another", "seconds": 248.0}},
     })  # fmt: skip
-    assert took(folder, read_history(folder))["synthesis"] == "taken from another run"
+    assert took(folder, read_history(folder))["synthesis"] == "reused"
     assert took(folder, read_history(folder))["quantization"] == "3 s"
 
 
