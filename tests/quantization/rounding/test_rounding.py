@@ -200,6 +200,15 @@ def test_codes_do_not_depend_on_where_the_steps_end(policy):
     assert torch.equal(one.codes, many.codes)
 
 
+@pytest.mark.parametrize("policy", [greedy, hessian])
+def test_a_column_that_the_images_never_fill_takes_the_level_nearest_to_its_weight(policy):
+    """No image can tell what it should be; 0, as released, would lose what real images may fill."""
+    p = problem()
+    p.x_teacher[:, 5] = p.x_student[:, 5] = 0
+    found = finished(policy, p).codes[:, :, 5]
+    assert torch.equal(found, nearest_codes(p.weight, p.levels)[:, :, 5])
+
+
 @pytest.mark.parametrize("bits", [2, 3, 8])
 @pytest.mark.parametrize("strict", [True, False])
 def test_an_alphabet_is_even_around_zero_with_one_step_a_layer(bits, strict):
