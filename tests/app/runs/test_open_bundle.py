@@ -59,7 +59,9 @@ def test_every_page_says_where_an_opened_run_came_from(bundle: Path, runs: Path)
         at = opened(tab, run=folder.run_id)
         assert f"Opened from the bundle {bundle.name}" in texts(at).replace("\\", "")
     assert "4 of 20 images get another answer" in texts(opened("answers", run=folder.run_id))
-    said = texts(opened("answers", run=folder.run_id))
+    at = opened("answers", run=folder.run_id)
+    at.session_state["resources-more"] = True
+    said = texts(at.run())
     assert "2.5 times as long where it was measured" in said
     assert "measured where the run was computed" in said
     assert "take 160 B, 40.0\u00a0% of the float weights" in said

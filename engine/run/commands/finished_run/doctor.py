@@ -150,7 +150,7 @@ def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _predicted(one: dict[str, Any]) -> str:
-    if one["untold"]:
+    if one.get("untold"):  # answers of an older version have none
         return f" (what it gains cannot be told: {one['untold'].rstrip('.')})"
     if one["predicted_gain"] is None:
         return " (what it gains cannot be told before)"
