@@ -32,6 +32,7 @@ pytestmark = MARKS
 MARK = (
     """() => { for (const e of document.querySelectorAll(".js-plotly-plot")) e.marked = true; }"""
 )
+CHARTS = """() => document.querySelectorAll(".js-plotly-plot").length"""
 ALL_MARKED = """() => { const found = [...document.querySelectorAll(".js-plotly-plot")];
   return found.length >= 2 && found.every(e => e.marked); }"""
 ZOOM = """() => Plotly.relayout(document.querySelector(".js-plotly-plot"),
@@ -60,6 +61,7 @@ def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, addr
     ).click()  # its point is the quantizer: it opened on Layers
     until(lambda: page.evaluate(COLUMNS) >= 2 and page.evaluate(WALL_STEP))
 
+    until(lambda: page.evaluate(CHARTS) >= 2)  # what comes later was not mounted anew
     page.evaluate(MARK)
     page.evaluate(ZOOM)
     columns, step = page.evaluate(COLUMNS), page.evaluate(WALL_STEP)
@@ -81,6 +83,7 @@ def test_a_run_is_started_watched_reloaded_cancelled_and_resumed(page: Any, addr
     page.reload()
     until(lambda: page.evaluate(COLUMNS) >= columns and page.evaluate(WALL_STEP))
     assert page.url == where
+    until(lambda: page.evaluate(CHARTS) >= 2)  # what comes later was not mounted anew
     page.evaluate(MARK)
 
     page.locator("button[data-do=cancel]").click()
