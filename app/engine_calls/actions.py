@@ -32,7 +32,7 @@ SLOW_S = 0.4  # a step can be followed by eye
 
 
 def start_run(wanted: dict[str, Any]) -> None:
-    """Start the run and go to the Live lab; explains itself on the page where it cannot."""
+    """Start the run and go to its page; explains itself on the page where it cannot."""
     way = onward()
     folder = started(wanted)
     if folder is not None:
@@ -50,14 +50,17 @@ def started(wanted: dict[str, Any]) -> RunFolder | None:
     return _explained(start)
 
 
-def try_it(folder: RunFolder, finding: dict[str, Any]) -> bool:
-    """Start the run of a finding's change, which is measured once it has ended; False where it cannot be."""
+def try_it(folder: RunFolder, finding: dict[str, Any]) -> str | None:
+    """Start the run of a finding's change, which is measured once it has ended: its name; None where it
+    cannot be started.
+    """
 
     def start(recipe: Recipe, runs: Path) -> RunFolder:
         take(recipe)
         return launch.start(recipe, runs)
 
-    return _explained(lambda: doctor.begin(folder, finding, work=start)) is not None
+    begun = _explained(lambda: doctor.begin(folder, finding, work=start))
+    return None if begun is None else str(begun["run"])
 
 
 def _explained(start: Callable[[], T]) -> T | None:

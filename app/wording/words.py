@@ -7,6 +7,7 @@ from app.engine_calls.choices import title_of
 from app.wording.data_words import bits_of
 from engine.run.recipes.recipe import Recipe
 
+NO_BREAK = "\N{NO-BREAK SPACE}"  # between a number and its unit
 STATES = {
     "new": "not started",
     "starting": "starting",

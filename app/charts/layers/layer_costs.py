@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from app.charts.layers.layer_errors import layer_axis
+from app.charts.layers.layer_errors import BARS_HEIGHT, layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, LiveFigure, axis, layout
 
-HEIGHT = 330
 PARTS = (
     ("", "layer float again", QUIET),
     ("weights_", "its weights alone", QUANTIZED),
@@ -54,7 +53,7 @@ def gains(found: dict[str, Any], measure: str = "kl", chosen: str = "") -> LiveF
     form = {"exponentformat": "power"} if measure == "kl" else {}
     y_axis = axis(_AXES[measure], zeroline=True, zerolinecolor=QUIET, **form)
     shown = layout(
-        HEIGHT,
+        BARS_HEIGHT,
         barmode="group",
         bargap=0.25,
         xaxis=layer_axis(paths, chosen),

@@ -7,7 +7,7 @@ from app.charts.layers.levels import bad_db, error_share, good_db
 from app.charts.style import FINE, OVER, QUANTIZED, QUIET, SHARES, WATCH, LiveFigure, axis, layout
 from engine.core.percent import percent
 
-BARS_HEIGHT = 330
+BARS_HEIGHT = 330  # of all bars that take turns on the tab Layers
 ALONE, WITH_ALL = "by itself: as in layers that cost nothing", "with all layers before it"
 TO_WATCH, BAD = "by itself: to watch", "by itself: bad"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.charts.layers.layer_errors import layer_axis
+from app.charts.layers.layer_errors import BARS_HEIGHT, layer_axis
 from app.charts.style import FLOAT, QUANTIZED, QUIET, SERIES, SHARES, LiveFigure, axis, layout
 from engine.core.percent import percent
 
@@ -16,7 +16,7 @@ PARTS = {
 }
 WHOLE = "the whole error"
 SMALL_DB = 30.0  # from here on an error is small (3 % of the signal): such bars are pale
-WATERFALL_HEIGHT, STACKED_HEIGHT = 196, 330
+WATERFALL_HEIGHT = 196
 
 
 def waterfall(row: Mapping[str, Any]) -> LiveFigure:
@@ -73,7 +73,7 @@ def stacked(rows: Sequence[Mapping[str, Any]], chosen: str = "") -> LiveFigure:
         for part, (title, colour) in PARTS.items()
     ]  # fmt: skip
     shown = layout(
-        STACKED_HEIGHT, barmode="relative", bargap=0.25, xaxis=layer_axis(paths, chosen),
+        BARS_HEIGHT, barmode="relative", bargap=0.25, xaxis=layer_axis(paths, chosen),
         yaxis=axis("share of the layer's error", **SHARES, zeroline=True, zerolinecolor=QUIET),
         showlegend=True,
     )  # fmt: skip

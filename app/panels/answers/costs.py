@@ -16,7 +16,7 @@ from app.panels.shared.csv_button import csv_button
 from app.panels.shared.folded import folded
 from app.text import explain
 from app.wording.engine_words import page_text
-from app.wording.words import count_words, plain, size_words
+from app.wording.words import NO_BREAK, count_words, plain, size_words
 from engine.core.percent import percent
 from engine.export.sheets import flat
 from engine.run.folders.folder import RunFolder
@@ -27,7 +27,6 @@ TITLES = {
     "storage": "How small do the codes get?",
 }
 HELP = {"resources": "costs", "storage": "packed"}
-NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def costs_section(folder: RunFolder, layers: int) -> None:

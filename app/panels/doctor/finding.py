@@ -7,6 +7,7 @@ import streamlit as st
 from app.charts.why.doctor import evidence_chart, evidence_words
 from app.components import mount
 from app.engine_calls.actions import try_it
+from app.links.onward import lead_to, onward
 from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded, open_run
 from app.wording.engine_words import page_text
@@ -14,7 +15,6 @@ from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.core.percent import BAND, percent
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.doctor.answers import counterfactual
 from engine.run.questions.doctor.scoreboard import RIGHT
 
 SEVERITY = {
@@ -72,10 +72,13 @@ def _act(folder: RunFolder, finding: dict[str, Any], number: int, *, at_work: bo
     elif button(
         "Run it" if finding.get("untold") else "Try it", icon=":material/play_arrow:", key=f"try-{number}",
         help="Runs the recipe with this one change; images that are the same are not made again.",
-    ) and try_it(folder, finding):  # fmt: skip
+    ):  # fmt: skip
+        way = onward()
+        run = try_it(folder, finding)
+        if run is None:
+            return
         if finding.get("untold"):  # nothing of it will stand here
-            run = counterfactual(folder, finding).run_id
-            st.switch_page("views/run.py", query_params={"run": run})
+            lead_to(way, run=run)
         st.rerun()
 
 

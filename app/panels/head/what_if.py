@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.engine_calls.actions import fork_run, started
 from app.engine_calls.choices import load_catalog
+from app.links.onward import lead_to, lead_to_both, onward
 from app.panels.new_run.knobs import knobs
 from app.panels.shared.press import button
 from app.run_files.run_folders import is_recorded
@@ -66,9 +67,12 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
     for name in ("contents", "forked_from"):
         fields.pop(name)
     fields[f"{kind}_settings"] = fields[f"{kind}_settings"] | change
+    way = onward()
     other = started(fields)
+    if other is not None and kind == "synthesis":
+        lead_to_both(way, folder.run_id, other.run_id)
     if other is not None:
-        _side_by_side(folder, other, kind)
+        lead_to(way, run=other.run_id, tab="layers")
 
 
 @st.fragment
@@ -97,17 +101,10 @@ def fork_panel(folder: RunFolder) -> None:
 
 
 def _fork(folder: RunFolder, changes: dict[str, Any]) -> None:
+    way = onward()
     try:
         other = fork_run(folder, changes)
     except (UserError, OSError) as error:
         st.error(page_text(error))
         return
-    _side_by_side(folder, other, "synthesis")
-
-
-def _side_by_side(one: RunFolder, other: RunFolder, kind: str) -> None:
-    st.session_state["run"] = other.run_id
-    if kind == "synthesis":
-        both = ",".join((one.run_id, other.run_id))
-        st.switch_page("views/runs.py", query_params={"runs": both})
-    st.switch_page("views/run.py", query_params={"run": other.run_id, "tab": "layers"})
+    lead_to_both(way, folder.run_id, other.run_id)

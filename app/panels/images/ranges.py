@@ -6,13 +6,13 @@ from typing import Any
 import streamlit as st
 
 from app.engine_calls.actions import try_it
+from app.links.onward import lead_to, onward
 from app.panels.shared.ask_why import closed_question, why_not
 from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.panels.shared.url_menu import menu
 from app.text import explain
 from engine.run.folders.folder import RunFolder
-from engine.run.questions.doctor.answers import counterfactual
 
 TITLE = "Which image sets a layer's range?"
 OF_LAYER = (
@@ -66,9 +66,10 @@ def _image(
         help="Runs the recipe with this image left out; none is made again.",
     ):  # fmt: skip
         finding = without(layer["layer"], place, more)
-        if try_it(folder, finding):
-            run = counterfactual(folder, finding).run_id
-            st.switch_page("views/run.py", query_params={"run": run})
+        way = onward()
+        run = try_it(folder, finding)
+        if run is not None:
+            lead_to(way, run=run)
 
 
 def without(layer: str, place: int, gain_db: float) -> dict[str, Any]:

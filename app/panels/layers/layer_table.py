@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.panels.shared.csv_button import csv_button
 from app.text import explain
+from app.wording.words import NO_BREAK
 from engine.core.percent import SIGN
 from engine.run.folders.folder import RunFolder
 
@@ -17,7 +18,6 @@ PARTS = {
     "activations": ("Activations alone", "input quantized, weights float"),
     "accumulated": ("With all before", "everything up to this layer quantized"),
 }
-NO_BREAK = "\N{NO-BREAK SPACE}"
 SQNR = "Signal to quantization noise ratio of the layer's output"
 MSE = (
     "Mean squared error of the layer's output, in its own squared units: compare it within a layer"

@@ -11,10 +11,9 @@ from app.panels.shared.ask_why import MOST_BITS, closed_question
 from app.panels.shared.csv_button import csv_button
 from app.text import explain
 from app.wording.engine_words import page_text
-from app.wording.words import plain
+from app.wording.words import NO_BREAK, plain
 from engine.run.folders.folder import RunFolder
 
-NO_BREAK = "\N{NO-BREAK SPACE}"
 QUESTION = "sensitivities"
 TITLE = "Which layers mind most, and by which measure?"
 SHOWN = 4  # bits at first

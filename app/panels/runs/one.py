@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.access.visitors import may_control
 from app.engine_calls.actions import steer
+from app.links.onward import lead_to, onward
 from app.panels.new_run.dialog import new_run_button
 from app.panels.new_run.variants import another_seed, same_recipe
 from app.panels.shared.keys import ask_for_key
@@ -56,8 +57,9 @@ def _steering(folder: RunFolder, state: str, where: dict[str, str]) -> None:
     if state in ("failed", "lost", "cancelled", "new") and button(
         "Resume", key="resume-run", icon=":material/resume:"
     ):
+        way = onward()
         steer(folder, "resume")
-        st.switch_page("views/run.py", query_params=where)
+        lead_to(way, **where)
     if state in ACTIVE and button("Cancel", key="cancel-run", icon=":material/stop:"):
         steer(folder, "cancel")
         st.rerun()

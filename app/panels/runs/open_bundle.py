@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.access.uploads import most_mb, uploaded
 from app.access.visitors import own_mark
+from app.links.onward import lead_to, onward
 from app.run_files.run_folders import runs_folder
 from app.wording.words import plain
 from engine.core.errors import UserError
@@ -43,6 +44,7 @@ def open_bundle() -> None:
 
 def _opened(upload: Any) -> str:
     """Goes to the run; returns why it cannot be opened."""
+    way = onward()
     try:
         with st.spinner("Looking through it…"), uploaded(upload).file() as file:
             folder = open_in_process(str(file))
@@ -50,9 +52,7 @@ def _opened(upload: Any) -> str:
         return str(error)
     except (CommandError, OSError, subprocess.TimeoutExpired) as error:
         return f"The bundle could not be opened: {getattr(error, 'line', error)}"
-    st.session_state["run"] = folder.run_id
-    st.switch_page("views/run.py", query_params={"run": folder.run_id})
-    return ""
+    return lead_to(way, run=folder.run_id)
 
 
 def open_in_process(file: str) -> RunFolder:

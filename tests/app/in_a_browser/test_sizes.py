@@ -25,10 +25,13 @@ NARROW = ({"width": 1000, "height": 800}, {"width": 390, "height": 844})
 MEASURE = """() => {
   const cut = [], lines = [], main = document.querySelector("[data-testid=stMain]");
   const front = document.querySelector("[role=dialog]") ?? main;
+  const known = new Map([[document.body, false]]);
   const unseen = (e) => {
+    if (known.has(e)) return known.get(e);
     const style = getComputedStyle(e), up = e.parentElement ?? e.getRootNode().host;
-    return style.clip !== "auto" || style.clipPath !== "none" || +style.opacity === 0
-      || (up && up !== document.body && unseen(up));
+    const hides = style.clip !== "auto" || style.clipPath !== "none" || +style.opacity === 0;
+    known.set(e, hides || Boolean(up && unseen(up)));
+    return known.get(e);
   };
   const said = (e) => [...e.childNodes].filter((n) => n.nodeType === 3 && n.textContent.trim());
   const rows = (e) => said(e).flatMap((n) => {

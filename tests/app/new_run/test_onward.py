@@ -11,6 +11,9 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.testing.v1 import AppTest
 
 from engine.run.folders.folder import RunFolder
+from tests.app.conftest import CATALOG
+from tests.app.fabricate import fabricate
+from tests.app.new_run.test_branch import CHOSEN, PARTS
 from tests.app.new_run.test_new_run import dialog
 from tests.app.test_pages import opened
 
@@ -51,6 +54,27 @@ def test_a_page_that_is_asked_for_meanwhile_does_not_keep_whoever_pressed_start(
     assert not [one for one in at.button if one.key == "new-start"]  # the dialog is closed
     assert [one for one in at.button if one.key == "use-recipe"]
     assert len(runs_started) == 1
+
+
+def test_who_tries_a_run_without_a_part_comes_to_the_page_that_compares_both(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genie = next(one for one in CATALOG["synthesis"] if one["name"] == "genie")
+    catalog = CATALOG | {"synthesis": [genie | {"settings": PARTS}]}
+    monkeypatch.setattr("engine.run.catalog.load", lambda runs: catalog)
+    monkeypatch.setattr("tests.app.fabricate.SETTINGS", {"synthesis_settings": CHOSEN})
+    run = fabricate(runs).run_id
+    at = opened("images", run=run)
+    runs_started = late(monkeypatch)
+    at.button(key="ablate-synthesis-swing-False").click().run()
+    (other,) = runs_started
+    assert not at.exception
+    assert "".join(at.query_params["runs"]) == f"{run},{other}"
+    assert at.title[0].value == "Which is better, and is it real?"
+    assert at.session_state["run"] == other
+    at.query_params.clear()
+    at.switch_page("views/evidence.py").run()
+    assert "Can I believe it?" in [one.value for one in at.title]  # and can leave it
 
 
 def test_the_second_press_of_two_does_not_start_what_is_opened_next(
