@@ -45,7 +45,6 @@ PAGES = [
     ),
 ]
 HERE = Path(__file__).parent
-keep_out(len(sys.modules))
 st.set_page_config(page_title="Quantoscope", page_icon=str(HERE / "icon.png"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large")
 page = st.navigation([*PAGES, *moved_pages()], position="top")
@@ -60,3 +59,4 @@ awaited = open_dialog()  # before the page, which may end early
 with above:
     look_again(awaited, key="pulse-new-run")
 page.run()
+keep_out(len(sys.modules))  # whoever waits for the page has it by now

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -136,6 +137,10 @@ def test_no_page_goes_blank_or_stale_while_a_run_is_steered_and_forked(
         "Run",
     ):
         page.get_by_test_id("stTopNavLink").filter(has_text=view).first.click()
+        path = "/" if view == "Start" else f"/{view.lower()}"
+        page.wait_for_url(
+            lambda url, path=path: urlsplit(url).path == path
+        )  # not the page that is left
         page.wait_for_timeout(300)
         rest(page)
         assert not is_blank(page), view
