@@ -61,7 +61,7 @@ def accuracies(
     y_axis |= {"categoryorder": "array", "categoryarray": names}
     figure = {
         "data": [*bands, trace],
-        "layout": layout(80 + 56 * len(names), xaxis=x_axis, yaxis=y_axis),
+        "layout": layout(72 + 52 * len(names), xaxis=x_axis, yaxis=y_axis),
     }
     alt = f"{what[0].upper()}{what[1:]} with {BAND} bands: " + "; ".join(
         f"{row.name} {top1} ({percent(row.low)} to {percent(row.high)})"

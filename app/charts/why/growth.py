@@ -8,7 +8,7 @@ from app.charts.layers.layer_errors import layer_axis
 from app.charts.style import FLOAT, QUANTIZED, SHARES, LiveFigure, axis, layout
 from engine.core.percent import percent
 
-HEIGHT = 260
+HEIGHT = 244
 USUAL = percent(0.9, 0)  # of the images: what is usual
 CLEAR = 1.15  # times the usual error: less is no difference to speak of
 

@@ -1,4 +1,4 @@
-"""What does it cost to keep and to run? Counted, estimated, measured; and how small the codes get."""
+"""What does it cost? Counted, estimated, measured; and how small the codes get."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,7 +23,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.folders.opened import opened_from
 
 TITLES = {
-    "resources": "What does it cost to keep and to run?",
+    "resources": "What does it cost?",
     "storage": "How small do the codes get?",
 }
 HELP = {"resources": "costs", "storage": "packed"}

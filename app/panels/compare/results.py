@@ -1,7 +1,7 @@
 """Which run is better, and is it more than chance? Accuracies with bands, pairs on the same test images."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -22,7 +22,7 @@ from engine.run.questions.compare import Side
 from engine.run.recipes.recipe import Recipe
 from engine.run.stages.synthesis.reuse import synthesis_key
 
-CHART_REM = (5.0, 3.5)  # of the accuracies: at least, and for each of them
+CHART_REM = (4.5, 3.25)  # of the accuracies: at least, and for each of them
 WORDS_REM = 2.5  # above the chart of the layers
 
 
@@ -109,18 +109,28 @@ def _layers(sides: Sequence[Side], by_layer: list[dict[str, float]]) -> None:
     if not paths:
         st.caption("Their layers are not measured yet, or are not the same ones.")
         return
-    worse = [path for path in paths if by_layer[1][path] < by_layer[0][path]]
     far = max(paths, key=lambda path: abs(by_layer[1][path] - by_layer[0][path]))
     gap = by_layer[1][far] - by_layer[0][far]
-    st.markdown(
-        f"**B is noisier than A in {len(worse)} of {len(paths)} layers.** They are furthest apart in "
-        f"`{far}`: B has {abs(gap):.1f} dB {'more' if gap > 0 else 'less'} signal over noise. Right: better."
-    )
+    apart = f"B has {abs(gap):.1f} dB {'more' if gap > 0 else 'less'} signal over noise"
+    said = f"They are furthest apart in `{far}`: {apart}. Right: better."
+    st.markdown(f"{_noisier(by_layer, paths)} {said}")
     chart = dumbbells(
         paths, [[one[path] for path in paths] for one in by_layer], "SQNR with all layers before it, dB"
     )  # fmt: skip
     key = "dumbbells-" + "-".join(side.run.run_id[-8:] for side in sides[:2])
     mount.live_plot(chart, key=key, run=sides[0].run.run_id, offset=len(paths))
+
+
+def _noisier(by_layer: Sequence[Mapping[str, float]], paths: Sequence[str]) -> str:
+    """Which of both has more noise, in how many of the layers."""
+    more = sum(by_layer[1][path] < by_layer[0][path] for path in paths)
+    less = sum(by_layer[1][path] > by_layer[0][path] for path in paths)
+    if not more and not less:
+        return "**No layer of B has more or less noise than of A.**"
+    many, name, other = (more, "B", "A") if more >= less else (less, "A", "B")
+    rest = len(paths) - many
+    words = f"{name} is noisier than {other} in {many} of {len(paths)} layers"
+    return f"**{words}{', and no noisier in the others' if rest else ''}.**"
 
 
 def layers_heading() -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from app.access.visitors import may_control
 from app.engine_calls.cures import Course, course_of, start_cure, stop_cure
 from app.panels.doctor.finding import amount_words, run_link, upper
+from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.wording.engine_words import page_text
 from app.wording.words import size_words, time_words
@@ -17,6 +18,7 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure.cure import MOST_RUNS
 from engine.run.questions.doctor.cure.kept import TRIES, place_of
 
+NEWEST = 2  # changes that are told at once
 NOT_AGAIN = ("synthesis",)  # stages whose result the changed runs share
 
 
@@ -34,12 +36,26 @@ def course_card(folder: RunFolder) -> bool:
         return False
     with st.container(border=True, gap="small"):
         st.markdown(headline(course))
-        for number, step in enumerate(course.steps):
-            _step(step, number)
+        _steps(course)
         if course.at_work and course.doing != TRIES:
             st.caption(":material/hourglass_top: The doctor looks at the best run so far.")
         _steer(folder, course)
     return course.at_work
+
+
+def _steps(course: Course) -> None:
+    """The newest changes; those before them closed: a tab is two screens high at most."""
+    older = course.steps[:-NEWEST]
+
+    def draw() -> None:
+        for number, step in enumerate(older):
+            _step(step, number)
+
+    if older:
+        many = f"{len(older)} change{'s' if len(older) > 1 else ''} tried before"
+        folded(many, draw, key="cure-before", icon=":material/history:")
+    for number, step in enumerate(course.steps[-NEWEST:], len(older)):
+        _step(step, number)
 
 
 def headline(course: Course) -> str:

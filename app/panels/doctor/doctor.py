@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from app.engine_calls.cures import course_of
 from app.engine_calls.diagnoses import doctor_says
 from app.panels.doctor.do_it_all import course_card, do_it_all_button
 from app.panels.doctor.finding import finding_card, is_being_tried
@@ -23,7 +24,9 @@ from engine.run.questions.doctor.scoreboard import board
 
 TITLE = "What should I change?"
 QUESTION = "doctor"
-AT_ONCE = 1  # findings; the others on demand: a tab is two screens high at most
+AT_ONCE = (
+    1  # findings, none beside what is tried; the others closed: a tab is two screens high at most
+)
 TAKES = (
     "Looks at every layer's weights, inputs and images, and tries each change in memory: some seconds to a "
     "minute, beside whatever else you do here."
@@ -66,11 +69,12 @@ def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
     findings = found["findings"]
     with st.container():
         at_work = course_card(folder)
-    for number, one in enumerate(findings[:AT_ONCE]):
+    at_once = AT_ONCE if course_of(folder) is None else 0
+    for number, one in enumerate(findings[:at_once]):
         at_work |= finding_card(folder, found["loss"], one, number)
-    rest, scores = len(findings) - AT_ONCE, board(runs_folder())
-    if rest > 0 or scores:
-        at_work |= _more(folder, found, scores)
+    scores = board(runs_folder())
+    if findings[at_once:] or scores:
+        at_work |= _more(folder, found, scores, at_once)
     elif findings:
         csv_button(table(findings), folder.run_id, "findings")
     return at_work
@@ -87,13 +91,15 @@ def table(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _more(folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]]) -> bool:
-    """The other findings and the scoreboard, closed until opened; whether a change is being tried."""
-    others = found["findings"][AT_ONCE:]
-    title = _more_words(len(others), scores)
+def _more(
+    folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]], told: int
+) -> bool:
+    """All findings but those `told`, and the scoreboard, closed; whether a change is being tried."""
+    others = found["findings"][told:]
+    title = _more_words(len(others), scores, more=bool(told))
 
     def draw() -> None:
-        for number, one in enumerate(others, AT_ONCE):
+        for number, one in enumerate(others, told):
             finding_card(folder, found["loss"], one, number)
         csv_button(table(found["findings"]), folder.run_id, "findings", label="All findings, CSV")
         _scores(scores)
@@ -103,8 +109,9 @@ def _more(folder: RunFolder, found: dict[str, Any], scores: list[dict[str, Any]]
     return any(is_being_tried(one) for one in others)
 
 
-def _more_words(rest: int, scores: list[dict[str, Any]]) -> str:
-    parts = [f"{rest} more finding{'s' if rest > 1 else ''}"] if rest > 0 else []
+def _more_words(rest: int, scores: list[dict[str, Any]], *, more: bool) -> str:
+    many = f"{rest} {'more ' if more else ''}finding{'s' if rest > 1 else ''}"
+    parts = [many] if rest > 0 else []
     parts += ["how good the doctor's advice has been"] if scores else []
     words = ", and ".join(parts)
     return words[:1].upper() + words[1:]

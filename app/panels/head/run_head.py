@@ -58,7 +58,7 @@ def run_head(folder: RunFolder, history: History, tab: str, *, kinds: Sequence[s
     with st.container():  # always there, so that what follows keeps its place on the page
         if not is_recorded(folder):
             ask_for_key(folder.path, key="head-key")
-    with st.container():
+    with st.container(key="notes"):
         notes(folder, history)
     mount.pulse(
         run=folder.run_id, offset=history.offset, live=is_live(folder), state=state_of(folder),

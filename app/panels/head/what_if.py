@@ -8,9 +8,10 @@ import streamlit as st
 from app.engine_calls.actions import fork_run, started
 from app.engine_calls.choices import load_catalog
 from app.links.onward import lead_to, lead_to_both, onward
+from app.panels.head.outcome import ENDED_EARLY
 from app.panels.new_run.knobs import knobs
 from app.panels.shared.press import button
-from app.run_files.run_folders import is_recorded
+from app.run_files.run_folders import is_recorded, state_of
 from app.wording.engine_words import page_text
 from engine.core.errors import UserError
 from engine.run.folders.folder import RunFolder
@@ -78,7 +79,8 @@ def _start_without(folder: RunFolder, kind: str, change: dict[str, Any]) -> None
 @st.fragment
 def fork_panel(folder: RunFolder) -> None:
     """A form for a run's other future."""
-    if is_recorded(folder) or folder.result() is not None:
+    nothing_to_fork = state_of(folder) in ENDED_EARLY and not can_fork(folder)
+    if is_recorded(folder) or folder.result() is not None or nothing_to_fork:
         return
     with st.popover("Fork", icon=":material/fork_right:", key="fork"):
         if not can_fork(folder):

@@ -35,11 +35,12 @@ def layer_detail(folder: RunFolder, history: History, path: str, titles: dict[st
     measured = {one["path"]: numbers_of(one) for one in history.layers_measured()}
     if not measured:
         return
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         st.subheader(TITLE, help=explain("layer"))
-    with right:
-        menu("Layer (or click on a bar)", titles, "layer", asked=path)
+    with right, st.container(horizontal=True, vertical_alignment="center", key="layer-menu"):
+        st.caption("Click on a bar, or choose:", width="content")
+        menu("Layer", titles, "layer", asked=path, label_visibility="collapsed")
     shapes = {layer["path"]: list(layer["shape"]) for layer in history.started["layers"]}
     if why_unanswered(folder, PROVENANCE) and not is_watched(folder):
         _numbers(measured[path], shapes.get(path, []))

@@ -20,7 +20,7 @@ from engine.run.folders.folder import write_atomically
 from engine.run.recipes.recipe import Recipe
 from engine.run.subprocess_answer import answer_of
 
-KEPT = 60  # answers; the oldest go
+KEPT = 1000  # answers, a few kB to half a MB each; the oldest go
 PATIENCE_S = 600  # for one; a network that never ends would keep all other questions waiting
 
 

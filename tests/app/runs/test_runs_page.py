@@ -131,15 +131,15 @@ def test_the_comparison_says_its_result_before_its_images(runs: Path) -> None:
     ids = [
         fabricate(runs, Fabricated(top1=top1, seed=k)).run_id for k, top1 in enumerate((0.7, 0.9))
     ]
-    for made in ids:  # layers as a worker leaves them
+    for k, made in enumerate(ids):  # layers as a worker leaves them
         file = runs / made / "result.json"
         result = json.loads(file.read_text())
-        result["layers"] = [{"path": "conv1", "sqnr_accumulated_db": 20.0 + len(made)}]
+        result["layers"] = [{"path": "conv1", "sqnr_accumulated_db": 20.0 + k}]
         file.write_text(json.dumps(result))
     at = opened("runs", runs=",".join(ids))
     text = texts(at)
     assert "20.00 points better" in text
-    assert "B is noisier than A in 0 of 1 layers" in text
+    assert "A is noisier than B in 1 of 1 layers." in text
     assert any("recipes-csv" in one.proto.id for one in at.get("download_button"))
     at.button(key="all-runs").click().run()
     assert "What ran" in at.title[0].value

@@ -112,3 +112,17 @@ def test_a_process_is_begun_found_and_ends_by_itself(folder: RunFolder) -> None:
     assert course is not None
     assert not course.at_work
     assert not course.through
+
+
+def test_of_many_changes_the_newest_are_told_and_the_findings_are_closed(asked: RunFolder) -> None:
+    steps = [STEP | {"change": f"give conv{k} 6 bits"} for k in range(5)]
+    keep_course(asked, steps=steps, doing=kept.TRIES)
+    at = opened("layers", run=asked.run_id)
+    told = texts(at)
+    assert "5 of 5 changes helped" in told
+    assert [f"Give conv{k} 6 bits" in told for k in range(5)] == [False, False, False, True, True]
+    closed = [one.label for one in at.expander]
+    assert "3 changes tried before" in closed
+    assert any(label.startswith(f"{len(FOUND['findings'])} finding") for label in closed), closed
+    at = opened("layers", "cure-before", run=asked.run_id)
+    assert all(f"Give conv{k} 6 bits" in texts(at) for k in range(5))

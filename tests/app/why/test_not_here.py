@@ -25,7 +25,7 @@ VIEWS = {
         "What goes on inside", "How far did the weights move?", "Which layers mind most",
     ),
     "answers": (
-        "What is lost, what is saved?", "Which answers change?", "What does it cost to keep and to run?",
+        "What is lost, what is saved?", "Which answers change?", "What does it cost?",
         "How small do the codes get?", "Is it better than rounding to nearest?",
         "What are the images worth?",
     ),
