@@ -7,6 +7,9 @@ from typing import Any
 import streamlit as st
 
 from app.access.visitors import may_control
+from app.charts.outcomes.results import Accuracy, accuracies
+from app.charts.style import SERIES, LiveFigure
+from app.components import mount
 from app.engine_calls.background import look_again
 from app.engine_calls.choices import title_of
 from app.engine_calls.sweeps import kept_plan, start_sweep, stop_sweep
@@ -14,6 +17,7 @@ from app.panels.shared.csv_button import csv_button
 from app.panels.shared.press import button
 from app.run_files.run_folders import runs_folder
 from app.wording.engine_words import page_text
+from app.wording.words import plain
 from engine.core.errors import UserError
 from engine.core.percent import BAND, SIGN
 from engine.run.sweeps import process
@@ -25,6 +29,7 @@ MEASURES = {
     "embedding_cosine": "cosine of the embeddings with the float network's",
     "output_sqnr_db": "signal to quantization noise of the output, in dB",
 }
+MOST_DOTS = 36  # more cells are a table alone
 PERCENT = ("quantized_top1", "agreement")
 
 
@@ -37,19 +42,71 @@ def sweep_matrix(folder: Path) -> None:
     wanted = sum(cell["planned"] for cell in cells if not cell["reason"])
     st.progress(done / wanted if wanted else 1.0, text=_state(done, wanted, at_work=at_work))
     st.markdown(verdict(cells))
+    _chart(folder, cells)
     rows = rows_of(cells)
-    st.dataframe(rows, hide_index=True, width="stretch", key=f"sweep-{folder.name}")
+    st.dataframe(varied(rows), hide_index=True, width="stretch", key=f"sweep-{folder.name}")
     csv_button(rows, folder.name, "sweep", words="Every cell with its mean and band.")
     measures = [name for name in MEASURES if any(cell["measure"] == name for cell in cells)]
     if measures:
         st.caption(
             f"Shown: {'; '.join(MEASURES[name] for name in measures)}; more is better. "
-            f"In brackets the {BAND} band: from two seeds on that of the mean over seeds, of one seed that "
-            "of its test images."
+            f"In brackets, and as lines, the {BAND} band: from two seeds on that of the mean over seeds, of "
+            "one seed that of its test images. *Largest*: of all cells with the same network and bits; *may "
+            "be chance*: not distinguishable from it; *below*: it is not chance."
         )
     if may_control(folder):
         _steer(folder, at_work=at_work, whole=done >= wanted)
     look_again(at_work)
+
+
+def _chart(folder: Path, cells: Sequence[dict[str, Any]]) -> None:
+    """Every cell's mean as a dot on its band, a chart a network; nothing where it is no share."""
+    drawn = [cell for cell in cells if not cell["reason"]]
+    if len(drawn) > MOST_DOTS or not all(c["measure"] in ("", *PERCENT) for c in drawn):
+        return
+    for model in dict.fromkeys(cell["model"] for cell in drawn):
+        dots = [cell for cell in drawn if cell["model"] == model]
+        known = [cell for cell in dots if cell["low"] is not None]
+        if known:
+            st.markdown(f"**{plain(title_of('models', model))}**")
+            chart = dots_of(known, dots)
+            key = f"sweep-dots-{folder.name}-{model.replace('/', '-')}"
+            read = sum(len(cell["seeds"]) for cell in known)
+            mount.live_plot(chart, key=key, run=folder.name, offset=read)
+
+
+def dots_of(known: Sequence[dict[str, Any]], cells: Sequence[dict[str, Any]]) -> LiveFigure:
+    """The dots of one network: a row for each of its cells, a colour for each images and quantizer."""
+    kinds = list(dict.fromkeys((cell["synthesis"], cell["quantization"]) for cell in cells))
+    many = len({cell["synthesis"] for cell in cells}) > 1
+
+    def name(cell: dict[str, Any]) -> str:
+        parts = [title_of("quantization", cell["quantization"])]
+        parts = [title_of("synthesis", cell["synthesis"]), *parts] if many else parts
+        short = [title.partition(" (")[0] for title in parts]
+        return " · ".join([f"W{cell['weight_bits']}A{cell['activation_bits']}", *short])
+
+    rows = [
+        Accuracy(
+            name=name(cell), top1=cell["mean"], low=cell["low"], high=cell["high"],
+            colour=SERIES[kinds.index((cell["synthesis"], cell["quantization"])) % len(SERIES)],
+        )
+        for cell in known
+    ]  # fmt: skip
+    agrees = known[0]["measure"] == "agreement"
+    what = "same answers as the float network" if agrees else "top-1"
+    in_order = sorted(cells, key=lambda cell: (-cell["weight_bits"], -cell["activation_bits"]))
+    return accuracies(rows, [name(cell) for cell in in_order], what)
+
+
+def varied(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows without what all of them share, which stands above the table; the quantizer always stays."""
+    same = {
+        name
+        for name in ("Network", "Images")
+        if len(rows) > 1 and len({row[name] for row in rows}) == 1
+    }
+    return [{name: text for name, text in row.items() if name not in same} for row in rows]
 
 
 def rows_of(cells: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
@@ -67,7 +124,7 @@ def rows_of(cells: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def cell_words(cell: dict[str, Any]) -> str:
-    """For example "88.1 % (87.2 to 89.0) · not distinguishable from the best"."""
+    """For example "88.1 % (87.2 to 89.0) · may be chance"."""
     if cell["reason"]:
         return "cannot work"
     if cell["mean"] is None:
@@ -80,9 +137,7 @@ def cell_words(cell: dict[str, Any]) -> str:
         words += f" · {len(cell['seeds'])} of {cell['planned']} seeds"
     if cell["best"]:
         return f"{words} · largest"
-    told = {True: "not distinguishable from the largest", False: "below the largest", None: ""}[
-        cell["like_best"]
-    ]
+    told = {True: "may be chance", False: "below", None: ""}[cell["like_best"]]
     return f"{words} · {told}" if told else words
 
 

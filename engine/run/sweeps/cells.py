@@ -14,6 +14,11 @@ from engine.run.sweeps.plan import Cell, Planned
 
 # What a run is judged by, the first that it has; each: more is better.
 MEASURES = ("quantized_top1", "agreement", "embedding_cosine", "output_sqnr_db")
+WITHIN = {
+    "quantized_top1": (0.0, 1.0),
+    "agreement": (0.0, 1.0),
+    "embedding_cosine": (-1.0, 1.0),
+}
 Results = Mapping[int, Mapping[str, Any]]  # by seed
 
 
@@ -21,7 +26,8 @@ def cells_of(plan: Sequence[Planned], runs: Path) -> list[dict[str, Any]]:
     """One object a cell, in the order of the plan; unfinished ones have no mean.
 
     `mean`, `low`, `high`: of the seeds that are done, in the unit of `measure`. From two seeds on the band
-    is that of the mean over seeds (Student's t, 95 %); of one seed it is that of its test images. `best`:
+    is that of the mean over seeds (Student's t, 95 %, within what the measure can be); of one seed it is that
+    of its test images. `best`:
     the largest mean among the cells of the same network and bits. `like_best`: its difference to that one
     may be chance, over seeds or over test images; None where that cannot be said.
     """
@@ -95,7 +101,9 @@ def _number(result: Mapping[str, Any], measure: str) -> float:
 
 def _band(values: Sequence[float], first: Mapping[str, Any], measure: str) -> Band | None:
     if len(values) > 1:
-        return mean_band(values)
+        band, (least, most) = mean_band(values), WITHIN.get(measure, (-math.inf, math.inf))
+        # Student's t of two or three seeds can reach beyond what a share can be.
+        return band and Band(max(least, band.low), min(most, band.high))
     of_images = {
         "quantized_top1": (first.get("top1_band") or {}).get("quantized"),
         "agreement": first.get("agreement_band"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.panels.sweeps.form import cost_words
-from app.panels.sweeps.matrix import cell_words, rows_of, verdict
+from app.panels.sweeps.matrix import cell_words, dots_of, rows_of, varied, verdict
 from app.panels.sweeps.page import sweep_words
 from engine.core.errors import UserError
 from engine.run.machine import processes
@@ -29,8 +29,8 @@ def cell(**more: object) -> dict[str, object]:
 
 
 def test_a_cell_says_its_mean_its_band_and_whether_it_can_be_told_from_the_best() -> None:
-    assert cell_words(cell()) == "88.1\u00a0% (87.2 to 89.0) · not distinguishable from the largest"
-    assert cell_words(cell(like_best=False)).endswith("· below the largest")
+    assert cell_words(cell()) == "88.1\u00a0% (87.2 to 89.0) · may be chance"
+    assert cell_words(cell(like_best=False)).endswith("· below")
     assert cell_words(cell(best=True)).endswith("· largest")
     assert (
         cell_words(cell(planned=3, like_best=None)) == "88.1\u00a0% (87.2 to 89.0) · 2 of 3 seeds"
@@ -45,6 +45,26 @@ def test_a_row_holds_the_bits_of_the_same_network_images_and_quantizer(runs: Pat
         {"W4A4", "W2A4"},
         {"W4A4"},
     ]
+
+
+def test_the_table_leaves_out_what_all_rows_share() -> None:
+    rows = rows_of([cell(), cell(quantization="genie-m")])
+    assert [list(row) for row in varied(rows)] == [["Quantizer", "W4A4"]] * 2
+    both = rows_of([cell(), cell(model="vgg-fashion")])
+    assert [list(row) for row in varied(both)] == [["Network", "Quantizer", "W4A4"]] * 2
+    assert list(varied(rows[:1])[0]) == ["Network", "Images", "Quantizer", "W4A4"]
+
+
+def test_every_measured_cell_is_a_dot_on_its_band_and_what_is_awaited_has_its_row() -> None:
+    cells = [cell(weight_bits=2, mean=None, low=None), cell(), cell(quantization="genie-m")]
+    figure = dots_of(cells[1:], cells).figure
+    *bands, dots = figure["data"]
+    assert dots["x"] == [0.881, 0.881]
+    assert [band["x"] for band in bands] == [[0.872, 0.89]] * 2
+    rows = figure["layout"]["yaxis"]["categoryarray"]
+    assert [row[:4] for row in rows] == ["W4A4", "W4A4", "W2A4"]
+    assert dots["y"] == rows[:2]
+    assert len(set(dots["marker"]["color"])) == 2
 
 
 def test_the_verdict_counts_what_may_be_chance() -> None:

@@ -157,7 +157,7 @@ def test_toml_says_the_same_as_json(tmp_path):
 
 def test_a_cell_is_the_mean_of_its_seeds_with_students_band(catalog, tmp_path):
     plan = planned(make_sweep(**SMALL | {"seeds": [0, 1, 2]}), catalog, tmp_path)
-    finished(plan, tmp_path, {0: 0.80, 1: 0.90, 2: 0.85})
+    finished(plan, tmp_path, {0: 0.50, 1: 0.60, 2: 0.55})
     (cell,) = cells_of(plan, tmp_path)
     tops = [RunFolder(tmp_path / run).result()["quantized_top1"] for run in cell["runs"]]
     half = 4.302653 * np.std(tops, ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
@@ -165,6 +165,13 @@ def test_a_cell_is_the_mean_of_its_seeds_with_students_band(catalog, tmp_path):
     assert cell["high"] - cell["mean"] == pytest.approx(half, rel=0.06)
     assert cell["seeds"] == [0, 1, 2]
     assert cell["best"]
+
+
+def test_a_band_of_few_seeds_does_not_reach_beyond_what_a_share_can_be(catalog, tmp_path):
+    plan = planned(make_sweep(**SMALL | {"seeds": [0, 1]}), catalog, tmp_path)
+    finished(plan, tmp_path, {0: 0.3, 1: 0.9})
+    (cell,) = cells_of(plan, tmp_path)
+    assert (cell["low"], cell["high"]) == (0.0, 1.0)
 
 
 def test_a_cell_of_one_seed_has_the_band_of_its_test_images_and_none_without_a_result(
