@@ -19,8 +19,8 @@ from app.panels.evidence.glossary import glossary
 from app.panels.shared.url_menu import buttons
 from app.run_files.run_folders import ablation, advice, effects, quantizer_effects
 from app.text import explain
-from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
-from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.images.claims import CIFAR, CLAIMS, ON_CIFAR
+from engine.run.benches.effects.quantizers.claims import QUANTIZER_CLAIMS
 
 RECIPE, QUANTIZERS, ADVICE, WORDS = "quantoscope", "quantizers", "advice", "words"
 OVER_SEEDS = ": mean ± standard deviation over the seeds"

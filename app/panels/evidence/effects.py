@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.engine_calls.choices import title_of
 from app.panels.shared.csv_button import csv_button
-from engine.run.benches.effects.image_claims import CIFAR
+from engine.run.benches.effects.images.claims import CIFAR
 from engine.run.benches.effects.verdicts import rows_of
 
 Result = Mapping[str, Any]

@@ -42,9 +42,9 @@ def bench(options: argparse.Namespace) -> int:
 
 
 def _effects(options: argparse.Namespace) -> int:
-    from engine.run.benches.effects.cifar import cifar_subject
-    from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR
-    from engine.run.benches.effects.measure_images import budget_of, effects
+    from engine.run.benches.effects.images.cifar import cifar_subject
+    from engine.run.benches.effects.images.claims import CIFAR, CLAIMS, ON_CIFAR
+    from engine.run.benches.effects.images.measure import budget_of, effects
     from engine.run.benches.effects.verdicts import CIFAR_FILE, FILE, rows_of, seeds_of
 
     data = options.data
@@ -64,7 +64,7 @@ def _effects(options: argparse.Namespace) -> int:
 
 
 def _quantizers(options: argparse.Namespace) -> int:
-    from engine.run.benches.effects.measure_quantizers import quantizers
+    from engine.run.benches.effects.quantizers.measure import quantizers
     from engine.run.benches.effects.verdicts import QUANTIZER_FILE, rows_of, seeds_of
 
     runs = runs_folder(options)

@@ -19,7 +19,7 @@ from engine.quantization.grids.weights.learned_basis import (
     basis_levels,
     learn_basis,
 )
-from engine.run.benches.effects.students import SETUPS
+from engine.run.benches.effects.quantizers.students import SETUPS
 
 WEIGHTS = (WeightQuantizer, BasisWeightQuantizer)
 SHAPES = ("gaussian", "laplace", "bimodal", "constant")

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, RESNET, VGG, Claim
-from engine.run.benches.effects.image_sets import SETS
-from engine.run.benches.effects.measure_images import Budget, Workbench
-from engine.run.benches.effects.measures import METRICS, Made
+from engine.run.benches.effects.images.claims import CLAIMS, ON_CIFAR, RESNET, VGG, Claim
+from engine.run.benches.effects.images.measure import Budget, Workbench
+from engine.run.benches.effects.images.measures import METRICS, Made
+from engine.run.benches.effects.images.sets import SETS
 from engine.synthesis import discover_methods
 from engine.synthesis.target_classes import balanced
 from tests.contracts.nets import TinyResNet, images

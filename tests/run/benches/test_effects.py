@@ -14,10 +14,10 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.models.architectures.resnet import SmallResNet
 from engine.models.card import ASSETS
-from engine.run.benches.effects import cifar as cifar10
-from engine.run.benches.effects.image_claims import CIFAR, CLAIMS, ON_CIFAR, RESNET, VGG
-from engine.run.benches.effects.measure_images import Budget, Workbench, budget_of, effects
-from engine.run.benches.effects.measures import METRICS, Made, Subject
+from engine.run.benches.effects.images import cifar as cifar10
+from engine.run.benches.effects.images.claims import CIFAR, CLAIMS, ON_CIFAR, RESNET, VGG
+from engine.run.benches.effects.images.measure import Budget, Workbench, budget_of, effects
+from engine.run.benches.effects.images.measures import METRICS, Made, Subject
 from engine.run.benches.effects.verdicts import (
     CIFAR_FILE,
     FILE,

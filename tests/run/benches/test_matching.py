@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from engine.run.benches.effects import measure_quantizers as measuring
-from engine.run.benches.effects.matching import Match, nearest
-from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.quantizers import measure as measuring
+from engine.run.benches.effects.quantizers.claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.quantizers.matching import Match, nearest
 from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read
 
 MATCH = Match(

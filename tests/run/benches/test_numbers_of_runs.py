@@ -7,9 +7,9 @@ import torch
 from engine.analysis.similarity.chain import all_weights, normalised
 from engine.analysis.similarity.compare import cosine
 from engine.analysis.similarity.flow import find_streams
-from engine.run.benches.effects.numbers_of_runs import _require_the_same, rescaled
-from engine.run.benches.effects.quantizer_claim import METRICS
-from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.quantizers.claim import METRICS
+from engine.run.benches.effects.quantizers.claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.quantizers.numbers_of_runs import _require_the_same, rescaled
 from tests.analysis.similarity.nets import NETS
 from tests.contracts.nets import images, ready
 

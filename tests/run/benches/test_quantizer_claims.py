@@ -11,12 +11,12 @@ from engine.core.errors import UserError
 from engine.data.idx import read_idx
 from engine.models.card import ASSETS
 from engine.quantization import discover_methods
-from engine.run.benches.effects import measure_quantizers as measuring
-from engine.run.benches.effects.quantizer_claim import METRICS
-from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
-from engine.run.benches.effects.second_networks import ON_SECOND, PLACES
-from engine.run.benches.effects.setup import RESNET
-from engine.run.benches.effects.students import SETUPS
+from engine.run.benches.effects.quantizers import measure as measuring
+from engine.run.benches.effects.quantizers.claim import METRICS
+from engine.run.benches.effects.quantizers.claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.quantizers.second_networks import ON_SECOND, PLACES
+from engine.run.benches.effects.quantizers.setup import RESNET
+from engine.run.benches.effects.quantizers.students import SETUPS
 from engine.run.benches.effects.verdicts import QUANTIZER_FILE, read, rows_of
 
 

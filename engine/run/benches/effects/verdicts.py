@@ -1,7 +1,7 @@
 """Does each method do what its paper claims? What the measured numbers say, seed by seed.
 
-Arithmetic and files, without torch, for pages too. The claims stand in `image_claims.py` and
-`quantizer_claims.py` beside this file; `measure_images.py` and `measure_quantizers.py` measure them. Only
+Arithmetic and files, without torch, for pages too. The claims stand in
+`images/claims.py` and `quantizers/claims.py` below; `measure.py` beside each measures them. Only
 directions are judged: a small network and a small budget say nothing of a paper's accuracies.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
-from engine.run.benches.effects.image_claims import CLAIMS, Claim
-from engine.run.benches.effects.quantizer_claim import QuantizerClaim
-from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.images.claims import CLAIMS, Claim
+from engine.run.benches.effects.quantizers.claim import QuantizerClaim
+from engine.run.benches.effects.quantizers.claims import QUANTIZER_CLAIMS
 
 # In the runs folder, or shipped among the assets: of the bundled networks, of CIFAR-10's ResNet-20; of the
 # quantizers.

@@ -3,7 +3,7 @@
 Nothing is trained and no image counts: the numbers are of the weights alone.
 """
 
-from engine.run.benches.effects.quantizer_claim import QuantizerClaim
+from engine.run.benches.effects.quantizers.claim import QuantizerClaim
 
 OF_ONE_RUN: tuple[QuantizerClaim, ...] = (
     QuantizerClaim(

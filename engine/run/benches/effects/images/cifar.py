@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from engine.core.errors import UserError
 from engine.models.architectures.resnet import SmallResNet
 from engine.models.checkpoints.read import read_checkpoint
-from engine.run.benches.effects.measures import Subject
+from engine.run.benches.effects.images.measures import Subject
 
 CHECKPOINT, OTHER = "resnet20-12fca82f.th", "resnet56-4bfd9763.th"
 TEST, TRAIN = "test-0000-0999.png", "train-0000-0999.png"

@@ -1,16 +1,16 @@
 """What the papers claim of their quantizers, as plain data: pairs of students (students.py beside this file).
 
-The rules are those of the images' claims (image_claims.py): a method and its control learn from the same
+The rules are those of the images' claims (../images/claims.py): a method and its control learn from the same
 images and differ in the idea alone; what one of them has no setting for apart, all shared settings are
 equal. Both are judged on real images that neither has seen.
 """
 
 from dataclasses import replace
 
-from engine.run.benches.effects.matching import Match
-from engine.run.benches.effects.one_run_claims import OF_ONE_RUN
-from engine.run.benches.effects.quantizer_claim import QuantizerClaim
-from engine.run.benches.effects.second_networks import ON_SECOND
+from engine.run.benches.effects.quantizers.claim import QuantizerClaim
+from engine.run.benches.effects.quantizers.matching import Match
+from engine.run.benches.effects.quantizers.one_run_claims import OF_ONE_RUN
+from engine.run.benches.effects.quantizers.second_networks import ON_SECOND
 
 _ENTROPY = Match(
     setting="constant_sigma", number="values:entropy", words="entropy of all weights, bits a weight",

@@ -1,4 +1,4 @@
-"""Measures the claims of quantizer_claims.py beside this file: `python -m engine bench quantizers`.
+"""Measures the claims of claims.py beside this file: `python -m engine bench quantizers`.
 
 Every student comes of a real run; those of one network and seed learn from the same images, which are made
 once. What was finished is found among the runs, so that a measurement that was ended goes on.
@@ -20,11 +20,11 @@ from engine.data.idx import read_idx
 from engine.models.card import ASSETS, LocalImages
 from engine.models.cards.sources import discover_cards
 from engine.run import new_recipe
-from engine.run.benches.effects.matching import Match, nearest
-from engine.run.benches.effects.numbers_of_runs import NUMBERS
-from engine.run.benches.effects.quantizer_claim import METRICS, QuantizerClaim
-from engine.run.benches.effects.quantizer_claims import QUANTIZER_CLAIMS
-from engine.run.benches.effects.setup import IMAGES, Setup
+from engine.run.benches.effects.quantizers.claim import METRICS, QuantizerClaim
+from engine.run.benches.effects.quantizers.claims import QUANTIZER_CLAIMS
+from engine.run.benches.effects.quantizers.matching import Match, nearest
+from engine.run.benches.effects.quantizers.numbers_of_runs import NUMBERS
+from engine.run.benches.effects.quantizers.setup import IMAGES, Setup
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.benches.image_files import write_images, write_table
 from engine.run.folders.folder import write_atomically

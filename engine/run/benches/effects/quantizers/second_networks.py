@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.run.benches.effects.setup import (
+from engine.run.benches.effects.quantizers.setup import (
     BINARY,
     EMBEDDING,
     ENLARGING,

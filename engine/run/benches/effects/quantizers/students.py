@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.run.benches.effects.setup import (
+from engine.run.benches.effects.quantizers.setup import (
     BINARY,
     ENLARGING,
     FUSED,

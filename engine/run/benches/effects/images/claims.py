@@ -9,10 +9,10 @@ good for by the divergence that a quantized network ends at.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.run.benches.effects.image_sets import SETS
+from engine.run.benches.effects.images.sets import SETS
 
 RESNET, VGG = "resnet20-fashion", "vgg-fashion"
-CIFAR = "resnet20-cifar10"  # of the user's own data: see engine/run/benches/effects/cifar.py
+CIFAR = "resnet20-cifar10"  # of the user's own data: see engine/run/benches/effects/images/cifar.py
 OTHER = {RESNET: "preact-fashion"}  # of the same data; that of CIFAR-10 lies in its folder
 
 

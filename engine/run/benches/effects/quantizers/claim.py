@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from engine.run.benches.effects.matching import Match
-from engine.run.benches.effects.second_networks import PLACES
-from engine.run.benches.effects.setup import NO_IMAGES, Setup
-from engine.run.benches.effects.students import SETUPS
+from engine.run.benches.effects.quantizers.matching import Match
+from engine.run.benches.effects.quantizers.second_networks import PLACES
+from engine.run.benches.effects.quantizers.setup import NO_IMAGES, Setup
+from engine.run.benches.effects.quantizers.students import SETUPS
 
 METRICS: Mapping[
     str, tuple[str, str]

@@ -1,4 +1,4 @@
-"""Measures the claims of image_claims.py beside this file: `python -m engine bench effects [--data FOLDER]`.
+"""Measures the claims of claims.py beside this file: `python -m engine bench effects [--data FOLDER]`.
 
 Every set of images is made with the same teacher, number of images and steps, and the same seeds, so that
 a method and its baseline are paired. Real images to compare with are held out: none that a method reads.
@@ -22,9 +22,9 @@ from engine.core.sampling.randomness import stream
 from engine.data.images import open_idx
 from engine.models.card import ASSETS, LocalImages, ModelCard
 from engine.models.cards.sources import discover_cards
-from engine.run.benches.effects.image_claims import CLAIMS, ON_CIFAR, OTHER, Claim
-from engine.run.benches.effects.image_sets import SETS, ImageSet
-from engine.run.benches.effects.measures import METRICS, Made, Subject, portrayed
+from engine.run.benches.effects.images.claims import CLAIMS, ON_CIFAR, OTHER, Claim
+from engine.run.benches.effects.images.measures import METRICS, Made, Subject, portrayed
+from engine.run.benches.effects.images.sets import SETS, ImageSet
 from engine.run.benches.effects.verdicts import verdict_of
 from engine.run.folders.folder import write_atomically
 from engine.synthesis import discover_methods

@@ -1,0 +1,1 @@
+"""What the papers claim of their quantizers, and its measurement seed by seed."""
