@@ -18,7 +18,6 @@ from engine.run.folders.folder import RunFolder
 from engine.run.questions.doctor.cure.cure import MOST_RUNS
 from engine.run.questions.doctor.cure.kept import TRIES, place_of
 
-NEWEST = 2  # changes that are told at once
 NOT_AGAIN = ("synthesis",)  # stages whose result the changed runs share
 
 
@@ -44,17 +43,18 @@ def course_card(folder: RunFolder) -> bool:
 
 
 def _steps(course: Course) -> None:
-    """The newest changes; those before them closed: a tab is two screens high at most."""
-    older = course.steps[:-NEWEST]
+    """The change that is at work; what was tried before closed: a tab is two screens high at most."""
+    now = [step for step in course.steps if course.at_work and step["helped"] is None]
+    older = course.steps[: len(course.steps) - len(now)]
 
     def draw() -> None:
         for number, step in enumerate(older):
             _step(step, number)
 
     if older:
-        many = f"{len(older)} change{'s' if len(older) > 1 else ''} tried before"
-        folded(many, draw, key="cure-before", icon=":material/history:")
-    for number, step in enumerate(course.steps[-NEWEST:], len(older)):
+        many = f"What was tried: {len(older)} change{'s' if len(older) > 1 else ''}"
+        folded(many, draw, key="cure-tried", icon=":material/history:")
+    for number, step in enumerate(now, len(older)):
         _step(step, number)
 
 

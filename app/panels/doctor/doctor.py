@@ -16,7 +16,7 @@ from app.panels.shared.folded import folded
 from app.panels.shared.press import button
 from app.run_files.run_folders import advice, runs_folder
 from app.text import explain
-from app.wording.engine_words import page_text
+from app.wording.engine_words import OTHER_VERSION, page_text
 from engine.core.percent import BAND
 from engine.run.benches.advice.file import verdict
 from engine.run.folders.folder import RunFolder
@@ -63,13 +63,18 @@ def doctor_panel(folder: RunFolder) -> bool:
 
 
 def _findings(folder: RunFolder, found: dict[str, Any]) -> bool:
-    st.markdown(f"**{page_text(found['sentence'])}**")
-    for note in found["notes"]:
-        st.caption(page_text(note))
+    tried = (
+        course_of(folder) is not None
+    )  # what came of it says more than what is to be tried first
+    if not tried:
+        st.markdown(f"**{page_text(found['sentence'])}**")
+    for said in map(page_text, found["notes"]):
+        if said != OTHER_VERSION:  # the head of the page says it
+            st.caption(said)
     findings = found["findings"]
     with st.container():
         at_work = course_card(folder)
-    at_once = AT_ONCE if course_of(folder) is None else 0
+    at_once = 0 if tried else AT_ONCE
     for number, one in enumerate(findings[:at_once]):
         at_work |= finding_card(folder, found["loss"], one, number)
     scores = board(runs_folder())

@@ -60,7 +60,7 @@ def test_what_was_tried_is_told_with_what_it_made_of_the_network(
     best = fabricate(runs, Fabricated(seed=7, top1=0.91))
     steps = [STEP | {"helped": False, "measured_gain": -0.1}, STEP | {"run": best.run_id}]
     keep_course(asked, steps=steps, run=best.run_id, ended="Nothing helps", through=True, doing="")
-    at = opened("layers", run=asked.run_id)
+    at = opened("layers", "cure-tried", run=asked.run_id)
     told = texts(at)
     for words in (
         "1 of 2 changes helped",
@@ -114,15 +114,19 @@ def test_a_process_is_begun_found_and_ends_by_itself(folder: RunFolder) -> None:
     assert not course.through
 
 
-def test_of_many_changes_the_newest_are_told_and_the_findings_are_closed(asked: RunFolder) -> None:
+def test_the_change_at_work_is_told_and_what_was_tried_before_is_closed(
+    asked: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "is_at_work", lambda _folder: True)
     steps = [STEP | {"change": f"give conv{k} 6 bits"} for k in range(5)]
+    steps[4] |= {"helped": None, "measured_gain": None}
     keep_course(asked, steps=steps, doing=kept.TRIES)
     at = opened("layers", run=asked.run_id)
     told = texts(at)
-    assert "5 of 5 changes helped" in told
-    assert [f"Give conv{k} 6 bits" in told for k in range(5)] == [False, False, False, True, True]
+    assert "4 of 4 changes helped" in told
+    assert [f"Give conv{k} 6 bits" in told for k in range(5)] == [False] * 4 + [True]
     closed = [one.label for one in at.expander]
-    assert "3 changes tried before" in closed
+    assert "What was tried: 4 changes" in closed
     assert any(label.startswith(f"{len(FOUND['findings'])} finding") for label in closed), closed
-    at = opened("layers", "cure-before", run=asked.run_id)
+    at = opened("layers", "cure-tried", run=asked.run_id)
     assert all(f"Give conv{k} 6 bits" in texts(at) for k in range(5))
