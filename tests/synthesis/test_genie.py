@@ -11,6 +11,7 @@ from torch import nn
 from engine.core.sampling.randomness import stream
 from engine.synthesis.generators.networks.doubling import DoublingConv2d
 from engine.synthesis.generators.networks.genie_generator import LATENT, Generator
+from engine.synthesis.generators.networks.lean_generator import SEED_SIDE, LeanGenerator, doublings
 from engine.synthesis.losses import statistics as statistics_loss
 from engine.synthesis.losses.images import image_prior
 from engine.synthesis.methods.genie import Genie, GenieSettings
@@ -74,6 +75,51 @@ def test_doubling_and_convolution_as_one_are_the_two_one_after_the_other(size):
     assert torch.allclose(x.grad, other.grad, atol=1e-5)
     assert torch.allclose(as_one.weight.grad, plain.weight.grad, atol=1e-4)
     assert torch.allclose(as_one.bias.grad, plain.bias.grad, atol=1e-4)
+
+
+# --- the lean generator -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("side", "times"), [(8, 2), (32, 2), (56, 2), (57, 3), (112, 3), (224, 4), (300, 5)]
+)
+def test_the_lean_generator_begins_at_14_pixels_at_most(side, times):
+    assert doublings(side, 8) == doublings(8, side) == times
+    assert times == 2 or -(-side // 2**times) <= SEED_SIDE < -(-side // 2 ** (times - 1))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (60, 9), (113, 70)])
+def test_images_of_the_lean_generator_have_mean_0_and_std_1_per_channel(height, width):
+    torch.manual_seed(0)
+    made = LeanGenerator(3, height, width)(torch.randn(6, LATENT))
+    assert made.shape == (6, 3, height, width)
+    std, mean = torch.std_mean(made, dim=(0, 2, 3), correction=0)
+    assert torch.allclose(mean, torch.zeros(3), atol=1e-5)
+    assert torch.allclose(std, torch.ones(3), atol=1e-3)
+
+
+def test_where_images_are_small_the_lean_generator_is_genies():
+    ours, theirs = LeanGenerator(3, 32, 32), Generator(3, 32, 32)
+    weights = list(theirs.state_dict().values())
+    ours.load_state_dict(dict(zip(ours.state_dict(), weights, strict=True)))
+    z = torch.randn(4, LATENT)
+    assert torch.equal(ours(z), theirs(z))
+
+
+def test_at_224_pixels_the_lean_generator_has_a_tenth_of_the_weights():
+    with torch.device("meta"):
+        ours, theirs = LeanGenerator(3, 224, 224), Generator(3, 224, 224)
+    count = [sum(p.numel() for p in one.parameters()) for one in (ours, theirs)]
+    assert 10 * count[0] < count[1]
+
+
+def test_genie_grows_its_images_out_of_the_generator_that_is_chosen():
+    made = make(generator="lean")
+    assert isinstance(made.parts.canvas.generator, LeanGenerator)
+    assert isinstance(make().parts.canvas.generator, Generator)
+    before = made.images()
+    made.step()
+    assert not torch.equal(made.images(), before)
 
 
 # --- swing convolution --------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from engine.core.sampling.randomness import seeded_init
 from engine.synthesis.base import Request
 from engine.synthesis.canvas import Canvas
 from engine.synthesis.generators.networks.genie_generator import LATENT, Generator
+from engine.synthesis.generators.networks.lean_generator import LeanGenerator
 
 
 class LatentImages(Canvas):
@@ -15,14 +16,18 @@ class LatentImages(Canvas):
 
     `fresh` draws new latents for every rendering instead, so that the generator alone learns (the
     ablation GBA). `stretch` gives each colour a scale and an offset to learn behind the generator,
-    whose tanh otherwise leaves a batch almost two-toned (not in the paper).
+    whose tanh otherwise leaves a batch almost two-toned (not in the paper). `lean`: a generator that begins
+    at fewer pixels (not in the paper).
     """
 
-    def __init__(self, request: Request, *, fresh: bool = False, stretch: bool = False) -> None:
+    def __init__(
+        self, request: Request, *, fresh: bool = False, stretch: bool = False, lean: bool = False
+    ) -> None:
         super().__init__()
         count, channels, height, width = request.shape
         with seeded_init(request.rng):
-            self.generator = Generator(channels, height, width)
+            made = LeanGenerator if lean else Generator
+            self.generator = made(channels, height, width)
         z = torch.randn(count, LATENT, generator=request.rng)
         self.z = nn.Parameter(z, requires_grad=not fresh)
         self._rng, self._fresh = request.rng, fresh

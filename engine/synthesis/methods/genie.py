@@ -61,6 +61,14 @@ class GenieSettings(StatisticsSettings):
         fixed=True,
         off=("pixels", "generator"),
     )
+    generator: str = knob(
+        "released",
+        label="Generator",
+        help="the released one begins at a quarter of the side and doubles twice: at 224 pixels it has 103 "
+        "million weights; the lean one begins at 14 pixels at most (not in the paper)",
+        choices=("released", "lean"),
+        fixed=True,
+    )
     stretch: bool = knob(
         False,
         label="Learnt range of colours",
@@ -121,7 +129,8 @@ class Genie(ComposedMethod):
         if settings.optimise == "pixels":
             return Pixels.gaussian(self.request)
         fresh = settings.optimise == "generator"
-        return LatentImages(self.request, fresh=fresh, stretch=settings.stretch)
+        lean = settings.generator == "lean"
+        return LatentImages(self.request, fresh=fresh, stretch=settings.stretch, lean=lean)
 
 
 def _optimisers(canvas: Canvas, settings: GenieSettings) -> dict[str, Optimiser]:
