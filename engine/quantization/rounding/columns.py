@@ -185,11 +185,12 @@ def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The lower Cholesky factor [g, d, d], and the matrix that it is of: damped more where it must be."""
     mean = matrix.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
     unit = torch.eye(matrix.shape[1], device=matrix.device)
+    factor, failed = torch.linalg.cholesky_ex(matrix)
     for power in range(-6, 1):
-        factor, failed = torch.linalg.cholesky_ex(matrix)
         if not bool(failed.any()):
             break
         matrix = matrix + 10.0**power * mean * unit
+        factor, failed = torch.linalg.cholesky_ex(matrix)
     return factor, matrix
 
 
@@ -206,10 +207,10 @@ def choose_at_random(rng: torch.Generator) -> Choose:
     """One of the two levels around, at random so that the mean is the value itself."""
 
     def choose(values: Tensor, levels: Tensor) -> Tensor:
-        above = torch.searchsorted(levels, values[..., None].contiguous(), right=True)
+        above = torch.searchsorted(levels, values[..., None].contiguous())
         below = (above - 1).clamp(0, levels.shape[-1] - 2)
         low, high = levels.gather(-1, below)[..., 0], levels.gather(-1, below + 1)[..., 0]
-        share = ((values - low) / (high - low).clamp_min(1e-30)).clamp(0, 1)
+        share = (values - low) / (high - low).clamp_min(1e-30)  # beyond the ends below 0, above 1
         drawn = torch.rand(values.shape, generator=rng).to(values.device)
         return below[..., 0] + (drawn < share)
 

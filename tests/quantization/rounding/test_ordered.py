@@ -9,7 +9,7 @@ from engine.quantization.grids.level_sets import nearest_codes
 from engine.quantization.grids.weights.mid_rise import MidRiseWeightCodes
 from engine.quantization.methods.bitat import Bitat
 from engine.quantization.rounding.columns import HessianCompensated
-from engine.quantization.rounding.ordered import ORDERS, OrderedRounding, ThreeOrders
+from engine.quantization.rounding.ordered import ORDERS, POINTS, OrderedRounding, ThreeOrders
 from tests.contracts.nets import budget, quantizing
 from tests.quantization.rounding.test_rounding import finished, plain_error, problem
 
@@ -141,3 +141,51 @@ def test_layers_are_rounded_for_what_earlier_ones_have_become_or_all_at_once(pro
     assert alike[0]  # the image, which is as it is
     assert all(alike) is not progressive
     assert any(alike[1:]) is not progressive
+
+
+def test_the_error_is_told_at_about_fifty_columns_and_at_the_last():
+    for width, wanted in (
+        (24, list(range(24))),
+        (2 * POINTS + 6, [*range(0, 2 * POINTS + 6, 2), 2 * POINTS + 5]),
+    ):
+        p = binary(problem(width=width, outputs=2, patches=150))
+        found = OrderedRounding(p, order="importance", **TOLD)
+        told = []
+        for k in range(width):
+            found.advance(k + 1)
+            told.append((k, found.error(), plain_error(p)))
+        assert [k for k, _, _ in found.path] == wanted
+        for point in found.path:
+            assert point == pytest.approx(told[point[0]], rel=1e-2)
+
+
+def test_factors_are_found_anew_after_so_many_columns_and_at_the_end():
+    p = binary(problem(width=14))
+    for refit, wanted in ((0, []), (4, [4, 8, 12, 14]), (7, [7, 14])):
+        found = OrderedRounding(p, order="importance", **TOLD | {"refit": refit})
+        changed, before = [], found.factor.clone()
+        assert (before == 1).all()
+        for k in range(14):
+            found.advance(k + 1)
+            if not torch.equal(found.factor, before):
+                changed.append(k + 1)
+            before = found.factor.clone()
+            assert torch.allclose(found.levels, p.levels * found.factor[..., None])
+        assert changed == wanted
+
+
+def test_put_down_and_taken_up_again_all_three_go_on_as_if_never_stopped():
+    p = binary(problem(width=14))
+    whole, first, second = (ThreeOrders(p, order="random", **TOLD | {"refit": 4}) for _ in range(3))
+    for one in (whole, first):
+        one.advance(9)
+    second.load_state_dict(first.state_dict())
+    for one in (whole, second):
+        one.advance(14)
+    assert torch.equal(second.codes, whole.codes)
+    assert torch.equal(second.levels, whole.levels)
+    seen, wanted = second.view("layer"), whole.view("layer")
+    assert seen.values == wanted.values
+    assert all(torch.equal(seen.arrays[name], wanted.arrays[name]) for name in wanted.arrays)
+    assert wanted.values["chosen"] == ORDERS.index("random")
+    assert torch.allclose(wanted.arrays["at"], torch.arange(1, 15) / 14)
