@@ -93,6 +93,8 @@ class GaussianInput(ActivationQuantizer):
     values above 0, as in the release.
     """
 
+    above_zero: bool  # once it is fitted: whether nothing is below 0
+
     def __init__(
         self,
         bits: int,
@@ -105,7 +107,6 @@ class GaussianInput(ActivationQuantizer):
         super().__init__(bits)
         self.by_channel, self.sigma_bits, self.mixed = by_channel, sigma_bits, mixed
         self.as_released = as_released
-        self.above_zero = False
         self.seen: Tensor | None = None  # the first image that was fitted to, to be shown
 
     def fit(self, x: Tensor) -> None:

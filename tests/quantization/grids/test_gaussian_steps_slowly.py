@@ -198,3 +198,14 @@ def test_weights_have_the_nearest_level_of_their_deviation(by_channel, as_releas
     fresh = GaussianWeightCodes(3, by_channel=by_channel, as_released=as_released)
     fresh.restore(quantizer.stored())
     assert torch.equal(fresh(weight), quantizer(weight))
+
+
+def test_what_was_seen_below_0_or_not_stays_until_it_is_fitted_again():
+    x, quantizer = images(), GaussianInput(2)
+    quantizer(x)
+    wanted = slow_forward(x.relu(), 2, above_zero=False)
+    assert torch.allclose(quantizer(x.relu()), wanted, rtol=1e-5)
+    fresh = GaussianInput(2)
+    fresh.restore(quantizer.stored())
+    assert torch.allclose(fresh(x.relu()), wanted, rtol=1e-5)
+    assert torch.equal(fresh.levels(), quantizer.levels())
