@@ -57,30 +57,33 @@ def test_a_weight_moves_the_less_the_nearer_a_power_of_two_is():
     assert prior_sigma(weight)[1].item() == pytest.approx(0.0025)  # the 75th percentile
 
 
-def slow_round(weights, sigmas, quota, reach):
-    """The rule for one first round, value by value and weight by weight; no limit to the codebook."""
+def slow_round(weights, sigmas, quota, reach, held=None, room=math.inf):
+    """The rule for one round, value by value and weight by weight, until there is room for no other value.
+
+    `held`: how many weights each value of the codebook has, from rounds before and then from this one.
+    """
     left, taken = dict(enumerate(weights)), {}
     order, delta, widen = 1, reach.delta, False
-    held = {}
+    held = {} if held is None else held
 
-    def distance(value, k):
-        if value == 0 and abs(weights[k]) < 2.0**-reach.finest:
-            return 0.0
-        return abs(weights[k] - value) / max(sigmas[k], 2.0**-20)
+    def near(value):
+        """Which weights the value has within δ σ, nearest first."""
+        away = {k: abs(w - value) / max(sigmas[k], 2.0**-20) for k, w in left.items()}
+        if value == 0:
+            away |= {k: 0.0 for k, w in left.items() if abs(w) < 2.0**-reach.finest}
+        return sorted((k for k in left if away[k] <= delta), key=lambda k: (away[k], k))
 
     while len(taken) < quota:
         values = signed_sums(order, reach.finest, max(map(abs, left.values()))).tolist()
         values = sorted({*values, *held})
         while len(taken) < quota:
-            best, inside = (0, None), []
-            for value in values:
-                near = [k for k in left if distance(value, k) <= delta]
-                if near and len(near) + held.get(value, 0) > best[0]:
-                    best, inside = (len(near) + held.get(value, 0), value), near
-            if not inside:
+            each = {value: found for value in values if (found := near(value))}
+            if not each:
                 break
-            value = best[1]
-            inside = sorted(inside, key=lambda k: (distance(value, k), k))[: quota - len(taken)]
+            value = max(each, key=lambda v: len(each[v]) + held.get(v, 0))  # the lowest of equals
+            if value not in held and len(held) >= room:
+                return taken
+            inside = each[value][: quota - len(taken)]
             held[value] = held.get(value, 0) + len(inside)
             for k in inside:
                 taken[k] = value
