@@ -167,16 +167,13 @@ class GaussianInput(ActivationQuantizer):
         if not self.fitted:
             self.fit(x)
         middle, step, levels = self.grid(x)
-        safe = step + (step <= 0).to(step.dtype)  # 1 in the place of 0
-        found = middle + step * cell_middles((x - middle) / safe, levels)
-        found = torch.where(step > 0, found, x)
+        found = middle + step * cell_middles(_in_steps(x, middle, step), levels)
         return found.clamp_min(0) if self.above_zero else found
 
     def comparable(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """In steps from the middle of each value's own grid, and the levels there: k + ½."""
         middle, step, levels = self.grid(x)
-        safe = step + (step <= 0).to(step.dtype)  # 1 in the place of 0
-        values = (x - middle) / safe
+        values = _in_steps(x, middle, step)
         most = 2**MOST_BITS if self.mixed else 2**self.bits
         middles = torch.arange(-most // 2, most // 2, device=x.device) + 0.5
         return values, cell_middles(values, levels), middles[None]
@@ -198,11 +195,14 @@ class GaussianInput(ActivationQuantizer):
         self.fitted = True
 
 
+def _in_steps(x: Tensor, middle: Tensor, step: Tensor) -> Tensor:
+    """How many steps each value lies from its middle; 0 where there is no step."""
+    return torch.where(step > 0, (x - middle) / step, 0.0)
+
+
 def coarse(sigma: Tensor, bits: int) -> Tensor:
     """The deviations of an image's channels, themselves rounded by the same rule; 0 stays 0."""
     mean = sigma.mean(1, keepdim=True)
     step = step_of(bits) * (sigma - mean).square().mean(1, keepdim=True).sqrt()
-    safe = step + (step <= 0).to(step.dtype)  # 1 in the place of 0
-    found = mean + step * cell_middles((sigma - mean) / safe, 2**bits)
-    found = torch.where(step > 0, torch.maximum(found, step / 2), sigma)
-    return torch.where(sigma > 0, found, sigma)
+    found = mean + step * cell_middles(_in_steps(sigma, mean, step), 2**bits)
+    return torch.where(sigma > 0, torch.maximum(found, step / 2), sigma)
