@@ -51,7 +51,8 @@ def _best_step(sizes: Tensor, bits: int, *, signed: bool) -> Tensor:
     from 0 on, codes change one at a time, at places that are known: all of them are gone through.
     """
     changes = _changes(bits, signed=signed)
-    parts = sizes.split(max(1, _MAX_SORTED // (sizes.shape[1] * changes)))
+    of_a_row = max(1, sizes.shape[1] * changes)  # at 1 bit with signs there are none
+    parts = sizes.split(max(1, _MAX_SORTED // of_a_row))
     return torch.cat([_best_of_all_codes(part, changes, signed=signed) for part in parts])
 
 
