@@ -72,3 +72,23 @@ def test_kept_float_it_changes_nothing(keep):
     quantizer = fitted(x)
     quantizer.learn(keep, torch.Generator())
     assert torch.equal(quantizer(x), x) is bool(keep)
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_what_learns_behind_it_changes_no_value_and_the_size_is_stored_as_one_float(learning):
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    quantizer = fitted(x)
+    wanted = quantizer(3 * x)
+    assert torch.allclose(quantizer((3 * x).requires_grad_(learning)), wanted)
+    assert quantizer.side_bits() == 32
+    assert (quantizer.low, quantizer.high) == (-1, 1)
+    assert not quantizer.scale.requires_grad
+    size = float(quantizer.scale)
+    quantizer(100 * x)
+    assert float(quantizer.scale) == size, "it is found once"
+
+
+def test_found_in_what_it_first_sees():
+    x = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    quantizer = SignActivation(1)
+    assert set(quantizer(x).tolist()) == {-float(x.abs().mean()), float(x.abs().mean())}
