@@ -75,7 +75,8 @@ class GreedyPath(ColumnRounding):
     def __init__(self, problem: LayerProblem, choose: Choose) -> None:
         super().__init__(problem)
         self._choose = choose
-        self._u = torch.zeros_like(problem.weight[:, :, :1] * problem.x_teacher[:, :1])
+        w, patches = problem.weight, problem.x_teacher.shape[2]
+        self._u = w.new_zeros(*w.shape[:2], patches)
         self._plain = self._u.clone()  # the same of nearest rounding, to be drawn beside
         self._near = self.values()
 
@@ -183,13 +184,13 @@ class HessianCompensated(ColumnRounding):
 
 def _factor(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The lower Cholesky factor [g, d, d], and the matrix that it is of: damped more where it must be."""
-    mean = matrix.diagonal(dim1=1, dim2=2).mean(1)[:, None, None]
-    unit = torch.eye(matrix.shape[1], device=matrix.device)
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    mean = torch.diag_embed(diagonal.mean(1, keepdim=True).expand_as(diagonal))
     factor, failed = torch.linalg.cholesky_ex(matrix)
     for power in range(-6, 1):
         if not bool(failed.any()):
             break
-        matrix = matrix + 10.0**power * mean * unit
+        matrix = matrix + 10.0**power * mean
         factor, failed = torch.linalg.cholesky_ex(matrix)
     return factor, matrix
 
