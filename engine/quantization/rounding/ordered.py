@@ -42,7 +42,7 @@ class OrderedRounding(HessianCompensated):
         if not compensate:
             self._rest = problem.weight.clone()  # what is missing is not fitted in either
         self._wanted = self._rest.clone()
-        self.factor = torch.ones_like(problem.weight[..., 0])  # [g, o], of the levels
+        self.factor = problem.weight.new_ones(problem.weight.shape[:2])  # [g, o], of the levels
         self._every = max(1, self.width // POINTS)
 
     def _in_order(self, energy: Tensor, *, by_energy: bool) -> Tensor:
