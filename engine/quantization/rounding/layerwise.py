@@ -94,7 +94,7 @@ class LayerwiseRounding:
         self._steps_done = 0
         layers: list[Any] = [student.get_submodule(path) for path in block.layers]
         self._layers = layers
-        self._widths = [layer.float_weight[0].numel() for layer in layers]
+        self._widths = [layer.float_weight.flatten(1).shape[1] for layer in layers]
         self._at = 0  # the layer being rounded
         self._rounding: ColumnRounding | None = None
         self._layer_rng = rng.get_state()  # as the layer began: its patches are drawn again from it

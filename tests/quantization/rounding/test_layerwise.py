@@ -21,18 +21,40 @@ def opened(name="gpfq", block="down", **changes):
     return work.student, found
 
 
-@pytest.mark.parametrize("steps", [1, 3, 7, 50])
-def test_each_step_rounds_an_equal_share_of_the_block_s_columns(steps):
-    student, found = opened(steps=steps)
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("gpfq", 1), ("gpfq", 3), ("gpfq", 7), ("gpfq", 50), ("gpfq", 200), ("hessian", 94)],
+)
+def test_each_step_rounds_an_equal_share_of_the_block_s_columns(name, steps):
+    student, found = opened(name, steps=steps)
     widths = [student.get_submodule(path).float_weight[0].numel() for path in found.block.layers]
     columns = [(layer, column) for layer, width in enumerate(widths) for column in range(width)]
+    assert len(columns) == 94, "so that each of as many steps takes one"
     machine = found.machine
     assert machine.total_steps == steps
     for step in range(steps):
-        machine.step()
+        told = machine.step()
         path = machine.path()
         done = list(zip(path["layer"].int().tolist(), path["column"].int().tolist(), strict=True))
         assert done == columns[: len(columns) * (step + 1) // steps]
+        assert float(told["error"]) == pytest.approx(float(path["error"][-1]) if done else 0.0)
+
+
+def test_what_is_told_of_a_layer_is_its_error_on_its_patches_and_on_images_kept_back():
+    _, found = opened(steps=1)
+    machine, kept = found.machine, []
+    policy = machine._policy
+    machine._policy = lambda problem: kept.append(policy(problem)) or kept[-1]
+    machine.step()
+    p, values = kept[-1].problem, kept[-1].values()
+
+    def error(x, seen):
+        return pytest.approx(float((p.weight @ x - values @ seen).norm() / (p.weight @ x).norm()))
+
+    assert machine.values() == {
+        "error_seen": error(p.x_teacher, p.x_student),
+        "error_held_out": error(p.held_teacher, p.held_student),
+    }
 
 
 def test_the_share_of_flipped_codes_is_that_of_all_codes_of_the_block():

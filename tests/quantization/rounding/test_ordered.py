@@ -189,3 +189,13 @@ def test_put_down_and_taken_up_again_all_three_go_on_as_if_never_stopped():
     assert all(torch.equal(seen.arrays[name], wanted.arrays[name]) for name in wanted.arrays)
     assert wanted.values["chosen"] == ORDERS.index("random")
     assert torch.allclose(wanted.arrays["at"], torch.arange(1, 15) / 14)
+
+
+def test_levels_rise_even_where_least_squares_would_have_none():
+    """An output of zeros: the best factor is 0, and its two levels would be one."""
+    p = problem(width=8)
+    p.weight[:, 1] = 0
+    found = ordered(replace(p, levels=torch.tensor([-0.5, 0.5]).expand(1, 5, 2)), refit=4)
+    assert found.levels[0, 1].tolist() == [-0.5, 0.5]
+    assert (found.levels.diff() > 0).all()
+    assert not (found.factor[0, [0, 2, 3, 4]] == 1).any()
