@@ -1,4 +1,4 @@
-"""Codes of a layer in plain numbers: shared values, split and soft codes, alphabets, learned roundings."""
+"""Codes of a layer in plain numbers: shared values, split and soft codes, learned roundings."""
 
 import math
 
@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from engine.core.sampling.randomness import stream
-from engine.quantization.grids.alphabet import AlphabetQuantizer
 from engine.quantization.grids.learned_step import drop_mask
 from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
 from engine.quantization.grids.weights.codebook.shared import (
@@ -169,25 +168,6 @@ def test_a_soft_code_is_the_mixture_of_the_nearest_by_their_squared_distance(bit
     quantizer.harden()
     assert quantizer.flipped(w) == moved
     assert not quantizer.scale.requires_grad
-
-
-# --- alphabets ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("strict", "bits"), [(True, 2), (True, 4), (True, 8), (False, 1), (False, 2), (False, 8)]
-)
-def test_an_alphabet_s_codes_are_the_nearest_of_its_levels_and_its_side_is_one_step(strict, bits):
-    w = weights(3, 20)
-    quantizer = AlphabetQuantizer(bits, strict=strict, radius=0.7)
-    quantizer.fit(w)
-    step = 0.7 * float(w.abs().amax(1).mean()) / 2 ** (bits - 1)
-    reach = 2 ** (bits - 1) - 1 if strict else min(2 ** (bits - 1), 127)
-    codes = (w / step).round().clamp(-reach, reach)
-    assert torch.equal(quantizer.codes.float(), codes + reach)
-    assert torch.allclose(quantizer(w), codes * step, atol=1e-6)
-    assert quantizer.side_bits() == 32
-    assert quantizer.code_bits == math.ceil(math.log2(2 * reach + 1))
 
 
 # --- learned roundings --------------------------------------------------------------------------
