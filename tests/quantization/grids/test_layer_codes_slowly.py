@@ -228,3 +228,20 @@ def test_several_inputs_of_a_layer_are_fitted_to_as_one():
     assert torch.equal(values, x)
     assert torch.equal(on_grid, quantizer(x))
     assert torch.equal(levels, quantizer.levels())
+
+
+def test_a_percentile_leaves_a_thousandth_out_where_it_is_not_told():
+    w = weights(2, 5000)
+    for made in (
+        WeightQuantizer,
+        lambda bits, rule: SearchedWeightQuantizer(bits, candidates=2, rule=rule),
+    ):
+        quantizer = made(4, rule="percentile")
+        quantizer.fit(w)
+        ends = np.quantile(w.double().numpy(), [0.0005, 0.9995], axis=1)
+        assert quantizer.scale.flatten().tolist() == pytest.approx(
+            ((ends[1] - ends[0]) / 15).tolist()
+        )
+    inputs = ActivationQuantizer(4, rule="percentile")
+    inputs.fit(w.abs().view(1, -1))
+    assert float(inputs.scale) * 15 == pytest.approx(w.abs().flatten().sort().values[9989].item())
