@@ -64,7 +64,7 @@ def shared_clip(flat: Tensor, precisions: Sequence[int]) -> Tensor:
     total = torch.zeros(len(clips), len(flat), 1, dtype=flat.dtype, device=flat.device)
     for bits in precisions:
         errors = torch.stack([nested_error(flat, clip, bits)[0] for clip in clips])
-        total += errors / errors.amin(0, keepdim=True).clamp_min(1e-24)
+        total += errors / errors.amin(0).clamp_min(1e-24)
     best = total.argmin(0)  # [channels, 1]
     return torch.stack(clips).gather(0, best[None])[0]
 

@@ -22,7 +22,7 @@ def signed_sums(order: int, finest: int, largest: float) -> Tensor:
     largest is 0.995.
     """
     unit = 2.0**-finest
-    last = max(finest + math.ceil(math.log2(max(largest, unit))), 0)
+    last = finest + math.ceil(math.log2(max(largest, unit)))
     powers = 2 ** torch.arange(last + 1)
     signed = torch.cat([-powers, torch.zeros(1, dtype=torch.long), powers])
     sums = torch.zeros(1, dtype=torch.long)
