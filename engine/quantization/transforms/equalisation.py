@@ -65,7 +65,7 @@ def _reads(model: nn.Module, graph: torch.fx.Graph) -> Counter[int]:
             owner, _, name = str(node.target).rpartition(".")
             value = getattr(model.get_submodule(owner), name)
             if isinstance(value, Tensor):
-                reads[value.data_ptr()] += 1
+                reads.update([value.data_ptr()])
     return reads
 
 

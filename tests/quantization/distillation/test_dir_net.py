@@ -73,12 +73,13 @@ def test_a_view_says_how_many_weights_can_still_turn():
     assert float(late.arrays["shares"].sum()) == pytest.approx(1, abs=0.02)
 
 
-def test_ranges_are_those_of_the_student_as_it_has_become():
+@pytest.mark.parametrize(("until", "placed"), [(0.25, [4, 8, 12]), (0.5, [8, 12])])
+def test_ranges_are_those_of_the_student_as_it_has_become(until, placed):
     """Placed before the first step they would be of signs that nothing has been learned for."""
-    machine = machine_of(steps=16, float_until=0.5)
+    machine = machine_of(steps=16, float_until=until)
     quantizers, seen = machine._learner._inputs, []
     for _ in range(16):
         machine.step()
         seen.append([float(quantizer.scale.detach()) for quantizer in quantizers])
     changed = [step for step in range(1, 16) if seen[step] != seen[step - 1]]
-    assert changed == [8, 12]
+    assert changed == placed
