@@ -16,7 +16,8 @@ def uniform(count: int, classes: int, rng: torch.Generator) -> Tensor:
 def balanced(count: int, classes: int, rng: torch.Generator) -> Tensor:
     """Every class as often as any other (or once more), which ones and in what order by chance."""
     turns = [torch.randperm(classes, generator=rng) for _ in range(-(-count // classes))]
-    return torch.cat(turns)[:count]
+    none = torch.empty(0, dtype=torch.int64)  # of no images there are no turns
+    return torch.cat([none, *turns])[:count]
 
 
 def one_class(count: int, classes: int, rng: torch.Generator) -> Tensor:

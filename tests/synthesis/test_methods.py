@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from engine.core.errors import UserError
@@ -13,7 +12,6 @@ from engine.synthesis.augmentations import LocalCrop, low_pass
 from engine.synthesis.methods.aac import Aac
 from engine.synthesis.methods.deep_inversion import DeepInversion
 from engine.synthesis.methods.dsg import Dsg, margins, noise_gaps
-from engine.synthesis.methods.external import External
 from engine.synthesis.methods.fdda import Fdda
 from engine.synthesis.methods.genie import Genie
 from engine.synthesis.methods.gznq import Gznq
@@ -356,31 +354,3 @@ def test_a_generator_alone_learns_no_latents():
     machine.step()
     assert set(machine.parts.optimisers) == {"g"}
     assert torch.equal(machine.state_dict()["canvas"]["z"], before)
-
-
-def pictures(folder, count=5):
-    for k in range(count):
-        Image.fromarray(np.full((8, 8, 3), 50 * k, np.uint8)).save(folder / f"{k}.png")
-    return str(folder)
-
-
-def test_images_from_elsewhere_are_this_batch_s_share_normalised(tmp_path):
-    made = make(External, folder=pictures(tmp_path), shape=(2, 3, 8, 8), offset=2).images()
-    assert made[:, 0, 0, 0].tolist() == pytest.approx([(v / 255 - 0.5) / 0.25 for v in (100, 150)])
-
-
-def test_too_few_images_and_no_folder_are_the_user_s_to_mend(tmp_path):
-    with pytest.raises(UserError, match=r"needs 8 images.*has 5"):
-        make(External, folder=pictures(tmp_path))
-    with pytest.raises(UserError, match="has no folder"):
-        make(External)
-
-
-def test_flips_are_drawn_image_by_image(tmp_path):
-    rng = np.random.default_rng(0)
-    for k in range(40):
-        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{k:02}.png")
-    facts = {"folder": str(tmp_path), "shape": (40, 3, 8, 8)}
-    plain, flipped = (make(External, flip=p, **facts).images() for p in (0.0, 0.5))
-    mirrored = [torch.equal(a.flip(2), b) for a, b in zip(plain, flipped, strict=True)]
-    assert 8 < sum(mirrored) < 32

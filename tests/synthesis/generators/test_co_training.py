@@ -73,6 +73,29 @@ def test_the_first_step_is_that_of_nesterovs_momentum():
     assert torch.allclose(half.student.bias.detach(), torch.tensor([0.5, -0.5]) * 1.9 * 0.1)
 
 
+def test_its_weights_decay_by_a_ten_thousandth_of_themselves():
+    """At [30, 30] the scores are even still; the gradient is [-1/2, 1/2] + 30 / 10 000."""
+    half = co(student_distillation=0.0, student_lr=0.1)
+    half.student.bias.data.fill_(30.0)
+    half.step(torch.zeros(1, 1), torch.zeros(1, 2), torch.tensor([0]), 0)
+    moved = half.student.bias.detach() - 30
+    assert torch.allclose(moved, -1.9 * 0.1 * torch.tensor([-0.497, 0.503]), atol=1e-5)
+
+
+class Says(Fixed):
+    """A student that takes four images for these classes: 0, 1, 1, 0."""
+
+    def __call__(self, x):
+        return torch.tensor([[3.0, 1.0], [1.0, 2.0], [0.0, 9.0], [5.0, 4.0]]) + self.bias
+
+
+def test_agreement_is_the_share_of_images_that_both_take_for_the_same():
+    half = CoTraining(Says(), GdfqSettings(steps=10, student_warm_up=0.0), classes=2)
+    teacher = torch.tensor([[2.0, 1.0], [1.0, 2.0], [1.0, 2.0], [2.0, 4.0]])  # 0, 1, 1, 1
+    half.step(torch.zeros(4, 1), teacher, torch.tensor([0, 0, 0, 0]), 0)
+    assert half.agreement == 0.75
+
+
 def test_the_student_waits_for_the_warm_up_and_drops_its_rate_with_the_generator():
     half = co(steps=8, student_warm_up=0.25, lr_drops=1, student_lr=0.1)
     told, rates = [], []

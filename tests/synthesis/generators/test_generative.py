@@ -1,5 +1,7 @@
 """What the generator methods owe to their papers, on a network small enough to train one in a second."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -177,6 +179,24 @@ def test_every_batch_of_the_set_has_its_share_of_mixtures_and_the_rest_is_balanc
     single = labels.amax(1) == 1
     assert (int(single.sum()), int((~single).sum())) == (6, 2)
     assert labels[single].sum(0).tolist() == [2, 2, 2]
+    assert machine.images().shape == (8, 3, 8, 8)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.4, 1.0])
+def test_however_the_set_is_cut_into_batches_its_mixtures_are_the_share_of_all_images(share):
+    machine, ends = make(Qimera, superposed=share), (0, 3, 7, 8, 16, 29, 40)
+    mixed = 0
+    for first, last in itertools.pairwise(ends):
+        alone, together = machine.own_classes(first, last)
+        assert (alone.single, together.single) == (True, False)
+        assert len(alone) + len(together) == last - first
+        mixed += len(together)
+        assert mixed == round(share * last)
+
+
+def test_all_images_can_be_mixtures():
+    machine = make(Qimera, superposed=1.0)
+    assert bool((machine.labels().amax(1) < 1).all())
     assert machine.images().shape == (8, 3, 8, 8)
 
 
