@@ -94,6 +94,7 @@ CASES = {
     "a mean from behind": (lambda a, b: a.mean((-1, -2), keepdim=True), (FREE, FREE)),
     "a mean over channels": (lambda a, b: a.mean(1, keepdim=True) + b, (FIXED, FIXED, FIXED, FIXED)),
     "a softmax": (lambda a, b: torch.softmax(a, 1), (FIXED, FIXED)),
+    "a bound by another": (lambda a, b: torch.clamp(a, max=b), (FIXED, FIXED, FIXED, FIXED)),
     "the image": (lambda a, b: a + b.mean(), (FIXED, FIXED, FIXED, FIXED)),
 }  # fmt: skip
 
@@ -134,19 +135,36 @@ def test_branches_side_by_side_keep_their_factors_and_others_do_not(function, re
     assert torch.allclose(scaled(net, find_streams(net, 3))(x), net(x), rtol=1e-6, atol=1e-9)
 
 
-def of_joined(a, b):
-    return torch.cat([a, b], 1)
+class Joined(Between):
+    """Two branches side by side, in both orders; `between` and a function before they are read."""
+
+    def __init__(self, function, between) -> None:
+        super().__init__(function, reads=8)
+        self.between = between
+
+    def forward(self, x):
+        a, b = self.one(x), self.other(x)
+        ways = (torch.cat(pair, 1) for pair in ((a, b), (b, a)))
+        return self.two(self.function(*map(self.between, ways)))
 
 
-@pytest.mark.parametrize(
-    "function",
-    [lambda a, b: of_joined(a, b) + of_joined(b, a), lambda a, b: of_joined(a, b) * of_joined(b, a)],
-)  # fmt: skip
-def test_branches_that_are_joined_crosswise_keep_their_order(function):
-    """Channel 0 of `a` meets that of `b`, and both meet each other's: no order is free beside another."""
-    factor, order, *_ = found(Between(function, reads=8))
-    assert order is FIXED
-    del factor
+@pytest.mark.parametrize("function", [torch.add, torch.mul])
+@pytest.mark.parametrize("between", [nn.ReLU, nn.Identity])
+def test_where_branches_that_are_joined_meet_crosswise_they_keep_their_order(function, between):
+    """A channel of the one meets one of the other, and that one the first again."""
+    net = Joined(lambda a, b: function(a, b), between())
+    streams = find_streams(ready(net), 3)
+    one, other = streams.units[:2]
+    for unit in (one, other):
+        assert not streams.free_order[streams.order[unit.writes]].any()
+
+
+def test_behind_a_layer_that_reads_them_in_both_orders_both_branches_have_one_order_that_is_free():
+    streams = find_streams(ready(Joined(torch.add, nn.Conv2d(8, 8, 1))), 3)
+    one, other, between, _ = streams.units
+    assert np.array_equal(streams.order[one.writes], streams.order[other.writes])
+    for unit in (one, between):
+        assert streams.free_order[streams.order[unit.writes]].all()
 
 
 @torch.no_grad()

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from engine.analysis.similarity.chain import all_weights, normalised
+from engine.analysis.similarity.chain import all_weights, normalised, unit_weights
 from engine.analysis.similarity.compare import cosine
 from engine.analysis.similarity.flow import find_streams
 from engine.analysis.similarity.matching import matched
+from engine.analysis.similarity.streams import Unit
 from tests.analysis.similarity.nets import NETS, Depthwise, Residual, rescale, shuffle
 from tests.contracts.nets import images, ready
 
@@ -187,3 +188,21 @@ def test_a_channel_without_weights_is_divided_by_its_bias():
     bias = abs(float(model.bn1.bias[2]))  # channel 2 is its bias alone, whose length goes to `deep`
     raw = state(model)["deep.weight"][2] * bias
     assert np.allclose(ours["deep"][2], raw / np.sqrt((raw**2).sum()))
+
+
+def with_statistics(norm):
+    for tensor in norm.state_dict().values():
+        if tensor.dim():
+            tensor.copy_(torch.rand(tensor.shape, generator=torch.Generator().manual_seed(1)) + 0.5)
+    return norm.eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_batchnorm_is_a_factor_and_a_bias(affine):
+    norm = with_statistics(nn.BatchNorm2d(4, affine=affine)).double()
+    unit = Unit(path="", reads=np.arange(4), writes=np.arange(4), eps=norm.eps)
+    found = unit_weights(unit, {f".{name}": value for name, value in state(norm).items()})
+    x = torch.randn(2, 4, 1, 1, dtype=torch.float64)
+    wanted = norm(x)[..., 0, 0].numpy()
+    assert np.allclose(x[..., 0, 0].numpy() * found.weight[:, 0] + found.bias, wanted)
