@@ -166,6 +166,8 @@ def test_half_of_the_levels_are_lost_where_little_lies_below_zero_and_the_grid_i
     (found,) = of("negative-values", with_layer(record, "d", weights_db=200.0))
     assert found.predicted_gain == pytest.approx(BIT_DB, abs=0.01)
     assert told("negative-values", with_input(record, "d", low=-3.6)) == ["d"]  # 0.9 of 4
+    small = with_input(FOUR, "d", least=-0.1, largest=0.5, low=-0.5, high=0.5)
+    assert told("negative-values", small) == ["d"]
     for changes in (
         {"least": -1.01}, {"least": 0.0}, {"least": 1.0}, {"low": -3.5}, {"low": 0.0, "high": 0.0},
         {"bits": 8}, {"largest": 0.0},
