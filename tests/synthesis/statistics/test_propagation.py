@@ -7,7 +7,7 @@ from torch import nn
 from engine.core.method import describe
 from engine.core.trace import count_hooks, watch_outputs
 from engine.synthesis.methods.gzsq import GzsqSettings, adjusted, literal_targets
-from engine.synthesis.statistics.propagation import expected_outputs
+from engine.synthesis.statistics.propagation import CHUNK, expected_outputs
 from tests.contracts.nets import TinyResNet, ready
 from tests.toys import ConvWithoutBn
 
@@ -65,6 +65,43 @@ def test_what_other_noise_has_is_expected_of_every_layer():
     for path, (mean, std) in seen.items():
         assert torch.allclose(expected[path].mean, mean, atol=0.05 * float(std.mean())), path
         assert torch.allclose(expected[path].std, std, rtol=0.05), path
+
+
+class Twice(nn.Module):
+    """Convolutions on maps, of which one runs twice, and linear layers on tokens and on one row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 4)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.one(self.one(x).relu())
+        return self.last(self.two(x.flatten(2).transpose(1, 2)).mean(1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("count", [1, 3, 70])
+def test_expected_are_the_moments_of_just_so_many_images(count):
+    """Of a layer's runs the means and the variances are averaged; a row of scores is no map."""
+    net = ready(Twice())
+    found = expected_outputs(net, (3, 5, 5), rng(), count)
+    assert list(found) == ["one", "two"]
+    draws, noise = rng(), []
+    while sum(map(len, noise)) < count:
+        size = min(CHUNK, count - sum(map(len, noise)))
+        noise.append(torch.randn(size, 3, 5, 5, generator=draws))
+    x = torch.cat(noise)
+    first = net.one(x)
+    second = net.one(first.relu())
+    tokens = net.two(second.flatten(2).transpose(1, 2)).transpose(1, 2)[..., None]
+    for path, runs in (("one", (first, second)), ("two", (tokens,))):
+        rows = [y.transpose(0, 1).flatten(1) for y in runs]
+        assert found[path].count == count * 25
+        mean = sum(row.mean(1) for row in rows) / len(rows)
+        variance = sum(row.var(1) for row in rows) / len(rows)
+        assert torch.allclose(found[path].mean, mean, atol=1e-5)
+        assert torch.allclose(found[path].std, variance.sqrt(), rtol=1e-3)
 
 
 # --- the paper's own recursion ------------------------------------------------------------------
