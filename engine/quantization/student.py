@@ -82,10 +82,21 @@ def laid_out(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _with_strides(value: Tensor, stride: Tensor | None) -> Tensor:
     strides = [] if stride is None else stride.tolist()
-    last = sum((size - 1) * step for size, step in zip(value.shape, strides, strict=False))
-    if len(strides) != value.dim() or min(strides, default=-1) < 0 or last >= value.numel():
+    if not _is_dense(value.shape, strides):
         return value.clone()
     return torch.empty_strided(value.shape, strides, dtype=value.dtype).copy_(value)
+
+
+def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether each element has a place in memory of its own, and no place is left empty."""
+    if len(strides) != len(shape):
+        return False
+    wanted = 1
+    for step, size in sorted(zip(strides, shape, strict=True)):
+        if size > 1 and step != wanted:
+            return False
+        wanted *= size
+    return True
 
 
 def restore_block(student: nn.Module, block: BlockLike, state: Mapping[str, Tensor]) -> None:

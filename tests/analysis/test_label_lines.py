@@ -60,7 +60,9 @@ def test_hardly_better_than_chance_is_what_the_band_does_not_rule_out(classes, c
             assert told[0].message.startswith(f"Right on {hits} of {count} images")
 
 
-@pytest.mark.parametrize(("won", "lost"), [(13, 0), (12, 0), (20, 3), (40, 12), (40, 11)])
+@pytest.mark.parametrize(
+    ("won", "lost"), [(13, 0), (12, 0), (20, 3), (20, 5), (15, 1), (40, 12), (40, 15)]
+)
 def test_other_labels_are_better_by_three_and_a_half_standard_errors_of_what_changes(won, lost):
     """By one shift: `won` images are right with 1 taken off, `lost` with the labels as they are."""
     places = torch.arange(won + lost)

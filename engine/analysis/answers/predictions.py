@@ -86,7 +86,9 @@ def reliability(logits: Logits, labels: np.ndarray) -> list[dict[str, Any]]:
     """
     probabilities = softmax(logits)
     sure, right = probabilities.max(1), probabilities.argmax(1) == labels
-    bins = np.ceil(sure * BINS).astype(int) - 1  # the surest of all classes is above 0, and at most 1
+    bins = (
+        np.ceil(sure * BINS).astype(int) - 1
+    )  # the surest of all classes is above 0, and at most 1
     found = []
     for k in range(BINS):
         inside = bins == k

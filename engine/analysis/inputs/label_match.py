@@ -91,7 +91,7 @@ def _best_other(answers: Tensor, labels: Tensor, right: Tensor, outputs: int) ->
         right_too = answers == other.labels
         won, lost = int((right_too & ~right).sum()), int((right & ~right_too).sum())
         # McNemar's test: of the images that are right under one labelling only, which has the more?
-        clear = won - lost > other.clearly * max(1, won + lost) ** 0.5
+        clear = won - lost > other.clearly * (won + lost) ** 0.5
         # A network that answers all with one class gains where two labels are taken for that.
         many = len(answers[right_too].unique()) >= least
         if clear and many and int(right_too.sum()) > most + other.margin * len(labels):
