@@ -29,6 +29,39 @@ def test_of_the_input(given, said):
     assert said in of_input(told(**given))
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"clipped": 0.01}, "lie beyond its grid"), ({"clipped": 0.0099}, "Nothing stands out"),
+     ({"widest": 4.0}, "4.0 times"), ({"widest": 3.9}, "Nothing stands out"),
+     ({"calibration": 1.25}, "1.25 times"), ({"calibration": 1.24}, "Nothing stands out"),
+     ({"calibration": 0.8}, "reach 1.25 times"), ({"calibration": 0.81}, "Nothing stands out"),
+     ({"clipped": 0.5, "widest": 9.0, "calibration": 9.0}, "50"),
+     ({"widest": 9.0, "calibration": 9.0}, "9.0 times")],
+)  # fmt: skip
+def test_of_the_input_the_worst_is_said_from_its_line_on(given, said):
+    assert said in of_input(told(**given))
+
+
+def test_a_channel_reaches_as_far_as_its_farther_end_and_of_no_middle_there_is_no_outlier():
+    given = told()
+    given["input"]["sources"][0]["channels"] = {
+        "low": [-8.0, 0, -1, 0, 0],
+        "high": [1.0, 2, 1, 2, 2],
+    }
+    given["input"]["sources"][1]["channels"] = {"low": [-8.0] * 5, "high": [1.0] * 5}
+    assert "Channel 0 of its input reaches 4.0 times" in of_input(given)
+    dead = {"low": [0.0] * 5, "high": [8.0, 1, 0, 0, 0]}
+    for source in given["input"]["sources"]:
+        source["channels"] = dead
+    assert "Nothing stands out" in of_input(given)
+
+
+def test_without_test_images_those_calibrated_on_are_judged():
+    given = told(calibration=0.5, widest=6.0)
+    del given["input"]["sources"][0]
+    assert "6.0 times as far as the median" in of_input(given)
+
+
 def maps(*, worst=0.12, share=0.3, count=10):
     return {
         "maps": {"images": [7, 0], "errors": [worst, 0.1], "usual_error": 0.1, "channels": [3, 1]},
@@ -60,6 +93,11 @@ def test_of_the_weights():
     usual = of_weights(weights([20.0, 8.5, 21.0]))
     assert usual.startswith("Nothing stands out")
     assert "20 dB in the middle channel and 8 dB in the worst" in usual
+    low = weights([20.0, 20.0, 21.0])
+    low["weights"]["channels"]["low"] = [-1.3, -1.25, -1.26]
+    assert of_weights(low).startswith("The largest weights of 2 of 3 channels")
+    edge = weights([20.0, 20.0, 21.0], high=(1.25, 1.0, 1.0))
+    assert of_weights(edge).startswith("Nothing stands out")
     cut = of_weights(weights([20.0, 20.0, 21.0], high=(1.0, 1.2, 1.3)))
     assert cut.startswith("The largest weights of 1 of 3 channels")
 

@@ -117,7 +117,7 @@ def _others(answers: Tensor, labels: Tensor, outputs: int) -> Iterator[_Other]:
     )  # fmt: skip
     for cause, rank in _by_text(outputs):
         yield _Other(
-            labels=rank[labels.clamp(0, outputs - 1)], cause=cause,
+            labels=rank[labels], cause=cause,
             advice="The network was trained on class folders in the order of the alphabet (0, 1, 10, 11, 2): "
             "number the classes so.",
         )  # fmt: skip
