@@ -1,7 +1,7 @@
 """What a network is made of: every layer with its neighbours, its work and the range of its weights."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -208,10 +208,11 @@ def _neighbours(model: nn.Module) -> tuple[dict[str, _Neighbours], str]:
 
 
 def _around(model: nn.Module, node: torch.fx.Node) -> _Neighbours:
-    following = list(_chain_behind(node))
-    behind = _batchnorm(model, following[0]) if following else ""
-    rest = following[1:] if behind else following
-    activation = activation_of(model, rest[0]) if rest else ""
+    reader = _only_reader(node)
+    behind = "" if reader is None else _batchnorm(model, reader)
+    if behind and reader is not None:
+        reader = _only_reader(reader)
+    activation = "" if reader is None else activation_of(model, reader)
     source = node.all_input_nodes[0] if node.all_input_nodes else None
     before = ""
     if source is not None:  # directly before it, or before the activation that it reads
@@ -223,14 +224,9 @@ def _around(model: nn.Module, node: torch.fx.Node) -> _Neighbours:
     return _Neighbours(behind=behind, before=before, activation=activation)
 
 
-def _chain_behind(node: torch.fx.Node) -> Iterator[torch.fx.Node]:
-    """The nodes that follow as long as nothing else reads; at most two matter."""
-    for _ in range(2):
-        users = list(node.users)
-        if len(users) != 1:
-            return
-        node = users[0]
-        yield node
+def _only_reader(node: torch.fx.Node) -> torch.fx.Node | None:
+    readers = list(node.users)
+    return readers[0] if len(readers) == 1 else None
 
 
 def _batchnorm(model: nn.Module, node: torch.fx.Node) -> str:
