@@ -152,6 +152,19 @@ def test_total_variation_by_hand():
     assert float(TotalVariation()(scene_with(images=twice))) == pytest.approx(9 * 2**0.5)
 
 
+def test_total_variation_is_that_of_a_loop_over_neighbours():
+    x = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    squares = {(0, 1): 0.0, (1, 0): 0.0, (1, 1): 0.0, (1, -1): 0.0}
+    for down, right in squares:
+        for i in range(4 - down):
+            for j in range(5):
+                if 0 <= j + right < 5:
+                    gap = x[..., i + down, j + right] - x[..., i, j]
+                    squares[down, right] += float(gap.square().sum())
+    wanted = sum(math.sqrt(total) for total in squares.values())
+    assert float(TotalVariation()(scene_with(images=x))) == pytest.approx(wanted, rel=1e-5)
+
+
 def test_the_magnitude_is_the_mean_of_norms():
     x = torch.stack([torch.full((1, 2, 2), 1.0), torch.full((1, 2, 2), 3.0)])
     assert float(Magnitude()(scene_with(images=x))) == (2 + 6) / 2
@@ -166,6 +179,7 @@ def test_correlation_by_hand():
     """Cosines of (1, 0), (1, 1), (0, 2): √½, √½ and 0; squared ½, ½, 0; both ways over 6 pairs."""
     x = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]).view(3, 1, 1, 2)
     assert float(Correlation()(scene_with(images=x))) == pytest.approx(1 / 3)
+    assert float(Correlation()(scene_with(images=x[:1]))) == 0  # one image has no other
     apart = torch.eye(4).view(4, 1, 2, 2)
     assert float(Correlation()(scene_with(images=apart))) == pytest.approx(0, abs=1e-7)
 
