@@ -17,6 +17,7 @@ from engine.analysis.inputs.normalisation import (
     renormalised,
     stem_of,
 )
+from engine.models.cards.proposals import NORMALISATIONS
 
 SHAPE = (3, 8, 8)
 
@@ -67,6 +68,10 @@ def test_the_usual_normalisations_are_what_they_are_called():
         mean, std = COMMON[name]
         for m, s in zip(mean, std, strict=True):
             assert ((0 - m) / s, (1 - m) / s) == pytest.approx((low, high))
+
+
+def test_imagenet_s_is_the_one_that_is_proposed_for_a_network_of_it():
+    assert COMMON["ImageNet's"] == NORMALISATIONS["ImageNet"]
 
 
 def test_a_match_is_that_of_sums_by_hand():

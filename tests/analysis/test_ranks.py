@@ -20,3 +20,7 @@ def test_one_pair_out_of_order():
 )
 def test_nothing_is_said_of_too_few_or_of_what_is_all_alike(a, b):
     assert rank_correlations(a, b) is None
+
+
+def test_of_three_layers_two_values_are_enough():
+    assert rank_correlations([1, 2, 2], [1, 1, 3]) == pytest.approx((0.5, 0.5))

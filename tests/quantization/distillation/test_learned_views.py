@@ -1,5 +1,6 @@
 """What is drawn of networks that learn as a whole, held against the weights that it is drawn of."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -79,6 +80,12 @@ def test_taps_are_the_middle_of_each_kernel_and_all_around_it():
     )
 
 
+def entropy_of(row):
+    """Bits that the sign of one of these numbers says."""
+    p = sum(value >= 0 for value in row) / len(row)
+    return -sum(q * math.log2(q) for q in (p, 1 - p) if q)
+
+
 def test_the_signs_view_is_the_mean_over_layers_of_what_a_weight_feels():
     machine = machine_of(DirNet, weight_bits=1)
     for _ in range(6):
@@ -95,6 +102,11 @@ def test_the_signs_view_is_the_mean_over_layers_of_what_a_weight_feels():
         float((slope(s, t) >= FELT).sum()) / len(s) for s, t in zip(spreads, sharp, strict=True)
     ]
     assert view.values["felt"] == pytest.approx(sum(felt) / len(felt))
+    weights = [layer.float_weight.detach().flatten(1) for layer in layers]
+    by_channel = [one.weight_quantizer.spread(w) for one, w in zip(layers, weights, strict=True)]
+    for name, rows in (("entropy", by_channel), ("plain", weights)):
+        bits = [np.mean([entropy_of(row) for row in layer.tolist()]) for layer in rows]
+        assert view.values[name] == pytest.approx(np.mean(bits), rel=1e-5)
     centres, shares = view.arrays["centres"], view.arrays["shares"]
     assert torch.allclose(centres, -centres.flip(0), atol=1e-6)
     every = torch.cat(spreads)
