@@ -19,8 +19,8 @@ class Scene:
     images: Tensor  # as rendered, [n, c, h, w]
     shown: Tensor  # as the teacher saw them: shifted, cropped, ..
     seen: Observation
+    step: int  # steps taken before this one
     labels: Tensor | None = None  # classes (int64 [n]), or probabilities ([n, classes])
-    step: int = 0  # steps taken before this one
 
     @property
     def target(self) -> Tensor:

@@ -24,7 +24,7 @@ def scene(*layers, **more):
     """Gaps of (1, 2) in the means and (2, 0) in the deviations, unless layers are given."""
     layers = layers or (moments([1.0, 2.0], [3.0, 1.0]),)
     empty = torch.empty(0)
-    return Scene(images=empty, shown=empty, seen=Observation(list(layers), empty), **more)
+    return Scene(images=empty, shown=empty, seen=Observation(list(layers), empty), step=0, **more)
 
 
 TARGET = moments([0.0, 0.0], [1.0, 1.0])
@@ -105,7 +105,7 @@ def test_layer_emphasis_is_one_everywhere_and_two_on_the_diagonal():
 def test_an_image_counts_twice_in_its_own_layer():
     rows = [Moments(torch.tensor([[1.0], [2.0]]), torch.ones(2, 1)) for _ in range(2)]
     seen = Observation(rows, torch.empty(0), per_image=rows)
-    two = Scene(images=torch.empty(0), shown=torch.empty(0), seen=seen)
+    two = Scene(images=torch.empty(0), shown=torch.empty(0), seen=seen, step=0)
     loss = StatisticsLoss(
         targets=[moments([0.0], [1.0])] * 2, scope="image", image_weights=layer_emphasis(2, 2)
     )

@@ -107,7 +107,7 @@ def test_a_batch_without_images_changes_nothing():
 def scene(x, labels):
     """One layer with the images themselves as what it sees."""
     seen = Observation([], torch.zeros(len(x), 4), per_image=[image_moments(x)])
-    return Scene(images=x, shown=x, seen=seen, labels=labels)
+    return Scene(images=x, shown=x, seen=seen, labels=labels, step=0)
 
 
 def centres(mean, variance, known):
