@@ -70,6 +70,8 @@ def test_of_pairs_fifty_times_apart_the_worst_is_named_and_the_others_counted():
     assert "more" not in found.cause
     assert told("range-ratio", with_layer(FOUR, "c", ratio=49.9)) == []
     assert told("range-ratio", with_layer(FOUR, "d", ratio=90.0)) == []  # no pair
+    two = with_layer(one, "e", writer="d", ratio=60.0)
+    assert "it is with 1 more pair." in of("range-ratio", two)[0].cause
     more = with_layer(with_layer(one, "d", writer="c", ratio=70.0), "e", writer="d", ratio=60.0)
     (found,) = of("range-ratio", more)
     assert found.layer == "d"

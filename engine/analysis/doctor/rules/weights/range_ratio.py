@@ -28,7 +28,8 @@ class RangeRatio(Rule):
         if worst is None:
             return
         few = min(worst.weight_bits, worst.activation_bits or FEW_BITS) < FEW_BITS
-        more = f"; so it is with {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+        others = len(pairs) - 1
+        more = f"; so it is with {others} more pair{'s' if others > 1 else ''}" if others else ""
         yield Finding(
             cause=f"Between {worst.writer} and {worst.path} the largest channel's range is "
             f"{worst.ratio:,.0f} times the smallest's, and one grid holds them all{more}.",
