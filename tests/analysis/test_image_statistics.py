@@ -36,6 +36,13 @@ class TestCosines:
         expected = [0.0, math.sqrt(0.5), math.sqrt(0.5)]
         assert pair_cosines(rows).tolist() == pytest.approx(expected)
 
+    def test_rounding_takes_no_cosine_beyond_one(self):
+        rows = torch.randn(60, 37, generator=torch.Generator().manual_seed(0))
+        unit = torch.nn.functional.normalize(rows, dim=1)
+        assert float((unit @ unit.T).max()) > 1
+        found = pair_cosines(torch.cat([rows, rows, -rows]))
+        assert (float(found.max()), float(found.min())) == (1, -1)
+
     def test_a_black_image_has_no_direction(self):
         assert pair_cosines(torch.tensor([[0.0, 0.0], [1.0, 0.0]])).tolist() == [0.0]
 

@@ -36,6 +36,22 @@ def test_the_confusion_differs_where_images_moved_and_sums_to_nothing():
     }  # fmt: skip
 
 
+def test_a_label_that_no_output_stands_for_has_a_row_of_its_own():
+    teacher, student = np.eye(2)[[0, 1, 0]], np.eye(2)[[0, 0, 1]]
+    found = p.confusion_difference(teacher, student, np.array([0, 4, 3]))
+    moved = {(f["true"], f["answer"]): f["difference"] for f in found}
+    assert moved == {(4, 0): 1, (4, 1): -1, (3, 0): -1, (3, 1): 1}
+    assert p.confusion_difference(teacher[:0], student[:0], np.zeros(0, int)) == []
+
+
+def test_the_largest_differences_come_first():
+    teacher, student = np.eye(3)[[0, 0, 0, 1, 2]], np.eye(3)[[1, 1, 0, 2, 2]]
+    found = p.confusion_difference(teacher, student, np.array([0, 0, 0, 1, 2]))
+    assert [(f["true"], f["answer"], f["difference"]) for f in found] == [
+        (0, 0, -2), (0, 1, 2), (1, 1, -1), (1, 2, 1),
+    ]  # fmt: skip
+
+
 def test_the_calibration_error_is_that_of_a_loop_over_bins():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(500, 4)) * 2, rng.integers(0, 4, 500)

@@ -8,7 +8,10 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.quantization.grids.gaussian_steps import GaussianInput
+from engine.quantization.grids.sign_activation import SignActivation
+from engine.quantization.grids.weights.binary import BinaryWeightCodes
 from engine.quantization.methods.daq import _MOST_CHANNELS, _SIDE, _channels
+from engine.quantization.methods.dir_net import DirNet
 from engine.quantization.methods.factorization import Factorization
 from engine.quantization.methods.gpfq import Gpfq
 from engine.quantization.methods.lq_nets import LqNets
@@ -49,6 +52,30 @@ def test_gpfq_s_forms_take_the_nearest_level_one_of_two_at_random_or_one_nearer_
     else:  # 0 as far as half a step and a quarter
         zero = picks[0][0].abs() == 0
         assert torch.equal(zero[0], (WIDE[0].abs() <= 0.375))
+
+
+def test_signs_are_taken_of_inputs_of_1_bit_alone():
+    makers = DirNet(budget(DirNet.Settings)).makers()
+    kinds = {bits: type(makers.activations(bits)) for bits in (1, 2, 8)}
+    assert kinds[1] is SignActivation
+    assert SignActivation not in (kinds[2], kinds[8])
+    weights = {bits: type(makers.weights(bits)) for bits in (1, 2)}
+    assert weights[1] is BinaryWeightCodes
+    assert weights[2] is not BinaryWeightCodes
+
+
+@pytest.mark.parametrize("prune_by", ["interval", "size"])
+def test_what_prunes_is_what_was_asked_for(prune_by):
+    """By size the smallest weights are 0, in one quarter; by the interval what is nearest to 0 on it."""
+    method = StdBased(budget(StdBased.Settings, prune_by=prune_by, pruned=0.25, alpha=0.0))
+    weight = torch.randn(4, 100, generator=torch.Generator().manual_seed(0))
+    quantizer = method.makers().weights(3)
+    quantizer.fit(weight)
+    order = weight.flatten().abs().argsort()
+    zero = (quantizer(weight).flatten() == 0)[order]
+    assert quantizer.interval_of.by_size is (prune_by == "size")
+    assert bool(zero[:100].all())
+    assert float(zero.float().mean()) == pytest.approx(0.25, abs=0.05)
 
 
 # --- SLB: how sure weights are of their level ---------------------------------------------------

@@ -173,6 +173,15 @@ def test_a_fork_goes_on_at_the_rates_that_it_asks_for(before, after, rate):
     assert found == pytest.approx(wanted[4:])
 
 
+def test_an_optimiser_is_not_resumed_from_a_state_that_lacks_rates():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    optimiser = Optimiser(optimizer, steady(optimizer))
+    state = optimiser.state_dict()
+    optimiser.load_state_dict(state)
+    with pytest.raises(ValueError, match="zip"):
+        optimiser.load_state_dict(state | {"initial": []})
+
+
 def test_what_is_another_sum_has_not_stopped_falling():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     optimiser = Optimiser(optimizer, Plateau(optimizer, patience=3))

@@ -141,6 +141,17 @@ def test_the_moving_average_passes_only_the_share_of_the_present():
     assert mean.grad.item() == 2 * 5 * 0.25
 
 
+def test_both_moments_are_averaged_and_each_by_itself():
+    """Means 4, 8, 2 and deviations 1, 5, 3, of which a quarter is new each time."""
+    loss = StatisticsLoss(targets=[moments([0.0], [0.0])], scope="moving", momentum=0.25)
+    mean = std = None
+    for new_mean, new_std in ((4.0, 1.0), (8.0, 5.0), (2.0, 3.0)):
+        mean = new_mean if mean is None else 0.75 * mean + 0.25 * new_mean
+        std = new_std if std is None else 0.75 * std + 0.25 * new_std
+        found = float(loss(scene(moments([new_mean], [new_std]))))
+        assert found == pytest.approx(mean**2 + std**2, rel=1e-5)
+
+
 def test_the_moving_average_is_saved():
     first, second = (
         StatisticsLoss(targets=[TARGET], scope="moving", momentum=0.5) for _ in range(2)

@@ -90,6 +90,11 @@ class Layer:
     meeting: Meeting | None = None  # of branches, which it reads
     float_gain: float | None = None  # KL that goes away when it alone is left in float
 
+    @property
+    def fewest_bits(self) -> int:
+        """Of its weights or its input, whichever has fewer; of its weights where its input is a float."""
+        return min(self.weight_bits, self.activation_bits or self.weight_bits)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:

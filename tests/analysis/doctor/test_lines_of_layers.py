@@ -215,9 +215,13 @@ def test_depthwise_layers_suffer_below_six_bits_and_are_told_together_where_they
 
 
 @pytest.mark.parametrize(
-    ("weights", "reads", "found"), [(8, 8, 0), (8, None, 0), (7, 8, 1), (8, 7, 1)]
+    ("weights", "reads", "found"),
+    [(8, 8, 0), (8, None, 0), (7, 8, 1), (8, 7, 1), (7, None, 1), (7, 7, 1)],
 )
 def test_an_edge_layer_is_told_below_eight_bits(weights, reads, found):
     record = with_layer(healthy(), "f", weight_bits=weights, activation_bits=reads)
+    for one in of("edge-layer", record):
+        assert one.change.weight_bits == ({"f": 8} if weights < 8 else {})
+        assert one.change.activation_bits == ({"f": 8} if (reads or 8) < 8 else {})
     assert len(told("edge-layer", record)) == found
     assert told("edge-layer", with_layer(healthy(), "d", weight_bits=weights)) == []

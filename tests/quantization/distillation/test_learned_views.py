@@ -51,18 +51,20 @@ def test_each_plane_is_drawn_with_the_error_that_a_reader_of_so_many_bits_has():
     assert bits == STORED_BITS
 
 
-def test_taps_are_the_middle_of_each_kernel_and_all_around_it():
-    kernels = torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
-    kernels[:, :, 1, 1] *= 5
+@pytest.mark.parametrize(("height", "width"), [(3, 3), (5, 7), (1, 5)])
+def test_taps_are_the_middle_of_each_kernel_and_all_around_it(height, width):
+    kernels = torch.randn(4, 3, height, width, generator=torch.Generator().manual_seed(0))
+    middle = height // 2, width // 2
+    kernels[:, :, middle[0], middle[1]] *= 5
     layer = SimpleNamespace(weight_quantizer=SplitWeightCodes(4), float_weight=kernels)
     layer.weight_quantizer.fit(kernels)
     left = layer.weight_quantizer.parts(kernels)[0].values.view(kernels.shape).numpy()
     views = _taps("a", layer)
     assert [view.values["split"] for view in views] == [0.0, 1.0]
     for view, taps in zip(views, (kernels.numpy(), left), strict=True):
-        centre = taps[:, :, 1, 1].flatten()
-        outer = np.array([k[i, j] for k in taps.reshape(-1, 3, 3) for i in range(3) for j in range(3)
-                          if (i, j) != (1, 1)])  # fmt: skip
+        centre = taps[:, :, middle[0], middle[1]].flatten()
+        around = [(i, j) for i in range(height) for j in range(width) if (i, j) != middle]
+        outer = np.array([k[at] for k in taps.reshape(-1, height, width) for at in around])
         places, reach = view.arrays["places"].numpy(), np.abs(taps).max()
         assert np.allclose(places, -places[::-1], atol=1e-6)
         edges = np.linspace(-reach, reach, len(places) + 1)

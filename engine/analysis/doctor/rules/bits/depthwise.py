@@ -20,7 +20,7 @@ class Depthwise(Rule):
     order = 35
 
     def look(self, record: RunRecord) -> Iterator[Finding]:
-        few = [one for one in record.layers if one.kind == "depthwise" and _few(one)]
+        few = [one for one in record.layers if one.kind == "depthwise" and one.fewest_bits < FEW]
         if not few:
             return
         worst = max(few, key=lambda one: (one.float_gain or 0.0, -(one.sqnr_db or 0.0)))
@@ -30,10 +30,6 @@ class Depthwise(Rule):
         )
         if len(few) >= MORE_THAN_ONE:
             yield _all(few, worst)
-
-
-def _few(layer: Layer) -> bool:
-    return min(layer.weight_bits, layer.activation_bits or 8) < FEW
 
 
 def _all(few: list[Layer], worst: Layer) -> Finding:

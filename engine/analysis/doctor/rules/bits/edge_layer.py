@@ -23,7 +23,7 @@ class EdgeLayer(Rule):
 
     def look(self, record: RunRecord) -> Iterator[Finding]:
         for layer in record.layers:
-            if layer.edge and min(layer.weight_bits, layer.activation_bits or 8) < 8:
+            if layer.edge and layer.fewest_bits < 8:
                 yield to_eight(
                     layer,
                     f"{layer.path}, the {layer.edge} layer, is at {bits_of(layer)}: {_WHY[layer.edge]}.",

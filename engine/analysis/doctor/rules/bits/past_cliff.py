@@ -36,8 +36,7 @@ def past_cliff(record: RunRecord) -> list[Layer]:
 
 
 def _is_past(layer: Layer) -> bool:
-    few = layer.weight_bits < 8 or (layer.activation_bits or 8) < 8
-    return few and layer.sqnr_db is not None and layer.sqnr_db < CLIFF_DB
+    return layer.fewest_bits < 8 and layer.sqnr_db is not None and layer.sqnr_db < CLIFF_DB
 
 
 def _worth(layer: Layer) -> tuple[float, float]:

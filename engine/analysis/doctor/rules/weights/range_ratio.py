@@ -27,7 +27,7 @@ class RangeRatio(Rule):
         worst = max(pairs, key=lambda one: one.ratio, default=None)
         if worst is None:
             return
-        few = min(worst.weight_bits, worst.activation_bits or FEW_BITS) < FEW_BITS
+        few = worst.fewest_bits < FEW_BITS
         others = len(pairs) - 1
         more = f"; so it is with {others} more pair{'s' if others > 1 else ''}" if others else ""
         yield Finding(
