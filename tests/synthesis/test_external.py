@@ -44,7 +44,7 @@ def test_flips_are_drawn_image_by_image(tmp_path):
 
 @pytest.mark.parametrize("own", [False, True])
 def test_a_short_side_is_brought_to_the_height_where_no_other_size_is_asked_for(tmp_path, own):
-    rng, side = np.random.default_rng(0), (32, 64, 3)
+    rng, side = np.random.default_rng(0), (96, 48, 3)  # taller than the crop: there is a choice
     for k in range(2):
         Image.fromarray(rng.integers(0, 255, side, np.uint8)).save(tmp_path / f"{k}.png")
     folder = str(tmp_path)
@@ -56,8 +56,8 @@ def test_a_short_side_is_brought_to_the_height_where_no_other_size_is_asked_for(
         )
         folder = f"{code}:draw"
     plain, height, width = (
-        make(External, folder=folder, shape=(2, 3, 8, 12), **size).images()
-        for size in ({}, {"resize": 8}, {"resize": 12})
+        make(External, folder=folder, shape=(2, 3, 12, 8), **size).images()
+        for size in ({}, {"resize": 12}, {"resize": 8})
     )
     assert torch.equal(plain, height)
     assert not torch.equal(plain, width)
