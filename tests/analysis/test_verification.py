@@ -69,6 +69,38 @@ def test_a_threshold_is_never_chosen_on_what_it_judges():
     assert naive_errors(cosines, same, best_threshold(cosines, same)) == 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_each_tenth_is_judged_by_the_threshold_of_the_other_nine(seed):
+    cosines, same = some(seed)
+    right = judged_rightly(cosines, same)
+    for fold in range(10):
+        others = torch.tensor([k for k in range(60) if k % 10 != fold])
+        threshold = best_threshold(cosines[others], same[others])
+        for k in range(fold, 60, 10):
+            assert bool(right[k]) is bool((cosines[k] > threshold) == same[k])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_equal_error_rate_is_that_of_the_cut_at_which_both_are_nearest(seed):
+    cosines, same = some(seed)
+    cuts = []
+    for threshold in [-9.0, *cosines.tolist()]:
+        away = float((cosines[same] <= threshold).float().mean())
+        into = float((cosines[~same] > threshold).float().mean())
+        cuts.append((abs(away - into), (away + into) / 2))
+    least = min(cut[0] for cut in cuts)
+    found = equal_error_rate(cosines, same)
+    assert any(found == pytest.approx(mean, abs=1e-6) for gap, mean in cuts if gap < least + 1e-6)
+
+
+def test_of_thresholds_that_err_alike_the_lowest_is_taken_in_the_middle_of_its_gap():
+    same = torch.tensor([False, True, False, True])
+    cosines = torch.tensor([0.0, 0.2, 0.6, 1.0])
+    assert best_threshold(cosines, same) == pytest.approx(0.1)
+    assert best_threshold(cosines, torch.ones(4, dtype=torch.bool)) == pytest.approx(-0.5)
+    assert best_threshold(cosines, torch.zeros(4, dtype=torch.bool)) == pytest.approx(1.5)
+
+
 def test_equal_error_rate_by_hand():
     """Of four and four: above .65 and up to .7 one of each is on the wrong side."""
     same = torch.tensor([True] * 4 + [False] * 4)

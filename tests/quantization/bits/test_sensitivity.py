@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.core.sampling.randomness import stream
+from engine.quantization.bits import solvers
 from engine.quantization.bits.allocation_report import POINTS, AllocationReport
 from engine.quantization.bits.partial_student import PartialStudent
 from engine.quantization.bits.sensitivity import Sensitivities
@@ -90,6 +91,42 @@ def test_a_front_of_many_points_is_thinned_evenly_to_its_last(count, kept):
     assert all(value == pytest.approx(1 / (1 + cost)) for cost, value in points)
     steps = np.diff([cost for cost, _ in points])
     assert len({*steps[:-1]}) <= 1
+
+
+def test_a_front_of_just_as_many_sums_as_are_kept_is_exact_and_its_ends_are_always_kept():
+    table = [
+        [Option(bits=2, cost=0, sensitivity=2.0**k), Option(bits=3, cost=2**k, sensitivity=0)]
+        for k in range(4)
+    ]
+    whole = pareto_front(table)
+    assert (len(whole), whole.exact) == (16, True)
+    assert pareto_front(table, most_sums=16).exact
+    thinned = pareto_front(table, most_sums=15)
+    assert (len(thinned), thinned.exact) == (15, False)
+    for end in (0, -1):
+        assert thinned.costs[end] == whole.costs[end]
+        assert thinned.sensitivities[end] == whole.sensitivities[end]
+
+
+def test_where_the_solver_s_tolerance_overspends_it_is_asked_for_as_much_less(monkeypatch):
+    """Costs come in threes: of a budget of 7 there is room for 2, and 2 too much are 1 less."""
+    table = [
+        [Option(bits=2, cost=10, sensitivity=1.0), Option(bits=3, cost=16, sensitivity=0.0)],
+        [Option(bits=2, cost=20, sensitivity=1.0), Option(bits=3, cost=29, sensitivity=0.0)],
+    ]
+    rooms, answers = [], iter(([1, 0, 0, 1], [0, 1, 1, 0]))
+
+    def solve(sensitivities, units, ends, room):
+        assert sensitivities.tolist() == [1, 0, 1, 0]
+        assert units.tolist() == [0, 2, 0, 3]
+        assert ends.tolist() == [2, 4]
+        rooms.append(room)
+        return np.array(next(answers), float)
+
+    monkeypatch.setattr(solvers, "_branch_and_bound", solve)
+    found = solvers.integer(table, 30 + 7)
+    assert rooms == [2, 1]
+    assert (found.cost, found.sensitivity, found.picks) == (36, 1.0, (1, 0))
 
 
 # --- the greedy choice --------------------------------------------------------------------------

@@ -32,6 +32,17 @@ def test_the_loss_of_a_name_is_that_of_the_mixed_batch_and_that_of_one_class_add
     assert float(handed["central"]) == pytest.approx(0.5 * float(central(one)), rel=1e-5)
 
 
+@pytest.mark.parametrize("noise", ["absolute", "relative"])
+def test_noise_on_centres_is_in_the_units_asked_for_and_the_central_term_has_none(noise):
+    machine = machine_of(noise=noise, noise_mean=0.5, noise_variance=0.25, layers="all")
+    blur = machine._of_one["blurred"][1].blur
+    assert (blur.relative, blur.mean, blur.variance) == (noise == "relative", 0.5, 0.25)
+    assert machine._of_one["central"][1].blur is None
+    depth = len(machine.request.stored.moments)
+    for name in ("central", "blurred"):
+        assert list(machine._of_one[name][1].layers) == [*range(depth)]
+
+
 def test_terms_of_weight_0_are_left_out_of_the_batch_of_one_class():
     assert set(machine_of(class_weight=0.0, central_weight=0.5)._of_one) == {"central", "blurred"}
     none = machine_of(central_weight=0.0, blurred_weight=0.0)
