@@ -14,7 +14,7 @@ from coverage.numbits import numbits_to_nums
 from tests.mutants.changes import ROOT, Mutant
 
 TESTS = ("synthesis", "quantization", "analysis", "contracts")
-ENOUGH_S = 90.0  # of tests for one change, the nearest and quickest first
+ENOUGH_S = 40.0  # of tests for one change, the nearest and quickest first
 
 
 @dataclass(frozen=True, slots=True)
