@@ -147,6 +147,19 @@ def test_each_rule_s_grid_of_weights_is_that_of_a_slow_second_implementation(rul
         assert int(grid.zero_point[k]) == zero
 
 
+@pytest.mark.parametrize("bits", [2, 3])
+def test_of_weights_kl_scores_half_of_a_grid_s_steps(bits):
+    """A channel reaches as far on both sides, so from 0 to its end there are half of them: 1.5 at 2 bits."""
+    weight = drawn("gaussian", 6000, seed=12).view(2, 3000)
+    sizes = (weight / weight.abs().amax(1, keepdim=True)).abs().flatten()
+    steps = 2 ** (bits - 1) - 0.5
+    assert slow_kl(sizes, steps) not in (slow_kl(sizes, steps - 0.5), slow_kl(sizes, steps + 0.5))
+    grid = weight_grid(weight, bits, rule="kl", percentile=99.0)
+    spread = weight.amax(1) - weight.amin(1)
+    wanted = slow_kl(sizes, steps) * spread / (2 * steps)
+    assert grid.scale.flatten().tolist() == pytest.approx(wanted.tolist())
+
+
 def slow_reach(rule, x, steps, percentile):
     sizes = x.abs().flatten()
     largest = float(sizes.max())
