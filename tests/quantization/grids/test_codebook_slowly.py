@@ -139,3 +139,13 @@ def test_a_layer_of_few_values_has_no_longer_codes_than_it_needs():
         assert quantizer.count() == count
         quantizer.codes[0, 0] = 1
         assert quantizer.flipped(book.float().view(1, -1)) == pytest.approx(1 / count)
+
+
+@pytest.mark.parametrize(("away", "is_first"), [(0.9, True), (1.1, False)])
+def test_a_spread_counts_as_a_millionth_at_least_where_distances_are_told(away, is_first):
+    """2^−20: what is that near to a value takes it before what is farther than its own, large spread."""
+    weight = torch.tensor([0.5 + away * 2.0**-20, 0.25 + 0.011], dtype=torch.double)
+    cloud = cloud_of(weight)
+    cloud.sigmas = torch.tensor([2.0**-30, 0.01], dtype=torch.double)
+    fix_share(cloud, 0.5, Codebook(), Reach())
+    assert cloud.fixed.tolist() == [is_first, not is_first]

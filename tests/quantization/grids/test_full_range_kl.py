@@ -54,3 +54,11 @@ def test_one_far_outlier_among_many_is_clipped():
 def test_zeros_alone_are_no_trouble():
     found = activation_range(torch.zeros(9), 4, rule="kl-full-range", percentile=99.0)
     assert found == (1.0, 0, 15)
+
+
+def test_a_bin_whose_middle_is_the_end_of_the_grid_is_within_it():
+    # A grid of 2 steps up to 4.5 of 8 bins: their middles are at 2/9, 6/9, 10/9, 14/9 and 2 steps.
+    histogram = torch.tensor([4.0, 2.0, 6.0, 3.0, 5.0, 0.0, 0.0, 1.0], dtype=torch.double)
+    p, q = [4 / 20, 2 / 20, 6 / 20, 3 / 20, 5 / 20], [4 / 21, 4 / 21, 4 / 21, 4.5 / 21, 4.5 / 21]
+    wanted = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+    assert masked_divergence(histogram, 4.5 / 8, 2) == pytest.approx(wanted)
