@@ -149,3 +149,14 @@ def test_a_spread_counts_as_a_millionth_at_least_where_distances_are_told(away, 
     cloud.sigmas = torch.tensor([2.0**-30, 0.01], dtype=torch.double)
     fix_share(cloud, 0.5, Codebook(), Reach())
     assert cloud.fixed.tolist() == [is_first, not is_first]
+
+
+def test_a_round_that_has_nothing_to_fix_plans_nothing():
+    cloud, book = cloud_of(gaussian(200), bits=2), Codebook()
+    fix_share(cloud, 0.0, book, Reach())
+    assert book.values == []
+    fix_share(cloud, 0.5, book, Reach())
+    before = list(book.values)
+    fix_share(cloud, 0.4, book, Reach())
+    assert book.values == before
+    assert int(cloud.fixed.sum()) == 100
