@@ -160,3 +160,12 @@ def test_a_round_that_has_nothing_to_fix_plans_nothing():
     fix_share(cloud, 0.4, book, Reach())
     assert book.values == before
     assert int(cloud.fixed.sum()) == 100
+
+
+def test_below_the_smallest_power_a_weight_is_0_at_no_distance_and_so_before_others():
+    weight = torch.tensor([1.2 * 2.0**-7, 0.9 * 2.0**-7], dtype=torch.double)
+    cloud = cloud_of(weight)
+    cloud.sigmas = torch.tensor([2.4 * 2.0**-7, 2.0**-20], dtype=torch.double)  # half a σ, and many
+    fix_share(cloud, 0.5, Codebook(), Reach())
+    assert cloud.fixed.tolist() == [False, True]
+    assert float(cloud.means[1]) == 0
