@@ -24,8 +24,8 @@ def signed_sums(order: int, finest: int, largest: float) -> Tensor:
     unit = 2.0**-finest
     last = finest + math.ceil(math.log2(max(largest, unit)))
     powers = 2 ** torch.arange(last + 1)
-    signed = torch.cat([-powers, torch.zeros(1, dtype=torch.long), powers])
-    sums = torch.zeros(1, dtype=torch.long)
+    signed = torch.cat([-powers, torch.tensor([0]), powers])
+    sums = torch.tensor([0])
     for _ in range(order):
         sums = (sums[:, None] + signed).flatten().unique()
     values = sums.double() * unit
@@ -42,8 +42,7 @@ def prior_sigma(weight: Tensor) -> Tensor:
     size = weight.detach().abs().double()
     below = torch.exp2(torch.floor(torch.log2(size.clamp_min(1e-300))))
     away = (size - below) * (2 * below - size) / size.square().clamp_min(1e-300)
-    away = torch.where(size > 0, away, 0.0)
-    place = max(0, min(away.numel() - 1, round(0.75 * (away.numel() - 1))))
+    place = round(0.75 * (away.numel() - 1))
     usual = away.flatten().kthvalue(place + 1).values.clamp_min(1e-30)
     sigma: Tensor = (START_SIGMA * away / usual).clamp(LEAST_SIGMA, MOST_SIGMA)
     return sigma.to(weight.dtype)
