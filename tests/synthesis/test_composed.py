@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.core.method import MethodCard, Settings, knob
+from engine.core.optimisers import SGD
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.loss import Loss
@@ -48,7 +49,7 @@ class Two(ComposedMethod):
     def compose(self):
         self.start = images(2).clone()
         canvas, self.heard = Pixels(self.start.clone()), Heard()
-        sgd = torch.optim.SGD(canvas.parameters(), lr=self.rate)
+        sgd = SGD(canvas.parameters(), self.rate)
         return Composition(
             canvas=canvas,
             losses={"square": (2.0, Power(2)), "mean": (3.0, Power(1)), "off": (0.0, Power(3))},
@@ -112,7 +113,7 @@ def test_a_pass_in_half_the_width_gives_floats_that_differ_by_its_rounding_alone
 
 
 def test_a_steady_rate_is_the_initial_one():
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.7)
+    optimizer = SGD([torch.zeros(1, requires_grad=True)], 0.7)
     schedule = steady(optimizer)
     for done in range(1, 4):
         optimizer.step()
