@@ -201,7 +201,10 @@ class SignLearner(Learner):
         """‖A / ‖A‖ - A' / ‖A'‖‖² with A = Σ_c y_c² at each place; of an output without places, nothing."""
         if got.dim() < 3:
             return got.new_zeros(())
-        maps = [y.square().sum(1).flatten(1) for y in (got, wanted)]
+        channels = (
+            2 if got.dim() == 3 else 1
+        )  # the places of tokens [n, tokens, channels] come first
+        maps = [y.square().sum(channels).flatten(1) for y in (got, wanted)]
         mine, its = (m / m.norm(dim=1, keepdim=True).clamp_min(1e-12) for m in maps)
         error: Tensor = (mine - its).square().sum(1).mean()
         return error

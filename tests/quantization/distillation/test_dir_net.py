@@ -59,6 +59,19 @@ def test_maps_are_compared_by_where_they_are_strong_and_not_by_how_much():
     assert float(error(torch.ones(1, 3), torch.zeros(1, 3))) == 0.0, "scores have no places"
 
 
+def test_tokens_have_places_as_pixels_have():
+    error = machine_of()._learner.feature_error
+    one, other = torch.randn(2, 4, 5, 3, 3, generator=torch.Generator().manual_seed(0))
+    tokens = [y.flatten(2).transpose(1, 2) for y in (one, other)]
+    wanted = 0.0
+    for a, b in zip(one, other, strict=True):
+        strong = [(y**2).sum(0) for y in (a, b)]
+        mine, its = (m / m.norm() for m in strong)
+        wanted += float((mine - its).square().sum()) / 4
+    assert float(error(one, other)) == pytest.approx(wanted, rel=1e-5)
+    assert float(error(*tokens)) == pytest.approx(wanted, rel=1e-5)
+
+
 def test_a_view_says_how_many_weights_can_still_turn():
     machine = machine_of(steps=20)
     machine.step()
