@@ -52,6 +52,7 @@ def test_the_generator_has_the_papers_parameters():
     by_class = ConditionalGenerator((3, 32, 32), code=100, classes=10, class_norms=True)
     assert sum(p.numel() for p in by_class.parameters()) == linear + convolutions + 10 * norms
     assert [plain.norm_1.norm.eps, plain.norm_2.norm.eps, plain.norm_3.norm.eps] == [1e-5, 0.8, 0.8]
+    assert (by_class.norm_1.norm.eps, by_class.norm_4.eps) == (1e-5, 1e-5)  # torch's own
 
 
 @pytest.mark.parametrize("class_norms", [False, True])
@@ -90,6 +91,18 @@ def test_gdfqs_input_is_the_embedding_of_the_class_times_the_latent():
 def test_a_plain_latent_is_itself():
     z = torch.randn(3, 1, 6)
     assert torch.equal(PlainLatent(6)(classmix.of_labels(torch.tensor([3, 0, 3])), z), z[:, 0])
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_of_a_mixture_the_latents_are_summed_by_its_weights(scaled):
+    embedding, z = ScaledLatent(4, 6) if scaled else PlainLatent(6), torch.randn(3, 2, 6)
+    code = embedding(MIX, z)
+    for image in range(3):
+        wanted = torch.zeros(6)
+        for k in range(2):
+            factor = embedding.table.weight[MIX.classes[image, k]] if scaled else 1.0
+            wanted = wanted + MIX.weights[image, k] * factor * z[image, k]
+        assert torch.allclose(code[image], wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("mapped", [0, 4])
