@@ -183,7 +183,12 @@ def test_memory_is_measured_for_every_work_of_both_stages(monkeypatch):
     monkeypatch.setattr(synthesis, "has_bfloat16", lambda: False)
     found = memory.measured(("resnet20-fashion",), lambda _: None)
     assert asked == [
-        *(("synthesis", work) for work in synthesis.WORKS[:-1]),
+        *(("synthesis", work) for work in ("bare pass", "published loop", "step")),
         *(("reconstruction", work) for work in reconstruction.WORKS),
     ]
     assert all(row.keys() >= {"network", "work", "ready_mb", "peak_mb"} for row in found["rows"])
+
+
+def test_the_lean_generator_is_timed_where_images_are_large():
+    assert synthesis.LEAN in synthesis.works_for("efficientnet-lite0")
+    assert synthesis.LEAN not in synthesis.works_for("resnet20-fashion")

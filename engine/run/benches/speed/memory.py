@@ -17,9 +17,7 @@ def measured(networks: tuple[str, ...], tell: Callable[[str], None]) -> Any:
             images = stage.SIZES.get(name, (16, 3))[0]
             stage_name = stage.__name__.rpartition(".")[2]
             tell(f"memory of {stage_name}, {name}, {images} images")
-            for work in stage.WORKS:
-                if work == synthesis.HALF and not synthesis.has_bfloat16():
-                    continue
+            for work in stage.works_for(name):
                 peak = peak_of(stage.prepared, work, name, images)
                 rows.append(
                     {"network": name, "images": images, "work": f"{stage_name}: {work}", **peak}

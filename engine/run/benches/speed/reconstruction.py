@@ -52,6 +52,11 @@ def _turns(name: str, batch: int, rounds: int) -> tuple[list[dict[str, Any]], in
     return compared(samples, PAIRS), blocks, machine(torch.get_num_threads())
 
 
+def works_for(_network: str) -> tuple[str, ...]:
+    """All, whatever the network."""
+    return WORKS
+
+
 def prepared(work: str, name: str, batch: int) -> Work:
     """One of WORKS in all blocks of a bundled network, one after another."""
     card = listed_card(name, {})

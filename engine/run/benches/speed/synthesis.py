@@ -13,22 +13,24 @@ from engine.run.benches.speed.apart import apart, machine, peak_of
 from engine.run.benches.speed.interleaved import Work, compared, interleaved
 from engine.run.benches.speed.plain.synthesis import PlainGenie
 from engine.synthesis.base import Request
+from engine.synthesis.generators.networks.lean_generator import doublings
 from engine.synthesis.methods.genie import Genie, GenieSettings
 from engine.synthesis.statistics.batchnorm import StoredStatistics
 
 Shape = tuple[int, int, int]
 SIZES = {"resnet20-fashion": (128, 9), "efficientnet-lite0": (16, 3)}  # images a step, rounds
-BARE, PLAIN, FAST, HALF = "bare pass", "published loop", "step", "step, bfloat16"
-WORKS = (BARE, PLAIN, FAST, HALF)
-PAIRS = ((FAST, BARE), (FAST, PLAIN), (HALF, BARE), (HALF, PLAIN))
+BARE, PLAIN, FAST = "bare pass", "published loop", "step"
+LEAN, HALF = "step, lean generator", "step, bfloat16"
+WORKS = (BARE, PLAIN, FAST, LEAN, HALF)
+PAIRS = tuple((work, over) for work in (FAST, LEAN, HALF) for over in (BARE, PLAIN))
 
 
 def measured(networks: tuple[str, ...], rounds: int | None, tell: Callable[[str], None]) -> Any:
     """Rows of each network: seconds, ratios, and what each work holds of memory in a process of its own."""
     rows, told = [], {}
-    works = WORKS if has_bfloat16() else WORKS[:-1]
     for name in networks or tuple(SIZES):
         images, usual = SIZES.get(name, (16, 3))
+        works = works_for(name)
         tell(f"synthesis of {images} images for {name}")
         found, told = apart(_turns, works, name, images, rounds or usual)
         peaks = {work: peak_of(prepared, work, name, images) for work in works}
@@ -39,6 +41,13 @@ def measured(networks: tuple[str, ...], rounds: int | None, tell: Callable[[str]
             }
             rows.append({"network": name, "images": images, **row, **held})
     return {"machine": told, "rows": rows}
+
+
+def works_for(network: str) -> tuple[str, ...]:
+    """Those of WORKS that this processor can do, and that are something else for images of this size."""
+    large = doublings(*listed_card(network, {}).image_shape[1:]) > 2
+    left_out = {LEAN: not large, HALF: not has_bfloat16()}
+    return tuple(work for work in WORKS if not left_out.get(work))
 
 
 def has_bfloat16() -> bool:
@@ -70,7 +79,10 @@ def work_of(
     channels_last(teacher)
     if work == BARE:
         return _bare(teacher, shape)
-    settings = GenieSettings(precision="bfloat16" if work == HALF else "float32")
+    settings = GenieSettings(
+        precision="bfloat16" if work == HALF else "float32",
+        generator="lean" if work == LEAN else "released",
+    )
     stored = StoredStatistics(teacher, shape[1:])
     rng = stream(0, "bench")
     genie = Genie(
