@@ -124,3 +124,11 @@ def test_codes_are_packed_as_one_bit_and_put_back():
     assert quantizer.side_bits() == 6 * 64
     assert fitted(weight, offset=False).side_bits() == 6 * 32
     assert quantizer.flipped(weight) == 0.0
+
+
+def test_codes_do_not_follow_the_weight_unless_they_learn():
+    weight = lopsided()
+    quantizer = fitted(weight)
+    assert torch.equal(quantizer(-weight), quantizer(weight))
+    quantizer.learning = True
+    assert not torch.equal(quantizer(-weight), quantizer(weight))

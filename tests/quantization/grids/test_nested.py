@@ -119,3 +119,18 @@ def test_a_layer_of_zeros_stays_finite():
 def test_precisions_the_wrong_way_round_are_refused():
     with pytest.raises(UserError, match=r"quantization\.lowest is 6"):
         Vertical(VerticalSettings(lowest=6, highest=4))
+
+
+def test_clips_are_tried_from_the_largest_weight_to_a_tenth_of_it():
+    even = torch.linspace(-1, 1, 4001)[None]
+    assert float(shared_clip(even, [8])) == 1.0, "what fills all cells is not clipped"
+    far = torch.cat([0.1 * even.repeat(1, 10), torch.ones(1, 1)], 1)
+    assert float(shared_clip(far, [2])) == pytest.approx(0.1)
+
+
+def test_codes_do_not_follow_the_weight_unless_they_learn():
+    w = weights()
+    quantizer = fitted(w, 3)
+    assert torch.equal(quantizer(-w), quantizer(w))
+    quantizer.learning = True
+    assert not torch.equal(quantizer(-w), quantizer(w))

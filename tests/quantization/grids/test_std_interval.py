@@ -130,3 +130,10 @@ def test_pruned_by_size_the_smallest_are_0_and_the_others_lie_on_the_interval_be
 def test_an_interval_and_a_share_contradict_each_other():
     with pytest.raises(UserError, match="set one of them to 0"):
         StdBased(StdBasedSettings(alpha=2.0, pruned=0.5))
+
+
+@every_form
+def test_ten_standard_deviations_are_tried_and_none_beyond(form):
+    w = torch.zeros(1, 900)
+    w[0, 0] = 1.0  # as far out as thirty deviations
+    assert fitted(form, w).interval_of.alpha == pytest.approx(10)
