@@ -124,6 +124,8 @@ def test_precisions_the_wrong_way_round_are_refused():
 def test_clips_are_tried_from_the_largest_weight_to_a_tenth_of_it():
     even = torch.linspace(-1, 1, 4001)[None]
     assert float(shared_clip(even, [8])) == 1.0, "what fills all cells is not clipped"
+    alike = torch.tensor([[1.0, -1.0]])
+    assert float(shared_clip(alike, [1])) == 1.0, "of equals the whole is the first"
     far = torch.cat([0.1 * even.repeat(1, 10), torch.ones(1, 1)], 1)
     assert float(shared_clip(far, [2])) == pytest.approx(0.1)
 

@@ -30,18 +30,19 @@ def bent(x, axis=1, bits=3):
 
 def border_of(quantizer, ratio, channel):
     """sigmoid(b₀ + b₁u + b₂u²), u the value as a share of the range, within [−1, 1]."""
-    u = max(-1.0, min(1.0, ratio / quantizer.high))
+    u = max(-1.0, min(1.0, ratio / max(quantizer.high, 1)))
     b0, b1, b2 = quantizer.border[:, channel].tolist()
     return 1 / (1 + math.exp(-(b0 + b1 * u + b2 * u * u)))
 
 
+@pytest.mark.parametrize("bits", [1, 2, 3])
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize(
     ("shape", "axis"), [((2, 3, 4, 4), 1), ((5, 3), 1), ((2, 4, 3), -1), ((2, 3, 4), 1)]
 )
-def test_a_value_goes_up_where_its_fraction_reaches_its_channel_s_border(shape, axis, signed):
+def test_a_value_goes_up_where_its_fraction_reaches_its_channel_s_border(shape, axis, signed, bits):
     x = inputs(*shape, signed=signed)
-    quantizer = bent(x, axis)
+    quantizer = bent(x, axis, bits)
     found = quantizer(3 * x) / quantizer.scale  # beyond the range too
     borders = quantizer.borders(3 * x / quantizer.scale)
     places = torch.arange(x.shape[axis]).view(
