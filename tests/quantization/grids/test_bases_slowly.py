@@ -192,6 +192,11 @@ def test_of_weights_the_course_of_the_channel_that_moved_most_is_kept():
     moved = [float((course[-1][k] - course[0][k]).norm() / course[0][k].norm()) for k in range(6)]
     assert quantizer.shown == moved.index(max(moved))
     assert torch.equal(quantizer.course, torch.stack([bases[quantizer.shown] for bases in course]))
+    for row, basis, rounded in zip(
+        weight.double().numpy(), learned.numpy(), quantizer(weight), strict=True
+    ):
+        nearest = nearest_signs(row, basis, signed=True) @ basis
+        assert rounded.flatten().tolist() == pytest.approx(nearest.tolist(), rel=1e-4, abs=1e-5)
     fresh = BasisWeightQuantizer(3)
     fresh.restore(quantizer.stored())
     assert torch.equal(fresh(weight), quantizer(weight))
