@@ -220,3 +220,13 @@ def test_gradients_of_a_learned_step_are_those_of_choices_element_by_element(mas
     )
     assert torch.equal(of_x, passed)
     assert torch.equal(of_scale, (used * torch.where(inside, codes - ratio, codes)).sum())
+
+
+def test_what_is_put_back_does_not_learn():
+    quantizer, weight = softened()
+    fresh, x = WeightQuantizer(3), torch.randn(2, 3, 4, 4)
+    fresh.restore(quantizer.stored())
+    assert not fresh(weight).requires_grad
+    inputs, again = learning(x, 0.0), ActivationQuantizer(3)
+    again.restore(inputs.stored())
+    assert not again(x).requires_grad
