@@ -98,7 +98,7 @@ def test_a_layer_s_table_is_that_of_the_weights_that_are_kept(sharing, prune):
 
 @pytest.mark.parametrize("split", ["centre", "all", "none"])
 @pytest.mark.parametrize("by_channel", [True, False])
-@pytest.mark.parametrize("shape", [(3, 2, 3, 3), (3, 2, 5, 1), (2, 4)])
+@pytest.mark.parametrize("shape", [(3, 2, 3, 3), (3, 2, 5, 1), (3, 2, 1, 5), (2, 4)])
 def test_a_split_weight_is_the_sum_of_its_rounded_parts(split, by_channel, shape):
     w, bits = weights(*shape), 3
     quantizer = SplitWeightCodes(bits, split=split, by_channel=by_channel)
