@@ -8,6 +8,8 @@ from torch import Tensor
 
 LIMIT_DB = 100.0  # beyond, float32 rounding is what is measured; also keeps the numbers finite
 
+AT_ONCE = 2**22  # values of a tensor that are made doubles at a time
+
 
 class Distance(NamedTuple):
     """How far a tensor is from its reference, in three ways; the first and the last know no scale."""
@@ -19,12 +21,15 @@ class Distance(NamedTuple):
 
 def distance(reference: Tensor, other: Tensor) -> Distance:
     """All three at once, of tensors of one shape."""
-    a, b = _flat(reference), _flat(other)
-    signal, noise = _energy(a), _energy(a - b)
+    signal = noise = product = energy = 0.0
+    for part, its in zip(_parts(reference), _parts(other), strict=True):
+        a, b = _flat(part), _flat(its)
+        signal, noise = signal + _energy(a), noise + _energy(a - b)
+        product, energy = product + float(torch.dot(a, b)), energy + _energy(b)
     return Distance(
         sqnr_db=decibels(signal, noise),
-        mse=noise / max(a.numel(), 1),
-        cosine=_cosine(float(torch.dot(a, b)), signal, _energy(b)),
+        mse=noise / max(reference.numel(), 1),
+        cosine=_cosine(product, signal, energy),
     )
 
 
@@ -68,6 +73,13 @@ def _cosine(product: float, energy_a: float, energy_b: float) -> float:
     if lengths == 0:
         return 1.0 if energy_a == energy_b else 0.0
     return max(-1.0, min(1.0, product / lengths))
+
+
+def _parts(x: Tensor) -> tuple[Tensor, ...]:
+    """The tensor along its first dimension, so few rows at a time that doubles of them are little memory."""
+    if x.dim() == 0 or x.numel() <= AT_ONCE:
+        return (x,)
+    return x.split(max(1, AT_ONCE * len(x) // x.numel()))
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -58,11 +58,13 @@ def measure_layers(
         if reader is not None:
             values |= _input_use(reader, inputs[path])
         yield path, {name: value for name, value in values.items() if math.isfinite(value)}
+        for kept in (inputs, wanted, got):
+            del kept[path]
 
 
 def _output_errors(teacher: nn.Module, layer: Any, reader: Any, x: Tensor) -> dict[str, float]:
+    # One output after the other: those of many pixels are large.
     wanted = teacher(x)
-    coarse = x if reader is None else reader(x)
     # A bias that a correction has changed makes up for the block before, not for this layer.
     bias = 0 if layer.bias is None else layer.bias - (0 if teacher.bias is None else teacher.bias)
     if isinstance(bias, Tensor):
@@ -70,14 +72,12 @@ def _output_errors(teacher: nn.Module, layer: Any, reader: Any, x: Tensor) -> di
     own = layer.input_quantizer
     layer.input_quantizer = None
     try:
-        weights, both = layer(x) - bias, layer(coarse) - bias
+        found = _error("weights", wanted, layer(x) - bias)
+        coarse = x if reader is None else reader(x)
+        found |= _error("local", wanted, layer(coarse) - bias)
     finally:
         layer.input_quantizer = own
-    return {
-        **_error("local", wanted, both),
-        **_error("weights", wanted, weights),
-        **_error("activations", wanted, teacher(coarse)),
-    }
+    return found | _error("activations", wanted, teacher(coarse))
 
 
 def _error(part: str, wanted: Tensor, got: Tensor) -> dict[str, float]:
