@@ -22,8 +22,8 @@ from typing import Any
 from engine.core.events import Event
 from engine.run.folders.control import Wish, write_wish
 from engine.run.folders.folder import RunFolder
+from engine.run.machine.environment import worker_environment
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers.launch import worker_environment
 from tests.few_images import few_images
 
 ROOT = Path(__file__).parents[1]

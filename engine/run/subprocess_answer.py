@@ -1,7 +1,6 @@
 """An answer of `python -m engine`, found in a process of its own: for pages, which import no torch."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UserError
+from engine.run.machine.environment import worker_environment
 
 _ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def answer_of(
     done = subprocess.run(
         [sys.executable, "-m", "engine", *words], cwd=_ROOT, capture_output=True, text=True,
         check=False, stdin=subprocess.DEVNULL, timeout=patience_s,
-        env=dict(os.environ) | dict(environment or {}),
+        env=worker_environment() | dict(environment or {}),
     )  # fmt: skip
     lines = done.stderr.strip().splitlines()
     if done.returncode == 2 and lines:

@@ -79,7 +79,7 @@ def _parts(x: Tensor) -> tuple[Tensor, ...]:
     """The tensor along its first dimension, so few rows at a time that doubles of them are little memory."""
     if x.dim() == 0 or x.numel() <= AT_ONCE:
         return (x,)
-    return x.split(max(1, AT_ONCE * len(x) // x.numel()))
+    return torch.split(x, max(1, AT_ONCE * len(x) // x.numel()))
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Start, steer and end the worker process of a run. Imports no torch: pages call this."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from engine.run.folders.control import Wish, read_wish, write_wish
 from engine.run.folders.files import sweep, writing_into
 from engine.run.folders.folder import ACTIVE, RunFolder
 from engine.run.machine import processes
+from engine.run.machine.environment import worker_environment
 from engine.run.machine.resources import threads_wanted
 from engine.run.recipes.recipe import Recipe
 
@@ -87,23 +87,6 @@ def _worker(folder: RunFolder) -> int:
             env=worker_environment(),
         )
     return process.pid
-
-
-def worker_environment() -> dict[str, str]:
-    """What makes the same arithmetic faster on a processor; what the user has set stays.
-
-    Large tensors come and go at every step: memory kept by the allocator, in large pages, spares the
-    system the work of clearing it anew each time. Threads that wait asleep instead of spinning lose
-    little when alone, and do not slow down many times beside another busy process.
-    """
-    wishes = {
-        "MALLOC_MMAP_MAX_": "0",
-        "MALLOC_TRIM_THRESHOLD_": str(2**40),
-        "MALLOC_TOP_PAD_": str(2**26),
-        "THP_MEM_ALLOC_ENABLE": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
-    return wishes | dict(os.environ)
 
 
 def pause(folder: RunFolder) -> None:

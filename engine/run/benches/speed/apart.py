@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
+from engine.run.machine.environment import worker_environment
 from engine.run.machine.resources import memory_mb, peak_memory_mb
-from engine.run.workers.launch import worker_environment
 
 
 def apart(work: Callable[..., Any], *given: Any) -> Any:

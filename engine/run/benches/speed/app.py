@@ -16,9 +16,10 @@ from engine.run.benches.speed.interleaved import interleaved, seconds
 from engine.run.benches.speed.processes import timed_command
 from engine.run.folders.folder import RunFolder
 from engine.run.folders.tail import follow
+from engine.run.machine.environment import worker_environment
 from engine.run.questions.why import answers
 from engine.run.questions.why.fewer_bits.fader import follow_bits
-from engine.run.workers.launch import start, worker_environment
+from engine.run.workers.launch import start
 
 _CATALOGUE = (
     "import sys, pathlib; from engine.run import catalog; catalog.load(pathlib.Path(sys.argv[1]))"

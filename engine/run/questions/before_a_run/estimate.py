@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.folders.folder import RunFolder, list_runs
+from engine.run.machine.environment import worker_environment
 from engine.run.machine.resources import free_memory_mb
 from engine.run.questions import cached_answer
 from engine.run.questions.before_a_run.finished import (
@@ -23,7 +24,6 @@ from engine.run.questions.before_a_run.finished import (
     work,
 )
 from engine.run.recipes.recipe import Recipe
-from engine.run.workers.launch import worker_environment
 
 # The truth lies between estimate / factor and estimate * factor, and further where runs here say so.
 RUN_FACTOR, PACE_FACTOR, MOST_FACTOR = 1.5, 2.0, 10.0
