@@ -179,7 +179,7 @@ def test_what_cannot_be_forked_is_told(paused, catalog, changes, says):
 def test_what_a_method_declares_fixed_is_not_offered(catalog):
     genie = find(catalog, "synthesis", "genie")["settings"]
     fixed = [knob["name"] for knob in genie if not forks.can_change(knob)]
-    assert fixed == ["steps", "batch", "optimise", "stretch"]
+    assert fixed == ["steps", "batch", "optimise", "generator", "stretch"]
 
 
 def test_a_run_that_is_not_in_its_synthesis_cannot_be_forked(tmp_path, catalog):
