@@ -74,6 +74,14 @@ class TestSpreadAndDistance:
         assert spread == 0
 
 
+def test_the_margin_is_what_the_likeliest_class_is_ahead_of_the_next():
+    x, features = torch.randn(2, 1, 4, 4), torch.randn(2, 3)
+    chances = torch.tensor([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
+    made = image_statistics(x, chances.log(), features, [], [])
+    assert made["margin"].tolist() == pytest.approx([0.5, 0.3])
+    assert image_statistics(x, chances[:, :1], features, [], [])["margin"].tolist() == [0, 0]
+
+
 class TestSpectrum:
     def test_a_wave_stands_in_its_ring(self):
         across = torch.arange(16)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.analysis.inputs.label_match import examine_labels
+from engine.analysis.inputs.label_match import _in_other_order, examine_labels
 from engine.core.percent import percent
 
 CLASSES, IMAGES = 12, 360
@@ -44,6 +44,14 @@ def test_the_likely_mistake_is_named(missing, wrong, kind, cause):
     assert f"of {IMAGES} images of pictures" in finding.message
     assert finding.advice
     assert found(logits, truth) == []  # and put right, nothing is found
+
+
+def test_two_classes_changed_for_each_other_are_told_by_the_first_that_is_amiss():
+    swap = torch.arange(CLASSES)
+    swap[[0, 5]] = swap[[5, 0]]
+    truth = torch.cat([torch.full((200,), 0), torch.full((200,), 5), truth_of(0, 5)])
+    (finding,) = found(answers(truth), swap[truth])
+    assert "label 5 is mostly answered by class 0" in finding.message
 
 
 def test_a_class_that_the_network_does_not_know_moves_those_behind_it():
@@ -96,3 +104,12 @@ def test_of_few_images_nothing_is_said_unless_it_is_clear():
 def test_outputs_that_are_no_numbers_are_for_others_to_judge():
     truth = truth_of()
     assert found(answers(truth) * float("nan"), truth + 1) == []
+
+
+def test_an_image_alone_in_its_class_says_nothing_of_what_its_own_label_means():
+    swap = torch.tensor([0, 2, 1, 3])
+    truth = torch.cat([torch.arange(3).repeat(20), torch.tensor([3])])
+    said = torch.where(truth == 3, 1, truth)
+    (other,) = _in_other_order(said, swap[truth], 4)
+    assert torch.equal(other.labels[:-1], truth[:-1])
+    assert int(other.labels[-1]) == -1

@@ -208,3 +208,16 @@ def test_sweeps_of_a_factorization_are_drawn_from_the_first_to_the_least_error()
         assert view.arrays["sweep"].tolist() == [*range(len(course))]
         assert view.values["start"] == pytest.approx(quantizer.course[0])
         assert view.values["end"] == pytest.approx(min(quantizer.course))
+
+
+def test_factors_are_found_as_codes_unless_the_control_is_asked_for():
+    """The control rounds factors found in floats: its course has no sweep over codes."""
+    kernel = torch.randn(8, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    swept = {}
+    for aware in (True, False):
+        makers = Factorization(budget(Factorization.Settings, aware=aware)).makers()
+        quantizer = makers.weights(4)
+        quantizer.fit(kernel)
+        quantizer(kernel)
+        swept[aware] = len(quantizer.course) - 1
+    assert swept[True] > 0 == swept[False]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from engine.core.layout import channels_last
 from engine.core.method import MethodCard, Settings, knob
 from engine.core.optimisers import SGD
 from engine.synthesis.canvas import Pixels
 from engine.synthesis.composed import ComposedMethod, Composition
 from engine.synthesis.loss import Loss
 from engine.synthesis.schedules import Optimiser, steady
-from tests.contracts.nets import images, request
+from tests.contracts.nets import TinyResNet, images, ready, request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,3 +120,24 @@ def test_a_steady_rate_is_the_initial_one():
         optimizer.step()
         schedule.after_step(torch.zeros(()), done)
         assert optimizer.param_groups[0]["lr"] == 0.7
+
+
+def test_what_is_kept_does_not_move_with_the_pixels_where_the_network_reads_them_as_they_lie():
+    """Channels last, nothing is copied on the way to the network."""
+    teacher = ready(TinyResNet())
+    channels_last(teacher)
+    machine = type("Made", (Two,), {})(request(TwoSettings, teacher, shape=(2, 3, 8, 8)))
+    machine.step()
+    assert torch.equal(machine.images(), machine.start)
+    assert not torch.equal(machine.parts.canvas.pixels, machine.start)
+
+
+def test_labels_have_a_reading_the_share_that_the_teacher_takes_for_them():
+    machine = made()
+    machine.step()
+    assert machine.readings() == {}
+    said = machine.latest.logits.argmax(1)
+    machine.parts.labels = torch.stack([said[0], (said[1] + 1) % 3])
+    assert machine.readings() == {"teacher_share": 0.5}
+    machine.parts.labels = said[:1]  # of other images than it saw
+    assert machine.readings() == {}

@@ -160,3 +160,13 @@ def test_the_moving_average_is_saved():
     second.load_state_dict(first.state_dict())
     later = scene(moments([0.5, 0.5], [2.0, 2.0]))
     assert second(later) == first(later)
+
+
+def test_what_keeps_a_z_score_finite_hardly_bends_that_of_a_deviation_of_a_thousandth():
+    seen, target = (
+        (torch.tensor([0.5]), torch.tensor([1e-3])),
+        (torch.tensor([0.0]), torch.tensor([1e-3])),
+    )
+    assert float(z_score(seen, target)) == pytest.approx(0.5 / (2**0.5 * 1e-3), rel=1e-3)
+    still = (torch.zeros(1), torch.zeros(1))
+    assert float(z_score(still, still)) == 0

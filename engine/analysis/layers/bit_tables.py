@@ -103,6 +103,6 @@ def cliff(sqnr_db: dict[str, float], threshold: float = CLIFF_DB) -> int | None:
 def _decibels(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         db = 10 * np.log10(signal / noise)
-    db = np.where(noise == 0, 100.0, np.where((signal == 0) | ~np.isfinite(noise), -100.0, db))
+    db = np.where(noise == 0, np.inf, np.where((signal == 0) | ~np.isfinite(noise), -np.inf, db))
     found: np.ndarray = np.clip(db, -100.0, 100.0)
     return found

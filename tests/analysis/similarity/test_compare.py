@@ -54,6 +54,12 @@ def test_layers_of_other_shapes_are_not_dealt_out():
     assert alone.pairings == 0
 
 
+def test_a_layer_without_a_direction_is_like_no_other():
+    found = permutation_test([[None, 0.4], [None, 1.0]], ["x", "x"], seed=0)
+    assert found.same == 0.5  # a cosine that is not there counts as 0
+    assert found.different == pytest.approx(0.2)
+
+
 def test_no_share_is_zero_however_clear_it_is():
     found = permutation_test(np.eye(12).tolist(), [0] * 12, seed=0)
     assert found.p == pytest.approx(1 / 1000)

@@ -174,7 +174,9 @@ def test_behind_a_layer_that_reads_them_in_both_orders_both_branches_have_one_or
      (lambda a, b: torch.flatten(a, start_dim=1), (FREE, FREE)),
      (lambda a, b: a.view(a.size(0), -1), (FREE, FREE)), (lambda a, b: a.reshape(2, -1), (FREE, FREE)),
      (lambda a, b: a.reshape(2, 256), (FIXED, FIXED)),
-     (lambda a, b: torch.flatten(a, 2).reshape(2, 4, 64).flatten(1), (FIXED, FIXED))],
+     (lambda a, b: torch.flatten(a, 2).reshape(2, 4, 64).flatten(1), (FIXED, FIXED)),
+     (lambda a, b: torch.flatten(a).view(2, 256), (FIXED, FIXED)),
+     (lambda a, b: a.flatten().reshape(2, -1), (FIXED, FIXED))],
 )  # fmt: skip
 def test_a_flattening_of_channels_is_followed_and_others_are_not(function, wanted):
     net = ready(Flat(function)).double()

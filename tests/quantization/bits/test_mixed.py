@@ -406,6 +406,15 @@ def test_a_share_is_taken_as_it_is_written():
         assert machine._afforded() == wanted  # of 1212 weights
 
 
+@pytest.mark.parametrize(("lowest", "highest"), [(2, 8), (3, 5), (4, 4)])
+def test_bits_are_chosen_from_the_lowest_to_the_highest_both_included(lowest, highest):
+    work = quantizing(weight_bits=5)
+    method = Mixed(MixedSettings(lowest=lowest, highest=highest, share=1.0))
+    machine = method.planner(work.teacher, work.blocks, work.plan, work.images, stream(0, "bits"))
+    offered = [choice.weights for group in machine._groups for choice in group.candidates()]
+    assert {bits for weights in offered for bits in weights} == {*range(lowest, highest + 1)}
+
+
 def test_the_quantizer_behind_takes_its_own_preset_and_the_shared_knobs():
     method = Mixed(MixedSettings(rounding="genie-m", effort="quick", weight_range="min-max"))
     assert method.steps_per_block() == method._inner.settings.steps > 0

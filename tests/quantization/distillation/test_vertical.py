@@ -50,6 +50,19 @@ def test_a_step_serves_the_fewest_bits_the_most_and_one_between():
     assert set(machine.step()) >= {"answers", "most bits", "bits between"}
 
 
+@torch.no_grad()
+def test_each_penalty_is_the_divergence_at_the_precision_that_it_is_called_by():
+    work, machine = trainer(lowest=2, highest=6)
+    learner = machine._learner
+    learner.begin(0.0, stream(0, "draws"))
+    wanted, between = work.teacher(work.images), learner._others[1]
+    told = learner.penalties(work.images, wanted, 0.0)
+    assert [*told] == ["most bits", "bits between"]
+    for loss, bits in zip(told.values(), (6, between), strict=True):
+        learner._read(bits)
+        assert torch.equal(loss, divergence(learner.student(work.images), wanted, 2.0))
+
+
 @pytest.mark.parametrize(("weight_bits", "spared"), [(3, 2), (8, 0)])
 def test_first_and_last_layer_keep_their_bits_where_they_have_more_than_the_others(
     weight_bits, spared

@@ -132,3 +132,11 @@ def test_codes_do_not_follow_the_weight_unless_they_learn():
     assert torch.equal(quantizer(-weight), quantizer(weight))
     quantizer.learning = True
     assert not torch.equal(quantizer(-weight), quantizer(weight))
+
+
+def test_weights_of_any_size_keep_a_gradient_and_the_share_s_farthest_alone_decides():
+    vast = torch.full((8,), 1.2e4)
+    assert float(slope(vast, held_back(10.0, vast, 0.5))[0]) >= FELT
+    apart = torch.tensor([0.5, 9.0])  # half of them: the near one
+    assert held_back(10.0, apart, 0.5) == pytest.approx(held_back(10.0, apart[:1], 1.0))
+    assert held_back(10.0, apart, 0.5) > 2 * held_back(10.0, apart, 1.0)

@@ -155,6 +155,18 @@ def test_the_first_clip_ratio_wins_ties():
     assert min(CLIP_RATIOS) == 0.01
 
 
+def test_of_two_ratios_of_one_error_the_wider_stays_in_a_large_layer_too():
+    """One bit, -1 and a tiny h: the whole range ends at -1 - h, and 0.99 of it as far above -1."""
+    weight = torch.full((1, 40_000), -1.0)
+    weight[0, 0] = float.fromhex("0x1.4953940000000p-8")
+    grids = [
+        asymmetric(ratio * weight.amin(1), ratio * weight.amax(1), 1) for ratio in CLIP_RATIOS[:2]
+    ]
+    wide, narrow = (error(weight, grid.quantize(weight)) for grid in grids)
+    assert wide == narrow
+    assert float(search_weight_grid(weight, 1).scale) == float(grids[0].scale)
+
+
 def test_a_channel_of_zeros_stays_zero():
     weight = torch.zeros(2, 5)
     weight[1] = torch.randn(5)

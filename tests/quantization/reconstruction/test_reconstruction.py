@@ -75,6 +75,14 @@ def test_fewer_images_than_a_batch_are_all_taken_every_time():
     assert all(sorted(index) == [0, 1, 2] for index in drawn)
 
 
+def test_a_step_goes_down_the_sum_of_the_losses_that_it_tells(monkeypatch):
+    machine, down = Bench(warm_up=0.0).machine, []
+    monkeypatch.setattr(machine._learners, "descend", down.append)
+    losses = machine.step()
+    assert set(losses) == {"reconstruction", "rounding"}
+    assert down[0].item() == pytest.approx(sum(float(loss) for loss in losses.values()))
+
+
 # --- the input ----------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from engine.synthesis.statistics.batchnorm import StoredStatistics
 from engine.synthesis.statistics.moments import (
     EPS,
     Moments,
+    as_maps,
     batch_moments,
     class_moments,
     image_moments,
@@ -161,3 +162,11 @@ def test_what_is_no_classifier_has_no_scores():
     stored = StoredStatistics(Dense().eval(), (1, 4, 4))
     assert (stored.outputs, stored.classifier) == (0, "")
     assert StoredStatistics(ConvWithoutBn().eval(), (1, 4, 4)).classifier == ""
+
+
+def test_tokens_are_maps_of_one_column_and_channels_come_second():
+    tokens = torch.arange(24.0).view(2, 4, 3)  # 2 images, 4 tokens, 3 channels
+    maps = as_maps(tokens)
+    assert maps.shape == (2, 3, 4, 1)
+    assert torch.equal(maps[1, 2, :, 0], tokens[1, :, 2])
+    assert as_maps(maps) is maps
