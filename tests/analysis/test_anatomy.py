@@ -69,6 +69,10 @@ def test_a_batchnorm_brings_small_weights_back_by_its_factor():
         norm.weight.data = torch.tensor([1.0, 1, 1, 1, -2 * factor])
         norm.running_var = torch.tensor([1.0, 1, 1, 1, 4.0])
         assert layer_of(size[:, None], norm).nearly_dead_channels == nearly
+    norm.weight.data[-1] = -0.8
+    for least, nearly in ((0.09, 1), (0.1, 0)):  # a tenth of the median is enough
+        size[-1] = least
+        assert layer_of(size[:, None], norm).nearly_dead_channels == nearly
     assert layer_of(torch.tensor([[1.0], [1], [1], [0.11]])).nearly_dead_channels == 0
 
 

@@ -244,6 +244,8 @@ def test_unused_and_repeated_layers_are_named() -> None:
     found = findings(Odd().eval(), shape=(3, 9, 9))
     assert named(found, "unused-layers").layers == ("auxiliary",)
     assert "stem runs 2 times" in named(found, "called-twice").message
+    assert named(found, "called-twice").layers == ("stem",)
+    assert "called-twice" not in [one.kind for one in findings(ready(TinyResNet()))]
     assert "9 x 9" in named(found, "image-side").message
 
 

@@ -89,6 +89,16 @@ def test_every_option_resumes_to_the_same_numbers(cls, settings):
     assert torch.equal(second.images(), straight.images())
 
 
+# --- DeepInversion --------------------------------------------------------------------------------
+
+
+def test_the_first_layer_has_a_weight_of_its_own_and_every_other_1():
+    machine = make(DeepInversion, first_weight=10.0)
+    _, statistics = machine.parts.losses["batchnorm"]
+    layers = len(machine.request.stored.paths)
+    assert statistics.layer_weights == [10.0, *[1.0 for _ in range(layers - 1)]]
+
+
 # --- DSG ------------------------------------------------------------------------------------------
 
 

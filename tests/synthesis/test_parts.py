@@ -102,6 +102,11 @@ def test_policies_are_what_they_are_called():
     counts = torch.bincount(balanced(23, 5, stream(0)), minlength=5)
     assert counts.max() - counts.min() == 1
     assert len(one_class(20, 10, stream(0)).unique()) == 1
+    drawn, by_hand = stream(0), stream(0)
+    balanced(23, 5, drawn)
+    for _ in range(5):  # orders of 5 classes: the fewest for 23 images
+        torch.randperm(5, generator=by_hand)
+    assert torch.equal(drawn.get_state(), by_hand.get_state())
     assert len(uniform(200, 10, stream(0)).unique()) == 10
 
 

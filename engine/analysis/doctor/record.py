@@ -109,7 +109,7 @@ class Images:
     alike: float | None = None  # mean cosine of two images' features
     distance: float | None = None  # from BatchNorm's stored means, in stored standard deviations
     classes_seen: float | None = None  # how many classes the teacher sees, by entropy
-    classes: int = 0
+    classes: int  # of the network; 0 where it is no classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,9 @@ class Real(SynthesisMethod):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        wanted, there = request.shape[0], 0 if request.real is None else len(request.real)
-        if request.real is None or there < wanted:
+        assert request.real is not None  # the card asks for them
+        wanted, there = request.shape[0], len(request.real)
+        if there < wanted:
             raise UserError(
                 f"synthesis 'real' needs {wanted} real images, and there are {there}; "
                 "give a folder with --set model.calibration=FOLDER or choose fewer --images"

@@ -65,6 +65,23 @@ def test_channels_in_another_order_change_nothing_once_they_are_matched(pair, se
         assert cosine(ours[path], found[path]) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_channel_that_two_layers_write_to_has_the_mean_of_their_lengths():
+    """The geometric one, so that none of the two is the measure of the other."""
+
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+            self.last = nn.Conv2d(4, 2, 1)
+
+        def forward(self, x):
+            return self.last(torch.relu(self.one(x) + self.other(x)))
+
+    weights = chained(ready(Sum()).double())
+    one, other = (np.linalg.norm(weights[p].reshape(4, -1), axis=1) for p in ("one", "other"))
+    assert one * other == pytest.approx(np.ones(4))
+
+
 def test_another_network_is_not_similar(pair):
     model, _ = pair
     other = ready(type(model)(), seed=7).double()

@@ -5,7 +5,7 @@ import torch
 
 from engine.core.sampling.randomness import stream
 from engine.quantization.grids.quantizers import WeightQuantizer
-from engine.quantization.grids.weights.soft_codes import SearchedWeightQuantizer
+from engine.quantization.grids.weights.soft_codes import SOFTNESS, SearchedWeightQuantizer
 from engine.quantization.methods.slb import Slb, SlbSettings, temperature
 from engine.quantization.student import quantizers
 from tests.contracts.nets import budget, quantizing
@@ -45,6 +45,16 @@ def test_before_any_step_the_most_probable_level_is_the_nearest(bits):
     plain = WeightQuantizer(bits)
     plain.fit(w)
     assert torch.equal(quantizer.codes, plain.codes)
+
+
+def test_a_search_begins_at_a_softmax_of_squared_distances_whatever_was_searched_before():
+    quantizer, w = soft()
+    quantizer.temperature = 50.0
+    quantizer.soften(w)
+    place = (w / quantizer.scale + quantizer.zero_point).clamp(0, 7)[..., None]
+    chances = (-((place - quantizer._choices) ** 2) / SOFTNESS).exp()
+    wanted = chances / chances.sum(-1, keepdim=True)
+    assert torch.allclose(quantizer.probabilities(), wanted, atol=1e-5)
 
 
 def test_soft_and_hard_meet_as_the_temperature_rises():

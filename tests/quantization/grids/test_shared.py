@@ -54,6 +54,8 @@ class TestTables:
         assert float(found.mean()) == pytest.approx(0.8, abs=0.02)
         ends = torch.tensor([-1.0, 2.0])
         assert torch.equal(table[by_chance(ends, table, stream(4, "chance"))], ends)
+        beyond = torch.tensor([-9.0, 9.0])
+        assert torch.equal(table[by_chance(beyond, table, stream(5, "chance"))], ends)
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)

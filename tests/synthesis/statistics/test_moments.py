@@ -143,6 +143,7 @@ def test_one_pass_observes_everything_alike():
     handle.remove()
     assert len(passes) == 1
     plain = stored.observe(teacher, x)
+    assert (plain.per_image, plain.features, plain.outputs) == (None, None, None), "not asked for"
     for a, b in zip(seen.moments, plain.moments, strict=True):
         assert torch.allclose(a.mean, b.mean, atol=1e-5)
         assert torch.allclose(a.std, b.std, atol=1e-4)

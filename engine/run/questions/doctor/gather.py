@@ -202,7 +202,7 @@ def failed_record(folder: RunFolder, message: str, layer: str) -> RunRecord:
     """Of a run that broke on values that are no numbers: nothing else can be told of it."""
     recipe, nothing = folder.recipe, np.zeros(0)
     images = Images(count=recipe.images, synthesis=recipe.synthesis, made=False, optimised=False, steps=0,
-                    sizes=nothing)  # fmt: skip
+                    sizes=nothing, classes=0)  # fmt: skip
     return RunRecord(
         run=folder.run_id, quantization=recipe.quantization, learns=False, settings={}, layers=(),
         images=images, loss=Loss(value=float("inf"), unit="KL", images=0),
