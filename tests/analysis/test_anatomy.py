@@ -131,6 +131,19 @@ def test_a_layer_that_runs_twice_has_the_work_of_both_and_its_parameters_once():
     assert (anatomy.outputs, anatomy.unused, anatomy.untraceable) == (2, [], "")
 
 
+def test_a_layer_has_its_own_parameters_and_not_those_of_a_module_inside():
+    class Scaled(nn.Conv2d):
+        def __init__(self) -> None:
+            super().__init__(3, 4, 3, padding=1)
+            self.inner = nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.inner(super().forward(x))
+
+    net = ready(nn.Sequential(Scaled(), nn.Flatten(), nn.Linear(4 * 4, 2)))
+    assert dissect(net, (3, 2, 2)).layers[0].parameters == 4 * 3 * 9 + 4
+
+
 @pytest.mark.parametrize(
     ("biases", "said"), [((True, True), "each has a bias"), ((True, False), "1 have a bias")]
 )

@@ -51,7 +51,7 @@ def pairs_of(labels: Tensor) -> Pairs:
 def _unlike(groups: list[Tensor]) -> Tensor:
     """Pairs [n, 2] of places from different groups, as many as can be."""
     total = sum(len(group) for group in groups)
-    most = max((len(group) for group in groups), default=0)
+    most = len(max(groups, key=len, default=()))
     groups = [group[: max(total - most, 0)] for group in groups]
     row = torch.cat(groups) if groups else torch.zeros(0, dtype=torch.long)
     half = len(row) // 2

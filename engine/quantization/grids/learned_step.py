@@ -34,8 +34,8 @@ class LearnedStep(torch.autograd.Function):
     ) -> Tensor:
         ratio = x / scale
         codes = ratio.round().clamp_(low, high)
-        ctx.save_for_backward(ratio, codes, mask if mask is not None else torch.empty(0))
-        ctx.bounds, ctx.masked = (low, high), mask is not None
+        ctx.save_for_backward(ratio, codes, mask)
+        ctx.bounds = low, high
         values = codes * scale
         return torch.lerp(x, values, mask) if mask is not None else values
 
@@ -49,9 +49,9 @@ class LearnedStep(torch.autograd.Function):
         inside = torch.eq(clipped, ratio, out=torch.empty_like(ratio))
         # d value / d s = round(x / s) − x / s inside the range, and the clipped code outside
         slope = torch.addcmul(codes, clipped, inside, value=-1)
-        quantized = grad * mask if ctx.masked else grad
+        quantized = grad if mask is None else grad * mask
         grad_scale = (quantized * slope).sum()
-        if ctx.masked:  # what was kept float passes everywhere
+        if mask is not None:  # what was kept float passes everywhere
             through = (grad - quantized).addcmul_(quantized, inside)
             return through, grad_scale, None, None, None
         return grad * inside, grad_scale, None, None, None
