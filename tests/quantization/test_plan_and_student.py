@@ -1,5 +1,7 @@
 """Which layer gets how many bits, and a student that is quantized just so."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -127,6 +129,22 @@ def test_a_student_at_8_bits_is_near_its_teacher_and_shares_its_paths():
         assert isinstance(layer, QuantLayer)
         assert isinstance(layer, type(work.teacher.get_submodule(path)))
         assert torch.equal(layer.float_weight, work.teacher.get_submodule(path).weight)
+
+
+def test_a_block_whose_layers_run_once_is_fitted_in_one_pass():
+    work, passes = quantizing(), []
+    block = work.blocks[1]
+
+    def run(student, x):
+        passes.append(len(x))
+        return block.run(student, x)
+
+    fit_block(
+        work.student,
+        SimpleNamespace(layers=block.layers, run=run),
+        images(4)[:, :1].expand(-1, 4, -1, -1),
+    )
+    assert passes == [4]
 
 
 def test_students_weights_are_their_own():

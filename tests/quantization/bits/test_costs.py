@@ -1,6 +1,7 @@
 """What each choice costs, by hand; every combination that is offered; the codes of a timed kernel."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,13 @@ def test_edges_at_8_bits_have_no_choice_and_shared_inputs_have_one(inputs, float
         made = with_candidates(PLAN, [block], [Candidate(weights=(2, 3), input=4)])
         assert [(made[p].weight_bits, made[p].activation_bits) for p in "bc"] == [(2, 4), (3, 4)]
         assert made["a"] == PLAN["a"]
+
+
+def test_a_plan_is_not_made_of_fewer_choices_than_there_are_layers_to_choose_for():
+    """Those left over would keep the bits that they had."""
+    for choices in ([], [Candidate(weights=(2,), input=4)]):
+        with pytest.raises(ValueError, match="zip"):
+            with_candidates(PLAN, [replace(PAIR, layers=("b", "c"))], choices)
 
 
 def test_the_codes_of_a_timed_kernel_are_the_nearest_on_grids_that_nothing_leaves():
