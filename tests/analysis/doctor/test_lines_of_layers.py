@@ -8,6 +8,7 @@ import pytest
 from engine.analysis.doctor.ranking import findings_of
 from engine.analysis.doctor.record import BIT_DB, Norm
 from engine.analysis.layers.bit_tables import CLIFF_DB
+from engine.models.card_settings import TINY_VARIANCE
 from tests.analysis.doctor.records import healthy, layer, with_layer
 
 FOUR = healthy(bits=4, db=25.0)
@@ -129,6 +130,14 @@ def test_a_tiny_variance_names_the_loudest_channel_and_hurts_the_layer_behind():
     assert [(one.layer, one.hurts) for one in of("tiny-variance", before)] == [("b.bn", "d")]
     last = with_layer(healthy(), "f", norm=norm)
     assert of("tiny-variance", last)[0].hurts == ""
+
+
+@pytest.mark.parametrize("median", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize(("share", "found"), [(0.9, ["d.bn"]), (1.1, [])])
+def test_a_variance_is_tiny_beside_the_median_of_its_layer(median, share, found):
+    variance = median * one_channel(share * TINY_VARIANCE)
+    norm = Norm(path="d.bn", variance=variance, gamma=np.ones(8), seen=np.ones(8), eps=0.0)
+    assert told("tiny-variance", with_layer(healthy(), "d", norm=norm)) == found
 
 
 # --- bits ---------------------------------------------------------------------------------------

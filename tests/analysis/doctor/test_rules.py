@@ -10,7 +10,6 @@ from engine.analysis.doctor import discover_rules
 from engine.analysis.doctor.ranking import findings_of, ranked, share_of, weighed
 from engine.analysis.doctor.record import BIT_DB, Fed, Loss, Meeting, Norm, Wild, layer_gain
 from engine.analysis.doctor.rules.bits.past_cliff import to_eight
-from engine.models.card_settings import TINY_VARIANCE
 from tests.analysis.doctor.records import healthy, layer, with_input, with_layer
 
 FEW = healthy(bits=3, db=12.0)  # every layer past its cliff, as at three bits
@@ -145,14 +144,6 @@ def test_a_channel_that_is_as_still_as_its_variance_says_is_left_alone():
     assert "tiny-variance" not in {
         one.rule for one in findings_of(with_layer(healthy(), "d", norm=still))
     }
-
-
-@pytest.mark.parametrize("median", [0.01, 1.0, 100.0])
-@pytest.mark.parametrize(("share", "told"), [(0.9, True), (1.1, False)])
-def test_a_variance_is_tiny_beside_the_median_of_its_layer(median, share, told):
-    beside = replace(TINY, variance=median * one_channel(share * TINY_VARIANCE), eps=0.0)
-    found = {one.rule for one in findings_of(with_layer(healthy(), "d", norm=beside))}
-    assert ("tiny-variance" in found) is told
 
 
 def test_the_gain_of_a_layer_adds_the_powers_of_two_noises():
