@@ -1,5 +1,6 @@
 """Which tests run which line, and how long each takes: measured once, by running them under coverage."""
 
+import ast
 import json
 import os
 import sqlite3
@@ -25,10 +26,13 @@ class Reached:
     lines: dict[str, dict[int, list[str]]] = field(default_factory=dict)
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that run the changed line; those of the whole file for a line of its imports."""
+        """The tests that run the changed line; those of the whole file for one that its import runs.
+
+        A module's constant, or a signature, is run by whichever test happens to import it first.
+        """
         of_file = self.lines.get(mutant.file, {})
         found = set(of_file.get(mutant.line, ()))
-        if not found:
+        if not found or not _in_a_function(mutant):
             found = {test for tests in of_file.values() for test in tests}
         module = mutant.file.removesuffix(".py").replace("/", ".")
         near = {test.partition("::")[0] for test in found}
@@ -48,6 +52,16 @@ class Reached:
                 break
             chosen.append(test)
         return chosen
+
+
+def _in_a_function(mutant: Mutant) -> bool:
+    tree = ast.parse((ROOT / mutant.file).read_text(encoding="utf-8"))
+    functions = (
+        node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    return any(
+        one.body[0].lineno <= mutant.line <= (one.end_lineno or one.lineno) for one in functions
+    )
 
 
 def measure(scratch: Path, jobs: int) -> Reached:
