@@ -17,7 +17,9 @@ from engine.models.wrappers import unwrapped
 
 MOST_NAMED = 100  # classes whose names pages draw
 ASSETS = Path(__file__).parents[2] / "assets"
-LARGE_IMAGES = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience
+LARGE_IMAGES: dict[
+    str, dict[str, Any]
+] = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience
     "quick": {
         "images": 32,
         "synthesis.batch": 16,
