@@ -17,18 +17,25 @@ from engine.quantization.grids.step_search import CLIP_RATIOS
 
 BINS = 2048
 LEAST_RATIO = 0.02  # below, too few bins are left to be compared
+LEAST_INSIDE = 0.5  # of the values: of few, those of one bin alone match themselves, and all others are clipped
 
 
 def full_range_kl_ratio(sizes: Tensor, steps: float) -> float:
     """The ratio with the least divergence; `sizes` in [0, 1], `steps` as `range_search.kl_ratio` has it.
 
-    Exact zeros are left out: every grid holds them without error.
+    Exact zeros are left out: every grid holds them without error. A ratio that clips more than half of the
+    values is none.
     """
     present = sizes[sizes > 0]
     if not len(present):
         return 1.0
     histogram = torch.histc(present.float(), BINS, 0.0, 1.0).double().cpu()
-    ratios = [ratio for ratio in CLIP_RATIOS if ratio >= LEAST_RATIO]
+    inside = histogram.cumsum(0) / histogram.sum()
+    ratios = [
+        ratio
+        for ratio in CLIP_RATIOS
+        if ratio >= LEAST_RATIO and inside[round(ratio * BINS) - 1] >= LEAST_INSIDE
+    ]
     return min(ratios, key=lambda ratio: masked_divergence(histogram, ratio, steps))
 
 

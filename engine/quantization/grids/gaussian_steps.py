@@ -196,8 +196,9 @@ class GaussianInput(ActivationQuantizer):
 
 
 def _in_steps(x: Tensor, middle: Tensor, step: Tensor) -> Tensor:
-    """How many steps each value lies from its middle; 0 where there is no step."""
-    return torch.where(step > 0, (x - middle) / step, 0.0)
+    """How many steps each value lies from its middle; where there is no step, how far it lies."""
+    safe = step + (step <= 0).to(step.dtype)  # 1 in the place of 0
+    return (x - middle) / safe
 
 
 def coarse(sigma: Tensor, bits: int) -> Tensor:

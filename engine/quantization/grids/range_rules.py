@@ -128,10 +128,9 @@ def kl_ratio(sizes: Tensor, steps: float) -> float:
 
 
 def _divergence(p: Tensor, q: Tensor) -> float:
-    """KL(p ‖ q) of two histograms, each of its own total; a bin that only p fills counts as a tiny q.
-
-    Where q is empty it is no number, and so never the smallest.
-    """
+    """KL(p ‖ q) of two histograms, each of its own total; a bin that only p fills counts as a tiny q."""
+    if float(q.sum()) == 0:
+        return float("inf")
     p, q = p / p.sum(), q / q.sum()
     shared = p > 0
     return float((p[shared] * (p[shared] / q[shared].clamp_min(1e-12)).log()).sum())

@@ -6,6 +6,7 @@ from tests.app.browser import MARKS, browsing, rest, served, until
 
 pytestmark = MARKS
 BESIDE = """() => { const one = document.querySelector("[class*=-group-synthesis] details");
+  if (!one) return [false, ""]; // just being drawn
   return [one.open, getComputedStyle(one.querySelector("summary"), "::after").content]; }"""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.quantization.grids.range_rules import (
@@ -154,6 +154,7 @@ def test_a_peak_does_not_grow_with_the_number_of_images_as_the_largest_does():
 
 @pytest.mark.parametrize("rule", ACTIVATION_RULES)
 @given(seed=st.integers(0, 2**16), bits=st.integers(2, 8), sign=st.booleans())
+@example(seed=15698, bits=3, sign=False)  # of 60 values all but one were clipped
 @settings(max_examples=8, deadline=None)
 def test_any_rule_for_activations_keeps_to_its_bits_and_half_a_step(rule, seed, bits, sign):
     x = normal(4, 5, 6, seed=seed) if sign else normal(4, 5, 6, seed=seed).relu()
