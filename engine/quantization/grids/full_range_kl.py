@@ -17,7 +17,7 @@ from engine.quantization.grids.step_search import CLIP_RATIOS
 
 BINS = 2048
 LEAST_RATIO = 0.02  # below, too few bins are left to be compared
-LEAST_INSIDE = 0.5  # of the values: of few, those of one bin alone match themselves, and all others are clipped
+LEAST_INSIDE = 0.5  # of the values: of few, those of one bin alone match themselves
 
 
 def full_range_kl_ratio(sizes: Tensor, steps: float) -> float:
