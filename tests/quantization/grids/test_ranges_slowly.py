@@ -63,6 +63,8 @@ def slow_full_range(sizes, steps):
     histogram, best = heights(sizes), (math.inf, 1.0)
     for ratio in RATIOS:
         reach = ratio * BINS
+        if 2 * histogram[: round(reach)].sum() < histogram.sum():  # more than half would be clipped
+            continue
         levels = levels_of(BINS, reach, steps)
         within = (histogram > 0) & ((np.arange(BINS) + 0.5) / reach * steps <= steps)
         if not within.any():
