@@ -11,7 +11,7 @@ pytestmark = MARKS
 LOOKS_MS = 4000  # in which the page looks again twice and more
 
 
-@pytest.mark.parametrize("where", ["", "evidence"])
+@pytest.mark.parametrize("where", ["", pytest.param("evidence", marks=pytest.mark.thorough)])
 def test_a_run_is_started_while_its_time_is_measured(where: str, tmp_path: Path) -> None:
     (tmp_path / MEASURING).touch()
     with served(tmp_path) as address, browsing() as page:
