@@ -5,7 +5,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.engine_calls.background import look_again
 from app.links.moved import moved_pages
 from app.links.onward import is_there, lead_on
 from app.panels.new_run.dialog import close_dialog, new_run_button, open_dialog
@@ -51,12 +50,9 @@ page = st.navigation([*PAGES, *moved_pages()], position="top")
 if is_there(page.url_path):
     close_dialog()
 lead_on()
-above = st.container(key="new-run-above")  # main.css puts it into the bar on top
-with above:
+with st.container(key="new-run-above"):  # main.css puts it into the bar on top
     new_run_button(key="new-run-open", type="primary")
 st.html(HERE / "main.css")
-awaited = open_dialog()  # before the page, which may end early
-with above:
-    look_again(awaited, key="pulse-new-run")
+open_dialog()  # before the page, which may end early
 page.run()
 keep_out(len(sys.modules))  # whoever waits for the page has it by now

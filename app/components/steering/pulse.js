@@ -4,6 +4,9 @@
 // fragment: all others are lost. And a request on its way when another page is asked for comes after that
 // page and empties it. So a pulse waits while anything runs, and for what a click sets off; one is enough for
 // all that changes together, and where there are two they take turns.
+//
+// Behind an open dialog a page waits until it is closed: drawn anew, it takes the dialog's fields away for a
+// moment, and what is being typed into one is lost. A pulse in a dialog asks for the dialog alone.
 
 import { ENDED, bus } from "./bus.js";
 import { keeper } from "../plots/plot.js";
@@ -30,17 +33,20 @@ function touch(target) {
   patience = target?.closest?.(ASKS) ? BUTTON_MS : ANSWER_MS;
 }
 
-function rests() {
+function rests(host) {
   const state = document.querySelector("[data-test-script-state]")?.dataset.testScriptState;
   const now = Date.now();
   if (state && state !== "notRunning") ran = now;
+  const dialog = document.querySelector("[data-testid=stDialog]");
   const answered = ran > touched || now - touched > patience;
   const settled = now - ran > (patience === BUTTON_MS ? SETTLE_MS : 0);
-  return settled && answered && !document.hidden && now - touched > HANDS_OFF_MS;
+  const inFront = !dialog || dialog.contains(host);
+  return inFront && settled && answered && !document.hidden && now - touched > HANDS_OFF_MS;
 }
 
 class Pulse {
-  constructor() {
+  constructor(host) {
+    this.host = host;
     this.last = this.took = 0;
   }
 
@@ -69,7 +75,7 @@ class Pulse {
   }
 
   look() {
-    if (!rests()) return;
+    if (!rests(this.host)) return;
     if (this.asked) [this.asked, this.took] = [false, Date.now() - this.last];
     if (!this.wanted) {
       clearInterval(this.timer);
@@ -99,4 +105,5 @@ class Pulse {
 
 const ended = (state) => (ENDED.includes(state) || state === "new" ? state : "active");
 
-export const render = keeper(() => new Pulse());
+// An isolated component lives in a shadow root, which no element of the page contains: its host is meant.
+export const render = keeper((parent) => new Pulse(parent.getRootNode().host ?? parent));

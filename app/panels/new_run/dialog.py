@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.engine_calls.actions import started
+from app.engine_calls.background import look_again
 from app.engine_calls.choices import load_catalog
 from app.engine_calls.recipes import paths_in
 from app.links.onward import lead_on, lead_to, onward
@@ -22,7 +23,6 @@ from app.wording.engine_words import page_text
 from app.wording.words import plain
 
 OPEN, COUNT, START = "new-run", "new-run-count", "new-start"
-AWAITED = "new-run-awaited"  # whether the page looks again for what the dialog is measuring
 
 
 def new_run(wanted: dict[str, Any] | None = None, *, expert: bool | None = None) -> None:
@@ -51,16 +51,10 @@ def new_run_button(
         new_run(wanted)
 
 
-def open_dialog() -> bool:
-    """Draw the dialog where one is open; whether it awaits an answer. Once, before every page.
-
-    The page looks again for it: a clock of the dialog's own would still ask for the page that Start leaves,
-    and empty the one that it leads to.
-    """
-    st.session_state[AWAITED] = None  # until the dialog has said so
+def open_dialog() -> None:
+    """Draw the dialog where one is open. Once, before every page."""
     if st.session_state.get(OPEN) is not None:
         _dialog()
-    return bool(st.session_state[AWAITED])
 
 
 def close_dialog() -> None:
@@ -89,15 +83,9 @@ def _dialog() -> None:
         "Start", type="primary", icon=":material/play_arrow:", key=START, disabled=bool(reasons)
     ):  # fmt: skip
         _start(wanted)
-    _tell_page(awaited=awaited)
-
-
-def _tell_page(*, awaited: bool) -> None:
-    """Have the page look again, or no more; it knows of it where it is drawn together with the dialog."""
-    before = st.session_state.get(AWAITED)
-    st.session_state[AWAITED] = awaited
-    if before is not None and before != awaited:
-        st.rerun()
+    # Here, for the dialog alone: a drawing of the whole page takes the fields away for a moment, and with them
+    # what is being typed.
+    look_again(awaited, key="pulse-new-run")
 
 
 def _start(wanted: dict[str, Any]) -> None:
