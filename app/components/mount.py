@@ -107,8 +107,8 @@ def controls(*, key: str, **data: Any) -> tuple[dict[str, Any] | None, dict[str,
 def pulse(*, live: bool, key: str = "pulse", every_s: float = 0.0, **watched: Any) -> None:
     """Nothing to see; draws the page again as long as it is `live`, in a dialog the dialog alone.
 
-    In no other fragment: see pulse.js. Every so often, or with `run`, `offset` and `state` when events of these `kinds` come behind the
-    offset or the run ends or goes on.
+    In no other fragment: see pulse.js. Every so often, or with `run`, `offset` and `state` when events of
+    these `kinds` come behind the offset or the run ends or goes on.
     """
     data = {"run": "", "kinds": [], "live": live, "every_s": every_s} | watched
     _MOUNTS["pulse"](key=key, data=data, on_beat_change=lambda: None)

@@ -83,8 +83,8 @@ def _dialog() -> None:
         "Start", type="primary", icon=":material/play_arrow:", key=START, disabled=bool(reasons)
     ):  # fmt: skip
         _start(wanted)
-    # Here, for the dialog alone: a drawing of the whole page takes the fields away for a moment, and with them
-    # what is being typed.
+    # Here, for the dialog alone: a drawing of the whole page takes the fields away for a moment, and what is
+    # being typed with them.
     look_again(awaited, key="pulse-new-run")
 
 
