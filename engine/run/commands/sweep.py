@@ -9,8 +9,9 @@ from engine.run.commands.printed.common import hear_interrupts, load_catalog, ru
 from engine.run.commands.printed.progress import Progress
 from engine.run.commands.printed.tables import duration, table
 from engine.run.folders.folder import RunFolder
+from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of
-from engine.run.sweeps.plan import Planned, planned, read_sweep, recipes_of
+from engine.run.sweeps.plan import Planned, make_sweep, planned, read_request, recipes_of
 from engine.run.sweeps.work import Cost, cost_of, work_through
 
 
@@ -18,7 +19,8 @@ def sweep(options: argparse.Namespace) -> int:
     """Say what the sweep is and takes, then do it and print its matrix; exit status 1 where runs failed."""
     hear_interrupts()  # how a page stops it
     runs = runs_folder(options)
-    plan = planned(read_sweep(options.file), load_catalog(options), runs, own_code=True)
+    asked = read_request(options.file)
+    plan = planned(make_sweep(**asked), load_catalog(options), runs, own_code=True)
     recipes, progress = recipes_of(plan), Progress(runs=options.runs)
     cost = cost_of(recipes, runs)
     progress.line(f"{len(recipes)} runs, {_cost_words(cost)}")
@@ -28,6 +30,7 @@ def sweep(options: argparse.Namespace) -> int:
         return _tell(
             options, {"runs": [one.run_id for one in recipes], "cost": asdict(cost)}, plan, runs
         )
+    process.enter(asked, runs)  # pages list it
     failed = []
 
     def tell(folder: RunFolder, done: int, of: int) -> None:

@@ -72,6 +72,11 @@ class Sweep:
 
 def read_sweep(file: Path | str) -> Sweep:
     """The sweep that a JSON or TOML file describes; UserError names what is wrong with it."""
+    return make_sweep(**read_request(file))
+
+
+def read_request(file: Path | str) -> dict[str, Any]:
+    """The fields of a sweep (see `make_sweep`) in a JSON or TOML file; UserError where it holds none."""
     path = typed_path(str(file), "sweep")
     check_regular(path, "sweep", MOST_BYTES)
     try:
@@ -95,7 +100,7 @@ def read_sweep(file: Path | str) -> Sweep:
             f"{path.name} names nothing to run; give at least one of {', '.join(MULTIPLIED)}, for example "
             f"{EXAMPLE}"
         )
-    return make_sweep(**asked)
+    return asked
 
 
 def make_sweep(**asked: Any) -> Sweep:

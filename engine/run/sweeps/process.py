@@ -1,7 +1,11 @@
-"""A sweep as a process of its own, which goes on when whoever started it is gone. Imports no torch."""
+"""A sweep as a process of its own, which goes on when whoever started it is gone. Imports no torch.
+
+That of a command line is such a process too: pages list it, follow it and stop it as their own.
+"""
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from engine.run.folders.files import write_atomically
 from engine.run.workers import detached
 
 FOLDER, ASKED = ".sweeps", "sweep.json"
+COMMAND = "sweep"  # of `python -m engine`: a word of every process that works through one
 
 
 def folder_of(asked: Mapping[str, Any], runs: Path) -> Path:
@@ -39,17 +44,30 @@ def begin(asked: Mapping[str, Any], runs: Path) -> Path:
     folder = folder_of(asked, runs)
     if is_at_work(folder):
         return folder
+    _keep(asked, folder)
+    detached.begin(folder, [COMMAND, str(folder / ASKED), "--runs", str(runs), "--json"])
+    return folder
+
+
+def enter(asked: Mapping[str, Any], runs: Path) -> Path:
+    """Say that this process works through the sweep, unless another does; returns its folder."""
+    folder = folder_of(asked, runs)
+    if not is_at_work(folder):
+        _keep(asked, folder)
+        detached.write_pid(folder, os.getpid())
+    return folder
+
+
+def _keep(asked: Mapping[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / ASKED, json.dumps(dict(asked)).encode())
-    detached.begin(folder, ["sweep", str(folder / ASKED), "--runs", str(runs), "--json"])
-    return folder
 
 
 def is_at_work(folder: Path) -> bool:
     """Whether the sweep's process is there, on this machine."""
-    return detached.is_at_work(folder, str(folder / ASKED))
+    return detached.is_at_work(folder, COMMAND)
 
 
 def stop(folder: Path) -> None:
     """Have the sweep end and cancel the runs that it asked for; what is finished stays."""
-    detached.interrupt(folder, str(folder / ASKED))
+    detached.interrupt(folder, COMMAND)

@@ -26,7 +26,12 @@ def begin(folder: Path, words: Sequence[str]) -> None:
             [sys.executable, "-m", "engine", *words], cwd=Path(__file__).parents[3],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-    told = {"pid": process.pid, "born": processes.born(process.pid), "host": processes.HOST}
+    write_pid(folder, process.pid)
+
+
+def write_pid(folder: Path, pid: int) -> None:
+    """Keep who does this folder's work."""
+    told = {"pid": pid, "born": processes.born(pid), "host": processes.HOST}
     write_atomically(folder / PROCESS, json.dumps(told).encode())
 
 

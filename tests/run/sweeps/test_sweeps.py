@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from engine.__main__ import main
 from engine.core.errors import UserError
 from engine.core.paired import packed
 from engine.run import catalog as catalogs
-from engine.run.folders.folder import RunFolder
+from engine.run.folders.folder import ACTIVE, RunFolder, list_runs
+from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of, may_be_chance
 from engine.run.sweeps.plan import make_sweep, planned, read_sweep, recipes_of
 from engine.run.sweeps.work import cost_of
@@ -260,3 +264,26 @@ def test_a_small_sweep_runs_to_its_end_and_is_found_when_it_is_asked_for_again(t
     again = capsys.readouterr()
     assert "all finished already" in again.err
     assert json.loads(again.out.splitlines()[-1])["cells"] == answer["cells"]
+    (kept,) = process.kept_sweeps(tmp_path / "runs")
+    assert process.request_of(kept) == SMALL | asked_for | judged
+
+
+@pytest.mark.slow
+def test_a_sweep_of_the_command_line_is_listed_while_it_works_and_can_be_stopped(tmp_path):
+    file, runs = tmp_path / "mine.json", tmp_path / "runs"
+    file.write_text(json.dumps({"models": ["resnet20-fashion"], "preset": "standard"}))
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", "sweep", str(file), "--runs", str(runs)]
+    ) as working:
+        while not process.kept_sweeps(runs) or not process.is_at_work(process.kept_sweeps(runs)[0]):
+            assert working.poll() is None
+            time.sleep(0.1)
+        (kept,) = process.kept_sweeps(runs)
+        assert process.begin(process.request_of(kept), runs) == kept  # no second one
+        while not list_runs(runs):
+            time.sleep(0.1)
+        process.stop(kept)
+    assert working.returncode == 130
+    assert not process.is_at_work(kept)
+    assert process.kept_sweeps(runs) == [kept]
+    assert list_runs(runs)[0].status()["state"] not in ACTIVE
