@@ -19,14 +19,17 @@ MOST_NAMED = 100  # classes whose names pages draw
 ASSETS = Path(__file__).parents[2] / "assets"
 LARGE_IMAGES: dict[
     str, dict[str, Any]
-] = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience
+] = {  # budgets for many pixels: fewer images at a time, for a laptop's memory and patience; of all methods
+    # of a kind, or of one by its name
     "quick": {
         "images": 32,
         "synthesis.batch": 16,
         "synthesis.steps": 60,
-        "synthesis.generator": "lean",  # of GENIE; nearer in the same steps, see README, What is measured
+        "synthesis.genie.generator": "lean",  # nearer in the same steps, see README, What is measured
+        "synthesis.genie.steps": 40,
         "quantization.steps": 100,
         "quantization.batch": 8,
+        "quantization.quantoscope.steps": 70,
     },
     "standard": {
         "images": 64,

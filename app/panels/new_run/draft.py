@@ -96,11 +96,11 @@ def working_source(catalog: dict[str, Any], draft: Draft) -> str:
 
 def preset_values(catalog: dict[str, Any], wanted: dict[str, Any], kind: str) -> dict[str, Any]:
     """Every setting of the chosen network or method, as the effort has it."""
-    settings = find(catalog, kind, wanted[KINDS[kind]])["settings"]
+    entry = find(catalog, kind, wanted[KINDS[kind]])
     if kind == "models":
-        return {knob["name"]: knob["presets"][wanted["preset"]] for knob in settings}
+        return {knob["name"]: knob["presets"][wanted["preset"]] for knob in entry["settings"]}
     model = find(catalog, "models", wanted["model"])
-    return settings_at(wanted["preset"], model, kind, settings, {})
+    return settings_at(wanted["preset"], model, kind, entry, {})
 
 
 def preset_images(catalog: dict[str, Any], wanted: dict[str, Any]) -> int:

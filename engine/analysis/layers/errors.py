@@ -83,7 +83,11 @@ def _parts(x: Tensor) -> tuple[Tensor, ...]:
 
 
 def _flat(x: Tensor) -> Tensor:
-    return x.detach().double().flatten()
+    """All values as doubles, those of maps in the order in which they lie in memory where that is theirs."""
+    x = x.detach()
+    if x.dim() == 4:  # channels last: no copy to put them into another order
+        x = x.permute(0, 2, 3, 1)
+    return x.reshape(-1).double()
 
 
 def _energy(x: Tensor) -> float:

@@ -104,9 +104,9 @@ def make_recipe(
     budget = model["presets"].get(preset, {})
     complete = dict(wanted)
     for kind in ("synthesis", "quantization"):
-        knobs = find(catalog, kind, wanted[kind])["settings"]
+        method = find(catalog, kind, wanted[kind])
         given = plain_settings(wanted.get(f"{kind}_settings") or {})
-        complete[f"{kind}_settings"] = settings_at(preset, model, kind, knobs, given)
+        complete[f"{kind}_settings"] = settings_at(preset, model, kind, method, given)
     complete["model_settings"] = resolve(
         model["settings"], preset, wanted.get("model_settings") or {}, "model"
     )
@@ -158,20 +158,22 @@ def settings_at(
     preset: str,
     model: dict[str, Any],
     kind: str,
-    knobs: list[dict[str, Any]],
+    method: dict[str, Any],
     given: dict[str, Any],
 ) -> dict[str, Any]:
     """Every setting of a method: what is given, else the network's own budget, else the preset's.
 
-    A budget says how many steps are taken, not whether: where the preset has none, there are none.
+    `model` and `method` as the catalog describes them. A budget says how many steps are taken, not whether:
+    where the preset has none, there are none.
     """
+    knobs = method["settings"]
     known = {knob["name"] for knob in knobs if knob["presets"][preset] != 0}
-    budget = {
-        name.removeprefix(f"{kind}."): value
-        for name, value in model["presets"].get(preset, {}).items()
-        if name.startswith(f"{kind}.")
-    }
-    budget = {name: value for name, value in budget.items() if name in known}
+    of_all, of_this = f"{kind}.", f"{kind}.{method['name']}."
+    budget: dict[str, Any] = {}
+    for start in (of_all, of_this):  # what is said of this method alone counts
+        for name, value in model["presets"].get(preset, {}).items():
+            if name.startswith(start) and name.removeprefix(start) in known:
+                budget[name.removeprefix(start)] = value
     return resolve(knobs, preset, budget | given, kind)
 
 

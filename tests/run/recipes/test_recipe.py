@@ -172,6 +172,17 @@ class TestPresets:
         assert make(preset="quick").synthesis_settings["steps"] == 7
         assert make(preset="quick").images == 16
 
+    def test_what_a_budget_says_of_one_method_goes_over_what_it_says_of_its_kind(self):
+        entries = catalog()
+        (model,), (named,) = entries["models"], entries["synthesis"]
+        model["presets"] = {
+            "quick": {f"synthesis.{named['name']}.steps": 9, "synthesis.steps": 7, "images": 16}
+        }
+        entries["synthesis"].append(named | {"name": "another"})
+        assert make_recipe(entries, **NAMES, preset="quick").synthesis_settings["steps"] == 9
+        other = make_recipe(entries, **NAMES | {"synthesis": "another"}, preset="quick")
+        assert other.synthesis_settings["steps"] == 7
+
     def test_a_model_s_budget_does_not_begin_what_the_preset_leaves_out(self):
         entries = catalog()
         presets = next(k for k in entries["synthesis"][0]["settings"] if k["name"] == "steps")[

@@ -15,7 +15,18 @@ def _build() -> nn.Module:
     from efficientnet_lite_pytorch import EfficientNet
 
     model: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+    for layer in model.modules():
+        _pad_inside(layer)
     return model
+
+
+def _pad_inside(layer: nn.Module) -> None:
+    """Have a convolution pad by itself where all sides are padded alike: a copy less of its input."""
+    padding = getattr(layer, "static_padding", None)
+    if isinstance(layer, nn.Conv2d) and isinstance(padding, nn.ZeroPad2d):
+        left, right, top, bottom = padding.padding
+        if (left, top) == (right, bottom):
+            layer.padding, layer.static_padding = (top, left), nn.Identity()
 
 
 def _weights() -> Path:

@@ -74,8 +74,8 @@ def _of_other(
     model: dict[str, Any] = next(
         (one for one in catalog["models"] if one["name"] == recipe.model), {"presets": {}}
     )
-    knobs = find(dict(catalog), kind, method)["settings"]
-    known = {knob["name"] for knob in knobs}
+    entry = find(dict(catalog), kind, method)
+    known = {knob["name"] for knob in entry["settings"]}
     keeps = known if method in _PLAIN else known & set(_GRIDS)
     same = {name: value for name, value in given.items() if name in keeps}
-    return settings_at(recipe.preset, model, kind, knobs, same)
+    return settings_at(recipe.preset, model, kind, entry, same)
