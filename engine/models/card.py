@@ -98,7 +98,7 @@ class ModelCard:
     reported_top1: float | None = None  # in [0, 1], as its makers report
     presets: Mapping[str, Mapping[str, Any]] = field(
         default_factory=dict
-    )  # budgets that fit its size
+    )  # budgets that fit it: "images", and settings of all methods of a kind, or of one by its name
     adapt: Callable[[dict[str, Tensor]], dict[str, Tensor]] = (
         dict  # a file's tensors as this network names them
     )

@@ -5,9 +5,10 @@ from typing import Any
 
 from app.presets import SOURCES, USUAL
 from engine.core.errors import UserError
+from engine.run.recipes.budgets import images_at, settings_at
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF
 from engine.run.recipes.layer_bits import SETTING as BITS
-from engine.run.recipes.recipe import Recipe, find, refusal, settings_at
+from engine.run.recipes.recipe import Recipe, find, refusal
 
 KINDS = {"models": "model", "synthesis": "synthesis", "quantization": "quantization"}
 PLAIN = {
@@ -104,9 +105,9 @@ def preset_values(catalog: dict[str, Any], wanted: dict[str, Any], kind: str) ->
 
 
 def preset_images(catalog: dict[str, Any], wanted: dict[str, Any]) -> int:
-    """How many images the effort takes on the chosen network."""
-    budget = find(catalog, "models", wanted["model"])["presets"].get(wanted["preset"], {})
-    return int(budget.get("images", {"quick": 128, "standard": 256}.get(wanted["preset"], 1024)))
+    """How many images the effort takes of the chosen method on the chosen network."""
+    model = find(catalog, "models", wanted["model"])
+    return images_at(wanted["preset"], model, wanted["synthesis"])
 
 
 def _known(catalog: dict[str, Any], kind: str, name: str) -> str:

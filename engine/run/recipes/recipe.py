@@ -13,6 +13,7 @@ from engine.core.outside.own_code import file_and_factory, is_own
 from engine.data.datasets import Part
 from engine.data.image_folders import content_of
 from engine.models.card_settings import STORED, VARIANCES
+from engine.run.recipes.budgets import images_at, settings_at
 from engine.run.recipes.checks import check_names, check_numbers, check_space
 from engine.run.recipes.layer_bits import of_any_quantizer, plain_settings
 from engine.run.recipes.located import file_named, images_named, network_named
@@ -101,7 +102,6 @@ def make_recipe(
     check_names(wanted, [one.name for one in fields(Recipe)])
     wanted["model"], own = network_named(str(wanted["model"]), own_code=own_code)
     model = own if own is not None else _listed(catalog, wanted["model"], own_code=own_code)
-    budget = model["presets"].get(preset, {})
     complete = dict(wanted)
     for kind in ("synthesis", "quantization"):
         method = find(catalog, kind, wanted[kind])
@@ -114,8 +114,7 @@ def make_recipe(
         del complete["model_settings"][VARIANCES]  # older than this setting: their names stay
     check_space(model, complete["model_settings"])
     if complete.get("images") is None:
-        defaults = {"quick": 128, "standard": 256, "paper": 1024}
-        complete["images"] = int(budget.get("images", defaults[preset]))
+        complete["images"] = images_at(preset, model, wanted["synthesis"])
     quantizer = find(catalog, "quantization", wanted["quantization"])
     check_numbers(complete, EDGE_RULES, quantizer)
     complete["quantization_settings"] |= of_any_quantizer(
@@ -152,29 +151,6 @@ def _contents(complete: dict[str, Any], model: dict[str, Any], *, own_code: bool
     if model.get("content"):  # a saved network, which another may replace under the same name
         contents["network"] = model["content"]
     return contents
-
-
-def settings_at(
-    preset: str,
-    model: dict[str, Any],
-    kind: str,
-    method: dict[str, Any],
-    given: dict[str, Any],
-) -> dict[str, Any]:
-    """Every setting of a method: what is given, else the network's own budget, else the preset's.
-
-    `model` and `method` as the catalog describes them. A budget says how many steps are taken, not whether:
-    where the preset has none, there are none.
-    """
-    knobs = method["settings"]
-    known = {knob["name"] for knob in knobs if knob["presets"][preset] != 0}
-    of_all, of_this = f"{kind}.", f"{kind}.{method['name']}."
-    budget: dict[str, Any] = {}
-    for start in (of_all, of_this):  # what is said of this method alone counts
-        for name, value in model["presets"].get(preset, {}).items():
-            if name.startswith(start) and name.removeprefix(start) in known:
-                budget[name.removeprefix(start)] = value
-    return resolve(knobs, preset, budget | given, kind)
 
 
 def no_folder(synthesis_settings: dict[str, Any]) -> str | None:

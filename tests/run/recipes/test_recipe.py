@@ -176,12 +176,16 @@ class TestPresets:
         entries = catalog()
         (model,), (named,) = entries["models"], entries["synthesis"]
         model["presets"] = {
-            "quick": {f"synthesis.{named['name']}.steps": 9, "synthesis.steps": 7, "images": 16}
-        }
+            "quick": {
+                f"synthesis.{named['name']}.steps": 9, "synthesis.steps": 7, "images": 16,
+                f"synthesis.{named['name']}.images": 12,
+            }
+        }  # fmt: skip
         entries["synthesis"].append(named | {"name": "another"})
-        assert make_recipe(entries, **NAMES, preset="quick").synthesis_settings["steps"] == 9
+        one = make_recipe(entries, **NAMES, preset="quick")
+        assert (one.images, one.synthesis_settings["steps"]) == (12, 9)
         other = make_recipe(entries, **NAMES | {"synthesis": "another"}, preset="quick")
-        assert other.synthesis_settings["steps"] == 7
+        assert (other.images, other.synthesis_settings["steps"]) == (16, 7)
 
     def test_a_model_s_budget_does_not_begin_what_the_preset_leaves_out(self):
         entries = catalog()

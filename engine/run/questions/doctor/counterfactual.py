@@ -6,11 +6,12 @@ from typing import Any
 
 from engine.analysis.doctor.finding import Change
 from engine.core.errors import UserError
+from engine.run.recipes.budgets import settings_at
 from engine.run.recipes.layer_bits import CHOOSES_ITSELF, plain_settings
 from engine.run.recipes.layer_bits import SETTING as BITS
 from engine.run.recipes.left_out_images import SETTING as LEAVE_OUT
 from engine.run.recipes.left_out_images import kept_indices, left_out
-from engine.run.recipes.recipe import Recipe, find, settings_at
+from engine.run.recipes.recipe import Recipe, find
 
 _GRIDS = ("weight_range", "activation_range", "percentile", "equalise")
 _PLAIN = ("nearest",)  # has no settings but those that all quantizers have: it keeps them
