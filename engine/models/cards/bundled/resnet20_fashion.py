@@ -15,7 +15,8 @@ CARD = replace(
     fashion_card(
         name="resnet20-fashion",
         title="ResNet-20",
-        summary="A small residual network that tells ten kinds of clothing apart; runs in seconds on a laptop.",
+        summary="A small residual network that tells ten kinds of clothing apart; runs in seconds on a "
+        "laptop.",
         paper="He et al., Deep Residual Learning for Image Recognition, CVPR 2016",
         build=lambda: SmallResNet(depth=20, in_channels=1, classes=10),
         top1=0.9436,
