@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from engine.core.layout import channels_last, within_bounds
+from engine.core.layout import channels_last, drawn, within_bounds
 from engine.quantization.grids.quantizers import Makers
 from engine.quantization.layers import to_quant_layer
 
@@ -39,3 +39,15 @@ def test_the_gradient_of_a_narrow_strided_layer_writes_in_its_own_memory(channel
 def test_other_layers_read_their_input_as_it_lies(conv):
     x = torch.randn(2, conv.in_channels, 8, 8).contiguous(memory_format=torch.channels_last)
     assert within_bounds(x, conv) is x
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4, 3), (6, 1, 4, 3), (6, 5, 1, 1), (6, 7), (6, 4, 5)])
+@pytest.mark.parametrize("last", [True, False])
+def test_what_is_drawn_is_what_the_index_names_in_the_layout_of_the_whole(shape, last):
+    x = torch.arange(float(torch.Size(shape).numel())).view(shape)
+    if last and len(shape) == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+    index = torch.tensor([4, 0, 4])
+    found = drawn(x, index)
+    assert torch.equal(found, torch.stack([x[4], x[0], x[4]]))
+    assert found.stride() == x[index].stride()

@@ -10,12 +10,15 @@ from torch import Tensor, nn
 from engine.quantization.grids.learned_step import LearnedStep, drop_mask
 from engine.quantization.grids.level_sets import WeightCodes
 from engine.quantization.grids.range_rules import activation_range, weight_grid
+from engine.quantization.grids.soft_rounding import (
+    GAMMA,
+    ZETA,
+    SoftWeight,
+    Undecided,
+    soft_rounding,
+)
 from engine.quantization.grids.uniform import Grid, on_even_levels
 
-GAMMA, ZETA = (
-    -0.1,
-    1.1,
-)  # stretch of the sigmoid, so that it reaches 0 and 1 (AdaRound, section 3.2)
 FIT_IMAGES = 32  # images that an activation's step size is searched on
 
 
@@ -83,7 +86,12 @@ class WeightQuantizer(WeightCodes):
     def soft_rounding(self) -> Tensor:
         """h(V) in [0, 1]: how far each weight is rounded up (AdaRound, eq. 23)."""
         assert self.rounding is not None
-        return (torch.sigmoid(self.rounding) * (ZETA - GAMMA) + GAMMA).clamp(0, 1)
+        return soft_rounding(self.rounding)
+
+    def undecided(self, beta: float) -> Tensor:
+        """Σ over the weights of 1 − |2h(V) − 1|^β: zero once every weight has decided (AdaRound, eq. 24)."""
+        out: Tensor = Undecided.apply(self.rounding, beta)  # type: ignore[no-untyped-call]
+        return out
 
     def harden(self) -> None:
         """End learning: every weight up or down, as its soft rounding leans."""
@@ -98,8 +106,9 @@ class WeightQuantizer(WeightCodes):
     def forward(self, weight: Tensor) -> Tensor:
         if self.rounding is None or self._base is None:
             return self.grid.values(self.codes)
-        codes = self._base + self.soft_rounding() + self.zero_point
-        return self.grid.values(codes.clamp(0, self.highest))
+        given = self.rounding, self.scale, self._base, self.zero_point, self.highest
+        out: Tensor = SoftWeight.apply(*given)  # type: ignore[no-untyped-call]
+        return out
 
     @torch.no_grad()
     def flipped(self, weight: Tensor) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.core.layout import drawn
 from engine.core.method import Losses, View
 from engine.core.sampling.batches import MiniBatches
 from engine.quantization.grids.learned_step import drop_mask
@@ -51,7 +52,7 @@ class BlockReconstruction:
         chosen = self._settings
         index = self._batches.draw()
         out = self._block.run(self._student, self._input(index))
-        losses = {"reconstruction": self._objective.distance(out, self._y[index], index)}
+        losses = {"reconstruction": self._objective.distance(out, drawn(self._y, index), index)}
         if self._objective.prediction is not None:
             losses["prediction"] = self._objective.prediction(self._undropped(index), index)
         if self._learners.weights and self._steps_done >= chosen.warm_up * chosen.steps:
@@ -66,16 +67,16 @@ class BlockReconstruction:
         (PD-Quant's release keeps activations float here too, as in the pass that is reconstructed.)
         """
         with self._learners.nothing_dropped():
-            out: Tensor = self._block.run(self._student, self._x_student[index])
+            out: Tensor = self._block.run(self._student, drawn(self._x_student, index))
         return out
 
     def _input(self, index: Tensor) -> Tensor:
         """The teacher's input with elements of the student's mixed in (QDrop, section 4)."""
-        x = self._x_teacher[index]
+        x = drawn(self._x_teacher, index)
         if not self._settings.mix_input:
             return x
         mask = drop_mask(x, 1 - self._settings.mix_input, self._rng)
-        return torch.lerp(x, self._x_student[index], mask)
+        return torch.lerp(x, drawn(self._x_student, index), mask)
 
     def _rounding_penalty(self) -> Tensor:
         """That of the weights; its exponent falls from the first to the last `sharpness`."""

@@ -54,13 +54,14 @@ class BlockLearners:
                 {"params": [q.scale for q in self.weights], "lr": chosen.lr_weight_step},
                 {"params": [q.scale for q in self.activations], "lr": chosen.lr_activation_step},
                 {"params": self._also(), "lr": chosen.lr_also},
-            ]
+            ],
+            fused=True,  # in one pass over memory: of small blocks these steps are a tenth of all time
         )
         optimisers: list[torch.optim.Optimizer] = [steps]
         falling: list[torch.optim.Optimizer] = [steps]
         if self.weights:
             roundings = [q.rounding for q in self.weights if q.rounding is not None]
-            optimisers.insert(0, Adam(roundings, lr=chosen.lr_rounding))
+            optimisers.insert(0, Adam(roundings, lr=chosen.lr_rounding, fused=True))
             if chosen.rounding_rate == "cosine":
                 falling.append(optimisers[0])
         length = max(chosen.steps, 1)
@@ -104,10 +105,8 @@ class BlockLearners:
             activation.keep_float = self._settings.keep_float
 
     def rounding_penalty(self, beta: float) -> Tensor:
-        """Σ over weights of 1 − |2h(V) − 1|^β: zero once every weight has decided (AdaRound, eq. 24)."""
-        return torch.stack(
-            [(1 - (2 * q.soft_rounding() - 1).abs().pow(beta)).sum() for q in self.weights]
-        ).sum()
+        """What it costs that weights are undecided (AdaRound, eq. 24)."""
+        return torch.stack([q.undecided(beta) for q in self.weights]).sum()
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -5,12 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from engine.quantization.grids.quantizers import (
-    GAMMA,
-    ZETA,
-    ActivationQuantizer,
-    WeightQuantizer,
-)
+from engine.quantization.grids.quantizers import ActivationQuantizer, WeightQuantizer
+from engine.quantization.grids.soft_rounding import GAMMA, ZETA
 
 Draw = Callable[[Tensor, float], Tensor]  # (x, probability): True where the quantized value is used
 
