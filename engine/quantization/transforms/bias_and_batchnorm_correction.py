@@ -133,7 +133,7 @@ class _Sums:
         # Channels last, as they lie in memory: to gather each channel's values takes longer than their sums.
         rows = values.movedim(self._channels, -1).flatten(0, -2).double()
         self._count += len(rows)
-        self._parts.append((rows.sum(0), rows.square_().sum(0)))
+        self._parts.append((rows.sum(0), rows.square().sum(0)))
 
     def moments(self) -> Moments:
         first, second = (torch.stack(parts).sum(0) for parts in zip(*self._parts, strict=True))
