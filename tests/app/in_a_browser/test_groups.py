@@ -35,7 +35,8 @@ def test_a_form_stays_where_it_is_while_the_page_behind_it_and_its_time_are_look
     measuring = tmp_path / MEASURING
     measuring.touch()
     with served(tmp_path) as address, browsing() as page:
-        page.goto(f"{address}/networks?network=resnet20-cifar10")
+        page.goto(f"{address}/networks")  # which looks again as long as its network is looked over
+        rest(page)
         page.locator(".st-key-new-run-open button").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_text("Expert").click()
