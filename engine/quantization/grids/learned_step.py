@@ -27,6 +27,11 @@ def drop_mask(x: Tensor, keep_float: float, rng: torch.Generator) -> Tensor:
     return mask.view(x.shape)
 
 
+def is_same(a: Tensor, b: Tensor) -> Tensor:
+    """1 where the two are equal, else 0: products with it take a third of the time of Boolean choices."""
+    return torch.eq(a, b, out=torch.empty_like(a))
+
+
 class LearnedStep(torch.autograd.Function):
     """s · clip(round(x / s)) with straight-through gradients for x and s, in few passes over memory."""
 
@@ -47,8 +52,7 @@ class LearnedStep(torch.autograd.Function):
         (grad,) = grads
         low, high = ctx.bounds
         clipped = ratio.clamp(low, high)
-        # 1 or 0, as numbers: products with them take a third of the time of choices by Boolean values
-        inside = torch.eq(clipped, ratio, out=torch.empty_like(ratio))
+        inside = is_same(clipped, ratio)
         # d value / d s = round(x / s) − x / s inside the range, and the clipped code outside
         slope = torch.addcmul(codes, clipped, inside, value=-1)
         quantized = grad if mask is None else grad * mask

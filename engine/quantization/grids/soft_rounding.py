@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-GAMMA, ZETA = (
-    -0.1,
-    1.1,
-)  # stretch of the sigmoid, so that it reaches 0 and 1
+from engine.quantization.grids.learned_step import is_same
+
+GAMMA, ZETA = -0.1, 1.1  # they stretch the sigmoid, so that it reaches 0 and 1
 
 
 def soft_rounding(v: Tensor) -> Tensor:
     """h(V) in [0, 1]: how far each weight is rounded up (AdaRound, eq. 23)."""
-    return _stretched(torch.sigmoid(v)).clamp_(0, 1)
+    return _stretched(torch.sigmoid(v)).clamp(0, 1)
 
 
 class SoftWeight(torch.autograd.Function):
@@ -27,12 +26,10 @@ class SoftWeight(torch.autograd.Function):
     def forward(
         ctx: Any, v: Tensor, scale: Tensor, base: Tensor, zero_point: Tensor, highest: int
     ) -> Tensor:
-        sigmoid = torch.sigmoid(v)
-        free = _stretched(sigmoid)
-        h = free.clamp(0, 1)
+        sigmoid, h, moves = _looked_at(v)
         place = (base + h).add_(zero_point)
         codes = place.clamp(0, highest)
-        moves = _equal(h, free).mul_(_equal(codes, place))
+        moves = moves.mul_(is_same(codes, place))
         steps = codes.sub_(zero_point)
         ctx.save_for_backward(sigmoid, moves, steps, scale)
         return scale * steps
@@ -50,10 +47,7 @@ class Undecided(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, v: Tensor, beta: float) -> Tensor:
-        sigmoid = torch.sigmoid(v)
-        free = _stretched(sigmoid)
-        h = free.clamp(0, 1)
-        moves = _equal(h, free)
+        sigmoid, h, moves = _looked_at(v)
         side = h.mul_(2).sub_(1)  # −1: down, 1: up
         power = side.abs().pow_(beta - 1)
         ctx.beta = beta
@@ -72,9 +66,12 @@ def _stretched(sigmoid: Tensor) -> Tensor:
     return (sigmoid * (ZETA - GAMMA)).add_(GAMMA)
 
 
-def _equal(a: Tensor, b: Tensor) -> Tensor:
-    """1 or 0, as numbers: products with them take a third of the time of choices by Boolean values."""
-    return torch.eq(a, b, out=torch.empty_like(a))
+def _looked_at(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(the sigmoid, h, 1 where h is not clipped)."""
+    sigmoid = torch.sigmoid(v)
+    free = _stretched(sigmoid)
+    h = free.clamp(0, 1)
+    return sigmoid, h, is_same(h, free)
 
 
 def _slope(sigmoid: Tensor, moves: Tensor) -> Tensor:

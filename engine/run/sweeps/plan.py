@@ -70,11 +70,6 @@ class Sweep:
         return math.prod(len(part) for part in parts)
 
 
-def read_sweep(file: Path | str) -> Sweep:
-    """The sweep that a JSON or TOML file describes; UserError names what is wrong with it."""
-    return make_sweep(**read_request(file))
-
-
 def read_request(file: Path | str) -> dict[str, Any]:
     """The fields of a sweep (see `make_sweep`) in a JSON or TOML file; UserError where it holds none."""
     path = typed_path(str(file), "sweep")

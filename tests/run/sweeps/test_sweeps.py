@@ -18,7 +18,7 @@ from engine.run import catalog as catalogs
 from engine.run.folders.folder import ACTIVE, RunFolder, list_runs
 from engine.run.sweeps import process
 from engine.run.sweeps.cells import cells_of, may_be_chance
-from engine.run.sweeps.plan import make_sweep, planned, read_sweep, recipes_of
+from engine.run.sweeps.plan import make_sweep, planned, read_request, recipes_of
 from engine.run.sweeps.work import cost_of
 from tests.few_images import few_images
 from tests.known_catalog import know_catalog
@@ -156,7 +156,8 @@ def test_images_that_run_takes_are_taken(images, catalog, tmp_path):
 def test_toml_says_the_same_as_json(tmp_path):
     (tmp_path / "a.toml").write_text('models = ["vgg-fashion"]\nbits = [[4, 4], 2]\n')
     (tmp_path / "a.json").write_text('{"models": ["vgg-fashion"], "bits": [[4, 4], 2]}')
-    assert read_sweep(tmp_path / "a.toml") == read_sweep(tmp_path / "a.json")
+    toml, json_ = (make_sweep(**read_request(tmp_path / name)) for name in ("a.toml", "a.json"))
+    assert toml == json_
 
 
 def test_a_cell_is_the_mean_of_its_seeds_with_students_band(catalog, tmp_path):
